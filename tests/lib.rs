@@ -1,0 +1,1 @@
+//! Tests of Strongroom that need more than one crate.
