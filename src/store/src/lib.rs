@@ -1,1 +1,22 @@
-//! strongroom-store
+//! What a node keeps on disk: the Raft log, the state rows and the snapshot files.
+//!
+//! Two traits are the whole contract: [`Log`] (vote and entries; nothing is acknowledged before it
+//! is durable there) and [`Rows`] (the materialised state; losing it costs a rebuild, never an
+//! acknowledged write). Each has a twin in memory that answers the same conformance suite. This is
+//! the only crate that knows sled, and it knows no cipher: blocks are sealed by a [`Cipher`].
+
+mod cipher;
+mod fault;
+mod format;
+mod limits;
+mod log;
+mod memory;
+mod rows;
+
+pub use cipher::{Cipher, CipherFault, Place};
+pub use fault::{Block, Fault};
+pub use format::Stamped;
+pub use limits::{KEY_BYTES_MAX, MARK_BYTES_MAX, RECORD_BYTES_MAX, ROW_BYTES_MAX, VOTE_BYTES_MAX};
+pub use log::{Bounds, Done, Log, Mark, Record};
+pub use memory::{MemoryLog, MemoryRows};
+pub use rows::{Batch, Row, RowScan, Rows, Space};

@@ -1,0 +1,128 @@
+//! How a store that is open can fail.
+
+use std::fmt::{self, Display, Formatter};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::cipher::CipherFault;
+
+/// A promise this node can no longer keep; the process is expected to stop on it.
+///
+/// After a failed write or sync the kernel may have dropped dirty pages, so nothing is retried:
+/// the store stops, and every later call answers the first fault again.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Fault {
+    /// The file system is full; nothing written before was lost.
+    #[error("no space left to {action} {}: free some space and restart the node", path.display())]
+    NoSpace {
+        /// What was being done.
+        action: &'static str,
+        /// To which file.
+        path: PathBuf,
+    },
+    /// The operating system refused a file operation.
+    #[error("could not {action} {}", path.display())]
+    Io {
+        /// What was being done.
+        action: &'static str,
+        /// To which file.
+        path: PathBuf,
+        /// What the operating system said.
+        #[source]
+        source: Arc<io::Error>,
+    },
+    /// sled failed, or panicked.
+    #[error("the row store could not {action}")]
+    Rows {
+        /// What was being done.
+        action: &'static str,
+        /// What sled said.
+        #[source]
+        source: Arc<sled::Error>,
+    },
+    /// A stored block does not match its checksum or its neighbours.
+    #[error("damaged {what}: fetch it from another node, or rebuild this one")]
+    Damaged {
+        /// Which block.
+        what: Block,
+    },
+    /// A block could not be sealed or opened.
+    #[error("cipher failure at {what}")]
+    Cipher {
+        /// Which block.
+        what: Block,
+        /// Whether sealing or opening failed.
+        #[source]
+        source: Arc<CipherFault>,
+    },
+    /// Records were appended with a gap, or at or below the purge mark.
+    #[error("log index {found} where {expected} follows")]
+    OutOfOrder {
+        /// The index that would have been accepted.
+        expected: u64,
+        /// The index that came.
+        found: u64,
+    },
+    /// A record, vote, key or row is larger than this store accepts.
+    #[error("{what} of {found_bytes} bytes is above the limit of {limit_bytes}")]
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// Its size.
+        found_bytes: usize,
+        /// The limit.
+        limit_bytes: usize,
+    },
+    /// The store was closed while the call was under way.
+    #[error("the store is closed")]
+    Closed,
+}
+
+/// Names one stored block; keys are identifiers, never names of secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Block {
+    /// The log record of an index.
+    Record(u64),
+    /// The row of a key.
+    Row(Vec<u8>),
+    /// The metadata written with each batch of rows.
+    Meta,
+}
+
+impl Fault {
+    /// Tells a full disk, which an operator can cure, from every other failure.
+    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Fault {
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Fault::NoSpace {
+                action,
+                path: path.to_path_buf(),
+            },
+            _ => Fault::Io {
+                action,
+                path: path.to_path_buf(),
+                source: Arc::new(source),
+            },
+        }
+    }
+
+    pub(crate) fn cipher(what: Block, source: CipherFault) -> Fault {
+        Fault::Cipher {
+            what,
+            source: Arc::new(source),
+        }
+    }
+}
+
+impl Display for Block {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Block::Record(index) => write!(f, "log record {index}"),
+            Block::Meta => f.write_str("row metadata"),
+            Block::Row(key) => {
+                f.write_str("row ")?;
+                key.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+    }
+}
