@@ -1,0 +1,179 @@
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::size::Size;
+
+/// Where the node keeps what it must not lose, and what it may run on.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeSection {
+    /// Data directory; made with mode 0700 when missing.
+    pub data: PathBuf,
+    /// Starts on a processor without AES-NI and CLMUL, 10 to 27 times slower.
+    pub software_aes: bool,
+}
+
+/// The listener for callers: gRPC over TLS, client certificate optional.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApiSection {
+    /// Address to listen on; port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// Host and port that callers reach this node by; empty takes the listener's address.
+    pub advertise: String,
+    /// Connections held open at once; more are closed at accept.
+    pub connections_max: usize,
+    /// Requests worked on at once; more are answered `ThrottlingException`.
+    pub requests_max: usize,
+    /// Time a connection has to finish its TLS handshake.
+    #[serde(with = "humantime_serde")]
+    pub handshake_timeout: Duration,
+}
+
+/// The listener for the other nodes of the region: mutual TLS only.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeersSection {
+    /// Address to listen on; port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// Host and port that peers reach this node by; empty takes the listener's address.
+    pub advertise: String,
+    /// Connections held open at once.
+    pub connections_max: usize,
+    /// Time a connection has to finish its TLS handshake.
+    #[serde(with = "humantime_serde")]
+    pub handshake_timeout: Duration,
+}
+
+/// The plain HTTP listener for probes and metrics.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct OperationsSection {
+    /// Address to listen on; metrics are served on loopback addresses only.
+    pub listen: SocketAddr,
+}
+
+/// The certificate that names this node, and whom it trusts.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsSection {
+    /// Certificate chain of this node, PEM, leaf first.
+    pub certificate: PathBuf,
+    /// Private key of this node, PEM.
+    pub key: PathBuf,
+    /// Certificates of the authorities that callers and peers must come from, PEM.
+    pub authority: PathBuf,
+    /// How often the files are looked at for a change.
+    #[serde(with = "humantime_serde")]
+    pub reload_interval: Duration,
+}
+
+/// What a new cluster is founded with; read at the bootstrap only.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClusterSection {
+    /// The account secrets belong to, 12 digits.
+    pub account: String,
+}
+
+/// How the node keeps the log, the rows and the snapshots.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct StorageSection {
+    /// Size at which a log segment is closed and the next one is begun.
+    pub log_segment_size: Size,
+    /// Memory for the page cache of the rows.
+    pub row_cache_size: Size,
+    /// Log written since the last snapshot that makes the next one.
+    pub snapshot_log_size: Size,
+    /// Free space below which the node reports not ready.
+    pub disk_free_min: Size,
+}
+
+/// The beat of the Raft group; the same on every node of a region.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsensusSection {
+    /// Pause between two heartbeats of the leader.
+    #[serde(with = "humantime_serde")]
+    pub heartbeat: Duration,
+    /// Shortest silence after which a follower stands for election.
+    #[serde(with = "humantime_serde")]
+    pub election_timeout_min: Duration,
+    /// Longest silence after which a follower stands for election.
+    #[serde(with = "humantime_serde")]
+    pub election_timeout_max: Duration,
+}
+
+/// Where the root key comes from.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SealSection {
+    /// The seal provider.
+    pub provider: SealProviderName,
+    /// File with the root key, mode 0600, the same on every node of a region.
+    pub root_key: PathBuf,
+}
+
+/// The seal providers this release knows.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SealProviderName {
+    /// The root key stands in a file: protects against theft of the data volume only.
+    File,
+}
+
+/// Rules of the secrets themselves.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretsSection {
+    /// Age below which an unlabelled version is never pruned.
+    #[serde(with = "humantime_serde")]
+    pub young_version_protection: Duration,
+    /// Pause between two looks for secrets whose recovery window has passed.
+    #[serde(with = "humantime_serde")]
+    pub purge_interval: Duration,
+    /// Longest wait before first reads of the day are recorded.
+    #[serde(with = "humantime_serde")]
+    pub access_record_interval: Duration,
+}
+
+/// Bounds an operator may move.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsSection {
+    /// Deadline of a call that names none.
+    #[serde(with = "humantime_serde")]
+    pub deadline_default: Duration,
+    /// Longest deadline a call may name; a longer one is cut.
+    #[serde(with = "humantime_serde")]
+    pub deadline_max: Duration,
+    /// Watches open at once on this node.
+    pub watches_max: usize,
+    /// Time that calls under way have to end once the node was told to stop.
+    #[serde(with = "humantime_serde")]
+    pub shutdown_timeout: Duration,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogSection {
+    /// Filter in the syntax of `tracing`: a level, or targets with levels.
+    pub level: String,
+    /// Shape of a line.
+    pub format: LogFormat,
+}
+
+/// The shape of a log line.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// Text for people.
+    Text,
+}

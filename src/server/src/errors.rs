@@ -1,0 +1,262 @@
+//! The one place where a refusal becomes a status: AWS error name, gRPC code and retry advice.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+/// The domain of every `ErrorInfo`.
+pub const ERROR_DOMAIN: &str = "strongroom";
+
+/// Whether the same call may be sent again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Retry {
+    /// Nothing was done: the call may be sent again as it is.
+    Safe,
+    /// The outcome is unknown: send it again with the same `ClientRequestToken` only.
+    Unknown,
+    /// The answer will be the same.
+    No,
+}
+
+impl Retry {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Safe => "safe",
+            Self::Unknown => "unknown",
+            Self::No => "no",
+        }
+    }
+}
+
+/// The AWS name of an error, or ours where AWS has none.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reason {
+    /// No such secret, version or label.
+    ResourceNotFound,
+    /// The name or the token is taken.
+    ResourceExists,
+    /// A parameter is not acceptable.
+    InvalidParameter,
+    /// The parameters do not fit the state of the secret.
+    InvalidRequest,
+    /// A parameter breaks the constraints of the model.
+    Validation,
+    /// The paging token is not of this list.
+    InvalidNextToken,
+    /// A bound is reached.
+    LimitExceeded,
+    /// The stored value did not open.
+    DecryptionFailure,
+    /// The value could not be sealed.
+    EncryptionFailure,
+    /// Not allowed.
+    AccessDenied,
+    /// This node is at its limit.
+    Throttling,
+    /// Something here is broken.
+    InternalService,
+    /// A member of the API that comes with a later release.
+    NotYet,
+    /// No quorum, no leader, or the node is stopping.
+    ServiceUnavailable,
+    /// The write may or may not have happened.
+    OutcomeUnknown,
+    /// A position that the history no longer holds.
+    PositionLost,
+    /// The rpc is not served.
+    UnknownOperation,
+    /// The request is not what its message type says.
+    Serialization,
+    /// No client certificate.
+    MissingAuthentication,
+    /// The deadline passed.
+    RequestTimeout,
+}
+
+impl Reason {
+    /// The name in `ErrorInfo.reason`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ResourceNotFound => "ResourceNotFoundException",
+            Self::ResourceExists => "ResourceExistsException",
+            Self::InvalidParameter => "InvalidParameterException",
+            Self::InvalidRequest => "InvalidRequestException",
+            Self::Validation => "ValidationException",
+            Self::InvalidNextToken => "InvalidNextTokenException",
+            Self::LimitExceeded => "LimitExceededException",
+            Self::DecryptionFailure => "DecryptionFailure",
+            Self::EncryptionFailure => "EncryptionFailure",
+            Self::AccessDenied => "AccessDeniedException",
+            Self::Throttling => "ThrottlingException",
+            Self::InternalService => "InternalServiceError",
+            Self::NotYet => "NotYetSupported",
+            Self::ServiceUnavailable => "ServiceUnavailable",
+            Self::OutcomeUnknown => "OutcomeUnknown",
+            Self::PositionLost => "PositionLost",
+            Self::UnknownOperation => "UnknownOperationException",
+            Self::Serialization => "SerializationException",
+            Self::MissingAuthentication => "MissingAuthenticationTokenException",
+            Self::RequestTimeout => "RequestTimeout",
+        }
+    }
+
+    /// The gRPC code and the retry advice that go with the name.
+    #[must_use]
+    pub fn code(self) -> (Code, Retry) {
+        match self {
+            Self::ResourceNotFound => (Code::NotFound, Retry::No),
+            Self::ResourceExists => (Code::AlreadyExists, Retry::No),
+            Self::InvalidParameter
+            | Self::Validation
+            | Self::InvalidNextToken
+            | Self::Serialization => (Code::InvalidArgument, Retry::No),
+            Self::InvalidRequest => (Code::FailedPrecondition, Retry::No),
+            Self::LimitExceeded => (Code::ResourceExhausted, Retry::No),
+            Self::DecryptionFailure => (Code::DataLoss, Retry::No),
+            Self::EncryptionFailure | Self::InternalService => (Code::Internal, Retry::No),
+            Self::AccessDenied => (Code::PermissionDenied, Retry::No),
+            Self::Throttling => (Code::ResourceExhausted, Retry::Safe),
+            Self::NotYet | Self::UnknownOperation => (Code::Unimplemented, Retry::No),
+            Self::ServiceUnavailable => (Code::Unavailable, Retry::Safe),
+            Self::OutcomeUnknown => (Code::Unavailable, Retry::Unknown),
+            Self::PositionLost => (Code::Aborted, Retry::No),
+            Self::MissingAuthentication => (Code::Unauthenticated, Retry::No),
+            Self::RequestTimeout => (Code::DeadlineExceeded, Retry::Unknown),
+        }
+    }
+
+    fn of_name(name: &str) -> Self {
+        const NAMED: [Reason; 9] = [
+            Reason::ResourceNotFound,
+            Reason::ResourceExists,
+            Reason::InvalidParameter,
+            Reason::InvalidRequest,
+            Reason::Validation,
+            Reason::LimitExceeded,
+            Reason::AccessDenied,
+            Reason::PositionLost,
+            Reason::InternalService,
+        ];
+        let found = NAMED.into_iter().find(|reason| reason.name() == name);
+        found.unwrap_or(Self::InvalidRequest)
+    }
+}
+
+/// A call that is not answered with what it asked for.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    reason: Reason,
+    code: Code,
+    message: Cow<'static, str>,
+    hint: Option<(&'static str, String)>,
+}
+
+impl Refusal {
+    /// A refusal for this reason, with the text the caller reads.
+    pub fn new(reason: Reason, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            reason,
+            code: reason.code().0,
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    /// `InvalidParameterException`.
+    pub fn parameter(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Reason::InvalidParameter, message)
+    }
+
+    /// `InvalidRequestException`.
+    pub fn request(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Reason::InvalidRequest, message)
+    }
+
+    /// `InvalidRequestException` for a request that no state of the secret would make right.
+    pub fn bad_request(message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code: Code::InvalidArgument,
+            ..Self::request(message)
+        }
+    }
+
+    /// `ValidationException` in the words of the service's framework. The value is not repeated:
+    /// it may be a secret, or a megabyte.
+    #[must_use]
+    pub fn constraint(place: &str, constraint: &str) -> Self {
+        let message = format!(
+            "1 validation error detected: Value at '{place}' failed to satisfy constraint: \
+             Member must {constraint}"
+        );
+        Self::new(Reason::Validation, message)
+    }
+
+    /// `ResourceNotFoundException` for a secret.
+    #[must_use]
+    pub fn no_secret() -> Self {
+        Self::new(
+            Reason::ResourceNotFound,
+            "Secrets Manager can't find the specified secret.",
+        )
+    }
+
+    /// A member of the API that comes with a later release.
+    #[must_use]
+    pub fn not_yet(member: &str) -> Self {
+        let message = format!("{member} is not supported yet by this release.");
+        Self::new(Reason::NotYet, message).with_hint("member", member.to_owned())
+    }
+
+    /// `AccessDeniedException`; says nothing about what was asked for.
+    #[must_use]
+    pub fn denied() -> Self {
+        Self::new(
+            Reason::AccessDenied,
+            "You are not authorized to perform this operation.",
+        )
+    }
+
+    /// `InternalServiceError`; the cause is logged, not told.
+    #[must_use]
+    pub fn internal() -> Self {
+        Self::new(
+            Reason::InternalService,
+            "An error occurred on the server side.",
+        )
+    }
+
+    /// Adds one more entry to the metadata of the error.
+    #[must_use]
+    pub fn with_hint(mut self, name: &'static str, value: String) -> Self {
+        self.hint = Some((name, value));
+        self
+    }
+
+    /// The reason.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// The text the caller reads.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl From<Refusal> for Status {
+    fn from(refusal: Refusal) -> Self {
+        let (_, retry) = refusal.reason.code();
+        let mut metadata = HashMap::from([("retry".to_owned(), retry.name().to_owned())]);
+        if let Some((name, value)) = refusal.hint {
+            metadata.insert(name.to_owned(), value);
+        }
+        let details = ErrorDetails::with_error_info(refusal.reason.name(), ERROR_DOMAIN, metadata);
+        Self::with_error_details(refusal.code, refusal.message, details)
+    }
+}

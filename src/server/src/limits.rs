@@ -1,0 +1,48 @@
+//! The bounds of this crate, units last. What an operator may move is in `config` instead.
+
+/// Most items on a page of a list.
+pub const PAGE_ITEMS_MAX: i64 = 100;
+/// Most secrets in one batch.
+pub const BATCH_ITEMS_MAX: usize = 20;
+/// Most filters in one call.
+pub const FILTERS_MAX: usize = 10;
+/// Most values of one filter.
+pub const FILTER_VALUES_MAX: usize = 10;
+/// Longest value of a filter, in characters.
+pub const FILTER_VALUE_CHARS_MAX: usize = 512;
+/// Longest paging token, in characters.
+pub const NEXT_TOKEN_CHARS_MAX: usize = 4096;
+/// Longest way to name a secret, in characters.
+pub const SECRET_ID_CHARS_MAX: usize = 2048;
+/// Longest name of a new secret, in characters.
+pub const SECRET_NAME_CHARS_MAX: usize = 512;
+/// Longest description, in characters.
+pub const DESCRIPTION_CHARS_MAX: usize = 2048;
+/// Longest way to name a key, in characters.
+pub const KMS_KEY_ID_CHARS_MAX: usize = 2048;
+/// Largest value of a secret.
+pub const VALUE_BYTES_MAX: usize = 65_536;
+/// Most labels named in one call.
+pub const LABELS_MAX: usize = 20;
+/// Longest label, in characters.
+pub const LABEL_CHARS_MAX: usize = 256;
+/// Shortest and longest idempotency token, in characters.
+pub const TOKEN_CHARS: std::ops::RangeInclusive<usize> = 32..=64;
+/// Most tags, or tag keys, named in one call.
+pub const TAGS_MAX: usize = 50;
+/// Longest tag key, in characters.
+pub const TAG_KEY_CHARS_MAX: usize = 128;
+/// Longest tag value, in characters.
+pub const TAG_VALUE_CHARS_MAX: usize = 256;
+/// Shortest and longest recovery window.
+pub const RECOVERY_WINDOW_DAYS: std::ops::RangeInclusive<i64> = 7..=30;
+/// Recovery window of a delete that names none.
+pub const RECOVERY_WINDOW_DAYS_DEFAULT: u32 = 30;
+/// Longest generated password, in characters.
+pub const PASSWORD_CHARS_MAX: i64 = 4096;
+/// Length of a generated password when none is named, in characters.
+pub const PASSWORD_CHARS_DEFAULT: i64 = 32;
+/// Longest list of characters to leave out of a password.
+pub const PASSWORD_EXCLUDED_CHARS_MAX: usize = 4096;
+/// Times a write is decided again because what its authorization read has moved (R9).
+pub const DECIDE_AGAIN_MAX: usize = 3;

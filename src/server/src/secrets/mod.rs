@@ -1,0 +1,4 @@
+//! The secrets API: AWS semantics over the machine's state.
+
+mod page;
+mod words;
