@@ -11,8 +11,7 @@ RETRY = {"loadBalancingConfig": [{"round_robin": {}}], "methodConfig": [{
     "retryPolicy": {"maxAttempts": 4, "initialBackoff": "0.05s", "maxBackoff": "1s",
                     "backoffMultiplier": 2, "retryableStatusCodes": ["UNAVAILABLE"]}}]}
 ADVICE = {"ResourceNotFoundException": "no such secret: create it, or ask who removed it",
-          "ResourceExistsException": "the name is taken: read it, or choose another",
-          "InvalidRequestException": "scheduled for deletion: restore it first",
+          "InvalidRequestException": "the request lacks something, or the secret is being deleted",
           "AccessDeniedException": "not allowed: ask the administrator"}
 
 
@@ -36,9 +35,8 @@ def reason(error):
 
 def main():
     stub, name, token = connect(), f"app/{uuid.uuid4().hex}", lambda: str(uuid.uuid4())
-    create = pb.CreateSecretRequest(name=name, client_request_token=token(),
-        secret_string="first", tags=[pb.Tag(key="app", value=name)])
-    stub.CreateSecret(create, timeout=10)
+    stub.CreateSecret(pb.CreateSecretRequest(name=name, client_request_token=token(),
+        secret_string="first", tags=[pb.Tag(key="app", value=name)]), timeout=10)
     value = stub.GetSecretValue(pb.GetSecretValueRequest(secret_id=name), timeout=10)
     print("read", len(value.secret_string), "characters of", value.name)
     by_tag = pb.Filter(key=pb.FILTER_KEY_TAG_VALUE, values=[name])
@@ -51,8 +49,7 @@ def main():
         secret_id=name, client_request_token=token(), secret_string="second"), timeout=10)
     print("changed:", next(m.change.name for m in watch if m.HasField("change")))
     for call, request in ((stub.GetSecretValue, pb.GetSecretValueRequest(secret_id="no/such")),
-                          (stub.CreateSecret, pb.CreateSecretRequest(
-                              name=name, client_request_token=token(), secret_string="x"))):
+                          (stub.PutSecretValue, pb.PutSecretValueRequest(secret_id=name))):
         try:
             call(request, timeout=10)
         except grpc.RpcError as error:
