@@ -1,1 +1,38 @@
-//! strongroom-envelope
+//! Envelope encryption: the only crate that knows a cipher.
+//!
+//! ```text
+//! seal provider ─► root key ─┬► KEK ─► DEK per secret version ─► value
+//!                            └► storage key ─► every log entry, row and snapshot block
+//! ```
+//!
+//! Every sealing is AES-256-GCM-SIV (RFC 8452) with a random 96-bit nonce, a format byte in front and
+//! associated data that starts with the name of the use (`domain.rs`): what was sealed for one use,
+//! place or key opens for no other. Formats are versioned; an unknown one is refused by name.
+//!
+//! The crate is pure and synchronous but for the seal providers, which read the root key.
+
+mod accelerated;
+mod aead;
+mod context;
+mod domain;
+mod error;
+mod kek;
+mod keyring;
+mod limits;
+mod locked;
+mod provider;
+mod root;
+#[cfg(test)]
+mod vectors;
+
+pub use accelerated::cpu_is_accelerated;
+pub use aead::values_equal;
+pub use context::EncryptionContext;
+pub use error::{OpenFailed, SealFailed};
+pub use kek::{Kek, RewrapFailed, Sealed};
+pub use keyring::{KeyringError, StorageKeyring};
+pub use limits::{
+    KEY_VERSIONS_MAX, ROOT_KEY_FILE_BYTES_MAX, SEALED_BLOCK_BYTES_MAX, VALUE_BYTES_MAX,
+};
+pub use provider::{FileProvider, ProviderError, SealProvider};
+pub use root::RootKey;
