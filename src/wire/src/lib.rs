@@ -1,1 +1,36 @@
-//! strongroom-wire
+//! Generated messages, TLS identities, listeners and channels.
+//!
+//! The only crate that knows rustls and tonic's transport.
+
+mod redact;
+
+/// The API of Strongroom: the operations of AWS Secrets Manager.
+pub mod secrets {
+    /// Version 1.
+    #[allow(missing_docs, clippy::all)]
+    pub mod v1 {
+        tonic::include_proto!("strongroom.secrets.v1");
+    }
+}
+
+/// The running of a region.
+pub mod admin {
+    /// Version 1.
+    #[allow(missing_docs, clippy::all)]
+    pub mod v1 {
+        tonic::include_proto!("strongroom.admin.v1");
+    }
+}
+
+/// Raft between the nodes of one region; internal.
+pub mod raft {
+    /// Version 1.
+    #[allow(missing_docs, clippy::all)]
+    pub mod v1 {
+        tonic::include_proto!("strongroom.raft.v1");
+    }
+}
+
+/// The encoded `FileDescriptorSet` of every proto above and its imports, with comments, for the
+/// reflection service and for the generated reference.
+pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptor_set.bin"));
