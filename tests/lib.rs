@@ -1,1 +1,46 @@
-//! Tests of Strongroom that need more than one crate.
+//! What tests of more than one crate share: the built binary, and the programs around it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The `strongroom` binary, built once per test process unless `STRONGROOM_BINARY` names one.
+///
+/// # Panics
+///
+/// When it does not build.
+pub fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| match std::env::var_os("STRONGROOM_BINARY") {
+        Some(path) => root().join(path),
+        None => build(),
+    })
+}
+
+/// The Python that `scripts/test` installs, with the packages of `tests/requirements.txt`.
+pub fn python() -> PathBuf {
+    root().join("target/venv/bin/python")
+}
+
+/// The root of the workspace.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn build() -> PathBuf {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args([
+        "build",
+        "--locked",
+        "--quiet",
+        "--package",
+        "strongroom-cli",
+    ]);
+    let built = command
+        .current_dir(root())
+        .status()
+        .is_ok_and(|status| status.success());
+    assert!(built, "cargo build --package strongroom-cli failed");
+    root().join("target/debug/strongroom")
+}
