@@ -5,18 +5,22 @@
 //! acknowledged write). Each has a twin in memory that answers the same conformance suite. This is
 //! the only crate that knows sled, and it knows no cipher: blocks are sealed by a [`Cipher`].
 
+mod bytes;
 mod cipher;
 mod fault;
+mod files;
 mod format;
 mod limits;
 mod log;
 mod memory;
 mod rows;
+mod wal;
 
 pub use cipher::{Cipher, CipherFault, Place};
 pub use fault::{Block, Fault};
-pub use format::Stamped;
+pub use format::{FormatError, Stamped};
 pub use limits::{KEY_BYTES_MAX, MARK_BYTES_MAX, RECORD_BYTES_MAX, ROW_BYTES_MAX, VOTE_BYTES_MAX};
 pub use log::{Bounds, Done, Log, Mark, Record};
 pub use memory::{MemoryLog, MemoryRows};
 pub use rows::{Batch, Row, RowScan, Rows, Space};
+pub use wal::{LogError, Torn, Wal, WalOptions};

@@ -97,25 +97,19 @@ impl Debug for Record {
     }
 }
 
-/// Refuses records that would leave a gap after `last`, or among themselves.
+/// Refuses indexes that would leave a gap after `last`, or among themselves.
 pub(crate) fn check_follows(
     last: Option<u64>,
     empty: bool,
-    records: &[Record],
+    indexes: impl Iterator<Item = u64>,
 ) -> Result<(), Fault> {
-    let Some(first) = records.first() else {
-        return Ok(());
-    };
     let mut expected = last.map_or(0, |last| last.saturating_add(1));
-    if empty && first.index > expected {
-        expected = first.index;
-    }
-    for record in records {
-        if record.index != expected {
-            return Err(Fault::OutOfOrder {
-                expected,
-                found: record.index,
-            });
+    for (at, found) in indexes.enumerate() {
+        if empty && at == 0 {
+            expected = expected.max(found);
+        }
+        if found != expected {
+            return Err(Fault::OutOfOrder { expected, found });
         }
         expected = expected.saturating_add(1);
     }

@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::log::{check_follows, check_sizes};
+use crate::limits::VOTE_BYTES_MAX;
+use crate::log::{check_follows, check_sizes, within};
 use crate::{Bounds, Done, Fault, Log, Mark, Record};
 
 /// A log that forgets everything when dropped; every append is done at once.
@@ -32,11 +33,9 @@ impl MemoryLog {
     fn push(&self, records: Vec<Record>) -> Result<(), Fault> {
         let mut held = self.held();
         check_sizes(&records)?;
-        check_follows(
-            held.last().map(|last| last.index),
-            held.records.is_empty(),
-            &records,
-        )?;
+        let last = held.last().map(|last| last.index);
+        let indexes = records.iter().map(|record| record.index);
+        check_follows(last, held.records.is_empty(), indexes)?;
         held.records
             .extend(records.into_iter().map(|record| (record.index, record)));
         Ok(())
@@ -49,6 +48,7 @@ impl Log for MemoryLog {
     }
 
     fn save_vote(&self, vote: &[u8]) -> Result<(), Fault> {
+        within("a vote", vote.len(), VOTE_BYTES_MAX)?;
         self.held().vote = Some(vote.to_vec());
         Ok(())
     }

@@ -1,0 +1,107 @@
+//! File operations whose result survives a power cut.
+//!
+//! Everything goes through the standard library, and so through the C library, where the
+//! power-loss test can see it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::Fault;
+
+/// What a file is called while it is not complete.
+const UNFINISHED: &str = "new";
+
+/// Makes names created, renamed or removed in `dir` durable.
+pub(crate) fn sync_dir(dir: &Path) -> Result<(), Fault> {
+    File::open(dir)
+        .and_then(|dir| dir.sync_all())
+        .map_err(|error| Fault::io("sync the directory", dir, error))
+}
+
+/// Creates `dir` and what is missing above it, durably.
+pub(crate) fn create_dir(dir: &Path) -> Result<(), Fault> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if let Some(parent) = parent {
+        create_dir(parent)?;
+    }
+    fs::create_dir(dir).map_err(|error| Fault::io("create the directory", dir, error))?;
+    sync_dir(parent.unwrap_or(Path::new(".")))
+}
+
+/// Where a file is written before it gets its name.
+pub(crate) fn unfinished(path: &Path) -> PathBuf {
+    path.with_extension(UNFINISHED)
+}
+
+/// Creates the unfinished form of `path`, empty.
+pub(crate) fn create_unfinished(path: &Path) -> Result<(File, PathBuf), Fault> {
+    let unfinished = unfinished(path);
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(&unfinished)
+        .map_err(|error| Fault::io("create", &unfinished, error))?;
+    Ok((file, unfinished))
+}
+
+/// Gives a complete, unsynced file its name: a crash leaves all of it under that name, or nothing.
+pub(crate) fn finish(file: &File, unfinished: &Path, path: &Path) -> Result<(), Fault> {
+    file.sync_all()
+        .map_err(|error| Fault::io("sync", unfinished, error))?;
+    fs::rename(unfinished, path).map_err(|error| Fault::io("rename into place", path, error))?;
+    sync_dir(path.parent().unwrap_or(Path::new(".")))
+}
+
+/// Replaces the content of `path`: after a crash it is the old one or the new one.
+pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<(), Fault> {
+    let (mut file, unfinished) = create_unfinished(path)?;
+    file.write_all(content)
+        .map_err(|error| Fault::io("write", &unfinished, error))?;
+    finish(&file, &unfinished, path)
+}
+
+/// Lists the names in `dir`, sorted; names that are not UTF-8 are none of ours.
+pub(crate) fn names(dir: &Path) -> Result<Vec<String>, Fault> {
+    let fault = |error| Fault::io("list", dir, error);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir).map_err(fault)? {
+        names.extend(entry.map_err(fault)?.file_name().into_string());
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Removes what a crash left unfinished in `dir`.
+pub(crate) fn remove_unfinished(dir: &Path) -> Result<(), Fault> {
+    for name in names(dir)? {
+        let path = dir.join(name);
+        if path
+            .extension()
+            .is_some_and(|extension| extension == UNFINISHED)
+        {
+            remove(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a file or a directory with all it holds; what is gone already is fine.
+pub(crate) fn remove(path: &Path) -> Result<(), Fault> {
+    let removed = if path.is_dir() {
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
+    };
+    match removed {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Fault::io("remove", path, error))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,138 @@
+//! Prepares the next segment while the present one fills, and deletes those no longer needed.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::format::Stamped;
+use crate::{Fault, files};
+
+use super::segment::Segment;
+
+/// How long to wait for space before trying again.
+const SPACE_RETRY: Duration = Duration::from_secs(1);
+
+/// The meeting point of the flush thread and the thread that prepares segments.
+#[derive(Debug)]
+pub(crate) struct Prepare {
+    dir: PathBuf,
+    stamped: Stamped,
+    segment_bytes: u64,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    next: u64,
+    ready: Option<Segment>,
+    fault: Option<Fault>,
+    /// The flush thread is waiting: lack of space is now a fault.
+    wanted: bool,
+    unneeded: Vec<Arc<Segment>>,
+    stopping: bool,
+}
+
+impl Prepare {
+    pub(crate) fn new(dir: PathBuf, stamped: Stamped, segment_bytes: u64, next: u64) -> Prepare {
+        let state = Mutex::new(State {
+            next,
+            ..State::default()
+        });
+        Prepare {
+            dir,
+            stamped,
+            segment_bytes,
+            state,
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Takes the next segment, waiting until it is ready.
+    pub(crate) fn take(&self) -> Result<Segment, Fault> {
+        let mut state = self.state();
+        state.wanted = true;
+        self.changed.notify_all();
+        loop {
+            if let Some(segment) = state.ready.take() {
+                state.wanted = false;
+                self.changed.notify_all();
+                return Ok(segment);
+            }
+            match &state.fault {
+                Some(fault) => return Err(fault.clone()),
+                None if state.stopping => return Err(Fault::Closed),
+                None => {}
+            }
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Hands over segments to delete; their absence need not be durable.
+    pub(crate) fn discard(&self, segments: Vec<Arc<Segment>>) {
+        self.state().unneeded.extend(segments);
+        self.changed.notify_all();
+    }
+
+    /// Whether a full segment is ready, so that appends go on even if the disk is full now.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.state().ready.is_some()
+    }
+
+    pub(crate) fn stop(&self) {
+        self.state().stopping = true;
+        self.changed.notify_all();
+    }
+
+    /// Works until stopped or failed; the body of the thread.
+    pub(crate) fn run(&self) {
+        let mut state = self.state();
+        while !state.stopping && state.fault.is_none() {
+            let unneeded = std::mem::take(&mut state.unneeded);
+            let next = state.ready.is_none().then_some(state.next);
+            if unneeded.is_empty() && next.is_none() {
+                state = self
+                    .changed
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            drop(state);
+            delete(&unneeded);
+            let created = next.map(|number| {
+                Segment::create(&self.dir, number, &self.stamped, self.segment_bytes)
+            });
+            state = self.state();
+            match created {
+                None => {}
+                Some(Ok(segment)) => {
+                    state.next += 1;
+                    state.ready = Some(segment);
+                }
+                Some(Err(Fault::NoSpace { .. })) if !state.wanted => {
+                    tracing::warn!(dir = %self.dir.display(), "no space to prepare a log segment");
+                    let waited = self.changed.wait_timeout(state, SPACE_RETRY);
+                    state = waited.unwrap_or_else(PoisonError::into_inner).0;
+                }
+                Some(Err(fault)) => state.fault = Some(fault),
+            }
+            self.changed.notify_all();
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn delete(segments: &[Arc<Segment>]) {
+    for segment in segments {
+        if let Err(fault) = files::remove(&segment.path) {
+            // It is deleted when the log is next opened.
+            tracing::warn!(%fault, "could not delete a purged log segment");
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! A segment: one file of the log, prepared at full size before it is used.
+//!
+//! The header takes a block of its own, so that no later write shares a sector with it. The rest is
+//! zeros until written: an append then changes no metadata, and its sync is one write to the disk.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use crate::format::{self, FormatError, Stamped};
+use crate::{Fault, files};
+
+/// Where the first frame of a segment lies.
+pub(crate) const SEGMENT_HEADER_BYTES: u64 = 4096;
+
+const EXTENSION: &str = "log";
+static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+
+/// An open segment file.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) number: u64,
+    pub(crate) path: PathBuf,
+    file: File,
+}
+
+impl Segment {
+    /// Creates segment `number` with its zeros, durably and under its name in one step.
+    pub(crate) fn create(
+        dir: &Path,
+        number: u64,
+        stamped: &Stamped,
+        segment_bytes: u64,
+    ) -> Result<Segment, Fault> {
+        let path = path(dir, number);
+        let (file, unfinished) = files::create_unfinished(&path)?;
+        let mut header = format::encode(format::LOG, stamped, &number.to_le_bytes());
+        header.resize(SEGMENT_HEADER_BYTES as usize, 0);
+        write_prepared(&file, &header, segment_bytes)
+            .map_err(|error| Fault::io("prepare", &unfinished, error))?;
+        files::finish(&file, &unfinished, &path)?;
+        Ok(Segment { number, path, file })
+    }
+
+    /// Opens an existing segment and reads all of it.
+    pub(crate) fn open(dir: &Path, number: u64) -> Result<(Segment, Vec<u8>), Fault> {
+        let path = path(dir, number);
+        let fault = |error| Fault::io("open", &path, error);
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(&path)
+            .map_err(fault)?;
+        let bytes = fs::read(&path).map_err(|error| Fault::io("read", &path, error))?;
+        Ok((Segment { number, path, file }, bytes))
+    }
+
+    /// Checks that the header says what the name says.
+    pub(crate) fn check(number: u64, bytes: &[u8], stamped: &Stamped) -> Result<(), FormatError> {
+        let header = format::decode(format::LOG, bytes)?;
+        stamped.check_node(&header.stamped)?;
+        if header.extra != number.to_le_bytes() || bytes.len() < SEGMENT_HEADER_BYTES as usize {
+            return Err(FormatError::Damaged);
+        }
+        Ok(())
+    }
+
+    /// Writes at `offset`; durable only after [`Segment::sync`].
+    pub(crate) fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), Fault> {
+        self.file
+            .write_all_at(bytes, offset)
+            .map_err(|error| Fault::io("append to", &self.path, error))
+    }
+
+    /// Makes everything written durable; must not be tried again after a failure.
+    pub(crate) fn sync(&self) -> Result<(), Fault> {
+        self.file
+            .sync_data()
+            .map_err(|error| Fault::io("sync", &self.path, error))
+    }
+
+    /// Reads `len` bytes at `offset`.
+    pub(crate) fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>, Fault> {
+        let mut bytes = vec![0; len];
+        self.file
+            .read_exact_at(&mut bytes, offset)
+            .map_err(|error| Fault::io("read", &self.path, error))?;
+        Ok(bytes)
+    }
+
+    /// Turns everything from `offset` on into zeros again, durably, at full size.
+    pub(crate) fn clear(&self, offset: u64, segment_bytes: u64) -> Result<(), Fault> {
+        let fault = |error| Fault::io("clear the tail of", &self.path, error);
+        let len = self.file.metadata().map_err(fault)?.len();
+        let mut at = offset;
+        while at < len.max(segment_bytes) {
+            let step = ZEROS.len().min((len.max(segment_bytes) - at) as usize);
+            self.file
+                .write_all_at(ZEROS.get(..step).unwrap_or(&ZEROS), at)
+                .map_err(fault)?;
+            at += step as u64;
+        }
+        self.file.sync_all().map_err(fault)
+    }
+}
+
+fn write_prepared(mut file: &File, header: &[u8], segment_bytes: u64) -> io::Result<()> {
+    file.write_all(header)?;
+    let mut left = segment_bytes.saturating_sub(SEGMENT_HEADER_BYTES);
+    while left > 0 {
+        let step = left.min(ZEROS.len() as u64);
+        file.write_all(ZEROS.get(..step as usize).unwrap_or(&ZEROS))?;
+        left -= step;
+    }
+    Ok(())
+}
+
+/// The path of segment `number`.
+pub(crate) fn path(dir: &Path, number: u64) -> PathBuf {
+    dir.join(format!("{number:016x}.{EXTENSION}"))
+}
+
+/// Lists the segments in `dir`, oldest first.
+pub(crate) fn list(dir: &Path) -> Result<Vec<u64>, Fault> {
+    let names = files::names(dir)?;
+    let stems = names.iter().filter_map(|name| name.strip_suffix(".log"));
+    Ok(stems
+        .filter_map(|stem| u64::from_str_radix(stem, 16).ok())
+        .collect())
+}

@@ -1,0 +1,6 @@
+//! The store from outside: one suite for both twins, models, and damage of every kind.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+
+mod log;
+mod support;
+mod wal_damage;
