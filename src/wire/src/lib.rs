@@ -2,7 +2,20 @@
 //!
 //! The only crate that knows rustls and tonic's transport.
 
+mod connection;
 mod redact;
+mod verify;
+
+pub mod credentials;
+pub mod dial;
+pub mod identity;
+pub mod limits;
+pub mod listen;
+
+pub use credentials::{CredentialFiles, Credentials, CredentialsError};
+pub use dial::{DialError, DialOptions, Dialer, Expected};
+pub use identity::{Caller, ClientIdentity, Identity, IdentityError, PeerIdentity, PublicKeyHash};
+pub use listen::{Admission, ListenError, ListenOptions, Listener};
 
 /// The API of Strongroom: the operations of AWS Secrets Manager.
 pub mod secrets {

@@ -1,0 +1,342 @@
+//! A certificate, its key and the authorities it trusts, from PEM files that may change while
+//! the process runs.
+//!
+//! Invariant: what is in force was complete and consistent when it was loaded. A reload that
+//! fails changes nothing. A reload never changes who this process is, nor, for a node, its
+//! public key, because the members have pinned it.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use arc_swap::ArcSwap;
+use rustls::{
+    RootCertStore,
+    crypto::{CryptoProvider, aws_lc_rs},
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    sign::CertifiedKey,
+};
+use x509_parser::prelude::{FromDer, X509Certificate};
+use zeroize::Zeroizing;
+
+use crate::{
+    identity::{Identity, IdentityError},
+    limits::{CERTIFICATE_POLL, PEM_BYTES_MAX},
+};
+
+/// Where the PEM files are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CredentialFiles {
+    /// The certificate of this process, then those between it and the authority.
+    pub cert: PathBuf,
+    /// Its private key, PKCS#8, SEC1 or PKCS#1.
+    pub key: PathBuf,
+    /// The authorities whose certificates are accepted; one file may hold several.
+    pub ca: Vec<PathBuf>,
+}
+
+/// The certificate, key and authorities in force.
+pub struct Credentials {
+    files: CredentialFiles,
+    current: ArcSwap<Material>,
+    seen: Mutex<Vec<Option<Seen>>>,
+}
+
+/// Why credentials were not loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CredentialsError {
+    /// A file cannot be read.
+    #[error("cannot read {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file is not the PEM it should be.
+    #[error("{path} has no {wanted} in PEM form")]
+    NotPem {
+        /// The file.
+        path: PathBuf,
+        /// What it should hold.
+        wanted: &'static str,
+    },
+    /// A certificate in a file is broken, or the key cannot be used.
+    #[error("{path} cannot be used")]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What TLS said.
+        source: rustls::Error,
+    },
+    /// The key belongs to another certificate.
+    #[error("the key in {key} does not belong to the certificate in {cert}")]
+    Mismatch {
+        /// The certificate file.
+        cert: PathBuf,
+        /// The key file.
+        key: PathBuf,
+    },
+    /// The certificate says nothing about who this process is.
+    #[error("{path} does not say whose it is")]
+    Identity {
+        /// The certificate file.
+        path: PathBuf,
+        /// Why.
+        source: IdentityError,
+    },
+    /// A reload found somebody else's certificate.
+    #[error("{path} is now the certificate of {found}, not of {wanted}; restart to change that")]
+    OtherIdentity {
+        /// The certificate file.
+        path: PathBuf,
+        /// Whose it is now.
+        found: String,
+        /// Whose it was.
+        wanted: String,
+    },
+    /// A reload found a node certificate with another key.
+    #[error("{path} has another key than the members have pinned; renew it with the same key")]
+    OtherKey {
+        /// The certificate file.
+        path: PathBuf,
+    },
+}
+
+impl Credentials {
+    /// Loads the files. Reads at most 1 MiB of each.
+    pub fn load(files: CredentialFiles) -> Result<Arc<Self>, CredentialsError> {
+        let seen = Mutex::new(look(&files));
+        let current = ArcSwap::from_pointee(Material::load(&files)?);
+        Ok(Arc::new(Self {
+            files,
+            current,
+            seen,
+        }))
+    }
+
+    /// Loads the files again. Connections that are open stay as they are; new ones use what was
+    /// loaded. On an error the old credentials stay in force.
+    pub fn reload(&self) -> Result<(), CredentialsError> {
+        let seen = look(&self.files);
+        let fresh = Material::load(&self.files)?;
+        self.material().may_become(&fresh, &self.files.cert)?;
+        self.current.store(Arc::new(fresh));
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+        Ok(())
+    }
+
+    /// Looks at the files every 10 s, and loads them again when one changed, for as long as the
+    /// returned future is polled. A change that cannot be loaded is logged and tried again.
+    pub async fn follow_files(self: Arc<Self>) {
+        self.follow_files_every(CERTIFICATE_POLL).await;
+    }
+
+    /// The same as `follow_files` with another period.
+    pub async fn follow_files_every(self: Arc<Self>, period: Duration) {
+        loop {
+            tokio::time::sleep(period).await;
+            let credentials = Arc::clone(&self);
+            let reloaded = tokio::task::spawn_blocking(move || credentials.reload_if_changed());
+            match reloaded.await {
+                Ok(Ok(true)) => tracing::info!(expires = ?self.expires(), "certificate reloaded"),
+                Ok(Err(error)) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "certificate kept");
+                }
+                Ok(Ok(false)) | Err(_) => {}
+            }
+        }
+    }
+
+    /// Who this process is.
+    pub fn identity(&self) -> Identity {
+        self.material().identity.clone()
+    }
+
+    /// When the certificate in force ends.
+    pub fn expires(&self) -> SystemTime {
+        self.material().expires
+    }
+
+    /// Where the files are.
+    pub fn files(&self) -> &CredentialFiles {
+        &self.files
+    }
+
+    pub(crate) fn material(&self) -> Arc<Material> {
+        self.current.load_full()
+    }
+
+    fn reload_if_changed(&self) -> Result<bool, CredentialsError> {
+        if *self.seen.lock().unwrap_or_else(PoisonError::into_inner) == look(&self.files) {
+            return Ok(false);
+        }
+        self.reload().map(|()| true)
+    }
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentials")
+            .field("files", &self.files)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One loaded state of the files.
+pub(crate) struct Material {
+    pub(crate) certified: Arc<CertifiedKey>,
+    pub(crate) roots: Arc<RootCertStore>,
+    pub(crate) identity: Identity,
+    pub(crate) expires: SystemTime,
+}
+
+impl Material {
+    fn load(files: &CredentialFiles) -> Result<Self, CredentialsError> {
+        let chain = certificates(&files.cert)?;
+        let not_pem = || CredentialsError::NotPem {
+            path: files.cert.clone(),
+            wanted: "certificate",
+        };
+        let leaf = chain.first().ok_or_else(not_pem)?;
+        let identity = Identity::of(leaf).map_err(|source| CredentialsError::Identity {
+            path: files.cert.clone(),
+            source,
+        })?;
+        let expires = expiry(leaf).ok_or_else(not_pem)?;
+        let key = private_key(&files.key)?;
+        let unusable = |source| CredentialsError::Unusable {
+            path: files.key.clone(),
+            source,
+        };
+        let key = provider()
+            .key_provider
+            .load_private_key(key)
+            .map_err(unusable)?;
+        let certified = CertifiedKey::new(chain, key);
+        certified
+            .keys_match()
+            .map_err(|_| CredentialsError::Mismatch {
+                cert: files.cert.clone(),
+                key: files.key.clone(),
+            })?;
+        let roots = Arc::new(roots(&files.ca)?);
+        Ok(Self {
+            certified: Arc::new(certified),
+            roots,
+            identity,
+            expires,
+        })
+    }
+
+    fn may_become(&self, fresh: &Self, path: &Path) -> Result<(), CredentialsError> {
+        let (old, new) = (&self.identity, &fresh.identity);
+        if old.to_string() != new.to_string() {
+            return Err(CredentialsError::OtherIdentity {
+                path: path.to_owned(),
+                found: new.to_string(),
+                wanted: old.to_string(),
+            });
+        }
+        match old.peer().map(|p| p.public_key) == new.peer().map(|p| p.public_key) {
+            true => Ok(()),
+            false => Err(CredentialsError::OtherKey {
+                path: path.to_owned(),
+            }),
+        }
+    }
+}
+
+/// The only provider of cryptography: no process-wide default is installed or used.
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(aws_lc_rs::default_provider())
+}
+
+/// Reads when a certificate ends; `None` if it is no certificate.
+pub(crate) fn expiry(certificate: &CertificateDer<'_>) -> Option<SystemTime> {
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    let seconds = u64::try_from(parsed.validity().not_after.timestamp()).ok()?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+}
+
+/// Reads the certificates of a PEM file, in their order. There is at least one.
+pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, CredentialsError> {
+    let pem = read(path)?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    match found {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        _ => Err(CredentialsError::NotPem {
+            path: path.to_owned(),
+            wanted: "certificate",
+        }),
+    }
+}
+
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, CredentialsError> {
+    PrivateKeyDer::from_pem_slice(&read(path)?).map_err(|_| CredentialsError::NotPem {
+        path: path.to_owned(),
+        wanted: "private key",
+    })
+}
+
+fn roots(paths: &[PathBuf]) -> Result<RootCertStore, CredentialsError> {
+    let mut roots = RootCertStore::empty();
+    for path in paths {
+        for certificate in certificates(path)? {
+            roots
+                .add(certificate)
+                .map_err(|source| CredentialsError::Unusable {
+                    path: path.clone(),
+                    source,
+                })?;
+        }
+    }
+    if roots.is_empty() {
+        let path = paths.first().cloned().unwrap_or_default();
+        return Err(CredentialsError::NotPem {
+            path,
+            wanted: "authority's certificate",
+        });
+    }
+    Ok(roots)
+}
+
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, CredentialsError> {
+    let failed = |source| CredentialsError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let mut bytes = Zeroizing::new(Vec::new());
+    let file = File::open(path).map_err(failed)?;
+    file.take(PEM_BYTES_MAX)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    Ok(bytes)
+}
+
+/// What tells one state of a file from another. A mounted directory that is swapped by a link
+/// gives files with other times.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    modified: SystemTime,
+    length_bytes: u64,
+}
+
+fn look(files: &CredentialFiles) -> Vec<Option<Seen>> {
+    [&files.cert, &files.key]
+        .into_iter()
+        .chain(&files.ca)
+        .map(|path| {
+            let metadata = fs::metadata(path).ok()?;
+            Some(Seen {
+                modified: metadata.modified().ok()?,
+                length_bytes: metadata.len(),
+            })
+        })
+        .collect()
+}

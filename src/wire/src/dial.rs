@@ -1,0 +1,285 @@
+//! Channels to nodes, over TLS.
+//!
+//! A channel connects when it is first used and again after it broke, each time with the
+//! credentials then in force.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::Uri;
+use hyper_util::rt::TokioIo;
+use rustls::{
+    ClientConfig, client::Resumption, client::WebPkiServerVerifier, pki_types::ServerName,
+    sign::SingleCertAndKey, version::TLS13,
+};
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsConnector, client::TlsStream};
+use tonic::transport::{Channel, Endpoint};
+use tower::Service;
+
+use crate::{
+    credentials::{Credentials, provider},
+    identity::{Identity, PeerIdentity},
+    limits::{
+        CALLER_CONNECT_TIMEOUT, CALLER_KEEPALIVE, CONNECTION_WINDOW_BYTES, PEER_CONNECT_TIMEOUT,
+        PEER_KEEPALIVE, STREAM_WINDOW_BYTES,
+    },
+    verify::{NodeVerifier, Wanted},
+};
+
+/// Who must answer at an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// One node of the caller's own region, with the key pinned in membership.
+    Peer {
+        /// Its node id.
+        node: u64,
+        /// SHA-256 of its public key (SubjectPublicKeyInfo, DER).
+        public_key: [u8; 32],
+    },
+    /// Any node of the caller's own region: for a node that joins and knows no pins yet.
+    Region,
+    /// A server whose certificate has this DNS name or IP address.
+    Server {
+        /// The name or address, without a port.
+        name: String,
+    },
+}
+
+/// How fast a dialer gives up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DialOptions {
+    /// For TCP and TLS together.
+    pub connect_timeout: Duration,
+    /// Silence after which it asks whether the connection is alive, and the time to answer.
+    pub keepalive: Duration,
+}
+
+/// Opens channels with one set of credentials.
+#[derive(Clone, Debug)]
+pub struct Dialer {
+    credentials: Arc<Credentials>,
+    options: DialOptions,
+}
+
+/// Why a channel cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DialError {
+    /// The address has no `host:port`.
+    #[error("{address:?} is not host:port")]
+    Address {
+        /// The address as given.
+        address: String,
+    },
+    /// The server's name is neither a DNS name nor an IP address.
+    #[error("{name:?} is neither a DNS name nor an IP address")]
+    Name {
+        /// The name as given.
+        name: String,
+    },
+    /// Only a node has peers.
+    #[error("the certificate is not a node's, so it cannot dial peers")]
+    NotANode,
+}
+
+impl Dialer {
+    /// A dialer for calls to the API: patient.
+    pub fn for_callers(credentials: Arc<Credentials>) -> Self {
+        let options = DialOptions {
+            connect_timeout: CALLER_CONNECT_TIMEOUT,
+            keepalive: CALLER_KEEPALIVE,
+        };
+        Self::new(credentials, options)
+    }
+
+    /// A dialer for peers of a region: gives up within one second or two.
+    pub fn for_peers(credentials: Arc<Credentials>) -> Self {
+        let options = DialOptions {
+            connect_timeout: PEER_CONNECT_TIMEOUT,
+            keepalive: PEER_KEEPALIVE,
+        };
+        Self::new(credentials, options)
+    }
+
+    /// A dialer with time-outs of one's own.
+    pub fn new(credentials: Arc<Credentials>, options: DialOptions) -> Self {
+        Self {
+            credentials,
+            options,
+        }
+    }
+
+    /// The credentials it dials with.
+    pub fn credentials(&self) -> &Arc<Credentials> {
+        &self.credentials
+    }
+
+    /// Makes a channel to `host:port`. Nothing is sent before the first call.
+    pub fn channel(&self, address: &str, expected: Expected) -> Result<Channel, DialError> {
+        let bad = || DialError::Address {
+            address: address.to_owned(),
+        };
+        let uri: Uri = format!("https://{address}").parse().map_err(|_| bad())?;
+        let authority = uri.authority().ok_or_else(bad)?;
+        if authority.port_u16().is_none() || authority.as_str() != address {
+            return Err(bad());
+        }
+        let (check, name) = self.check(authority.host(), expected)?;
+        let credentials = Arc::clone(&self.credentials);
+        let connector = Connector {
+            credentials,
+            address: address.to_owned(),
+            check,
+            name,
+        };
+        let endpoint = Endpoint::from(uri)
+            .connect_timeout(self.options.connect_timeout)
+            .http2_keep_alive_interval(self.options.keepalive)
+            .keep_alive_timeout(self.options.keepalive)
+            .keep_alive_while_idle(true)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
+        Ok(endpoint.connect_with_connector_lazy(connector))
+    }
+
+    fn check(
+        &self,
+        host: &str,
+        expected: Expected,
+    ) -> Result<(Check, ServerName<'static>), DialError> {
+        let name = match &expected {
+            Expected::Server { name } => name.clone(),
+            Expected::Peer { .. } | Expected::Region => host.to_owned(),
+        };
+        let bare = name
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .to_owned();
+        let server = ServerName::try_from(bare).map_err(|_| DialError::Name { name })?;
+        let Identity::Peer(own) = self.credentials.identity() else {
+            return match expected {
+                Expected::Server { .. } => Ok((Check::Name, server)),
+                Expected::Peer { .. } | Expected::Region => Err(DialError::NotANode),
+            };
+        };
+        let PeerIdentity {
+            cluster, region, ..
+        } = own;
+        let check = match expected {
+            Expected::Server { .. } => Check::Name,
+            Expected::Region => Check::Node(Wanted::Region { cluster, region }),
+            Expected::Peer { node, public_key } => Check::Node(Wanted::Node(PeerIdentity {
+                cluster,
+                region,
+                node,
+                public_key,
+            })),
+        };
+        Ok((check, server))
+    }
+}
+
+/// What is checked of the certificate at the other end.
+#[derive(Clone, Debug)]
+enum Check {
+    Name,
+    Node(Wanted),
+}
+
+/// Connects one channel, as often as it has to.
+#[derive(Clone)]
+struct Connector {
+    credentials: Arc<Credentials>,
+    address: String,
+    check: Check,
+    name: ServerName<'static>,
+}
+
+impl Service<Uri> for Connector {
+    type Response = TokioIo<TlsStream<TcpStream>>;
+    type Error = ConnectError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, ConnectError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ConnectError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        let connector = self.clone();
+        Box::pin(async move { connector.connect().await })
+    }
+}
+
+impl Connector {
+    async fn connect(self) -> Result<TokioIo<TlsStream<TcpStream>>, ConnectError> {
+        let config = self
+            .client_config()
+            .map_err(|source| self.failed("configure", source))?;
+        let stream = TcpStream::connect(&self.address)
+            .await
+            .map_err(|source| self.failed("reach", source))?;
+        stream
+            .set_nodelay(true)
+            .map_err(|source| self.failed("reach", source))?;
+        let connected = TlsConnector::from(Arc::new(config)).connect(self.name.clone(), stream);
+        let stream = connected
+            .await
+            .map_err(|source| self.failed("trust", source))?;
+        Ok(TokioIo::new(stream))
+    }
+
+    fn client_config(&self) -> Result<ClientConfig, rustls::Error> {
+        let material = self.credentials.material();
+        let (roots, provider) = (Arc::clone(&material.roots), provider());
+        let certificate = Arc::new(SingleCertAndKey::from(Arc::clone(&material.certified)));
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(&[&TLS13])?;
+        let mut config = match &self.check {
+            Check::Name => builder.with_webpki_verifier(
+                WebPkiServerVerifier::builder_with_provider(roots, provider)
+                    .build()
+                    .map_err(|error| rustls::Error::General(error.to_string()))?,
+            ),
+            Check::Node(wanted) => {
+                let algorithms = provider.signature_verification_algorithms;
+                let wanted = wanted.clone();
+                builder
+                    .dangerous()
+                    .with_custom_certificate_verifier(Arc::new(NodeVerifier {
+                        roots,
+                        algorithms,
+                        wanted,
+                    }))
+            }
+        }
+        .with_client_cert_resolver(certificate);
+        config.resumption = Resumption::disabled();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Ok(config)
+    }
+
+    fn failed<E>(&self, action: &'static str, source: E) -> ConnectError
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        ConnectError {
+            action,
+            address: self.address.clone(),
+            source: Box::new(source),
+        }
+    }
+}
+
+/// Why a connection was not made; in the chain of the call's error.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} {address}")]
+pub struct ConnectError {
+    action: &'static str,
+    address: String,
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
