@@ -8,75 +8,86 @@ mod tidy {
     pub mod catalogue;
     pub mod documents;
     pub mod edges;
+    pub mod limits;
     pub mod rust;
     pub mod text;
 }
 
-use tidy::{catalogue, documents, edges, rust, text};
+use tidy::{catalogue, documents, edges, limits, rust, text};
 
 #[test]
 fn crates_depend_only_as_the_design_says() {
-    report(edges::turned_back(&edges::metadata(&root())));
+    report(&edges::turned_back(&edges::metadata(&root())));
 }
 
 #[test]
 fn foreign_crates_are_reached_only_through_their_owner() {
-    report(edges::foreign(&edges::metadata(&root())));
+    report(&edges::foreign(&edges::metadata(&root())));
 }
 
 #[test]
 fn dependencies_are_permissive_and_come_from_one_registry() {
-    report(edges::licences_and_sources(&edges::metadata(&root())));
+    report(&edges::licences_and_sources(&edges::metadata(&root())));
 }
 
 #[test]
 fn lines_and_files_keep_their_limits() {
-    report(text::too_long(&sources()));
+    report(&text::too_long(&sources()));
 }
 
 #[test]
 fn text_files_are_clean() {
-    report(text::unclean(&sources()));
+    report(&text::unclean(&sources()));
 }
 
 #[test]
 fn names_say_what_a_file_holds() {
-    report(text::empty_names(&sources()));
+    report(&text::empty_names(&sources()));
 }
 
 #[test]
 fn functions_keep_their_limit_and_nothing_unwraps_outside_tests() {
-    report(rust::check(&sources()));
+    report(&rust::check(&sources()));
 }
 
 #[test]
 fn foreign_words_stay_with_their_owner() {
-    report(rust::foreign_words(&sources()));
+    report(&rust::foreign_words(&sources()));
 }
 
 #[test]
 fn every_rpc_is_in_the_method_table() {
-    report(catalogue::methods(&sources()));
+    report(&catalogue::methods(&sources()));
 }
 
 #[test]
 fn every_metric_is_in_its_catalogue() {
-    report(catalogue::metrics(&sources()));
+    report(&catalogue::metrics(&sources()));
+}
+
+#[test]
+fn every_error_is_explained() {
+    report(&catalogue::errors(&sources()));
 }
 
 #[test]
 fn scripts_are_executable_and_strict() {
-    report(documents::scripts(&root()));
+    report(&documents::scripts(&root()));
 }
 
 #[test]
 fn documents_name_only_what_exists() {
-    report(documents::references(&root(), &sources()));
+    report(&documents::references(&root(), &sources()));
+}
+
+#[test]
+fn the_page_of_limits_says_what_the_code_says() {
+    report(&limits::page(&root(), &sources()));
 }
 
 #[test]
 fn documents_and_code_hold_no_path_of_a_machine() {
-    report(documents::machine_paths(&sources()));
+    report(&documents::machine_paths(&sources()));
 }
 
 /// One file under version control, by its path from the root.
@@ -128,7 +139,7 @@ fn sources() -> Vec<Source> {
 }
 
 #[track_caller]
-fn report(breaches: Vec<String>) {
+fn report(breaches: &[String]) {
     let count = breaches.len();
     assert!(
         breaches.is_empty(),

@@ -6,6 +6,9 @@ use crate::Source;
 
 /// The table of who may call what.
 const METHOD_TABLE: &str = "src/server/src/methods.rs";
+/// Where errors get their names, and the page that explains them.
+const ERRORS_IN_CODE: &str = "src/server/src/errors.rs";
+const ERRORS: &str = "docs/errors.md";
 /// The catalogue of metrics, for operators.
 const METRICS: &str = "docs/metrics.md";
 
@@ -53,6 +56,30 @@ pub fn metrics(sources: &[Source]) -> Vec<String> {
     missing.chain(unknown).collect()
 }
 
+/// Names of errors that callers see and the page of errors does not explain.
+pub fn errors(sources: &[Source]) -> Vec<String> {
+    let text = |path: &str| {
+        sources
+            .iter()
+            .find(|source| source.path == path)
+            .map(|s| &s.text)
+    };
+    let (Some(code), Some(page)) = (text(ERRORS_IN_CODE), text(ERRORS)) else {
+        return vec![format!("{ERRORS_IN_CODE} or {ERRORS} is not there")];
+    };
+    let arms = code
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("Self::"));
+    let names = arms.filter(|arm| arm.contains(" => \"")).flat_map(literals);
+    let camel = |name: &&str| name.starts_with(char::is_uppercase);
+    let missing = names
+        .filter(camel)
+        .filter(|name| !page.contains(&format!("| `{name}` |")));
+    missing
+        .map(|name| format!("{ERRORS}: {name} is not explained"))
+        .collect()
+}
+
 /// The full paths of the rpcs a proto declares.
 fn rpcs(proto: &str) -> Vec<String> {
     let (mut package, mut service, mut paths) = ("", "", Vec::new());
@@ -93,5 +120,5 @@ fn an_rpc_is_named_by_its_full_path() {
 #[test]
 fn a_metric_has_crate_noun_and_unit() {
     assert!(is_metric(&"strongroom_server_requests_total"));
-    assert!(!is_metric(&"strongroom_server") && !is_metric(&"strongroom_Server_x_y"));
+    assert!(!is_metric(&"strongroom_server") && !is_metric(&"strongroom_Server_x"));
 }

@@ -34,7 +34,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("tokio-rustls", &["wire"]),
     ("rcgen", &["wire"]),
     ("x509-parser", &["wire"]),
-    ("tonic-prost", &["wire"]),
+    ("tonic-prost", &["wire", "tests"]),
     ("imbl", &["machine"]),
     ("prometheus", &["server"]),
     ("figment", &["server"]),
