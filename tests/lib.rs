@@ -1,8 +1,17 @@
 //! What tests of more than one crate share: the built binary, and the programs around it.
 
+#![allow(
+    clippy::expect_used,
+    reason = "it is part of the tests, and should end them"
+)]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+
+pub use region::Region;
+
+mod region;
 
 /// The `strongroom` binary, built once per test process unless `STRONGROOM_BINARY` names one.
 ///
