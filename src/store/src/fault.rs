@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::cipher::CipherFault;
+use crate::snapshot::SnapshotError;
 
 /// A promise this node can no longer keep; the process is expected to stop on it.
 ///
@@ -74,6 +75,13 @@ pub enum Fault {
         /// The limit.
         limit_bytes: usize,
     },
+    /// A snapshot that rows were being taken from turned out to be unreadable.
+    #[error("the snapshot cannot be used")]
+    Snapshot {
+        /// What is wrong with it.
+        #[source]
+        source: Arc<SnapshotError>,
+    },
     /// The store was closed while the call was under way.
     #[error("the store is closed")]
     Closed,
@@ -110,6 +118,17 @@ impl Fault {
         Fault::Cipher {
             what,
             source: Arc::new(source),
+        }
+    }
+}
+
+impl From<SnapshotError> for Fault {
+    fn from(error: SnapshotError) -> Fault {
+        match error {
+            SnapshotError::Fault(fault) => fault,
+            other => Fault::Snapshot {
+                source: Arc::new(other),
+            },
         }
     }
 }

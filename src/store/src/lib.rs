@@ -14,13 +14,18 @@ mod limits;
 mod log;
 mod memory;
 mod rows;
+mod snapshot;
 mod wal;
 
 pub use cipher::{Cipher, CipherFault, Place};
 pub use fault::{Block, Fault};
 pub use format::{FormatError, Stamped};
-pub use limits::{KEY_BYTES_MAX, MARK_BYTES_MAX, RECORD_BYTES_MAX, ROW_BYTES_MAX, VOTE_BYTES_MAX};
+pub use limits::{
+    KEY_BYTES_MAX, MARK_BYTES_MAX, RECORD_BYTES_MAX, ROW_BYTES_MAX, SNAPSHOT_ID_BYTES_MAX,
+    VOTE_BYTES_MAX,
+};
 pub use log::{Bounds, Done, Log, Mark, Record};
 pub use memory::{MemoryLog, MemoryRows};
 pub use rows::{Batch, Row, RowScan, Rows, Space};
+pub use snapshot::{Receiving, SnapshotDir, SnapshotError, SnapshotFile, SnapshotReader};
 pub use wal::{LogError, Torn, Wal, WalOptions};

@@ -20,3 +20,19 @@ pub(crate) const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// How many bytes of records one write and one sync of the log take together.
 pub(crate) const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// The longest snapshot id, in bytes.
+pub const SNAPSHOT_ID_BYTES_MAX: usize = 128;
+
+/// How many bytes of rows a snapshot block collects before it is written.
+pub(crate) const SNAPSHOT_BLOCK_BYTES: usize = 256 * 1024;
+
+/// The largest content of a snapshot block: one that was almost full when the largest row came.
+pub(crate) const SNAPSHOT_BLOCK_BYTES_MAX: usize =
+    SNAPSHOT_BLOCK_BYTES + ROW_BYTES_MAX + KEY_BYTES_MAX + 8;
+
+/// The largest sealed block: compression and sealing may add a little.
+pub(crate) const SEALED_BLOCK_BYTES_MAX: usize = SNAPSHOT_BLOCK_BYTES_MAX + 64 * 1024;
+
+/// How much of a file is read to find its header.
+pub(crate) const FORMAT_HEADER_BYTES_MAX: usize = 4096;

@@ -8,7 +8,7 @@ use proptest::test_runner::Config;
 use strongroom_store::{Bounds, Fault, Log, MemoryLog, Record};
 use tempfile::tempdir;
 
-use crate::support::{append, mark, open_wal, record, segments};
+use crate::support::{append, mark, open_wal, record, segments, wait_until};
 
 /// Runs one scenario on both twins.
 fn on_both(scenario: impl Fn(&dyn Log)) {
@@ -208,6 +208,7 @@ fn after_the_first_failure_every_call_fails() {
     let path = dir.path().join("log");
     let wal = open_wal(&path).unwrap();
     append(&wal, vec![record(0, 0, 10)]).unwrap();
+    wait_until(|| wal.has_spare_segment());
     std::fs::remove_dir_all(&path).unwrap();
     let failed = (1..99).find(|index| append(&wal, vec![record(*index, 0, 3000)]).is_err());
     assert!(failed.is_some());

@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 mod log;
+mod snapshots;
 mod support;
 mod wal_damage;

@@ -106,3 +106,15 @@ pub fn copy_dir(from: &Path, to: &Path) {
         }
     }
 }
+
+/// Waits for a condition that other threads bring about.
+pub fn wait_until(condition: impl Fn() -> bool) {
+    let start = std::time::Instant::now();
+    while !condition() {
+        assert!(
+            start.elapsed().as_secs() < 30,
+            "the condition did not come true"
+        );
+        std::thread::yield_now();
+    }
+}

@@ -253,7 +253,7 @@ fn a_damaged_record_found_at_read_is_a_fault_that_names_it() {
     let wal = open_wal(dir.path()).unwrap();
     flip(&segments(dir.path())[0], HEADER + 60);
     let fault = wal.read(0..1).unwrap_err();
-    assert_eq!(fault.to_string().contains("log record 0"), true, "{fault}");
+    assert!(fault.to_string().contains("log record 0"), "{fault}");
     assert_eq!(wal.read(1..2).unwrap(), [record(1, 0, 1000)]);
 }
 

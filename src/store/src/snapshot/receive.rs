@@ -1,0 +1,62 @@
+use std::fmt::{self, Debug, Formatter};
+use std::io::Write;
+use std::path::PathBuf;
+
+use crate::Fault;
+
+use super::{SnapshotDir, SnapshotError, SnapshotFile, Unfinished};
+
+/// A snapshot file on its way in from a peer; dropping it forgets what came.
+pub struct Receiving {
+    dir: SnapshotDir,
+    id: String,
+    unfinished: Unfinished,
+    path: PathBuf,
+    len: u64,
+}
+
+impl Receiving {
+    pub(super) fn new(
+        dir: SnapshotDir,
+        id: String,
+        unfinished: Unfinished,
+        path: PathBuf,
+    ) -> Receiving {
+        Receiving {
+            dir,
+            id,
+            unfinished,
+            path,
+            len: 0,
+        }
+    }
+
+    /// Takes the next chunk of the file.
+    pub fn push(&mut self, chunk: &[u8]) -> Result<(), Fault> {
+        self.unfinished
+            .file
+            .write_all(chunk)
+            .map_err(|error| Fault::io("write", &self.unfinished.path, error))?;
+        self.len += chunk.len() as u64;
+        Ok(())
+    }
+
+    /// How many bytes came: the offset of the next chunk.
+    pub fn received_bytes(&self) -> u64 {
+        self.len
+    }
+
+    /// Verifies the whole file and gives it its name; durable on return, and the latest snapshot.
+    pub fn finish(self) -> Result<SnapshotFile, SnapshotError> {
+        self.dir.finish(&self.id, &self.path, self.unfinished)
+    }
+}
+
+impl Debug for Receiving {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiving")
+            .field("id", &self.id)
+            .field("len", &self.len)
+            .finish_non_exhaustive()
+    }
+}
