@@ -1,1 +1,74 @@
-//! strongroom-machine
+//! The rules of Strongroom: a command and a state give a rejection, or changes.
+//!
+//! `apply = decide + evolve`. [`decide`] may reject and writes nothing; [`State::evolve`] takes the
+//! changes and cannot fail. The same changes are what the store writes, another region follows and
+//! watchers see. There is no clock, no randomness and no I/O here: the same log gives the same
+//! state on every node (I4), down to its hash.
+//!
+//! Invariants kept here: a secret with versions has exactly one AWSCURRENT, and a label sits on at
+//! most one version (I6); a revision follows each change of a feed without a gap, and its header is
+//! chained (R3); a rejected entry changes nothing.
+
+mod answer;
+mod arn;
+mod change;
+mod codec;
+mod command;
+mod decide;
+mod entry;
+mod hash;
+mod ids;
+pub mod limits;
+mod names;
+mod position;
+mod rejection;
+mod row;
+mod secret;
+mod state;
+
+pub use answer::{Answer, Applied, Outcome};
+pub use arn::{Arn, SecretArn, SecretId};
+pub use change::{Change, Header, Op};
+pub use codec::DecodeError;
+pub use command::{
+    AdmitNode, Checkpoint, Command, CreateSecret, DeleteSecret, Found, IssueJoinToken, KeyState,
+    KeyVersion, KmsKey, NewVersion, Node, PurgeSecret, PutSecretValue, RecordAccess, RemoveNode,
+    RestoreSecret, Seen, SeenRow, SetMachineVersion, TagResource, TrimFeed, UntagResource,
+    UpdateSecret, UpdateSecretVersionStage,
+};
+pub use decide::{Decision, MACHINE_VERSION, decide};
+pub use entry::{Audit, Entry};
+pub use hash::{BUCKETS, BucketSums};
+pub use ids::{
+    ClusterId, Hash, IdError, KeyId, LogIndex, MachineVersion, NodeId, Ordinal, RequestId,
+    Revision, Stamp, Uid,
+};
+pub use names::{AccountId, ArnSuffix, Label, NameError, RegionName, SecretName, VersionId};
+pub use position::{Epoch, FeedId, Position, Token, TokenError};
+pub use rejection::{Field, Rejection};
+pub use row::{
+    Access, BeginEpoch, Clock, FeedCheckpoint, FeedState, JoinToken, JournalRow, Kept, Machine,
+    Origin, Principal, RetiredNode, Row, RowKey, Tombstone,
+};
+pub use secret::{Deletion, SealedValue, Secret, Tag, Value, ValueKind, Version, Wrap};
+pub use state::{Counts, Feed, LoadError, NotHeld, RowRef, State};
+
+#[allow(missing_docs, clippy::all)]
+mod storage {
+    include!(concat!(env!("OUT_DIR"), "/strongroom.storage.v1.rs"));
+}
+
+/// Applies an entry: decides, and evolves the changes into the state. A rejected entry leaves the
+/// state as it was.
+pub fn apply(state: &mut State, index: LogIndex, entry: &Entry) -> Applied {
+    let (answer, changes) = match decide(state, index, entry) {
+        Ok(decision) => (Ok(decision.outcome), decision.changes),
+        Err(rejection) => (Err(rejection), Vec::new()),
+    };
+    changes.iter().for_each(|change| state.evolve(change));
+    Applied {
+        answer,
+        changes,
+        positions: state.positions(),
+    }
+}

@@ -1,0 +1,296 @@
+//! Answers. Rejections have numbers that never change; 0 is none.
+
+use std::sync::Arc;
+
+use crate::answer::{Answer, Outcome};
+use crate::codec::feed::feed;
+use crate::codec::{DecodeError, copied, hash, key_id, parsed, required, uid};
+use crate::ids::{MachineVersion, NodeId, Stamp};
+use crate::names::{AccountId, Label, SecretName, VersionId};
+use crate::rejection::{Field, Rejection};
+use crate::storage;
+use crate::storage::answer::Answer as WireAnswer;
+use crate::storage::outcome::Outcome as WireOutcome;
+
+impl From<&Answer> for storage::Answer {
+    fn from(Answer(answer): &Answer) -> storage::Answer {
+        let answer = match answer {
+            Ok(outcome) => WireAnswer::Outcome(outcome.into()),
+            Err(rejection) => WireAnswer::Rejection(rejection.into()),
+        };
+        storage::Answer {
+            answer: Some(answer),
+        }
+    }
+}
+
+impl TryFrom<storage::Answer> for Answer {
+    type Error = DecodeError;
+
+    fn try_from(answer: storage::Answer) -> Result<Answer, DecodeError> {
+        Ok(Answer(match required("answer", answer.answer)? {
+            WireAnswer::Outcome(outcome) => Ok(outcome.try_into()?),
+            WireAnswer::Rejection(rejection) => Err(rejection.try_into()?),
+        }))
+    }
+}
+
+impl From<&Outcome> for storage::Outcome {
+    fn from(outcome: &Outcome) -> storage::Outcome {
+        let outcome = match outcome {
+            Outcome::None => WireOutcome::None(storage::NoOutcome {}),
+            Outcome::Secret {
+                secret,
+                version,
+                unchanged,
+            } => WireOutcome::Secret(storage::SecretOutcome {
+                uid: copied(&secret.uid.0),
+                secret: Some(secret.as_ref().into()),
+                version_id: version.as_ref().map(VersionId::to_string),
+                unchanged: *unchanged,
+            }),
+            Outcome::Node(node) => WireOutcome::Node(storage::NodeOutcome {
+                node_id: node.id.0,
+                node: Some(node.into()),
+            }),
+        };
+        storage::Outcome {
+            outcome: Some(outcome),
+        }
+    }
+}
+
+impl TryFrom<storage::Outcome> for Outcome {
+    type Error = DecodeError;
+
+    fn try_from(outcome: storage::Outcome) -> Result<Outcome, DecodeError> {
+        Ok(match required("outcome", outcome.outcome)? {
+            WireOutcome::None(_) => Outcome::None,
+            WireOutcome::Secret(secret) => Outcome::Secret {
+                version: secret.version_id.map(|id| version(&id)).transpose()?,
+                unchanged: secret.unchanged,
+                secret: Arc::new(required("secret", secret.secret)?.with_uid(uid(&secret.uid)?)?),
+            },
+            WireOutcome::Node(node) => {
+                Outcome::Node(required("node", node.node)?.with_id(NodeId(node.node_id))?)
+            }
+        })
+    }
+}
+
+impl From<&Rejection> for storage::Rejection {
+    fn from(rejection: &Rejection) -> storage::Rejection {
+        let mut wire = storage::Rejection {
+            code: code(rejection),
+            ..Default::default()
+        };
+        match rejection {
+            Rejection::MachineVersionUnknown(MachineVersion(number))
+            | Rejection::MachineVersionPassed(MachineVersion(number))
+            | Rejection::DayAhead(number) => wire.number = u64::from(*number),
+            Rejection::TooLong { field, max } => {
+                (wire.number, wire.other) = (*max, field_code(*field));
+            }
+            Rejection::AccountUnknown(account) => wire.text = account.to_string(),
+            Rejection::UidTaken(uid) => wire.id = copied(&uid.0),
+            Rejection::NameTaken(name) => wire.text = name.to_string(),
+            Rejection::VersionExists { uid, version, arn } => {
+                wire.id = copied(&uid.0);
+                wire.version_id = version.to_string();
+                wire.text.clone_from(arn);
+            }
+            Rejection::VersionNotFound(version) => wire.version_id = version.to_string(),
+            Rejection::LabelNotFound(label) => wire.label = label.to_string(),
+            Rejection::LabelElsewhere { label, version }
+            | Rejection::LabelNotAttached { label, version } => {
+                wire.label = label.to_string();
+                wire.version_id = version.to_string();
+            }
+            Rejection::KeyNotFound(key)
+            | Rejection::KeyUnavailable(key)
+            | Rejection::KeyEmpty(key) => wire.id = copied(&key.0),
+            Rejection::JoinTokenExpired(Stamp(number))
+            | Rejection::JoinTokenUsed(NodeId(number))
+            | Rejection::NodeNotFound(NodeId(number))
+            | Rejection::NodeExists(NodeId(number))
+            | Rejection::NodeRetired(NodeId(number))
+            | Rejection::NodeLast(NodeId(number)) => wire.number = *number,
+            Rejection::NodeKeyTaken(key) => wire.id = copied(&key.0),
+            Rejection::FeedNotFound(feed) => wire.text = feed.to_string(),
+            _ => {}
+        }
+        wire
+    }
+}
+
+impl TryFrom<storage::Rejection> for Rejection {
+    type Error = DecodeError;
+
+    fn try_from(wire: storage::Rejection) -> Result<Rejection, DecodeError> {
+        let number = u32::try_from(wire.number).unwrap_or(u32::MAX);
+        Ok(match wire.code {
+            1 => Rejection::NotFounded,
+            2 => Rejection::AlreadyFounded,
+            3 => Rejection::MachineVersionUnknown(MachineVersion(number)),
+            4 => Rejection::MachineVersionPassed(MachineVersion(number)),
+            5 => Rejection::StampOutOfRange,
+            6 => Rejection::AuthorizationMoved,
+            7 => Rejection::TooLong {
+                field: field(wire.other)?,
+                max: wire.number,
+            },
+            8 => Rejection::AccountUnknown(parsed("account", AccountId::new(&wire.text))?),
+            9 => Rejection::SecretLimit,
+            10 => Rejection::UidTaken(uid(&wire.id)?),
+            11 => Rejection::NameTaken(parsed("name", SecretName::new(&wire.text))?),
+            12 => Rejection::NameScheduled,
+            13 => Rejection::SecretNotFound,
+            14 => Rejection::SecretPurged,
+            15 => Rejection::SecretScheduled,
+            16 => Rejection::VersionExists {
+                uid: uid(&wire.id)?,
+                version: version(&wire.version_id)?,
+                arn: wire.text,
+            },
+            17 => Rejection::VersionNotFound(version(&wire.version_id)?),
+            18 => Rejection::LabelNotFound(label(&wire.label)?),
+            19 => Rejection::LabelMismatch,
+            20 => Rejection::VersionLimit,
+            21 => Rejection::LabelLimit,
+            22 => Rejection::LabelElsewhere {
+                label: label(&wire.label)?,
+                version: version(&wire.version_id)?,
+            },
+            23 => Rejection::LabelNotAttached {
+                label: label(&wire.label)?,
+                version: version(&wire.version_id)?,
+            },
+            24 => Rejection::CurrentNotRemovable,
+            25 => Rejection::NothingToMove,
+            26 => Rejection::WindowInvalid,
+            27 => Rejection::TagInvalid,
+            28 => Rejection::TagReserved,
+            29 => Rejection::TagDuplicate,
+            30 => Rejection::TagLimit,
+            31 => Rejection::KeyNotFound(key_id(&wire.id)?),
+            32 => Rejection::KeyUnavailable(key_id(&wire.id)?),
+            33 => Rejection::KeyEmpty(key_id(&wire.id)?),
+            other => return node_rejection(other, &wire),
+        })
+    }
+}
+
+fn node_rejection(code: u32, wire: &storage::Rejection) -> Result<Rejection, DecodeError> {
+    let node = NodeId(wire.number);
+    Ok(match code {
+        34 => Rejection::JoinTokenUnknown,
+        35 => Rejection::JoinTokenExpired(Stamp(wire.number)),
+        36 => Rejection::JoinTokenUsed(node),
+        37 => Rejection::JoinTokenExists,
+        38 => Rejection::JoinTokenLimit,
+        39 => Rejection::NodeNotFound(node),
+        40 => Rejection::NodeExists(node),
+        41 => Rejection::NodeRetired(node),
+        42 => Rejection::NodeKeyTaken(hash("public key", &wire.id)?),
+        43 => Rejection::NodeLast(node),
+        44 => Rejection::NodeLimit,
+        45 => Rejection::FeedNotFound(feed(&wire.text)?),
+        46 => Rejection::DayAhead(u32::try_from(wire.number).unwrap_or(u32::MAX)),
+        _ => return Err(DecodeError::Field("rejection code")),
+    })
+}
+
+fn code(rejection: &Rejection) -> u32 {
+    match rejection {
+        Rejection::NotFounded => 1,
+        Rejection::AlreadyFounded => 2,
+        Rejection::MachineVersionUnknown(_) => 3,
+        Rejection::MachineVersionPassed(_) => 4,
+        Rejection::StampOutOfRange => 5,
+        Rejection::AuthorizationMoved => 6,
+        Rejection::TooLong { .. } => 7,
+        Rejection::AccountUnknown(_) => 8,
+        Rejection::SecretLimit => 9,
+        Rejection::UidTaken(_) => 10,
+        Rejection::NameTaken(_) => 11,
+        Rejection::NameScheduled => 12,
+        Rejection::SecretNotFound => 13,
+        Rejection::SecretPurged => 14,
+        Rejection::SecretScheduled => 15,
+        Rejection::VersionExists { .. } => 16,
+        Rejection::VersionNotFound(_) => 17,
+        Rejection::LabelNotFound(_) => 18,
+        Rejection::LabelMismatch => 19,
+        Rejection::VersionLimit => 20,
+        Rejection::LabelLimit => 21,
+        Rejection::LabelElsewhere { .. } => 22,
+        Rejection::LabelNotAttached { .. } => 23,
+        Rejection::CurrentNotRemovable => 24,
+        Rejection::NothingToMove => 25,
+        Rejection::WindowInvalid => 26,
+        Rejection::TagInvalid => 27,
+        Rejection::TagReserved => 28,
+        Rejection::TagDuplicate => 29,
+        Rejection::TagLimit => 30,
+        Rejection::KeyNotFound(_) => 31,
+        Rejection::KeyUnavailable(_) => 32,
+        Rejection::KeyEmpty(_) => 33,
+        Rejection::JoinTokenUnknown => 34,
+        Rejection::JoinTokenExpired(_) => 35,
+        Rejection::JoinTokenUsed(_) => 36,
+        Rejection::JoinTokenExists => 37,
+        Rejection::JoinTokenLimit => 38,
+        Rejection::NodeNotFound(_) => 39,
+        Rejection::NodeExists(_) => 40,
+        Rejection::NodeRetired(_) => 41,
+        Rejection::NodeKeyTaken(_) => 42,
+        Rejection::NodeLast(_) => 43,
+        Rejection::NodeLimit => 44,
+        Rejection::FeedNotFound(_) => 45,
+        Rejection::DayAhead(_) => 46,
+    }
+}
+
+fn field_code(field: Field) -> u64 {
+    match field {
+        Field::Description => 1,
+        Field::Value => 2,
+        Field::WrappedKey => 3,
+        Field::KeyAlias => 4,
+        Field::KeyVersions => 5,
+        Field::Caller => 6,
+        Field::Administrator => 7,
+        Field::Address => 8,
+        Field::Seen => 9,
+        Field::Versions => 10,
+        Field::VersionStages => 11,
+        Field::Tags => 12,
+    }
+}
+
+fn field(code: u64) -> Result<Field, DecodeError> {
+    let all = [
+        Field::Description,
+        Field::Value,
+        Field::WrappedKey,
+        Field::KeyAlias,
+        Field::KeyVersions,
+        Field::Caller,
+        Field::Administrator,
+        Field::Address,
+        Field::Seen,
+        Field::Versions,
+        Field::VersionStages,
+        Field::Tags,
+    ];
+    let found = all.into_iter().find(|field| field_code(*field) == code);
+    found.ok_or(DecodeError::Field("field code"))
+}
+
+fn version(text: &str) -> Result<VersionId, DecodeError> {
+    parsed("version id", VersionId::new(text))
+}
+
+fn label(text: &str) -> Result<Label, DecodeError> {
+    parsed("label", Label::new(text))
+}

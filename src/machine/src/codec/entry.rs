@@ -1,0 +1,62 @@
+//! Entries.
+
+use crate::codec::{DecodeError, array, copied, request_id, required};
+use crate::command::{Command, Seen, SeenRow};
+use crate::entry::{Audit, Entry};
+use crate::ids::{Revision, Stamp};
+use crate::row::RowKey;
+use crate::storage;
+use crate::storage::entry::Command as Wire;
+
+impl From<&Entry> for storage::Entry {
+    fn from(entry: &Entry) -> storage::Entry {
+        storage::Entry {
+            stamp_ms: entry.stamp.0,
+            audit: Some(storage::Audit {
+                caller: entry.audit.caller.clone(),
+                request_id: copied(&entry.audit.request_id.0),
+            }),
+            seed: copied(&entry.seed),
+            command: Some(Wire::from(&entry.command)),
+        }
+    }
+}
+
+impl TryFrom<storage::Entry> for Entry {
+    type Error = DecodeError;
+
+    fn try_from(entry: storage::Entry) -> Result<Entry, DecodeError> {
+        let audit = required("audit", entry.audit)?;
+        let request_id = request_id(&audit.request_id)?;
+        let command = entry.command.ok_or(DecodeError::UnknownCommand)?;
+        Ok(Entry {
+            stamp: Stamp(entry.stamp_ms),
+            audit: Audit {
+                caller: audit.caller,
+                request_id,
+            },
+            seed: array("seed", &entry.seed)?,
+            command: Command::try_from(command)?,
+        })
+    }
+}
+
+pub(super) fn seen_rows(seen: &Seen) -> Vec<storage::SeenRow> {
+    let rows = seen.0.iter();
+    rows.map(|row| storage::SeenRow {
+        key: row.key.encode().into(),
+        revision: row.revision.0,
+    })
+    .collect()
+}
+
+pub(super) fn seen(rows: Vec<storage::SeenRow>) -> Result<Seen, DecodeError> {
+    let rows = rows.into_iter().map(|row| {
+        let key = RowKey::decode(&row.key)?;
+        Ok(SeenRow {
+            key,
+            revision: Revision(row.revision),
+        })
+    });
+    rows.collect::<Result<_, _>>().map(Seen)
+}

@@ -1,0 +1,178 @@
+//! Secrets, versions, values and wraps.
+
+use crate::codec::{DecodeError, array, copied, key_id, parsed, required};
+use crate::ids::{Ordinal, Stamp, Uid};
+use crate::names::{AccountId, ArnSuffix, Label, RegionName, SecretName, VersionId};
+use crate::secret::{Deletion, SealedValue, Secret, Tag, ValueKind, Version, Wrap};
+use crate::storage;
+
+impl From<&Secret> for storage::Secret {
+    fn from(secret: &Secret) -> storage::Secret {
+        storage::Secret {
+            account: secret.account.to_string(),
+            region: secret.region.to_string(),
+            name: secret.name.to_string(),
+            arn_suffix: secret.arn_suffix.to_string(),
+            description: secret.description.clone(),
+            kms_key: secret.kms_key.map(|key| copied(&key.0)),
+            tags: secret.tags.iter().map(storage::Tag::from).collect(),
+            tagged: secret.tagged,
+            created_ms: secret.created.0,
+            changed_ms: secret.changed.0,
+            deletion: secret.deletion.map(|deletion| storage::Deletion {
+                requested_ms: deletion.requested.0,
+                due_ms: deletion.due.0,
+            }),
+            versions: secret
+                .versions
+                .iter()
+                .map(storage::VersionEntry::from)
+                .collect(),
+            next_ordinal: secret.next_ordinal.0,
+        }
+    }
+}
+
+impl storage::Secret {
+    pub(super) fn with_uid(self, uid: Uid) -> Result<Secret, DecodeError> {
+        let versions = self.versions.into_iter().map(Version::try_from);
+        Ok(Secret {
+            uid,
+            account: parsed("account", AccountId::new(&self.account))?,
+            region: parsed("region", RegionName::new(&self.region))?,
+            name: parsed("name", SecretName::new(&self.name))?,
+            arn_suffix: parsed("arn suffix", ArnSuffix::new(&self.arn_suffix))?,
+            description: self.description,
+            kms_key: self.kms_key.map(|key| key_id(&key)).transpose()?,
+            tags: self.tags.into_iter().map(Tag::from).collect(),
+            tagged: self.tagged,
+            created: Stamp(self.created_ms),
+            changed: Stamp(self.changed_ms),
+            deletion: self.deletion.map(|deletion| Deletion {
+                requested: Stamp(deletion.requested_ms),
+                due: Stamp(deletion.due_ms),
+            }),
+            versions: versions.collect::<Result<_, _>>()?,
+            next_ordinal: Ordinal(self.next_ordinal),
+        })
+    }
+}
+
+impl From<&Tag> for storage::Tag {
+    fn from(tag: &Tag) -> storage::Tag {
+        storage::Tag {
+            key: tag.key.clone(),
+            value: tag.value.clone(),
+        }
+    }
+}
+
+impl From<storage::Tag> for Tag {
+    fn from(tag: storage::Tag) -> Tag {
+        Tag {
+            key: tag.key,
+            value: tag.value,
+        }
+    }
+}
+
+impl From<&Version> for storage::VersionEntry {
+    fn from(version: &Version) -> storage::VersionEntry {
+        storage::VersionEntry {
+            id: version.id.to_string(),
+            ordinal: version.ordinal.0,
+            kind: storage::ValueKind::from(version.kind).into(),
+            created_ms: version.created.0,
+            labels: version.labels.iter().map(Label::to_string).collect(),
+        }
+    }
+}
+
+impl TryFrom<storage::VersionEntry> for Version {
+    type Error = DecodeError;
+
+    fn try_from(version: storage::VersionEntry) -> Result<Version, DecodeError> {
+        Ok(Version {
+            id: parsed("version id", VersionId::new(&version.id))?,
+            ordinal: Ordinal(version.ordinal),
+            kind: version.kind().try_into()?,
+            created: Stamp(version.created_ms),
+            labels: labels(&version.labels)?,
+        })
+    }
+}
+
+impl From<ValueKind> for storage::ValueKind {
+    fn from(kind: ValueKind) -> storage::ValueKind {
+        match kind {
+            ValueKind::String => storage::ValueKind::String,
+            ValueKind::Binary => storage::ValueKind::Binary,
+        }
+    }
+}
+
+impl TryFrom<storage::ValueKind> for ValueKind {
+    type Error = DecodeError;
+
+    fn try_from(kind: storage::ValueKind) -> Result<ValueKind, DecodeError> {
+        match kind {
+            storage::ValueKind::String => Ok(ValueKind::String),
+            storage::ValueKind::Binary => Ok(ValueKind::Binary),
+            storage::ValueKind::Unspecified => Err(DecodeError::Field("value kind")),
+        }
+    }
+}
+
+impl From<&SealedValue> for storage::Version {
+    fn from(value: &SealedValue) -> storage::Version {
+        storage::Version {
+            nonce: copied(&value.nonce),
+            ciphertext: value.ciphertext.clone(),
+        }
+    }
+}
+
+impl TryFrom<storage::Version> for SealedValue {
+    type Error = DecodeError;
+
+    fn try_from(value: storage::Version) -> Result<SealedValue, DecodeError> {
+        let nonce = array("nonce", &value.nonce)?;
+        Ok(SealedValue {
+            nonce,
+            ciphertext: value.ciphertext,
+        })
+    }
+}
+
+impl From<&Wrap> for storage::WrapRow {
+    fn from(wrap: &Wrap) -> storage::WrapRow {
+        storage::WrapRow {
+            key_id: copied(&wrap.key_id.0),
+            key_version: wrap.key_version,
+            wrapped_dek: wrap.wrapped_dek.clone(),
+        }
+    }
+}
+
+impl TryFrom<storage::WrapRow> for Wrap {
+    type Error = DecodeError;
+
+    fn try_from(wrap: storage::WrapRow) -> Result<Wrap, DecodeError> {
+        Ok(Wrap {
+            key_id: key_id(&wrap.key_id)?,
+            key_version: wrap.key_version,
+            wrapped_dek: wrap.wrapped_dek,
+        })
+    }
+}
+
+pub(super) fn labels(texts: &[String]) -> Result<Vec<Label>, DecodeError> {
+    texts
+        .iter()
+        .map(|text| parsed("label", Label::new(text)))
+        .collect()
+}
+
+pub(super) fn wrap(wrap: Option<storage::WrapRow>) -> Result<Wrap, DecodeError> {
+    required("wrap", wrap)?.try_into()
+}

@@ -1,0 +1,140 @@
+//! Decisions: what an entry changes, or why not. They read the state and write nothing. Every size
+//! and form an entry claims is checked here again, whoever built the entry.
+
+mod access;
+mod draft;
+mod feed;
+mod key;
+mod label;
+mod node;
+mod secret;
+mod tag;
+mod version;
+
+use crate::answer::Outcome;
+use crate::change::Change;
+use crate::command::{Command, Seen, SetMachineVersion};
+use crate::decide::draft::Draft;
+use crate::entry::Entry;
+use crate::ids::{LogIndex, MachineVersion, Stamp};
+use crate::limits::{IDENTITY_CHARS_MAX, SEEN_ROWS_MAX, STAMP_MS_MAX};
+use crate::rejection::{Field, Rejection};
+use crate::row::{Machine, RowKey};
+use crate::state::State;
+
+/// The newest rules this build knows (R13).
+pub const MACHINE_VERSION: MachineVersion = MachineVersion(1);
+
+/// What an accepted entry does.
+#[derive(Debug, Clone)]
+pub struct Decision {
+    /// What it answers.
+    pub outcome: Outcome,
+    /// What it changes; empty when it changes nothing.
+    pub changes: Vec<Change>,
+}
+
+/// Decides an entry: changes, or why not. Nothing is written.
+pub fn decide(state: &State, index: LogIndex, entry: &Entry) -> Result<Decision, Rejection> {
+    let stamp = stamp(state, entry)?;
+    bounded(
+        Field::Caller,
+        entry.audit.caller.chars().count(),
+        IDENTITY_CHARS_MAX,
+    )?;
+    let mut draft = Draft::new(state, index, stamp, &entry.seed);
+    let outcome = match (&entry.command, state.machine_version()) {
+        (Command::Found(found), None) => node::found(&mut draft, found)?,
+        (Command::Found(_), Some(_)) => return Err(Rejection::AlreadyFounded),
+        (_, None) => return Err(Rejection::NotFounded),
+        (command, Some(MACHINE_VERSION)) => decide_v1(&mut draft, command)?,
+        // Unreachable: such a state is not loaded, and such a version never set.
+        (_, Some(version)) => return Err(Rejection::MachineVersionUnknown(version)),
+    };
+    Ok(Decision {
+        outcome,
+        changes: draft.finish(),
+    })
+}
+
+/// The rules of machine version 1. A change of behaviour, fixes included, is a new version beside
+/// this one.
+fn decide_v1(draft: &mut Draft<'_>, command: &Command) -> Result<Outcome, Rejection> {
+    match command {
+        Command::Found(_) => Err(Rejection::AlreadyFounded),
+        Command::CreateSecret(create) => secret::create(draft, create),
+        Command::PutSecretValue(put) => version::put(draft, put),
+        Command::UpdateSecret(update) => version::update(draft, update),
+        Command::UpdateSecretVersionStage(update) => label::update_stage(draft, update),
+        Command::DeleteSecret(delete) => secret::delete(draft, delete),
+        Command::RestoreSecret(restore) => secret::restore(draft, restore),
+        Command::PurgeSecret(purge) => secret::purge(draft, purge),
+        Command::TagResource(tag) => tag::tag(draft, tag),
+        Command::UntagResource(untag) => tag::untag(draft, untag),
+        Command::RecordAccess(record) => access::record(draft, record),
+        Command::IssueJoinToken(issue) => node::issue_token(draft, issue),
+        Command::AdmitNode(admit) => node::admit(draft, admit),
+        Command::RemoveNode(remove) => node::remove(draft, remove),
+        Command::SetMachineVersion(set) => set_machine_version(draft, set),
+        Command::Checkpoint(checkpoint) => feed::checkpoint(draft, checkpoint),
+        Command::TrimFeed(trim) => feed::trim(draft, trim),
+    }
+}
+
+/// Gives the stamp a decision uses: strictly after the one before, whatever the clocks did (R10).
+fn stamp(state: &State, entry: &Entry) -> Result<Stamp, Rejection> {
+    let next = state.last_stamp().0.saturating_add(1);
+    let stamp = entry.stamp.0.max(next);
+    if stamp > STAMP_MS_MAX {
+        return Err(Rejection::StampOutOfRange);
+    }
+    Ok(Stamp(stamp))
+}
+
+fn set_machine_version(
+    draft: &mut Draft<'_>,
+    set: &SetMachineVersion,
+) -> Result<Outcome, Rejection> {
+    let machine = draft.state.machine().ok_or(Rejection::NotFounded)?;
+    if set.version > MACHINE_VERSION {
+        return Err(Rejection::MachineVersionUnknown(set.version));
+    }
+    if set.version < machine.version {
+        return Err(Rejection::MachineVersionPassed(machine.version));
+    }
+    if set.version > machine.version {
+        draft.put(
+            RowKey::Machine,
+            &Machine {
+                version: set.version,
+                ..machine.clone()
+            },
+        );
+    }
+    Ok(Outcome::None)
+}
+
+/// Rejects if a row the caller's decision used has changed since (R9).
+fn unmoved(state: &State, seen: &Seen) -> Result<(), Rejection> {
+    bounded(Field::Seen, seen.0.len(), SEEN_ROWS_MAX)?;
+    let moved = seen
+        .0
+        .iter()
+        .any(|row| state.revision_of(&row.key) != Some(row.revision));
+    if moved {
+        Err(Rejection::AuthorizationMoved)
+    } else {
+        Ok(())
+    }
+}
+
+/// Rejects what is longer than its bound.
+fn bounded(field: Field, length: usize, max: usize) -> Result<(), Rejection> {
+    if length > max {
+        return Err(Rejection::TooLong {
+            field,
+            max: max as u64,
+        });
+    }
+    Ok(())
+}

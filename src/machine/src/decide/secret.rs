@@ -1,0 +1,223 @@
+//! Creating, deleting, restoring and purging secrets.
+
+use std::sync::Arc;
+
+use crate::answer::Outcome;
+use crate::command::{CreateSecret, DeleteSecret, PurgeSecret, RestoreSecret};
+use crate::decide::draft::Draft;
+use crate::decide::{bounded, key, tag, unmoved, version};
+use crate::ids::{Ordinal, Uid};
+use crate::limits::{
+    DAY_MS, DESCRIPTION_CHARS_MAX, RECOVERY_WINDOW_DAYS_MAX, RECOVERY_WINDOW_DAYS_MIN, SECRETS_MAX,
+};
+use crate::position::FeedId;
+use crate::rejection::{Field, Rejection};
+use crate::row::{RowKey, Tombstone};
+use crate::secret::{Deletion, Secret};
+use crate::state::State;
+
+pub(super) fn create(draft: &mut Draft<'_>, create: &CreateSecret) -> Result<Outcome, Rejection> {
+    let state = draft.state;
+    unmoved(state, &create.seen)?;
+    if !state.has_account(&create.account) {
+        return Err(Rejection::AccountUnknown(create.account.clone()));
+    }
+    if let Some(existing) = state.named(&create.account, &create.name) {
+        return name_in_use(existing, create);
+    }
+    if state.secret(&create.uid).is_some() || state.tombstone(&create.uid).is_some() {
+        return Err(Rejection::UidTaken(create.uid));
+    }
+    if state.secrets_owned(&create.account) >= SECRETS_MAX {
+        return Err(Rejection::SecretLimit);
+    }
+    described(&create.description)?;
+    tag::checked(&create.tags)?;
+    key::usable(state, create.kms_key.as_ref())?;
+    let (Some(region), Some(feed)) = (state.region(), state.home()) else {
+        return Err(Rejection::NotFounded);
+    };
+    let mut secret = Secret {
+        uid: create.uid,
+        account: create.account.clone(),
+        region: region.clone(),
+        name: create.name.clone(),
+        arn_suffix: create.arn_suffix,
+        description: create.description.clone(),
+        kms_key: create.kms_key,
+        tags: create.tags.clone(),
+        tagged: !create.tags.is_empty(),
+        created: draft.stamp,
+        changed: draft.stamp,
+        deletion: None,
+        versions: Vec::new(),
+        next_ordinal: Ordinal(1),
+    };
+    if let Some(new) = &create.new {
+        version::add(draft, &feed, &mut secret, new, &[])?;
+    }
+    let version = create.new.as_ref().map(|new| new.id.clone());
+    stored(draft, &feed, &secret, version)
+}
+
+/// The same proposal may be committed twice: it answers twice alike. The uid tells.
+fn name_in_use(existing: &Arc<Secret>, create: &CreateSecret) -> Result<Outcome, Rejection> {
+    let version = create.new.as_ref().map(|new| new.id.clone());
+    if existing.is_scheduled() {
+        return Err(Rejection::NameScheduled);
+    }
+    if let Some(id) = &version
+        && existing.version(id).is_some()
+    {
+        return Err(version::exists(existing, id));
+    }
+    if existing.uid == create.uid {
+        let secret = Arc::clone(existing);
+        return Ok(Outcome::Secret {
+            secret,
+            version,
+            unchanged: true,
+        });
+    }
+    Err(Rejection::NameTaken(create.name.clone()))
+}
+
+pub(super) fn delete(draft: &mut Draft<'_>, delete: &DeleteSecret) -> Result<Outcome, Rejection> {
+    unmoved(draft.state, &delete.seen)?;
+    let (feed, secret) = any(draft.state, &delete.uid)?;
+    let Some(days) = delete.window_days else {
+        let due = draft.stamp;
+        let deletion = Some(Deletion {
+            requested: draft.stamp,
+            due,
+        });
+        let last = Secret {
+            deletion,
+            changed: draft.stamp,
+            ..Secret::clone(&secret)
+        };
+        erase(draft, &feed, &secret);
+        return Ok(Outcome::Secret {
+            secret: Arc::new(last),
+            version: None,
+            unchanged: false,
+        });
+    };
+    if !(RECOVERY_WINDOW_DAYS_MIN..=RECOVERY_WINDOW_DAYS_MAX).contains(&days) {
+        return Err(Rejection::WindowInvalid);
+    }
+    if secret.is_scheduled() {
+        return Err(Rejection::SecretScheduled);
+    }
+    let due = draft.stamp.plus_ms(u64::from(days).saturating_mul(DAY_MS));
+    let deletion = Some(Deletion {
+        requested: draft.stamp,
+        due,
+    });
+    let secret = Secret {
+        deletion,
+        changed: draft.stamp,
+        ..Secret::clone(&secret)
+    };
+    stored(draft, &feed, &secret, None)
+}
+
+pub(super) fn restore(
+    draft: &mut Draft<'_>,
+    restore: &RestoreSecret,
+) -> Result<Outcome, Rejection> {
+    unmoved(draft.state, &restore.seen)?;
+    let (feed, secret) = any(draft.state, &restore.uid)?;
+    if !secret.is_scheduled() {
+        return Ok(Outcome::Secret {
+            secret,
+            version: None,
+            unchanged: true,
+        });
+    }
+    let secret = Secret {
+        deletion: None,
+        changed: draft.stamp,
+        ..Secret::clone(&secret)
+    };
+    stored(draft, &feed, &secret, None)
+}
+
+/// Judged by stamp and by the deletion the proposer saw: a second proposer's copy is a no-op (R10).
+pub(super) fn purge(draft: &mut Draft<'_>, purge: &PurgeSecret) -> Result<Outcome, Rejection> {
+    let Ok((feed, secret)) = any(draft.state, &purge.uid) else {
+        return Ok(Outcome::None);
+    };
+    let due = secret.deletion.map(|deletion| deletion.due);
+    if due == Some(purge.deletion_date) && purge.deletion_date <= draft.stamp {
+        erase(draft, &feed, &secret);
+    }
+    Ok(Outcome::None)
+}
+
+/// Finds a secret, scheduled for deletion or not, and the feed it belongs to.
+pub(super) fn any(state: &State, uid: &Uid) -> Result<(FeedId, Arc<Secret>), Rejection> {
+    let Some(kept) = state.secret_row(uid) else {
+        let purged = state.tombstone(uid).is_some();
+        let rejection = if purged {
+            Rejection::SecretPurged
+        } else {
+            Rejection::SecretNotFound
+        };
+        return Err(rejection);
+    };
+    let origin = kept.origin.as_ref().ok_or(Rejection::SecretNotFound)?;
+    Ok((origin.feed.clone(), Arc::clone(&kept.body)))
+}
+
+/// Finds a secret that may be changed.
+pub(super) fn live(state: &State, uid: &Uid) -> Result<(FeedId, Arc<Secret>), Rejection> {
+    let (feed, secret) = any(state, uid)?;
+    if secret.is_scheduled() {
+        return Err(Rejection::SecretScheduled);
+    }
+    Ok((feed, secret))
+}
+
+/// Puts a secret's metadata and answers with it.
+pub(super) fn stored(
+    draft: &mut Draft<'_>,
+    feed: &FeedId,
+    secret: &Secret,
+    version: Option<crate::names::VersionId>,
+) -> Result<Outcome, Rejection> {
+    let kept = draft.feed_put(feed, RowKey::Secret(secret.uid), secret);
+    let kept = kept.ok_or_else(|| Rejection::FeedNotFound(feed.clone()))?;
+    let secret = Arc::clone(&kept.body);
+    Ok(Outcome::Secret {
+        secret,
+        version,
+        unchanged: false,
+    })
+}
+
+pub(super) fn described(description: &str) -> Result<(), Rejection> {
+    bounded(
+        Field::Description,
+        description.chars().count(),
+        DESCRIPTION_CHARS_MAX,
+    )
+}
+
+/// Deletes everything of a secret and leaves a tombstone: its name is free, its uid is spent.
+fn erase(draft: &mut Draft<'_>, feed: &FeedId, secret: &Secret) {
+    for version in &secret.versions {
+        version::forget(draft, feed, secret.uid, version.ordinal);
+    }
+    draft.feed_delete(feed, RowKey::Secret(secret.uid));
+    draft.feed_put(
+        feed,
+        RowKey::Tombstone(secret.uid),
+        &Tombstone {
+            purged: draft.stamp,
+        },
+    );
+    if draft.state.access(&secret.uid).is_some() {
+        draft.delete(RowKey::Access(secret.uid));
+    }
+}

@@ -1,0 +1,69 @@
+//! Every bound of the machine. `decide` checks them all, whatever an entry claims to hold.
+
+/// A day, in milliseconds.
+pub const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+/// The highest stamp, the end of the year 9999.
+pub const STAMP_MS_MAX: u64 = 253_402_300_799_999;
+
+/// Characters of a secret's name.
+pub const NAME_CHARS_MAX: usize = 512;
+/// Characters of a `SecretId`.
+pub const SECRET_ID_CHARS_MAX: usize = 2048;
+/// Characters of a description.
+pub const DESCRIPTION_CHARS_MAX: usize = 2048;
+/// Fewest characters of a version id.
+pub const VERSION_ID_CHARS_MIN: usize = 32;
+/// Characters of a version id.
+pub const VERSION_ID_CHARS_MAX: usize = 64;
+/// Characters of a staging label.
+pub const LABEL_CHARS_MAX: usize = 256;
+/// Staging labels of one secret, over all its versions.
+pub const LABELS_MAX: usize = 20;
+/// Versions without a label that a secret keeps; above it the oldest are pruned.
+pub const UNLABELLED_VERSIONS_MAX: usize = 100;
+/// Bytes of a value before it is sealed.
+pub const VALUE_BYTES_MAX: usize = 65_536;
+/// Bytes that sealing adds to a value.
+pub const SEAL_BYTES_MAX: usize = 64;
+/// Bytes of a wrapped key.
+pub const WRAPPED_KEY_BYTES_MAX: usize = 4096;
+/// Tags of one secret.
+pub const TAGS_MAX: usize = 50;
+/// Characters of a tag's key.
+pub const TAG_KEY_CHARS_MAX: usize = 128;
+/// Characters of a tag's value.
+pub const TAG_VALUE_CHARS_MAX: usize = 256;
+/// Secrets of one account in one region.
+pub const SECRETS_MAX: usize = 500_000;
+/// Shortest recovery window, in days.
+pub const RECOVERY_WINDOW_DAYS_MIN: u32 = 7;
+/// Longest recovery window, in days.
+pub const RECOVERY_WINDOW_DAYS_MAX: u32 = 30;
+
+/// Rows one decision may say it has seen.
+pub const SEEN_ROWS_MAX: usize = 64;
+/// Versions one `RecordAccess` may name.
+pub const TOUCHED_MAX: usize = 10_000;
+/// Characters of a caller's identity, a client name or an address.
+pub const IDENTITY_CHARS_MAX: usize = 512;
+/// Characters of a key's alias.
+pub const KEY_ALIAS_CHARS_MAX: usize = 256;
+/// Versions of one KMS key.
+pub const KEY_VERSIONS_MAX: usize = 1024;
+/// Join tokens, used or not, that have not expired.
+pub const JOIN_TOKENS_MAX: usize = 256;
+/// Member nodes of a region.
+pub const NODES_MAX: usize = 64;
+/// Characters of a region's name.
+pub const REGION_CHARS_MAX: usize = 128;
+/// Positions in one token.
+pub const TOKEN_POSITIONS_MAX: usize = 64;
+/// Characters of an encoded token.
+pub const TOKEN_CHARS_MAX: usize = 16_384;
+
+/// Journal rows a feed keeps; above it the oldest go, whoever follows.
+pub const JOURNAL_ROWS_MAX: u64 = 65_536;
+/// Journal bytes a feed keeps; above it the oldest rows go, whoever follows.
+pub const JOURNAL_BYTES_MAX: u64 = 64 << 20;
+/// Journal rows one entry may drop.
+pub const TRIM_ROWS_MAX: u64 = 4096;

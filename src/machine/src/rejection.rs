@@ -1,0 +1,305 @@
+//! Every reason to refuse an entry. A rejection is a decision all nodes make alike; it displays
+//! the text AWS answers where AWS has one.
+
+use thiserror::Error;
+
+use crate::ids::{Hash, KeyId, MachineVersion, NodeId, Stamp, Uid};
+use crate::limits::{
+    JOIN_TOKENS_MAX, LABELS_MAX, NODES_MAX, RECOVERY_WINDOW_DAYS_MAX, RECOVERY_WINDOW_DAYS_MIN,
+    SECRETS_MAX, TAGS_MAX, UNLABELLED_VERSIONS_MAX,
+};
+use crate::names::{AccountId, Label, SecretName, VersionId};
+use crate::position::FeedId;
+
+/// Why an entry was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Rejection {
+    /// The region is not founded yet.
+    #[error("The region is not founded.")]
+    NotFounded,
+    /// The region was founded before.
+    #[error("The region is already founded.")]
+    AlreadyFounded,
+    /// This build does not know the rules asked for.
+    #[error("Machine version {0} is not known.")]
+    MachineVersionUnknown(MachineVersion),
+    /// Rules are never turned back.
+    #[error("Machine version {0} is in force; an older one can't be set.")]
+    MachineVersionPassed(MachineVersion),
+    /// A stamp lies beyond the end of time.
+    #[error("The stamp is out of range.")]
+    StampOutOfRange,
+    /// A row the decision was based on has changed; decide again.
+    #[error("The request was decided on rows that have changed since.")]
+    AuthorizationMoved,
+    /// A member is longer than its bound.
+    #[error(
+        "1 validation error detected: Value at '{}' failed to satisfy constraint: Member must \
+         have length less than or equal to {max}", field.as_str()
+    )]
+    TooLong {
+        /// The member.
+        field: Field,
+        /// Its bound.
+        max: u64,
+    },
+    /// There is no such account.
+    #[error("Account {0} doesn't exist.")]
+    AccountUnknown(AccountId),
+    /// The account owns as many secrets as it may.
+    #[error("You can't have more than {SECRETS_MAX} secrets in an account.")]
+    SecretLimit,
+    /// A uid is used once.
+    #[error("The uid is in use.")]
+    UidTaken(Uid),
+    /// The account has a secret of that name.
+    #[error("The operation failed because the secret {0} already exists.")]
+    NameTaken(SecretName),
+    /// The account has a secret of that name, scheduled for deletion.
+    #[error(
+        "You can't create this secret because a secret with this name is already scheduled for \
+         deletion."
+    )]
+    NameScheduled,
+    /// There is no such secret.
+    #[error("Secrets Manager can't find the specified secret.")]
+    SecretNotFound,
+    /// The secret was purged.
+    #[error("You can’t perform this operation on the secret because it was deleted.")]
+    SecretPurged,
+    /// The secret is scheduled for deletion.
+    #[error("You can't perform this operation on the secret because it was marked for deletion.")]
+    SecretScheduled,
+    /// The secret has a version of that id. The caller compares what it holds with the request:
+    /// the same is a retry and gets the first answer (R11).
+    #[error(
+        "You can't use ClientRequestToken {version} because that value is already in use for a \
+         version of secret {arn}."
+    )]
+    VersionExists {
+        /// The secret.
+        uid: Uid,
+        /// The version.
+        version: VersionId,
+        /// The secret's ARN.
+        arn: String,
+    },
+    /// The secret has no version of that id.
+    #[error("Secrets Manager can't find the specified secret value for VersionId: {0}")]
+    VersionNotFound(VersionId),
+    /// No version of the secret holds that label.
+    #[error("Secrets Manager can't find the specified secret value for staging label: {0}")]
+    LabelNotFound(Label),
+    /// The version asked for does not hold the label asked for.
+    #[error("You provided a VersionStage that is not associated to the provided VersionId.")]
+    LabelMismatch,
+    /// The secret keeps as many young versions without label as it may.
+    #[error(
+        "You can't have more than {UNLABELLED_VERSIONS_MAX} versions without staging labels, and \
+         the oldest are too young to be removed."
+    )]
+    VersionLimit,
+    /// The secret has as many labels as it may.
+    #[error("You can't have more than {LABELS_MAX} staging labels in a secret.")]
+    LabelLimit,
+    /// A label can't be taken from a version that was not named.
+    #[error(
+        "The parameter RemoveFromVersionId can't be empty. Staging label {label} is currently \
+         attached to version {version}, so you must explicitly reference that version in \
+         RemoveFromVersionId."
+    )]
+    LabelElsewhere {
+        /// The label.
+        label: Label,
+        /// The version that holds it.
+        version: VersionId,
+    },
+    /// A label can't be taken from a version that does not hold it.
+    #[error("Staging label {label} is not attached to version {version}.")]
+    LabelNotAttached {
+        /// The label.
+        label: Label,
+        /// The version named.
+        version: VersionId,
+    },
+    /// AWSCURRENT moves, but never goes.
+    #[error(
+        "You can only move staging label AWSCURRENT to a different secret version. It can’t be \
+         completely removed."
+    )]
+    CurrentNotRemovable,
+    /// A label move names neither end.
+    #[error("You must provide either MoveToVersionId or RemoveFromVersionId.")]
+    NothingToMove,
+    /// The recovery window is out of range.
+    #[error(
+        "The RecoveryWindowInDays value must be between {RECOVERY_WINDOW_DAYS_MIN} and \
+         {RECOVERY_WINDOW_DAYS_MAX} days (inclusive)."
+    )]
+    WindowInvalid,
+    /// A tag's key or value is too short, too long, or has other characters than it may.
+    #[error("The tag key or value isn't valid.")]
+    TagInvalid,
+    /// A tag's key has the prefix only the service uses.
+    #[error("Tag keys that start with aws: are reserved.")]
+    TagReserved,
+    /// A request names a tag key twice.
+    #[error("The request contains duplicate tag keys.")]
+    TagDuplicate,
+    /// The secret would have too many tags.
+    #[error("You can't have more than {TAGS_MAX} tags on a secret.")]
+    TagLimit,
+    /// There is no such KMS key, or not that version of it.
+    #[error("Secrets Manager can't find the specified KMS key.")]
+    KeyNotFound(KeyId),
+    /// The KMS key may not be used.
+    #[error(
+        "Secrets Manager can't encrypt the protected secret text using the provided KMS key. \
+         Check that the KMS key is available, enabled, and not in an invalid state."
+    )]
+    KeyUnavailable(KeyId),
+    /// A KMS key has no version.
+    #[error("The KMS key has no version.")]
+    KeyEmpty(KeyId),
+    /// There is no such join token.
+    #[error("The join token is not known.")]
+    JoinTokenUnknown,
+    /// The join token has expired.
+    #[error("The join token has expired.")]
+    JoinTokenExpired(Stamp),
+    /// The join token has admitted a node.
+    #[error("The join token was already used.")]
+    JoinTokenUsed(NodeId),
+    /// The join token is known already.
+    #[error("The join token was already issued.")]
+    JoinTokenExists,
+    /// There are too many join tokens.
+    #[error("There can't be more than {JOIN_TOKENS_MAX} join tokens.")]
+    JoinTokenLimit,
+    /// There is no such node.
+    #[error("Node {0} is not a member.")]
+    NodeNotFound(NodeId),
+    /// A node of that id is a member.
+    #[error("Node {0} is already a member.")]
+    NodeExists(NodeId),
+    /// A node of that id was removed; ids are never used again.
+    #[error("Node {0} was removed. A node that comes back needs a new id.")]
+    NodeRetired(NodeId),
+    /// Another node has that public key.
+    #[error("Another node has the public key {0}.")]
+    NodeKeyTaken(Hash),
+    /// The last node can't be removed.
+    #[error("The last node can't be removed.")]
+    NodeLast(NodeId),
+    /// There are too many nodes.
+    #[error("There can't be more than {NODES_MAX} nodes.")]
+    NodeLimit,
+    /// This region has no such feed.
+    #[error("Feed {0} is not known.")]
+    FeedNotFound(FeedId),
+    /// An access day lies in the future.
+    #[error("Day {0} lies in the future.")]
+    DayAhead(u32),
+}
+
+/// A member whose length is bounded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    /// A description.
+    Description,
+    /// A value.
+    Value,
+    /// A wrapped key.
+    WrappedKey,
+    /// A key's alias.
+    KeyAlias,
+    /// The versions of a key.
+    KeyVersions,
+    /// A caller's identity.
+    Caller,
+    /// The administrator's client name.
+    Administrator,
+    /// A node's address.
+    Address,
+    /// The rows a decision has seen.
+    Seen,
+    /// The versions a request names.
+    Versions,
+    /// The labels a request names.
+    VersionStages,
+    /// The tags or tag keys a request names.
+    Tags,
+}
+
+impl Field {
+    /// Gives the name AWS has for it, or ours.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Field::Description => "description",
+            Field::Value => "secretString",
+            Field::WrappedKey => "wrappedKey",
+            Field::KeyAlias => "aliasName",
+            Field::KeyVersions => "keyVersions",
+            Field::Caller => "caller",
+            Field::Administrator => "administrator",
+            Field::Address => "address",
+            Field::Seen => "seen",
+            Field::Versions => "versions",
+            Field::VersionStages => "versionStages",
+            Field::Tags => "tags",
+        }
+    }
+}
+
+impl Rejection {
+    /// Names the AWS error.
+    pub fn aws_name(&self) -> &'static str {
+        match self {
+            Rejection::TooLong { .. } => "ValidationException",
+            Rejection::NameTaken(_) | Rejection::VersionExists { .. } => "ResourceExistsException",
+            Rejection::SecretNotFound
+            | Rejection::VersionNotFound(_)
+            | Rejection::LabelNotFound(_)
+            | Rejection::KeyNotFound(_)
+            | Rejection::NodeNotFound(_)
+            | Rejection::FeedNotFound(_) => "ResourceNotFoundException",
+            Rejection::SecretLimit
+            | Rejection::VersionLimit
+            | Rejection::LabelLimit
+            | Rejection::JoinTokenLimit
+            | Rejection::NodeLimit => "LimitExceededException",
+            Rejection::LabelElsewhere { .. }
+            | Rejection::LabelNotAttached { .. }
+            | Rejection::CurrentNotRemovable
+            | Rejection::NothingToMove
+            | Rejection::WindowInvalid
+            | Rejection::TagInvalid
+            | Rejection::TagReserved
+            | Rejection::TagDuplicate
+            | Rejection::TagLimit => "InvalidParameterException",
+            Rejection::KeyUnavailable(_) => "EncryptionFailure",
+            Rejection::JoinTokenUnknown
+            | Rejection::JoinTokenExpired(_)
+            | Rejection::JoinTokenUsed(_) => "AccessDeniedException",
+            Rejection::NotFounded
+            | Rejection::AlreadyFounded
+            | Rejection::MachineVersionUnknown(_)
+            | Rejection::MachineVersionPassed(_)
+            | Rejection::StampOutOfRange
+            | Rejection::AuthorizationMoved
+            | Rejection::AccountUnknown(_)
+            | Rejection::UidTaken(_)
+            | Rejection::NameScheduled
+            | Rejection::SecretPurged
+            | Rejection::SecretScheduled
+            | Rejection::LabelMismatch
+            | Rejection::KeyEmpty(_)
+            | Rejection::JoinTokenExists
+            | Rejection::NodeExists(_)
+            | Rejection::NodeRetired(_)
+            | Rejection::NodeKeyTaken(_)
+            | Rejection::NodeLast(_)
+            | Rejection::DayAhead(_) => "InvalidRequestException",
+        }
+    }
+}

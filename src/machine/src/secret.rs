@@ -1,0 +1,185 @@
+//! A secret as the machine knows it: metadata, versions and labels, never a value in clear.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::arn::Arn;
+use crate::ids::{KeyId, Ordinal, Stamp, Uid};
+use crate::names::{AccountId, ArnSuffix, Label, RegionName, SecretName, VersionId};
+
+/// A secret's metadata.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret {
+    /// Its identity.
+    pub uid: Uid,
+    /// The account that owns it.
+    pub account: AccountId,
+    /// The region its ARN shows.
+    pub region: RegionName,
+    /// Its name, unique in its account.
+    pub name: SecretName,
+    /// What ends its ARN.
+    pub arn_suffix: ArnSuffix,
+    /// Its description; empty for none.
+    pub description: String,
+    /// The KMS key for new versions; none means the default key.
+    pub kms_key: Option<KeyId>,
+    /// Its tags, in the order they were added.
+    pub tags: Vec<Tag>,
+    /// Whether it was ever tagged.
+    pub tagged: bool,
+    /// When it was created.
+    pub created: Stamp,
+    /// When its metadata or labels last changed; strictly greater after each change.
+    pub changed: Stamp,
+    /// Its scheduled deletion.
+    pub deletion: Option<Deletion>,
+    /// Its versions, oldest first.
+    pub versions: Vec<Version>,
+    /// The ordinal of the next version.
+    pub next_ordinal: Ordinal,
+}
+
+/// A tag.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Tag {
+    /// Its key, unique in its secret.
+    pub key: String,
+    /// Its value, maybe empty.
+    pub value: String,
+}
+
+/// A scheduled deletion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deletion {
+    /// When it was asked for.
+    pub requested: Stamp,
+    /// When the secret may be purged.
+    pub due: Stamp,
+}
+
+/// One version of a secret, without its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// Its id, which is its ClientRequestToken.
+    pub id: VersionId,
+    /// Its number within the secret.
+    pub ordinal: Ordinal,
+    /// How its value was given.
+    pub kind: ValueKind,
+    /// When it was created.
+    pub created: Stamp,
+    /// Its labels; a version without any is deprecated.
+    pub labels: Vec<Label>,
+}
+
+/// How a caller gave a value, and therefore how it is given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ValueKind {
+    /// `SecretString`.
+    String,
+    /// `SecretBinary`.
+    Binary,
+}
+
+/// A value's ciphertext; immutable.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SealedValue {
+    /// The nonce.
+    pub nonce: [u8; 12],
+    /// Ciphertext and authentication tag.
+    pub ciphertext: Bytes,
+}
+
+/// Where a value is.
+#[derive(Debug, Clone)]
+pub enum Value {
+    /// In memory.
+    Here(Arc<SealedValue>),
+    /// Only in the store, under the row's key.
+    Evicted,
+}
+
+/// The wrapped key of one version.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Wrap {
+    /// The KMS key that wraps it.
+    pub key_id: KeyId,
+    /// That key's version.
+    pub key_version: u32,
+    /// The wrapped data key.
+    pub wrapped_dek: Bytes,
+}
+
+impl Secret {
+    /// Gives the full ARN.
+    pub fn arn(&self) -> Arn {
+        Arn {
+            region: self.region.clone(),
+            account: self.account.clone(),
+            name: self.name.clone(),
+            suffix: self.arn_suffix,
+        }
+    }
+
+    /// Finds a version by its id.
+    pub fn version(&self, id: &VersionId) -> Option<&Version> {
+        self.versions.iter().find(|version| version.id == *id)
+    }
+
+    /// Finds the version that holds a label.
+    pub fn labelled(&self, label: &str) -> Option<&Version> {
+        self.versions.iter().find(|version| version.holds(label))
+    }
+
+    /// Finds the current version.
+    pub fn current(&self) -> Option<&Version> {
+        self.labelled(Label::CURRENT)
+    }
+
+    /// Says whether the secret waits to be purged.
+    pub fn is_scheduled(&self) -> bool {
+        self.deletion.is_some()
+    }
+}
+
+impl Version {
+    /// Says whether the version holds a label.
+    pub fn holds(&self, label: &str) -> bool {
+        self.labels.iter().any(|held| held.as_str() == label)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secret")
+            .field("uid", &self.uid)
+            .field("changed", &self.changed)
+            .field("deletion", &self.deletion)
+            .field("versions", &self.versions.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tag(redacted)")
+    }
+}
+
+impl fmt::Debug for SealedValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SealedValue({} bytes)", self.ciphertext.len())
+    }
+}
+
+impl fmt::Debug for Wrap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wrap")
+            .field("key_id", &self.key_id)
+            .field("key_version", &self.key_version)
+            .finish_non_exhaustive()
+    }
+}

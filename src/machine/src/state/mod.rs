@@ -1,0 +1,101 @@
+//! The state: every row in persistent maps, so that a clone is O(1), and what is derived from them.
+//! Rows change only by [`State::evolve`]; everything derived follows from the rows alone.
+
+mod evolve;
+mod feed;
+mod load;
+mod query;
+mod rows;
+
+use std::sync::Arc;
+
+use imbl::{OrdMap, OrdSet};
+
+use crate::command::{KmsKey, Node};
+use crate::hash::BucketSums;
+use crate::ids::{Hash, KeyId, NodeId, Ordinal, Revision, Stamp, Uid};
+use crate::names::{AccountId, RegionName, SecretName};
+use crate::row::{Access, Clock, JoinToken, Kept, Machine, Principal, RetiredNode, Tombstone};
+use crate::secret::{SealedValue, Secret, Wrap};
+
+pub use feed::{Feed, NotHeld};
+pub use load::LoadError;
+pub use rows::RowRef;
+
+/// Everything a region knows.
+#[derive(Clone, Default)]
+pub struct State {
+    machine: Option<Arc<Kept<Machine>>>,
+    clock: Option<Arc<Kept<Clock>>>,
+    feeds: OrdMap<Uid, Feed>,
+    nodes: OrdMap<NodeId, Arc<Kept<Node>>>,
+    retired_nodes: OrdMap<NodeId, Arc<Kept<RetiredNode>>>,
+    join_tokens: OrdMap<Hash, Arc<Kept<JoinToken>>>,
+    kms_keys: OrdMap<KeyId, Arc<Kept<KmsKey>>>,
+    wraps: OrdMap<(Uid, Ordinal), Arc<Kept<Wrap>>>,
+    accesses: OrdMap<Uid, Arc<Kept<Access>>>,
+    accounts: OrdMap<Ordinal, Arc<Kept<AccountId>>>,
+    regions: OrdMap<Ordinal, Arc<Kept<RegionName>>>,
+    principals: OrdMap<Ordinal, Arc<Kept<Principal>>>,
+    secrets: OrdMap<Uid, Arc<Kept<Secret>>>,
+    versions: OrdMap<(Uid, Ordinal), Arc<Held>>,
+    tombstones: OrdMap<Uid, Arc<Kept<Tombstone>>>,
+    derived: Derived,
+}
+
+/// What follows from the rows and is never stored.
+#[derive(Clone, Default)]
+struct Derived {
+    /// Sums over the local rows; those of feed rows are with their feed.
+    local_sums: BucketSums,
+    names: OrdMap<(AccountId, SecretName), Uid>,
+    by_creation: OrdSet<(AccountId, Stamp, Uid)>,
+    by_deletion: OrdSet<(Stamp, Uid)>,
+    owned: OrdMap<AccountId, usize>,
+    resident_value_bytes: u64,
+    value_bytes: u64,
+}
+
+/// A version row. Its value may leave memory; what stands for it in hashes stays.
+#[derive(Debug, Clone)]
+struct Held {
+    commitment: Hash,
+    feed: Option<Uid>,
+    revision: Revision,
+    stored_bytes: u64,
+    row: Option<Arc<Kept<SealedValue>>>,
+}
+
+/// How much the state holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Secrets, scheduled ones included.
+    pub secrets: u64,
+    /// Versions, with their values in memory or not.
+    pub versions: u64,
+    /// Secrets that wait to be purged.
+    pub scheduled: u64,
+    /// Tombstones of purged secrets.
+    pub tombstones: u64,
+    /// Bytes of all sealed values.
+    pub value_bytes: u64,
+    /// Bytes of the sealed values in memory.
+    pub resident_value_bytes: u64,
+    /// Bytes of all journals.
+    pub journal_bytes: u64,
+}
+
+impl State {
+    /// Makes the state before the first entry.
+    pub fn new() -> State {
+        State::default()
+    }
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State")
+            .field("counts", &self.counts())
+            .finish_non_exhaustive()
+    }
+}

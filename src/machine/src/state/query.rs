@@ -1,0 +1,299 @@
+//! What may be asked of a state. Nothing here changes it, but for [`State::evict`].
+
+use std::sync::Arc;
+
+use crate::arn::SecretId;
+use crate::command::{KmsKey, Node};
+use crate::hash::BucketSums;
+use crate::ids::{
+    ClusterId, Hash, KeyId, LogIndex, MachineVersion, NodeId, Ordinal, Revision, Stamp, Uid,
+};
+use crate::names::{AccountId, RegionName, SecretName, VersionId};
+use crate::position::FeedId;
+use crate::row::{Access, JoinToken, Kept, Machine, Origin, RowKey, Tombstone};
+use crate::secret::{Secret, Value, Wrap};
+use crate::state::{Counts, Feed, Held, State};
+
+impl State {
+    /// Says whether the region was founded.
+    pub fn is_founded(&self) -> bool {
+        self.machine.is_some()
+    }
+
+    /// Gives what the region knows of itself; none before it is founded.
+    pub fn machine(&self) -> Option<&Machine> {
+        self.machine.as_ref().map(|kept| kept.body.as_ref())
+    }
+
+    /// Gives the cluster.
+    pub fn cluster(&self) -> Option<ClusterId> {
+        self.machine().map(|machine| machine.cluster)
+    }
+
+    /// Gives the region.
+    pub fn region(&self) -> Option<&RegionName> {
+        self.machine().map(|machine| &machine.region)
+    }
+
+    /// Gives the default account.
+    pub fn account(&self) -> Option<&AccountId> {
+        self.machine().map(|machine| &machine.account)
+    }
+
+    /// Gives the rules in force.
+    pub fn machine_version(&self) -> Option<MachineVersion> {
+        self.machine().map(|machine| machine.version)
+    }
+
+    /// Gives the home feed of this region.
+    pub fn home(&self) -> Option<FeedId> {
+        self.region().cloned().map(FeedId::Home)
+    }
+
+    /// Gives the client name that may do everything.
+    pub fn administrator(&self) -> Option<&str> {
+        let principals = self.principals.values();
+        let mut administrators = principals.filter(|kept| kept.body.administrator);
+        administrators.next().map(|kept| kept.body.client.as_str())
+    }
+
+    /// Says whether an account exists.
+    pub fn has_account(&self, account: &AccountId) -> bool {
+        self.accounts.values().any(|kept| *kept.body == *account)
+    }
+
+    /// Gives the last stamp a decision used; 0 before the first.
+    pub fn last_stamp(&self) -> Stamp {
+        self.clock
+            .as_ref()
+            .map(|kept| kept.body.stamp)
+            .unwrap_or_default()
+    }
+
+    /// Gives the index of the last entry that changed something.
+    pub fn last_index(&self) -> Option<LogIndex> {
+        self.clock.as_ref().map(|kept| kept.body.index)
+    }
+
+    /// Gives the hash of all rows: equal on every node at an equal log index (R4).
+    pub fn node_hash(&self) -> Hash {
+        let feeds = self.feeds.values().map(Feed::sums);
+        let parts: Vec<&BucketSums> = std::iter::once(&self.derived.local_sums)
+            .chain(feeds)
+            .collect();
+        BucketSums::hash_together(&parts)
+    }
+
+    /// Finds a secret.
+    pub fn secret(&self, uid: &Uid) -> Option<&Arc<Secret>> {
+        self.secrets.get(uid).map(|kept| &kept.body)
+    }
+
+    /// Finds the secret a caller means. An ARN is taken as full first, then as one without suffix;
+    /// a name is one of the caller's account.
+    pub fn resolve(&self, account: &AccountId, id: &SecretId) -> Option<&Arc<Secret>> {
+        let arn = match id {
+            SecretId::Name(name) => return self.named(account, name),
+            SecretId::Arn(arn) => arn,
+        };
+        let full = arn.split().and_then(|(name, suffix)| {
+            self.named(&arn.account, &name)
+                .filter(|secret| secret.arn_suffix == suffix)
+        });
+        let found = full.or_else(|| self.named(&arn.account, &arn.whole()?));
+        found.filter(|secret| secret.region == arn.region)
+    }
+
+    /// Finds a secret by its name.
+    pub fn named(&self, account: &AccountId, name: &SecretName) -> Option<&Arc<Secret>> {
+        let uid = self.derived.names.get(&(account.clone(), name.clone()))?;
+        self.secret(uid)
+    }
+
+    /// Gives the secrets of an account in the order they were created.
+    pub fn secrets<'a>(
+        &'a self,
+        account: &'a AccountId,
+    ) -> impl Iterator<Item = &'a Arc<Secret>> + 'a {
+        self.secrets_after(account, None)
+    }
+
+    /// Gives the secrets of an account created after one of them, in the order of creation.
+    pub fn secrets_after<'a>(
+        &'a self,
+        account: &'a AccountId,
+        after: Option<(Stamp, Uid)>,
+    ) -> impl Iterator<Item = &'a Arc<Secret>> + 'a {
+        let (stamp, uid) = after.unwrap_or((Stamp(0), Uid([0; 16])));
+        let from = self
+            .derived
+            .by_creation
+            .range((account.clone(), stamp, uid)..);
+        let own = from.take_while(move |(owner, ..)| owner == account);
+        let later = own.filter(move |(_, created, id)| after != Some((*created, *id)));
+        later.filter_map(|(_, _, uid)| self.secret(uid))
+    }
+
+    /// Counts the secrets of an account.
+    pub fn secrets_owned(&self, account: &AccountId) -> usize {
+        self.derived.owned.get(account).copied().unwrap_or_default()
+    }
+
+    /// Gives the secrets whose recovery window ended at a stamp or before, longest ago first.
+    pub fn due(&self, now: Stamp) -> impl Iterator<Item = &Arc<Secret>> {
+        let due = self
+            .derived
+            .by_deletion
+            .iter()
+            .take_while(move |(due, _)| *due <= now);
+        due.filter_map(|(_, uid)| self.secret(uid))
+    }
+
+    /// Gives when the next recovery window ends.
+    pub fn next_due(&self) -> Option<Stamp> {
+        self.derived.by_deletion.get_min().map(|(due, _)| *due)
+    }
+
+    /// Finds what is left of a purged secret.
+    pub fn tombstone(&self, uid: &Uid) -> Option<&Tombstone> {
+        self.tombstones.get(uid).map(|kept| kept.body.as_ref())
+    }
+
+    /// Finds a version's value.
+    pub fn value(&self, uid: &Uid, version: &VersionId) -> Option<Value> {
+        let held = self.held(uid, version)?;
+        let here = held
+            .row
+            .as_ref()
+            .map(|kept| Value::Here(Arc::clone(&kept.body)));
+        Some(here.unwrap_or(Value::Evicted))
+    }
+
+    /// Names the row that holds a version's value.
+    pub fn value_key(&self, uid: &Uid, version: &VersionId) -> Option<RowKey> {
+        let ordinal = self.secret(uid)?.version(version)?.ordinal;
+        Some(RowKey::Version(*uid, ordinal))
+    }
+
+    /// Says what a value row read from the store must commit to.
+    pub fn value_commitment(&self, uid: &Uid, version: &VersionId) -> Option<Hash> {
+        self.held(uid, version).map(|held| held.commitment)
+    }
+
+    /// Finds a version's wrapped key.
+    pub fn wrap(&self, uid: &Uid, version: &VersionId) -> Option<&Arc<Wrap>> {
+        let ordinal = self.secret(uid)?.version(version)?.ordinal;
+        self.wraps.get(&(*uid, ordinal)).map(|kept| &kept.body)
+    }
+
+    /// Finds a KMS key.
+    pub fn kms_key(&self, id: &KeyId) -> Option<&Arc<KmsKey>> {
+        self.kms_keys.get(id).map(|kept| &kept.body)
+    }
+
+    /// Gives the key for secrets that name no other.
+    pub fn default_key(&self) -> Option<&Arc<KmsKey>> {
+        self.kms_key(&self.machine()?.default_key)
+    }
+
+    /// Gives all KMS keys.
+    pub fn kms_keys(&self) -> impl Iterator<Item = &Arc<KmsKey>> {
+        self.kms_keys.values().map(|kept| &kept.body)
+    }
+
+    /// Finds a member node.
+    pub fn node(&self, id: NodeId) -> Option<&Arc<Node>> {
+        self.nodes.get(&id).map(|kept| &kept.body)
+    }
+
+    /// Gives the member nodes.
+    pub fn nodes(&self) -> impl Iterator<Item = &Arc<Node>> {
+        self.nodes.values().map(|kept| &kept.body)
+    }
+
+    /// Says whether a node of that id was removed.
+    pub fn is_retired(&self, id: NodeId) -> bool {
+        self.retired_nodes.contains_key(&id)
+    }
+
+    /// Finds a join token by its digest, used or not.
+    pub fn join_token(&self, digest: &Hash) -> Option<&JoinToken> {
+        self.join_tokens.get(digest).map(|kept| kept.body.as_ref())
+    }
+
+    /// Gives all join tokens by digest, used or not.
+    pub fn join_tokens(&self) -> impl Iterator<Item = (&Hash, &JoinToken)> {
+        self.join_tokens
+            .iter()
+            .map(|(digest, kept)| (digest, kept.body.as_ref()))
+    }
+
+    /// Finds when a secret was last read.
+    pub fn access(&self, uid: &Uid) -> Option<&Arc<Access>> {
+        self.accesses.get(uid).map(|kept| &kept.body)
+    }
+
+    /// Finds the revision that last wrote a feed row: what a command says it has seen.
+    pub fn revision_of(&self, key: &RowKey) -> Option<Revision> {
+        let revision = |origin: &Option<Origin>| origin.as_ref().map(|origin| origin.revision);
+        match key {
+            RowKey::Account(number) => revision(&self.accounts.get(number)?.origin),
+            RowKey::Region(number) => revision(&self.regions.get(number)?.origin),
+            RowKey::Principal(number) => revision(&self.principals.get(number)?.origin),
+            RowKey::Secret(uid) => revision(&self.secrets.get(uid)?.origin),
+            RowKey::Version(uid, n) => self.versions.get(&(*uid, *n)).map(|held| held.revision),
+            RowKey::Tombstone(uid) => revision(&self.tombstones.get(uid)?.origin),
+            _ => None,
+        }
+    }
+
+    /// Counts what the state holds; cheap.
+    pub fn counts(&self) -> Counts {
+        let journals = self.feeds.values().filter_map(Feed::state);
+        Counts {
+            secrets: self.secrets.len() as u64,
+            versions: self.versions.len() as u64,
+            scheduled: self.derived.by_deletion.len() as u64,
+            tombstones: self.tombstones.len() as u64,
+            value_bytes: self.derived.value_bytes,
+            resident_value_bytes: self.derived.resident_value_bytes,
+            journal_bytes: journals.map(|state| state.journal_bytes).sum(),
+        }
+    }
+
+    /// Drops a value from memory, and gives the bytes that frees. The hashes stay as they are: the
+    /// store must have the row. A value that is not here frees nothing.
+    pub fn evict(&mut self, uid: &Uid, version: &VersionId) -> u64 {
+        let ordinal = self.secret(uid).and_then(|secret| secret.version(version));
+        let ordinal = ordinal.map(|version| version.ordinal);
+        ordinal
+            .map(|ordinal| self.evict_row(*uid, ordinal))
+            .unwrap_or_default()
+    }
+
+    pub(super) fn evict_row(&mut self, uid: Uid, ordinal: Ordinal) -> u64 {
+        let Some(held) = self.versions.get_mut(&(uid, ordinal)) else {
+            return 0;
+        };
+        if held.row.is_none() {
+            return 0;
+        }
+        let bytes = held.stored_bytes;
+        *held = Arc::new(Held {
+            row: None,
+            ..Held::clone(held)
+        });
+        self.derived.resident_value_bytes = self.derived.resident_value_bytes.saturating_sub(bytes);
+        bytes
+    }
+
+    fn held(&self, uid: &Uid, version: &VersionId) -> Option<&Arc<Held>> {
+        let ordinal = self.secret(uid)?.version(version)?.ordinal;
+        self.versions.get(&(*uid, ordinal))
+    }
+
+    /// Gives a secret's row with where it comes from.
+    pub(crate) fn secret_row(&self, uid: &Uid) -> Option<&Arc<Kept<Secret>>> {
+        self.secrets.get(uid)
+    }
+}

@@ -1,0 +1,109 @@
+//! All rows in the order of their keys, for snapshots.
+
+use std::sync::Arc;
+
+use crate::row::{Row, RowKey};
+use crate::state::State;
+
+/// A row, or where to find it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RowRef {
+    /// The row.
+    Here(Row),
+    /// A value that left memory: the store has the row under its key.
+    Evicted,
+}
+
+impl State {
+    /// Gives all rows, sorted by key.
+    pub fn rows(&self) -> impl Iterator<Item = (RowKey, RowRef)> + '_ {
+        self.local_rows()
+            .chain(self.feed_rows())
+            .chain(self.journal_rows())
+    }
+
+    fn local_rows(&self) -> impl Iterator<Item = (RowKey, RowRef)> + '_ {
+        let machine = self
+            .machine
+            .iter()
+            .map(|k| (RowKey::Machine, Row::Machine(Arc::clone(k))));
+        let clock = self
+            .clock
+            .iter()
+            .map(|k| (RowKey::Clock, Row::Clock(Arc::clone(k))));
+        let feeds = self.feeds.iter().filter_map(|(uid, feed)| {
+            Some((
+                RowKey::Feed(*uid),
+                Row::Feed(Arc::clone(feed.state.as_ref()?)),
+            ))
+        });
+        let nodes = self.nodes.iter();
+        let nodes = nodes.map(|(id, k)| (RowKey::Node(*id), Row::Node(Arc::clone(k))));
+        let retired = self.retired_nodes.iter();
+        let retired =
+            retired.map(|(id, k)| (RowKey::RetiredNode(*id), Row::RetiredNode(Arc::clone(k))));
+        let tokens = self.join_tokens.iter();
+        let tokens = tokens.map(|(id, k)| (RowKey::JoinToken(*id), Row::JoinToken(Arc::clone(k))));
+        let keys = self.kms_keys.iter();
+        let keys = keys.map(|(id, k)| (RowKey::KmsKey(*id), Row::KmsKey(Arc::clone(k))));
+        let wraps = self.wraps.iter();
+        let wraps = wraps.map(|((uid, n), k)| (RowKey::Wrap(*uid, *n), Row::Wrap(Arc::clone(k))));
+        let accesses = self.accesses.iter();
+        let accesses = accesses.map(|(uid, k)| (RowKey::Access(*uid), Row::Access(Arc::clone(k))));
+        let rows = machine
+            .chain(clock)
+            .chain(feeds)
+            .chain(nodes)
+            .chain(retired)
+            .chain(tokens);
+        rows.chain(keys).chain(wraps).chain(accesses).map(here)
+    }
+
+    fn feed_rows(&self) -> impl Iterator<Item = (RowKey, RowRef)> + '_ {
+        let epochs = self.feeds.iter().flat_map(|(uid, feed)| {
+            let epochs = feed.epochs.iter();
+            epochs.map(|(n, k)| (RowKey::Epoch(*uid, *n), Row::Epoch(Arc::clone(k))))
+        });
+        let checkpoints = self.feeds.iter().filter_map(|(uid, feed)| {
+            let checkpoint = Arc::clone(feed.checkpoint.as_ref()?);
+            Some((RowKey::Checkpoint(*uid), Row::Checkpoint(checkpoint)))
+        });
+        let accounts = self.accounts.iter();
+        let accounts = accounts.map(|(n, k)| (RowKey::Account(*n), Row::Account(Arc::clone(k))));
+        let regions = self.regions.iter();
+        let regions = regions.map(|(n, k)| (RowKey::Region(*n), Row::Region(Arc::clone(k))));
+        let principals = self.principals.iter();
+        let principals =
+            principals.map(|(n, k)| (RowKey::Principal(*n), Row::Principal(Arc::clone(k))));
+        let secrets = self.secrets.iter();
+        let secrets = secrets.map(|(uid, k)| (RowKey::Secret(*uid), Row::Secret(Arc::clone(k))));
+        let versions = self.versions.iter().map(|((uid, n), held)| {
+            let row = held.row.as_ref();
+            let row = row.map(|kept| RowRef::Here(Row::Version(Arc::clone(kept))));
+            (RowKey::Version(*uid, *n), row.unwrap_or(RowRef::Evicted))
+        });
+        let tombstones = self.tombstones.iter();
+        let tombstones =
+            tombstones.map(|(uid, k)| (RowKey::Tombstone(*uid), Row::Tombstone(Arc::clone(k))));
+        let rows = epochs
+            .chain(checkpoints)
+            .chain(accounts)
+            .chain(regions)
+            .chain(principals);
+        rows.chain(secrets)
+            .map(here)
+            .chain(versions)
+            .chain(tombstones.map(here))
+    }
+
+    fn journal_rows(&self) -> impl Iterator<Item = (RowKey, RowRef)> + '_ {
+        self.feeds.iter().flat_map(|(uid, feed)| {
+            let journal = feed.journal.iter();
+            journal.map(|(n, k)| here((RowKey::Journal(*uid, *n), Row::Journal(Arc::clone(k)))))
+        })
+    }
+}
+
+fn here((key, row): (RowKey, Row)) -> (RowKey, RowRef) {
+    (key, RowRef::Here(row))
+}
