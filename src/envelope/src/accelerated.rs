@@ -1,7 +1,7 @@
 //! Whether the processor has the instructions that make the cipher fast.
 
-/// Reports whether AES and carry-less multiplication run in hardware here. In software the cipher is
-/// 10 to 27 times slower, so the server refuses to start without them unless told otherwise.
+/// Reports whether AES and carry-less multiplication run in hardware here. In software the cipher
+/// is 10 to 27 times slower, so the server refuses to start without them unless told otherwise.
 pub fn cpu_is_accelerated() -> bool {
     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
     {

@@ -2,9 +2,10 @@
 
 use crate::domain::Domain;
 
-/// The identity of one secret version. It is bound into the value's associated data (R2), so a value
-/// moved to another cluster, secret or version does not open. Name, account and region are left out
-/// on purpose: a value crosses regions, and its secret may be renamed, without being opened.
+/// The identity of one secret version. It is bound into the value's associated data (R2), so a
+/// value moved to another cluster, secret or version does not open. Name, account and region are
+/// left out on purpose: a value crosses regions, and its secret may be renamed, without being
+/// opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EncryptionContext<'a> {
     /// The cluster's id.
@@ -16,8 +17,8 @@ pub struct EncryptionContext<'a> {
 }
 
 impl EncryptionContext<'_> {
-    /// The associated data of the value: domain (which carries the format), cluster, uid and version
-    /// id, each behind its length.
+    /// The associated data of the value: domain (which carries the format), cluster, uid and
+    /// version id, each behind its length.
     pub fn aad(&self) -> Vec<u8> {
         Domain::Value.aad(&[&self.cluster, &self.uid, self.version_id.as_bytes()])
     }

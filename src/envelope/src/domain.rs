@@ -37,8 +37,8 @@ impl Domain {
         let bytes: usize = fields.iter().map(|field| 4 + field.len()).sum();
         let mut aad = Vec::with_capacity(4 + name.len() + bytes);
         for field in std::iter::once(&name).chain(fields) {
-            // A field of 4 GiB cannot stand in memory next to what it describes; were there one, the
-            // saturated prefix still could not collide with a shorter field.
+            // A field of 4 GiB cannot stand in memory next to what it describes; were there one,
+            // the saturated prefix still could not collide with a shorter field.
             let length = u32::try_from(field.len()).unwrap_or(u32::MAX);
             aad.extend_from_slice(&length.to_be_bytes());
             aad.extend_from_slice(field);

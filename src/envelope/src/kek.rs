@@ -62,8 +62,8 @@ impl Kek {
         )
     }
 
-    /// Opens a value. It opens only with the context it was sealed with, in the region and under the
-    /// key version that wraps its DEK.
+    /// Opens a value. It opens only with the context it was sealed with, in the region and under
+    /// the key version that wraps its DEK.
     pub fn open(
         &self,
         context: &EncryptionContext<'_>,

@@ -1,8 +1,9 @@
 //! The storage keyring: the keys under which everything on disk lies (R14).
 //!
 //! A block is `format ‖ key version (u32) ‖ nonce ‖ ciphertext ‖ tag`, its associated data cluster,
-//! table, key and key version. The file `keyring` is `magic ‖ format (u16) ‖ cluster` in clear, then
-//! `nonce ‖ sealed list of keys`, its associated data that header: nothing of it can be exchanged.
+//! table, key and key version. The file `keyring` is `magic ‖ format (u16) ‖ cluster` in clear,
+//! then `nonce ‖ sealed list of keys`, its associated data that header: nothing of it can be
+//! exchanged.
 //!
 //! Invariants: versions ascend; there is at least one; the last is active and seals new blocks.
 

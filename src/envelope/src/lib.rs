@@ -5,9 +5,9 @@
 //!                            └► storage key ─► every log entry, row and snapshot block
 //! ```
 //!
-//! Every sealing is AES-256-GCM-SIV (RFC 8452) with a random 96-bit nonce, a format byte in front and
-//! associated data that starts with the name of the use (`domain.rs`): what was sealed for one use,
-//! place or key opens for no other. Formats are versioned; an unknown one is refused by name.
+//! Every sealing is AES-256-GCM-SIV (RFC 8452) with a random 96-bit nonce, a format byte in front
+//! and associated data that starts with the name of the use (`domain.rs`): what was sealed for one
+//! use, place or key opens for no other. Formats are versioned; an unknown one is refused by name.
 //!
 //! The crate is pure and synchronous but for the seal providers, which read the root key.
 

@@ -8,8 +8,8 @@ use crate::error::{OpenFailed, SealFailed};
 use crate::kek::Kek;
 use crate::locked::KeyBytes;
 
-/// A region's root key: 32 bytes in locked memory, wiped when dropped. It leaves the process only in
-/// a seal provider's own form.
+/// A region's root key: 32 bytes in locked memory, wiped when dropped. It leaves the process only
+/// in a seal provider's own form.
 pub struct RootKey(pub(crate) KeyBytes);
 
 impl RootKey {

@@ -15,8 +15,8 @@ use crate::limits::ROOT_KEY_FILE_BYTES_MAX;
 use crate::root::RootKey;
 
 /// A root key in a text file: 32 bytes in base64 (`openssl rand -base64 32`), readable by its owner
-/// only. It protects against the theft of the data volume, not of the machine: whoever reads the file
-/// opens everything.
+/// only. It protects against the theft of the data volume, not of the machine: whoever reads the
+/// file opens everything.
 #[derive(Debug, Clone)]
 pub struct FileProvider {
     path: PathBuf,

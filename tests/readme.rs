@@ -1,0 +1,146 @@
+//! Every command block of the README, and of the page for operators, as a reader would type it.
+//!
+//! A document's blocks run one after the other in one shell, in an empty folder that looks like the
+//! checkout. `cargo run --release` is the binary under test; scripts are only looked at, because they
+//! run these tests.
+
+use std::fmt::Write;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use strongroom_tests::{binary, root};
+
+#[test]
+fn the_shell_commands_of_the_readme_work() {
+    let blocks = blocks("README.md");
+    let needs_python = |block: &Block| block.language != "sh" || block.text.contains("python");
+    let blocks: Vec<Block> = blocks.into_iter().filter(|block| !needs_python(block)).collect();
+    run(&blocks);
+}
+
+#[test]
+#[ignore = "needs the packages of tests/requirements.txt; scripts/test runs it"]
+fn the_commands_of_the_readme_work_with_python_too() {
+    run(&blocks("README.md"));
+}
+
+#[test]
+fn the_commands_of_the_page_for_operators_work() {
+    run(&blocks("docs/operations.md"));
+}
+
+struct Block {
+    language: String,
+    text: String,
+    line: usize,
+}
+
+/// The blocks of a document that are to be run: `sh`, and `python`, which becomes `get.py`.
+fn blocks(document: &str) -> Vec<Block> {
+    let text = fs::read_to_string(root().join(document)).expect("the document is there");
+    let (mut blocks, mut open): (Vec<Block>, Option<Block>) = (Vec::new(), None);
+    for (at, line) in text.lines().enumerate() {
+        match (&mut open, line.strip_prefix("```")) {
+            (None, Some(language)) => {
+                let language = language.to_owned();
+                open = Some(Block { language, text: String::new(), line: at + 1 });
+            }
+            (Some(_), Some(_)) => blocks.extend(open.take()),
+            (Some(block), None) => writeln!(block.text, "{line}").expect("a string takes all"),
+            (None, None) => {}
+        }
+    }
+    blocks.retain(|block| ["sh", "python"].contains(&block.language.as_str()));
+    assert!(!blocks.is_empty(), "{document} has no command");
+    blocks
+}
+
+fn run(blocks: &[Block]) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    lay_out(folder.path());
+    let mut script = PROLOGUE.to_owned();
+    for block in blocks {
+        writeln!(script, "echo '== line {}' >&2", block.line).expect("a string takes all");
+        script.push_str(&translated(block));
+    }
+    let path = std::env::var("PATH").expect("there is a path");
+    let output = Command::new("bash")
+        .args(["-c", &script])
+        .current_dir(folder.path())
+        .env("PATH", format!("{}:{path}", folder.path().join("shims").display()))
+        .env_remove("XDG_STATE_HOME")
+        .stdin(Stdio::null())
+        .output()
+        .expect("bash can be run");
+    let said = String::from_utf8_lossy(&output.stderr);
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let log = fs::read_to_string(folder.path().join("log")).unwrap_or_default();
+    assert!(output.status.success(), "a command failed:\n{said}\n{printed}\n{log}");
+}
+
+/// What runs before the blocks: everything in the background ends with the shell, and a server is
+/// waited for until it is ready.
+const PROLOGUE: &str = r#"
+set -euo pipefail
+trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT
+until_ready() {
+    for _ in $(seq 600); do
+        if "$@" >/dev/null 2>&1; then return; fi
+        sleep 0.1
+    done
+    echo "not ready: $*" >&2
+    exit 1
+}
+probe() {
+    exec 3<>"/dev/tcp/$1/9420"
+    printf 'GET /ready HTTP/1.0\r\n\r\n' >&3
+    grep -q '200 OK' <&3
+}
+"#;
+
+/// A block as the shell runs it: what would not end runs in the background.
+fn translated(block: &Block) -> String {
+    if block.language == "python" {
+        return format!("cat >get.py <<'PYTHON'\n{}PYTHON\n", block.text);
+    }
+    let mut script = String::new();
+    for line in block.text.lines() {
+        // Another process of these tests may listen on the addresses that the page shows.
+        let line = line.replace("127.0.0.", "127.0.77.");
+        if line.starts_with("scripts/") {
+            let name = line.split(' ').next().unwrap_or_default();
+            writeln!(script, "test -x {name}")
+        } else if line == "cargo run --release -- dev" {
+            writeln!(script, "{line} >>log 2>&1 &\nuntil_ready strongroom dev status")
+        } else if let Some(rest) = line.strip_prefix("strongroom server --config host-") {
+            let node = rest.split('/').next().unwrap_or_default();
+            writeln!(script, "{line} >>log 2>&1 &\nuntil_ready probe 127.0.77.{node}")
+        } else {
+            writeln!(script, "{line}")
+        }
+        .expect("a string takes all");
+    }
+    script
+}
+
+/// A folder like the checkout, with the binary under test as its release build.
+fn lay_out(folder: &Path) {
+    for name in ["deploy", "examples", "proto", "scripts", "tests"] {
+        symlink(root().join(name), folder.join(name)).expect("a link can be made");
+    }
+    for name in ["target/release", "shims"] {
+        fs::create_dir_all(folder.join(name)).expect("a folder can be made");
+    }
+    for name in ["target/release/strongroom", "shims/strongroom"] {
+        symlink(binary(), folder.join(name)).expect("a link can be made");
+    }
+    let venv = root().join("target/venv");
+    symlink(venv, folder.join("target/venv")).expect("a link can be made");
+    let cargo = folder.join("shims/cargo");
+    let shim = "#!/bin/sh\n# cargo run --release -- dev, on free ports\nexec strongroom dev --port 0\n";
+    fs::write(&cargo, shim).expect("a file can be written");
+    let executable = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(&cargo, executable).expect("a file can be made executable");
+}
