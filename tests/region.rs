@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// The region's name.
+const REGION: &str = "eu-test-1";
 /// Time a node has to become ready, or to end.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -38,7 +40,7 @@ impl Region {
             folder: folder.into(),
             nodes,
         };
-        region.run(&["certs", "init", "--dir", "certs", "--region", "eu-test-1"]);
+        region.run(&["certs", "init", "--dir", "certs", "--region", REGION]);
         region.run(&[
             "certs",
             "issue",
@@ -140,14 +142,14 @@ impl Region {
 
     /// The command line, as the administrator of this region.
     pub fn command(&self) -> Command {
-        let certs = self.folder.join("certs");
+        let [cert, key] = Self::certificate(&self.folder, "client-administrator");
         let mut command = Command::new(&self.binary);
         command
             .current_dir(&self.folder)
             .env("STRONGROOM_ENDPOINTS", self.endpoints().join(","))
-            .env("STRONGROOM_CA", certs.join("ca.pem"))
-            .env("STRONGROOM_CERT", certs.join("client-administrator.pem"))
-            .env("STRONGROOM_KEY", certs.join("client-administrator.key"));
+            .env("STRONGROOM_CA", self.folder.join("certs/root.pem"))
+            .env("STRONGROOM_CERT", cert)
+            .env("STRONGROOM_KEY", key);
         command
     }
 
@@ -157,6 +159,15 @@ impl Region {
             .iter()
             .map(|node| format!("127.0.0.1:{}", node.api))
             .collect()
+    }
+
+    /// The files of a certificate that `certs issue` made: `node-1`, `client-administrator`.
+    pub fn certificate(folder: &Path, name: &str) -> [PathBuf; 2] {
+        let certs = folder.join("certs").join(REGION);
+        [
+            certs.join(format!("{name}.pem")),
+            certs.join(format!("{name}-key.pem")),
+        ]
     }
 
     /// The folder with certificates, configurations, logs and data directories.
@@ -269,9 +280,9 @@ impl Node {
              api.listen = \"127.0.0.1:{api}\"\n\
              peers.listen = \"127.0.0.1:{peers}\"\n\
              operations.listen = \"127.0.0.1:{operations}\"\n\
-             tls.certificate = \"certs/node-{id}.pem\"\n\
-             tls.key = \"certs/node-{id}.key\"\n\
-             tls.authority = \"certs/ca.pem\"\n\
+             tls.certificate = \"certs/{REGION}/node-{id}.pem\"\n\
+             tls.key = \"certs/{REGION}/node-{id}-key.pem\"\n\
+             tls.authority = \"certs/root.pem\"\n\
              seal.root_key = \"root.key\"\n"
         )
     }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use strongroom_tests::Region;
 use tonic::service::Routes;
 use tonic::transport::Channel;
 use wire::credentials::{CredentialFiles, Credentials};
@@ -37,11 +38,11 @@ pub async fn serve_echo(folder: &Path) {
 }
 
 fn credentials(folder: &Path, name: &str) -> std::sync::Arc<Credentials> {
-    let certs = folder.join("certs");
+    let [cert, key] = Region::certificate(folder, name);
     let files = CredentialFiles {
-        cert: certs.join(format!("{name}.pem")),
-        key: certs.join(format!("{name}.key")),
-        ca: vec![certs.join("ca.pem")],
+        cert,
+        key,
+        ca: vec![folder.join("certs/root.pem")],
     };
     Credentials::load(files).expect("the certificates are there")
 }

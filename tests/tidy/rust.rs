@@ -144,6 +144,17 @@ fn has_word(tokens: &TokenStream, word: &str) -> bool {
     })
 }
 
+/// The rpcs that AWS named so; their handlers and callers have no choice.
+fn is_rpc(name: &str) -> bool {
+    [
+        "get_secret_value",
+        "get_random_password",
+        "get_resource_policy",
+        "get_status",
+    ]
+    .contains(&name)
+}
+
 struct Walk<'a> {
     path: &'a str,
     /// Inside a test, or where a reason is written down.
@@ -166,6 +177,13 @@ impl Walk<'_> {
     }
 
     fn measure(&mut self, signature: &Signature, end: Span) {
+        let name = signature.ident.to_string();
+        if name.starts_with("get_") && !self.path.starts_with("tests/") && !is_rpc(&name) {
+            self.note(
+                signature.ident.span(),
+                format!("{name}: without get_, it says as much"),
+            );
+        }
         let lines = end.end().line + 1 - signature.ident.span().start().line;
         if lines > FUNCTION_LINES_MAX {
             let name = &signature.ident;
@@ -327,6 +345,7 @@ fn each_rule_finds_what_breaks_it() {
         ("fn a() { warn!(\"began.\"); }", "ends bare"),
         ("fn a() { warn!(\"began {b}\"); }", "holds no values"),
         ("fn a() { warn!(\"began\", b); }", "as a field"),
+        ("fn get_a() {}", "without get_"),
         ("fn a( {", "cannot be parsed"),
     ];
     for (text, wanted) in broken {
