@@ -1,1 +1,283 @@
-//! strongroom-consensus
+//! One region's replicated machine: propose, read, snapshot, membership.
+//!
+//! The only crate that knows openraft. A write goes `propose` → leader's stamp → log of a quorum →
+//! `machine::apply` → answer; the rows follow behind. A read goes barrier → view. See R8, R10, R12
+//! and R17 of the protocol for the rules each file keeps.
+
+mod apply;
+mod backlog;
+mod barrier;
+mod clock;
+mod codec;
+mod core;
+mod error;
+mod fault;
+mod limits;
+mod links;
+mod log;
+mod materialise;
+mod membership;
+mod network;
+mod open;
+mod options;
+mod propose;
+mod residents;
+mod service;
+mod snapshot;
+mod status;
+#[cfg(test)]
+mod tests;
+mod types;
+mod view;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use machine::{Audit, Command, Found, LogIndex, Node, NodeId, RemoveNode};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use wire::raft::v1::raft_service_server::RaftServiceServer;
+
+use crate::backlog::Backlog;
+use crate::barrier::Barrier;
+use crate::clock::Clocks;
+use crate::fault::Faults;
+use crate::links::Links;
+use crate::membership::{Change, Members};
+use crate::propose::Proposer;
+use crate::snapshot::Snapshots;
+use crate::types::Raft;
+use crate::view::Published;
+
+pub use crate::clock::{Clock, SystemClock};
+pub use crate::error::Unavailable;
+pub use crate::fault::Fault;
+pub use crate::links::{Peer, PeerError, Peers};
+pub use crate::membership::MembershipError;
+pub use crate::open::OpenError;
+pub use crate::options::{Keep, Options, Timing};
+pub use crate::propose::{Committed, Proposal};
+pub use crate::service::Service;
+pub use crate::status::{Role, Status};
+pub use crate::types::Member;
+pub use crate::view::{ValueError, View};
+
+/// One node's part in its region. Clones are handles of the same node.
+#[derive(Clone)]
+pub struct Consensus {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    node: u64,
+    cluster_hex: String,
+    raft: Raft,
+    published: Arc<Published>,
+    backlog: Arc<Backlog>,
+    snapshots: Arc<Snapshots>,
+    links: Arc<Links>,
+    clocks: Arc<Clocks>,
+    barrier: Barrier,
+    proposer: Proposer,
+    members: Members,
+    faults: Faults,
+    stopping: AtomicBool,
+    materialiser: Mutex<Option<std::thread::JoinHandle<()>>>,
+    #[cfg(test)]
+    danger_reads: options::DangerReads,
+}
+
+impl Consensus {
+    /// Makes this node the first of a new region and founds its machine. The same call may be
+    /// repeated until it succeeds.
+    pub async fn found(
+        &self,
+        found: Found,
+        audit: Audit,
+        deadline: Instant,
+    ) -> Result<Committed, MembershipError> {
+        let member = Member {
+            peer_address: found.node.peer_address.clone(),
+            api_address: found.node.api_address.clone(),
+        };
+        self.inner.members.initialize(member).await?;
+        let proposal = Proposal {
+            command: Command::Found(found),
+            audit,
+            deadline,
+        };
+        Ok(self.propose(proposal).await?)
+    }
+
+    /// Whether this node's applied state belongs to a founded region.
+    pub fn is_founded(&self) -> bool {
+        self.local_view().cluster().is_some()
+    }
+
+    /// Proposes a command and answers once it is committed and applied on the leader.
+    ///
+    /// From a node that does not lead, the command is forwarded. Tries are repeated within the
+    /// deadline as long as nothing can have been written.
+    pub async fn propose(&self, proposal: Proposal) -> Result<Committed, Unavailable> {
+        self.inner.proposer.propose(proposal).await
+    }
+
+    /// Answers a view that shows every write acknowledged before the call, on any node (R8).
+    pub async fn read(&self, deadline: Instant) -> Result<View, Unavailable> {
+        #[cfg(test)]
+        if self.inner.danger_reads == options::DangerReads::OpenraftReadIndex {
+            return self.danger_read().await;
+        }
+        let index = self.inner.barrier.index(deadline, false).await?;
+        self.view_at(LogIndex(index), deadline).await
+    }
+
+    /// Answers a view of at least `index`, as soon as it is applied here.
+    pub async fn view_at(&self, index: LogIndex, deadline: Instant) -> Result<View, Unavailable> {
+        let mut applied = self.applied();
+        let reached = applied.wait_for(|applied| *applied >= index);
+        match tokio::time::timeout_at(deadline, reached).await {
+            Ok(Ok(_)) => Ok(self.local_view()),
+            Ok(Err(_)) => Err(Unavailable::Stopped),
+            Err(_late) => Err(Unavailable::Behind),
+        }
+    }
+
+    /// Answers what this node has applied. It may be behind.
+    pub fn local_view(&self) -> View {
+        self.inner.published.view()
+    }
+
+    /// Tells the last applied index, and each new one.
+    pub fn applied(&self) -> watch::Receiver<LogIndex> {
+        self.inner.published.index()
+    }
+
+    /// Lets a node, already admitted by `AdmitNode`, receive the log without a vote.
+    pub async fn add_learner(&self, node: &Node, deadline: Instant) -> Result<(), MembershipError> {
+        let member = Member {
+            peer_address: node.peer_address.clone(),
+            api_address: node.api_address.clone(),
+        };
+        let change = Change::AddLearner(node.id.0, member);
+        self.inner.members.change(change, deadline).await
+    }
+
+    /// Gives a learner that has caught up a vote.
+    pub async fn promote(&self, node: NodeId, deadline: Instant) -> Result<(), MembershipError> {
+        self.inner
+            .members
+            .change(Change::Promote(node.0), deadline)
+            .await
+    }
+
+    /// Takes a node out of the region and cuts its key. Refused when the voters that remain and
+    /// answer would be fewer than a quorum.
+    pub async fn remove(
+        &self,
+        node: NodeId,
+        audit: Audit,
+        deadline: Instant,
+    ) -> Result<(), MembershipError> {
+        let removed = self
+            .inner
+            .members
+            .change(Change::Remove(node.0), deadline)
+            .await;
+        match removed {
+            // A removal that was interrupted between its two halves.
+            Err(MembershipError::UnknownNode { .. }) if self.local_view().node(node).is_some() => {}
+            result => result?,
+        }
+        let proposal = Proposal {
+            command: Command::RemoveNode(RemoveNode { node }),
+            audit,
+            deadline,
+        };
+        // Rejected only when the node is unknown: that is what was wanted.
+        self.propose(proposal).await?;
+        Ok(())
+    }
+
+    /// Hands leadership to a voter and waits until it leads.
+    pub async fn transfer_leader(
+        &self,
+        to: NodeId,
+        deadline: Instant,
+    ) -> Result<(), MembershipError> {
+        self.inner
+            .members
+            .change(Change::TransferTo(to.0), deadline)
+            .await
+    }
+
+    /// Writes a snapshot of what is applied now; it is under way on return.
+    pub async fn snapshot(&self) -> Result<(), Unavailable> {
+        let triggered = self.inner.raft.trigger().snapshot().await;
+        triggered.map_err(|_stopped| Unavailable::Stopped)
+    }
+
+    /// Answers what this node believes of itself and its region.
+    pub fn status(&self) -> Status {
+        let distance = self.inner.clocks.distance();
+        core::metrics(&self.inner.raft, |metrics| Status::new(metrics, distance))
+    }
+
+    /// Tells the first fault: the process must stop with it.
+    pub fn faults(&self) -> watch::Receiver<Option<Fault>> {
+        self.inner.faults.subscribe()
+    }
+
+    /// The service that peers call; serve it on the peer listener only.
+    pub fn raft_service(&self) -> RaftServiceServer<Service> {
+        let service = Service {
+            inner: Arc::clone(&self.inner),
+        };
+        RaftServiceServer::new(service)
+            .max_decoding_message_size(limits::MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(limits::MESSAGE_BYTES_MAX)
+    }
+
+    /// Hands leadership over, stops the core, and makes the rows durable.
+    pub async fn shutdown(&self) {
+        if self.inner.stopping.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        self.hand_over().await;
+        if let Err(error) = self.inner.raft.shutdown().await {
+            tracing::warn!(%error, "the consensus core did not stop in order");
+        }
+        self.inner.backlog.stop();
+        let thread = self
+            .inner
+            .materialiser
+            .lock()
+            .ok()
+            .and_then(|mut at| at.take());
+        if let Some(thread) = thread {
+            // Its own fault is already raised when it panicked.
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+    }
+
+    async fn hand_over(&self) {
+        if core::leader(&self.inner.raft) != Some(self.inner.node) {
+            return;
+        }
+        let Some(heir) = self.inner.members.best_heir() else {
+            return;
+        };
+        let deadline = Instant::now() + limits::TRANSFER_TIMEOUT;
+        if let Err(error) = self.inner.members.transfer(heir, deadline).await {
+            tracing::warn!(heir, %error, "leadership was not handed over");
+        }
+    }
+
+    #[cfg(test)]
+    async fn danger_read(&self) -> Result<View, Unavailable> {
+        let policy = openraft::ReadPolicy::ReadIndex;
+        let read = self.inner.raft.ensure_linearizable(policy).await;
+        read.map_err(|_error| Unavailable::NoQuorum)?;
+        Ok(self.local_view())
+    }
+}

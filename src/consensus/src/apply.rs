@@ -1,0 +1,213 @@
+//! Applies committed entries to the machine, and gives openraft its state machine.
+//!
+//! A batch is applied to the state in memory, published to readers, handed to the materialiser, and
+//! only then answered: whoever has an answer also finds it in the next view.
+
+use std::io;
+use std::sync::Arc;
+
+use futures::{Stream, StreamExt};
+use machine::{Change, Entry, LogIndex, RowKey, State};
+use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
+use openraft::{EntryPayload, OptionalSend};
+
+use crate::backlog::{Backlog, RowChange};
+use crate::fault::{Fault, Faults};
+use crate::limits::APPLY_ENTRIES_MAX;
+use crate::residents::Residents;
+use crate::snapshot::{SnapshotBuilder, SnapshotFile, Snapshots};
+use crate::types::{
+    Answered, LogEntry, LogId, Proposed, Reply, SnapshotMeta, StoredMembership, TypeConfig,
+};
+use crate::view::{Era, Published, Root};
+
+/// One region's machine on one node. openraft's state machine task owns it.
+pub struct Machine {
+    state: State,
+    applied: Option<LogId>,
+    membership: StoredMembership,
+    era: Era,
+    residents: Residents,
+    published: Arc<Published>,
+    backlog: Arc<Backlog>,
+    snapshots: Arc<Snapshots>,
+    faults: Faults,
+}
+
+/// What a batch has changed so far.
+#[derive(Default)]
+struct Unpublished {
+    changes: Vec<RowChange>,
+    replies: Vec<(ApplyResponder<TypeConfig>, Reply)>,
+    entries: usize,
+    deletes_values: bool,
+}
+
+impl Machine {
+    /// Starts from what is published: the state of the rows, or nothing.
+    pub(crate) fn new(
+        published: Arc<Published>,
+        backlog: Arc<Backlog>,
+        snapshots: Arc<Snapshots>,
+        faults: Faults,
+        value_memory_bytes: u64,
+    ) -> Machine {
+        let view = published.view();
+        let root = view.root();
+        let mut machine = Machine {
+            state: root.state.clone(),
+            applied: root.applied,
+            membership: root.membership.clone(),
+            era: root.era.clone(),
+            residents: Residents::new(value_memory_bytes),
+            published,
+            backlog,
+            snapshots,
+            faults,
+        };
+        machine.residents.load(&machine.state, root.index());
+        machine.evict();
+        // What was evicted must not live on in what readers see.
+        let root = machine.root();
+        machine.published.swap(root);
+        machine
+    }
+
+    fn apply_one(&mut self, entry: LogEntry, batch: &mut Unpublished) -> Result<Reply, io::Error> {
+        let id = entry.log_id;
+        let reply = match entry.payload {
+            EntryPayload::Blank => Reply(None),
+            EntryPayload::Membership(membership) => {
+                self.membership = StoredMembership::new(Some(id), membership);
+                Reply(None)
+            }
+            EntryPayload::Normal(Proposed(bytes)) => {
+                let entry = Entry::decode(&bytes).map_err(|source| {
+                    self.faults.raise(Fault::UnknownCommand {
+                        index: id.index,
+                        source: Arc::new(source),
+                    })
+                })?;
+                let applied = machine::apply(&mut self.state, LogIndex(id.index), &entry);
+                for change in applied.changes {
+                    self.note(change, id.index, batch);
+                }
+                Reply(Some(Answered {
+                    answer: applied.answer,
+                    positions: applied.positions,
+                }))
+            }
+        };
+        self.applied = Some(id);
+        batch.entries += 1;
+        Ok(reply)
+    }
+
+    fn note(&mut self, change: Change, index: u64, batch: &mut Unpublished) {
+        let key = change.key.encode();
+        batch.changes.push(match (&change.key, change.row) {
+            (RowKey::Version(uid, ordinal), Some(row)) => {
+                self.residents.add(*uid, *ordinal, index);
+                RowChange::Put(key, row.encode())
+            }
+            (RowKey::Version(..), None) => {
+                batch.deletes_values = true;
+                RowChange::DeleteValue(key)
+            }
+            (_, Some(row)) => RowChange::Put(key, row.encode()),
+            (_, None) => RowChange::Delete(key),
+        });
+    }
+
+    fn publish(&mut self, batch: Unpublished) {
+        if batch.entries == 0 {
+            return;
+        }
+        let over = self.era.watch();
+        if batch.deletes_values {
+            self.era = Era::default();
+        }
+        self.evict();
+        let root = self.root();
+        let past = self.published.swap(Arc::clone(&root));
+        self.backlog.push(batch.changes, over, root, past);
+        for (responder, reply) in batch.replies {
+            responder.send(reply);
+        }
+    }
+
+    fn root(&self) -> Arc<Root> {
+        Arc::new(Root {
+            state: self.state.clone(),
+            applied: self.applied,
+            membership: self.membership.clone(),
+            era: self.era.clone(),
+        })
+    }
+
+    fn evict(&mut self) {
+        let written = self.backlog.written();
+        self.residents.evict(&mut self.state, written);
+    }
+}
+
+impl RaftStateMachine<TypeConfig> for Machine {
+    type SnapshotData = SnapshotFile;
+    type SnapshotBuilder = SnapshotBuilder;
+
+    async fn applied_state(&mut self) -> Result<(Option<LogId>, StoredMembership), io::Error> {
+        Ok((self.applied, self.membership.clone()))
+    }
+
+    async fn apply<S>(&mut self, mut entries: S) -> Result<(), io::Error>
+    where
+        S: Stream<Item = Result<EntryResponder<TypeConfig>, io::Error>> + Unpin + OptionalSend,
+    {
+        self.backlog.room().await;
+        let mut batch = Unpublished::default();
+        while let Some(item) = entries.next().await {
+            let (entry, responder) = item?;
+            let reply = self.apply_one(entry, &mut batch)?;
+            if let Some(responder) = responder {
+                batch.replies.push((responder, reply));
+            }
+            if batch.entries >= APPLY_ENTRIES_MAX {
+                self.publish(std::mem::take(&mut batch));
+                self.backlog.room().await;
+            }
+        }
+        self.publish(batch);
+        Ok(())
+    }
+
+    async fn get_snapshot_builder(&mut self) -> SnapshotBuilder {
+        SnapshotBuilder::new(self.root(), Arc::clone(&self.snapshots))
+    }
+
+    async fn install_snapshot(
+        &mut self,
+        _meta: &SnapshotMeta,
+        snapshot: SnapshotFile,
+    ) -> Result<(), io::Error> {
+        let (state, applied) = self.snapshots.load(snapshot.clone()).await?;
+        self.state = state;
+        self.applied = applied.log_id;
+        self.membership = applied.membership.clone();
+        self.era = Era::default();
+        let index = self.applied.map_or(0, |id| id.index);
+        self.residents.load(&self.state, index);
+        let root = self.root();
+        let past = self.published.swap(Arc::clone(&root));
+        let installed = self.backlog.install(root, past);
+        // An error here means the materialiser stopped, and has raised its fault.
+        installed.await.map_err(io::Error::other)?;
+        self.evict();
+        self.snapshots.accept(snapshot).await
+    }
+
+    async fn get_current_snapshot(&mut self) -> Result<Option<SnapshotOf>, io::Error> {
+        Ok(self.snapshots.current())
+    }
+}
+
+pub(crate) type SnapshotOf = openraft::type_config::alias::SnapshotOf<TypeConfig, SnapshotFile>;

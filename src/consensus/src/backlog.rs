@@ -1,0 +1,213 @@
+//! The rows that apply has changed and the materialiser has not yet written.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, watch};
+
+use crate::limits::{BACKLOG_AGE_MAX, BACKLOG_BYTES_MAX};
+use crate::view::{EraWatch, Root};
+
+/// What shall become of the row of a key.
+pub(crate) enum RowChange {
+    Put(Vec<u8>, Vec<u8>),
+    Delete(Vec<u8>),
+    /// Readers of the era before may still want the row.
+    DeleteValue(Vec<u8>),
+}
+
+/// What apply and the materialiser share. Bounded by [`BACKLOG_BYTES_MAX`] and
+/// [`BACKLOG_AGE_MAX`]: apply waits in [`Backlog::room`] beyond them.
+pub(crate) struct Backlog {
+    pending: Mutex<Pending>,
+    filled: Condvar,
+    drained: Notify,
+    /// The index whose rows were written, and the one that is durable there.
+    written: watch::Sender<u64>,
+    durable: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+pub(crate) struct Pending {
+    /// The last state of each row.
+    pub(crate) rows: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    /// Value rows to delete once the era of the root before them is over.
+    pub(crate) deferred: Vec<(EraWatch, Vec<Vec<u8>>)>,
+    /// The root these rows lead to.
+    pub(crate) root: Option<Arc<Root>>,
+    /// Older roots, dropped by the materialiser: that can take milliseconds.
+    pub(crate) past: Vec<Arc<Root>>,
+    /// A whole new state, which replaces every row.
+    pub(crate) install: Option<Install>,
+    pub(crate) checkpoint_wanted: bool,
+    pub(crate) stop: bool,
+    bytes: usize,
+    since: Option<Instant>,
+}
+
+/// A state that came by snapshot. `done` is told when its rows are durable.
+pub(crate) struct Install {
+    pub(crate) root: Arc<Root>,
+    pub(crate) done: tokio::sync::oneshot::Sender<()>,
+}
+
+impl Pending {
+    fn set(&mut self, key: Vec<u8>, row: Option<Vec<u8>>) {
+        self.bytes += key.len() + row.as_ref().map_or(0, Vec::len);
+        if let Some(Some(before)) = self.rows.insert(key, row) {
+            self.bytes = self.bytes.saturating_sub(before.len());
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        let asked = self.checkpoint_wanted || self.stop || self.install.is_some();
+        self.root.is_none() && self.past.is_empty() && !asked
+    }
+}
+
+impl Backlog {
+    /// `index` is what the rows hold durably at the start.
+    pub(crate) fn new(index: u64) -> Backlog {
+        Backlog {
+            pending: Mutex::default(),
+            filled: Condvar::new(),
+            drained: Notify::new(),
+            written: watch::Sender::new(index),
+            durable: watch::Sender::new(index),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds the changes that lead to `root`, in order. `era` is the one that was over with them.
+    pub(crate) fn push(
+        &self,
+        changes: Vec<RowChange>,
+        era: EraWatch,
+        root: Arc<Root>,
+        past: Arc<Root>,
+    ) {
+        let mut pending = self.lock();
+        let mut values = Vec::new();
+        for change in changes {
+            match change {
+                RowChange::Put(key, row) => pending.set(key, Some(row)),
+                RowChange::Delete(key) => pending.set(key, None),
+                RowChange::DeleteValue(key) => {
+                    pending.rows.remove(&key);
+                    values.push(key);
+                }
+            }
+        }
+        if !values.is_empty() {
+            pending.deferred.push((era, values));
+        }
+        pending.since.get_or_insert_with(Instant::now);
+        let passed = pending.root.replace(root);
+        pending.past.extend(passed);
+        pending.past.push(past);
+        drop(pending);
+        self.filled.notify_one();
+    }
+
+    /// Replaces every row by those of `root`; what was pending is older and is dropped.
+    pub(crate) fn install(
+        &self,
+        root: Arc<Root>,
+        past: Arc<Root>,
+    ) -> tokio::sync::oneshot::Receiver<()> {
+        let (done, installed) = tokio::sync::oneshot::channel();
+        let mut pending = self.lock();
+        pending.rows.clear();
+        pending.deferred.clear();
+        pending.bytes = 0;
+        pending.since = None;
+        let passed = pending.root.take();
+        pending.past.extend(passed);
+        pending.past.push(past);
+        pending.install = Some(Install { root, done });
+        drop(pending);
+        self.filled.notify_one();
+        installed
+    }
+
+    /// Waits until the backlog is within its bounds.
+    pub(crate) async fn room(&self) {
+        loop {
+            let drained = self.drained.notified();
+            {
+                let pending = self.lock();
+                let old = pending
+                    .since
+                    .is_some_and(|at| at.elapsed() > BACKLOG_AGE_MAX);
+                if pending.stop || (pending.bytes <= BACKLOG_BYTES_MAX && !old) {
+                    return;
+                }
+            }
+            drained.await;
+        }
+    }
+
+    /// Takes everything pending, waiting up to `patience` for something to do.
+    pub(crate) fn take(&self, patience: Duration) -> Pending {
+        let mut pending = self.lock();
+        if pending.is_idle() {
+            pending = self
+                .filled
+                .wait_timeout(pending, patience)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+        let stop = pending.stop;
+        let taken = std::mem::take(&mut *pending);
+        pending.stop = stop;
+        taken
+    }
+
+    pub(crate) fn has_written(&self, index: u64) {
+        self.written.send_replace(index);
+        self.drained.notify_waiters();
+    }
+
+    pub(crate) fn is_durable(&self, index: u64) {
+        self.durable.send_replace(index);
+    }
+
+    /// The index up to which the rows hold everything.
+    pub(crate) fn written(&self) -> u64 {
+        *self.written.borrow()
+    }
+
+    /// Waits until a checkpoint of the rows holds everything up to `index`; `false` when the
+    /// materialiser has stopped before.
+    pub(crate) async fn durable_at(&self, index: u64) -> bool {
+        let mut durable = self.durable.subscribe();
+        loop {
+            if *durable.borrow_and_update() >= index {
+                return true;
+            }
+            {
+                let mut pending = self.lock();
+                if pending.stop {
+                    return false;
+                }
+                pending.checkpoint_wanted = true;
+            }
+            self.filled.notify_one();
+            // A checkpoint may have been under way when it was asked for: ask again.
+            let changed = tokio::time::timeout(BACKLOG_AGE_MAX, durable.changed()).await;
+            if matches!(changed, Ok(Err(_))) {
+                return false;
+            }
+        }
+    }
+
+    pub(crate) fn stop(&self) {
+        self.lock().stop = true;
+        self.filled.notify_one();
+        self.drained.notify_waiters();
+    }
+}

@@ -1,0 +1,161 @@
+//! Wall clocks: this node's, and what it knows of its peers' (R10).
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use machine::Stamp;
+
+use crate::limits::{CLOCK_HAND_OVER, CLOCK_READING_AGE_MAX, CLOCK_REFUSE};
+
+/// Tells the wall clock.
+pub trait Clock: Send + Sync + 'static {
+    /// Answers the time, in unix milliseconds.
+    fn now(&self) -> Stamp;
+}
+
+/// The clock of the operating system.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    // The one place of the crate that may ask for the time of day.
+    #[allow(clippy::disallowed_methods)]
+    fn now(&self) -> Stamp {
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Stamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+/// This node's clock is too far from the median of its peers' to stamp an entry.
+#[derive(Debug, thiserror::Error)]
+#[error("this node's clock is {} ms from the median of its peers' clocks", distance.as_millis())]
+pub(crate) struct ClockSkewed {
+    pub(crate) distance: Duration,
+}
+
+/// This node's clock beside the readings of its peers'.
+pub(crate) struct Clocks {
+    own: Arc<dyn Clock>,
+    readings: Mutex<BTreeMap<u64, Reading>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Reading {
+    /// The peer's clock less ours, in milliseconds.
+    offset_ms: i64,
+    taken: Instant,
+}
+
+impl Clocks {
+    pub(crate) fn new(own: Arc<dyn Clock>) -> Clocks {
+        Clocks {
+            own,
+            readings: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Stamp {
+        self.own.now()
+    }
+
+    /// Answers the stamp for an entry appended now; refuses beyond [`CLOCK_REFUSE`].
+    pub(crate) fn stamp(&self) -> Result<Stamp, ClockSkewed> {
+        let distance = self.distance();
+        if distance > CLOCK_REFUSE {
+            return Err(ClockSkewed { distance });
+        }
+        Ok(self.own.now())
+    }
+
+    /// Takes the reading a peer sent in answer to a question of `asked`.
+    pub(crate) fn read(&self, peer: u64, asked: Instant, clock_ms: u64) {
+        // Half the round trip is the best guess of the answer's age.
+        let age = u64::try_from(asked.elapsed().as_millis() / 2).unwrap_or(u64::MAX);
+        let peer_ms = clock_ms.saturating_add(age);
+        let offset_ms = peer_ms.wrapping_sub(self.own.now().0).cast_signed();
+        let taken = Instant::now();
+        self.lock().insert(peer, Reading { offset_ms, taken });
+    }
+
+    /// The distance between this node's clock and the median of its peers'; zero without peers.
+    pub(crate) fn distance(&self) -> Duration {
+        let mut offsets: Vec<i64> = {
+            let mut readings = self.lock();
+            readings.retain(|_, reading| reading.taken.elapsed() < CLOCK_READING_AGE_MAX);
+            readings.values().map(|reading| reading.offset_ms).collect()
+        };
+        offsets.sort_unstable();
+        Duration::from_millis(median_nearest_zero(&offsets).unsigned_abs())
+    }
+
+    /// Whether a leader with this clock should let another lead.
+    pub(crate) fn should_hand_over(&self) -> bool {
+        self.distance() > CLOCK_HAND_OVER
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Reading>> {
+        self.readings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Of two medians the one nearer to our clock: one wrong peer of two proves nothing.
+fn median_nearest_zero(sorted: &[i64]) -> i64 {
+    let upper = sorted.get(sorted.len() / 2).copied().unwrap_or(0);
+    let lower = sorted
+        .get(sorted.len().saturating_sub(1) / 2)
+        .copied()
+        .unwrap_or(0);
+    if lower.unsigned_abs() <= upper.unsigned_abs() {
+        lower
+    } else {
+        upper
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Fixed(u64);
+
+    impl Clock for Fixed {
+        fn now(&self) -> Stamp {
+            Stamp(self.0)
+        }
+    }
+
+    fn clocks(peers: &[u64]) -> Clocks {
+        let clocks = Clocks::new(Arc::new(Fixed(1_000_000)));
+        for (peer, clock_ms) in peers.iter().enumerate() {
+            clocks.read(peer as u64, Instant::now(), *clock_ms);
+        }
+        clocks
+    }
+
+    #[test]
+    fn one_wrong_peer_of_two_proves_nothing() {
+        let clocks = clocks(&[1_000_010, 1_900_000]);
+        assert!(!clocks.should_hand_over());
+        assert!(clocks.stamp().is_ok());
+    }
+
+    #[test]
+    fn a_clock_a_second_from_its_peers_hands_over_but_still_stamps() {
+        let clocks = clocks(&[1_002_000, 1_002_100]);
+        assert!(clocks.should_hand_over());
+        assert!(clocks.stamp().is_ok());
+    }
+
+    #[test]
+    fn a_clock_five_seconds_from_its_peers_refuses_to_stamp() {
+        assert!(clocks(&[990_000, 990_100]).stamp().is_err());
+    }
+
+    #[test]
+    fn a_node_without_peers_trusts_its_clock() {
+        assert!(clocks(&[]).stamp().is_ok());
+    }
+}

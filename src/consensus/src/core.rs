@@ -1,0 +1,75 @@
+//! Asks openraft's core, and says who leads.
+
+use openraft::RaftState;
+use openraft::async_runtime::watch::WatchReceiver;
+use tokio::time::Instant;
+
+use crate::error::Unavailable;
+use crate::types::{LeaderId, Membership, Metrics, Raft, TypeConfig};
+
+/// What the core knew at one moment. It comes through the core's own queue, never from a metrics
+/// watch, which lags behind it (R8).
+#[derive(Debug, Clone)]
+pub(crate) struct CoreState {
+    /// The leadership the core votes for.
+    pub(crate) leader_id: LeaderId,
+    /// Whether a quorum granted it.
+    pub(crate) granted: bool,
+    /// The highest index known to be committed, and the leadership that wrote it.
+    pub(crate) committed: Option<(LeaderId, u64)>,
+    /// The effective membership.
+    pub(crate) membership: Membership,
+}
+
+impl CoreState {
+    /// Whether `node` led at that moment, as far as its own core knew.
+    pub(crate) fn leads(&self, node: u64) -> bool {
+        self.granted && self.leader_id.node_id == node
+    }
+}
+
+/// Asks the core for its state, within the deadline.
+pub(crate) async fn ask(raft: &Raft, deadline: Instant) -> Result<CoreState, Unavailable> {
+    let asked = raft.with_raft_state(|state| core_state(state));
+    match tokio::time::timeout_at(deadline, asked).await {
+        Ok(Ok(state)) => Ok(state),
+        Ok(Err(_stopped)) => Err(Unavailable::Stopped),
+        Err(_late) => Err(Unavailable::NoQuorum),
+    }
+}
+
+fn core_state(state: &RaftState<TypeConfig>) -> CoreState {
+    let vote = state.vote_ref();
+    let committed = state.cluster_committed().max(state.local_committed());
+    CoreState {
+        leader_id: vote.leader_id,
+        granted: vote.committed,
+        committed: committed.map(|id| (id.leader_id, id.index)),
+        membership: state.membership_state.effective().membership().clone(),
+    }
+}
+
+/// Who leads, for routing only: it may be out of date.
+pub(crate) fn leader(raft: &Raft) -> Option<u64> {
+    metrics(raft, |metrics| metrics.current_leader)
+}
+
+/// Looks at the core's metrics, which may be out of date.
+pub(crate) fn metrics<T>(raft: &Raft, look: impl FnOnce(&Metrics) -> T) -> T {
+    look(&raft.metrics().borrow_watched())
+}
+
+/// Waits until the core's metrics are as `wanted`; an error when the core is gone.
+pub(crate) async fn until(
+    raft: &Raft,
+    wanted: impl Fn(&Metrics) -> bool,
+) -> Result<(), Unavailable> {
+    let mut receiver = raft.metrics();
+    loop {
+        if wanted(&receiver.borrow_watched()) {
+            return Ok(());
+        }
+        let changed = receiver.changed().await;
+        changed.map_err(|_closed| Unavailable::Stopped)?;
+    }
+}

@@ -1,0 +1,95 @@
+//! Every bound of this crate.
+
+use std::time::Duration;
+
+/// Entries the log adapter keeps in memory behind the newest, so that replication and apply
+/// seldom read the disk.
+pub const TAIL_ENTRIES_MAX: usize = 4_096;
+
+/// Bytes of entries the log adapter keeps in memory.
+pub const TAIL_BYTES_MAX: usize = 16 << 20;
+
+/// Entries of one append.
+pub const APPEND_ENTRIES_MAX: u64 = 512;
+
+/// Bytes of entries of one append; a single larger entry still goes alone.
+pub const APPEND_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes of one encoded entry.
+pub const ENTRY_BYTES_MAX: usize = 4 << 20;
+
+/// Bytes of one message between peers.
+pub const MESSAGE_BYTES_MAX: usize = 16 << 20;
+
+/// Bytes of one piece of a snapshot on its way to a peer.
+pub const SNAPSHOT_CHUNK_BYTES_MAX: usize = 1 << 20;
+
+/// Pieces of a snapshot read ahead of the network.
+pub const SNAPSHOT_CHUNKS_AHEAD_MAX: usize = 4;
+
+/// Bytes of rows written behind apply before apply waits (R12).
+pub const BACKLOG_BYTES_MAX: usize = 16 << 20;
+
+/// Age of the oldest unwritten row before apply waits (R12).
+pub const BACKLOG_AGE_MAX: Duration = Duration::from_secs(1);
+
+/// How long the materialiser gathers rows before it writes a batch.
+pub const BACKLOG_LINGER: Duration = Duration::from_millis(20);
+
+/// Time between two checkpoints of the rows while they change.
+pub const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Entries applied before readers see them, within one batch of openraft's.
+pub const APPLY_ENTRIES_MAX: usize = 256;
+
+/// Bytes of sealed values kept in memory by default; the rest are read from the rows.
+pub const VALUE_MEMORY_BYTES_DEFAULT: u64 = 256 << 20;
+
+/// Entries between two snapshots by default.
+pub const SNAPSHOT_ENTRIES_DEFAULT: u64 = 20_000;
+
+/// Snapshot files kept.
+pub const SNAPSHOTS_KEPT: usize = 2;
+
+/// Entries kept behind a snapshot for peers that are a little behind.
+pub const LOG_KEPT_ENTRIES: u64 = 2_000;
+
+/// Proposals in flight on one node.
+pub const PROPOSALS_MAX: usize = 4_096;
+
+/// Reads waiting for one barrier.
+pub const READS_WAITING_MAX: usize = 16_384;
+
+/// Longest wait for one round of confirmations, or one answer of the leader to a barrier.
+pub const BARRIER_ROUND_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Longest a peer is waited for on behalf of one of its callers.
+pub const FORWARD_WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// Pause before a barrier or a proposal is tried again.
+pub const RETRY_PAUSE: Duration = Duration::from_millis(10);
+
+/// Entries a learner may be behind when it is promoted.
+pub const PROMOTE_LAG_ENTRIES_MAX: u64 = 256;
+
+/// Age of a voter's last answer up to which it counts as live.
+pub const VOTER_SILENCE_MAX: Duration = Duration::from_secs(1);
+
+/// Time a leadership transfer may take.
+pub const TRANSFER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Time between two looks at the peers' clocks.
+pub const CLOCK_WATCH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Distance from the median of the peers' clocks at which a leader hands over (R10).
+pub const CLOCK_HAND_OVER: Duration = Duration::from_secs(1);
+
+/// Distance from the median of the peers' clocks at which a leader refuses to stamp (R10).
+pub const CLOCK_REFUSE: Duration = Duration::from_secs(5);
+
+/// Age at which a reading of a peer's clock is forgotten.
+pub const CLOCK_READING_AGE_MAX: Duration = Duration::from_secs(10);
+
+/// Bounds of the pause before an append to a dead peer fails: openraft would call again at once.
+pub const DEAD_PEER_PAUSE: (Duration, Duration) =
+    (Duration::from_millis(20), Duration::from_millis(100));

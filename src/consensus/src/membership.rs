@@ -1,0 +1,435 @@
+//! Who is in the region: found, add, promote, remove, hand leadership over.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use machine::NodeId;
+use openraft::errors::{ChangeMembershipError, ClientWriteError, InitializeError, RaftError};
+use openraft::{ChangeMembers, Instant as _};
+use tokio::time::Instant;
+use wire::raft::v1;
+
+use crate::barrier::wait_ms;
+use crate::codec;
+use crate::core;
+use crate::error::Unavailable;
+use crate::limits::{PROMOTE_LAG_ENTRIES_MAX, RETRY_PAUSE, VOTER_SILENCE_MAX};
+use crate::links::{Lane, Links};
+use crate::types::{Member, Membership, Raft, TypeConfig};
+
+/// Why a change of membership was not made.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum MembershipError {
+    /// The region has no such node.
+    #[error("node {} is not in the region", node.0)]
+    UnknownNode {
+        /// The node.
+        node: NodeId,
+    },
+    /// The node id is taken by a node at other addresses.
+    #[error("node {} is already in the region, at other addresses", node.0)]
+    AddressDiffers {
+        /// The node.
+        node: NodeId,
+    },
+    /// The node would slow every write down: wait until it has caught up.
+    #[error("node {} is {lag_entries} entries behind, promote it when it has caught up", node.0)]
+    NotCaughtUp {
+        /// The node.
+        node: NodeId,
+        /// How far behind it is.
+        lag_entries: u64,
+    },
+    /// The voters that remain and answer would be fewer than a quorum: start or replace the
+    /// silent ones first.
+    #[error("only {live} of the {needed} voters needed without node {} answer", node.0)]
+    BelowQuorum {
+        /// The node.
+        node: NodeId,
+        /// Voters that would remain and answer.
+        live: usize,
+        /// How many are needed.
+        needed: usize,
+    },
+    /// Another change of membership is under way: try again.
+    #[error("another change of membership is under way")]
+    InProgress,
+    /// Only a voter can lead.
+    #[error("node {} does not vote", node.0)]
+    NotAVoter {
+        /// The node.
+        node: NodeId,
+    },
+    /// The leader was not reached, or did not finish in time. Ask for the status before a retry.
+    #[error("the change was not confirmed")]
+    Unavailable(#[from] Unavailable),
+}
+
+/// A change of membership, made by the leader.
+#[derive(Debug, Clone)]
+pub(crate) enum Change {
+    AddLearner(u64, Member),
+    Promote(u64),
+    Remove(u64),
+    TransferTo(u64),
+}
+
+pub(crate) struct Members {
+    raft: Raft,
+    links: Arc<Links>,
+    node: u64,
+}
+
+impl Members {
+    pub(crate) fn new(raft: Raft, links: Arc<Links>, node: u64) -> Members {
+        Members { raft, links, node }
+    }
+
+    /// Makes this node the only voter of a new region. Does nothing when it already is in one.
+    pub(crate) async fn initialize(&self, member: Member) -> Result<(), MembershipError> {
+        let members = BTreeMap::from([(self.node, member)]);
+        match self.raft.initialize(members).await {
+            Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
+            Err(RaftError::APIError(InitializeError::NotInMembers(_))) => {
+                Err(self.unknown(self.node))
+            }
+            Err(RaftError::Fatal(_)) => Err(Unavailable::Stopped.into()),
+        }
+    }
+
+    /// Makes the change here when this node leads, or asks the leader to.
+    pub(crate) async fn change(
+        &self,
+        change: Change,
+        deadline: Instant,
+    ) -> Result<(), MembershipError> {
+        loop {
+            let leader = core::leader(&self.raft);
+            let tried = match leader {
+                Some(node) if node == self.node => self.lead(&change, deadline).await,
+                Some(node) => self.forward(node, &change, deadline).await,
+                None => Err(Unavailable::NoLeader { leader: None }.into()),
+            };
+            match tried {
+                Err(
+                    MembershipError::InProgress
+                    | MembershipError::Unavailable(Unavailable::NoLeader { .. }),
+                ) if Instant::now() + RETRY_PAUSE < deadline => {
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// Makes the change, as leader.
+    pub(crate) async fn lead(
+        &self,
+        change: &Change,
+        deadline: Instant,
+    ) -> Result<(), MembershipError> {
+        let made = async {
+            match change {
+                Change::AddLearner(node, member) => self.add_learner(*node, member).await,
+                Change::Promote(node) => self.promote(*node).await,
+                Change::Remove(node) => self.remove(*node, deadline).await,
+                Change::TransferTo(node) => self.transfer(*node, deadline).await,
+            }
+        };
+        match tokio::time::timeout_at(deadline, made).await {
+            Ok(result) => result,
+            Err(_late) => Err(Unavailable::OutcomeUnknown.into()),
+        }
+    }
+
+    async fn add_learner(&self, node: u64, member: &Member) -> Result<(), MembershipError> {
+        match self.membership().get_node(&node) {
+            Some(known) if known == member => return Ok(()),
+            Some(_) => return Err(MembershipError::AddressDiffers { node: NodeId(node) }),
+            None => {}
+        }
+        let added = self.raft.add_learner(node, member.clone(), false).await;
+        added.map(drop).map_err(|error| change_failed(node, error))
+    }
+
+    async fn promote(&self, node: u64) -> Result<(), MembershipError> {
+        let membership = self.membership();
+        if membership.get_node(&node).is_none() {
+            return Err(self.unknown(node));
+        }
+        if membership.voter_ids().any(|voter| voter == node) {
+            return Ok(());
+        }
+        let lag_entries = self.lag(node);
+        if lag_entries > PROMOTE_LAG_ENTRIES_MAX {
+            return Err(MembershipError::NotCaughtUp {
+                node: NodeId(node),
+                lag_entries,
+            });
+        }
+        self.set(node, ChangeMembers::AddVoterIds(BTreeSet::from([node])))
+            .await
+    }
+
+    async fn remove(&self, node: u64, deadline: Instant) -> Result<(), MembershipError> {
+        let membership = self.membership();
+        if membership.get_node(&node).is_none() {
+            return Err(self.unknown(node));
+        }
+        if !membership.voter_ids().any(|voter| voter == node) {
+            let learner = ChangeMembers::RemoveNodes(BTreeSet::from([node]));
+            return self.set(node, learner).await;
+        }
+        self.check_quorum_without(node, &membership)?;
+        if node == self.node {
+            let heir = self.best_heir().ok_or(self.below_quorum(node, 0, 1))?;
+            self.transfer(heir, deadline).await?;
+            // The new leader removes this node.
+            let leader = NodeId(heir);
+            return Err(Unavailable::NoLeader {
+                leader: Some(leader),
+            }
+            .into());
+        }
+        self.set(node, ChangeMembers::RemoveVoters(BTreeSet::from([node])))
+            .await
+    }
+
+    /// The voters that remain must be enough for the new membership and, while it is joint, for
+    /// the old one: otherwise the change would never end.
+    fn check_quorum_without(
+        &self,
+        node: u64,
+        membership: &Membership,
+    ) -> Result<(), MembershipError> {
+        let voters: BTreeSet<u64> = membership.voter_ids().collect();
+        let live = self.live_voters(&voters);
+        let remain = live.iter().filter(|voter| **voter != node).count();
+        let new_majority = (voters.len() - 1) / 2 + 1;
+        if voters.len() == 1 || remain < new_majority {
+            return Err(self.below_quorum(node, remain, new_majority));
+        }
+        let old_majority = voters.len() / 2 + 1;
+        if live.len() < old_majority {
+            return Err(self.below_quorum(node, live.len(), old_majority));
+        }
+        Ok(())
+    }
+
+    fn live_voters(&self, voters: &BTreeSet<u64>) -> BTreeSet<u64> {
+        core::metrics(&self.raft, |metrics| {
+            let answered = |voter: &u64| {
+                let at = metrics.heartbeat.as_ref()?.get(voter)?.as_ref()?;
+                Some(at.elapsed() < VOTER_SILENCE_MAX)
+            };
+            let live = |voter: &&u64| **voter == self.node || answered(voter).unwrap_or(false);
+            voters.iter().filter(live).copied().collect()
+        })
+    }
+
+    /// Hands leadership to `to` and waits until it leads.
+    pub(crate) async fn transfer(&self, to: u64, deadline: Instant) -> Result<(), MembershipError> {
+        if !self.membership().voter_ids().any(|voter| voter == to) {
+            return Err(MembershipError::NotAVoter { node: NodeId(to) });
+        }
+        if core::leader(&self.raft) == Some(to) {
+            return Ok(());
+        }
+        let asked = self.raft.trigger().transfer_leader(to).await;
+        asked.map_err(|_stopped| Unavailable::Stopped)?;
+        let moved = core::until(&self.raft, |metrics| metrics.current_leader == Some(to));
+        match tokio::time::timeout_at(deadline, moved).await {
+            Ok(result) => Ok(result?),
+            Err(_late) => Err(Unavailable::NoLeader {
+                leader: Some(NodeId(to)),
+            }
+            .into()),
+        }
+    }
+
+    /// The voter that is nearest to this leader's log and answers.
+    pub(crate) fn best_heir(&self) -> Option<u64> {
+        let voters: BTreeSet<u64> = self.membership().voter_ids().collect();
+        let live = self.live_voters(&voters);
+        live.into_iter()
+            .filter(|voter| *voter != self.node)
+            .min_by_key(|voter| self.lag(*voter))
+    }
+
+    fn lag(&self, node: u64) -> u64 {
+        core::metrics(&self.raft, |metrics| {
+            let matched = metrics.replication.as_ref().and_then(|all| all.get(&node));
+            let matched = matched.and_then(|id| id.as_ref()).map(|id| id.index + 1);
+            let last = metrics.last_log_index.map_or(0, |index| index + 1);
+            last.saturating_sub(matched.unwrap_or(0))
+        })
+    }
+
+    async fn set(
+        &self,
+        node: u64,
+        change: ChangeMembers<u64, Member>,
+    ) -> Result<(), MembershipError> {
+        let changed = self.raft.change_membership(change, false).await;
+        changed
+            .map(drop)
+            .map_err(|error| change_failed(node, error))
+    }
+
+    async fn forward(
+        &self,
+        leader: u64,
+        change: &Change,
+        deadline: Instant,
+    ) -> Result<(), MembershipError> {
+        let no_leader = || Unavailable::NoLeader {
+            leader: Some(NodeId(leader)),
+        };
+        let address = self
+            .links
+            .address(&self.raft, leader)
+            .ok_or_else(no_leader)?;
+        let mut client = self
+            .links
+            .client(leader, &address, Lane::Forward)
+            .map_err(|_refused| no_leader())?;
+        let request = v1::ChangeMembershipRequest {
+            origin: Some(self.links.origin()),
+            change: Some(change.to_message()),
+            wait_ms: wait_ms(deadline),
+        };
+        let changed = tokio::time::timeout_at(deadline, client.change_membership(request)).await;
+        match changed {
+            Ok(Ok(answer)) => match answer.into_inner().refusal {
+                None => Ok(()),
+                Some(refusal) => Err(from_refusal(refusal)),
+            },
+            Ok(Err(status)) if status.code() == tonic::Code::Aborted => {
+                Err(Unavailable::OutcomeUnknown.into())
+            }
+            // Each change is idempotent: a try that may have worked is made again.
+            Ok(Err(_)) => Err(no_leader().into()),
+            Err(_late) => Err(Unavailable::OutcomeUnknown.into()),
+        }
+    }
+
+    fn membership(&self) -> Membership {
+        core::metrics(&self.raft, |metrics| {
+            metrics.membership_config.membership().clone()
+        })
+    }
+
+    fn unknown(&self, node: u64) -> MembershipError {
+        MembershipError::UnknownNode { node: NodeId(node) }
+    }
+
+    fn below_quorum(&self, node: u64, live: usize, needed: usize) -> MembershipError {
+        MembershipError::BelowQuorum {
+            node: NodeId(node),
+            live,
+            needed,
+        }
+    }
+}
+
+impl Change {
+    fn to_message(&self) -> v1::change_membership_request::Change {
+        match self {
+            Change::AddLearner(node, member) => {
+                v1::change_membership_request::Change::AddLearner(codec::member(*node, member))
+            }
+            Change::Promote(node) => v1::change_membership_request::Change::Promote(*node),
+            Change::Remove(node) => v1::change_membership_request::Change::Remove(*node),
+            Change::TransferTo(node) => v1::change_membership_request::Change::TransferTo(*node),
+        }
+    }
+
+    pub(crate) fn from_message(message: v1::change_membership_request::Change) -> Change {
+        match message {
+            v1::change_membership_request::Change::AddLearner(member) => {
+                Change::AddLearner(member.node, codec::from_member(member))
+            }
+            v1::change_membership_request::Change::Promote(node) => Change::Promote(node),
+            v1::change_membership_request::Change::Remove(node) => Change::Remove(node),
+            v1::change_membership_request::Change::TransferTo(node) => Change::TransferTo(node),
+        }
+    }
+}
+
+fn change_failed(
+    node: u64,
+    error: RaftError<TypeConfig, ClientWriteError<TypeConfig>>,
+) -> MembershipError {
+    let error = match error {
+        RaftError::APIError(error) => error,
+        RaftError::Fatal(_) => return Unavailable::Stopped.into(),
+    };
+    match error {
+        ClientWriteError::ForwardToLeader(forward) => Unavailable::NoLeader {
+            leader: forward.leader_id.map(NodeId),
+        }
+        .into(),
+        ClientWriteError::ChangeMembershipError(ChangeMembershipError::LearnerNotFound(_)) => {
+            MembershipError::UnknownNode { node: NodeId(node) }
+        }
+        ClientWriteError::ChangeMembershipError(ChangeMembershipError::NodeMetadataChanged(_)) => {
+            MembershipError::AddressDiffers { node: NodeId(node) }
+        }
+        ClientWriteError::ChangeMembershipError(ChangeMembershipError::EmptyMembership(_)) => {
+            MembershipError::BelowQuorum {
+                node: NodeId(node),
+                live: 0,
+                needed: 1,
+            }
+        }
+        ClientWriteError::ChangeMembershipError(_) => MembershipError::InProgress,
+        ClientWriteError::LogEntryDiscarded(_) | ClientWriteError::PreconditionFailed(_) => {
+            Unavailable::OutcomeUnknown.into()
+        }
+    }
+}
+
+/// What the peer protocol says of an error; `None` for those it carries as a status.
+pub(crate) fn to_refusal(error: &MembershipError) -> Option<v1::MembershipRefusal> {
+    use v1::MembershipRefusalReason as Reason;
+    let mut refusal = v1::MembershipRefusal::default();
+    let (reason, node) = match error {
+        MembershipError::UnknownNode { node } => (Reason::UnknownNode, node.0),
+        MembershipError::AddressDiffers { node } => (Reason::AddressDiffers, node.0),
+        MembershipError::NotCaughtUp { node, lag_entries } => {
+            refusal.lag = *lag_entries;
+            (Reason::NotCaughtUp, node.0)
+        }
+        MembershipError::BelowQuorum { node, live, needed } => {
+            refusal.live = *live as u64;
+            refusal.needed = *needed as u64;
+            (Reason::BelowQuorum, node.0)
+        }
+        MembershipError::InProgress => (Reason::InProgress, 0),
+        MembershipError::NotAVoter { node } => (Reason::NotAVoter, node.0),
+        MembershipError::Unavailable(_) => return None,
+    };
+    refusal.reason = reason.into();
+    refusal.node = node;
+    Some(refusal)
+}
+
+fn from_refusal(refusal: v1::MembershipRefusal) -> MembershipError {
+    use v1::MembershipRefusalReason as Reason;
+    let node = NodeId(refusal.node);
+    match refusal.reason() {
+        Reason::UnknownNode => MembershipError::UnknownNode { node },
+        Reason::AddressDiffers => MembershipError::AddressDiffers { node },
+        Reason::NotCaughtUp => MembershipError::NotCaughtUp {
+            node,
+            lag_entries: refusal.lag,
+        },
+        Reason::BelowQuorum => MembershipError::BelowQuorum {
+            node,
+            live: usize::try_from(refusal.live).unwrap_or(usize::MAX),
+            needed: usize::try_from(refusal.needed).unwrap_or(usize::MAX),
+        },
+        Reason::NotAVoter => MembershipError::NotAVoter { node },
+        Reason::InProgress | Reason::Unspecified => MembershipError::InProgress,
+    }
+}

@@ -1,0 +1,287 @@
+//! Opens a node: rows and log from disk, the core, and the tasks around it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+
+use machine::State;
+use store::{Batch, SnapshotDir};
+use wire::raft::v1;
+
+use crate::apply::Machine;
+use crate::backlog::Backlog;
+use crate::barrier::Barrier;
+use crate::clock::{Clock, Clocks};
+use crate::codec::{Applied, DecodeError};
+use crate::core;
+use crate::fault::{Fault, Faults};
+use crate::limits::CLOCK_WATCH_INTERVAL;
+use crate::links::{Links, Peers};
+use crate::log::{Floor, LogStore};
+use crate::materialise::Materialiser;
+use crate::membership::Members;
+use crate::network::Networks;
+use crate::options::Options;
+use crate::propose::Proposer;
+use crate::snapshot::{Snapshots, load_state};
+use crate::types::Raft;
+use crate::view::{Era, Published, Root};
+use crate::{Consensus, Inner};
+
+/// Why a node cannot take part.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The settings contradict each other.
+    #[error("the timing is not usable: {reason}")]
+    Timing {
+        /// Which rule they break.
+        reason: String,
+    },
+    /// The rows, log or snapshots could not be read.
+    #[error("the store could not be read")]
+    Store {
+        /// The store's words.
+        #[source]
+        source: store::Fault,
+    },
+    /// The snapshots could not be read, or are another cluster's.
+    #[error("the snapshots could not be opened")]
+    Snapshot {
+        /// The store's words.
+        #[source]
+        source: store::SnapshotError,
+    },
+    /// What describes the rows does not decode.
+    #[error("the rows are described by something this version cannot read")]
+    Meta {
+        /// What is wrong with it.
+        #[source]
+        source: DecodeError,
+    },
+    /// The log begins after everything this node holds. Remove its data directory and let it join
+    /// again under a new node id.
+    #[error(
+        "the log begins at {first_log} but rows and snapshot end at {held}: \
+         remove the data directory and join again under a new node id"
+    )]
+    StateLost {
+        /// The first index the log still has.
+        first_log: u64,
+        /// The last index that rows or snapshot hold.
+        held: u64,
+    },
+    /// The log or the vote could not be given to the core.
+    #[error("the log could not be opened")]
+    Log {
+        /// What failed.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The core did not start.
+    #[error("the consensus core did not start: {reason}")]
+    Core {
+        /// openraft's words.
+        reason: String,
+    },
+}
+
+impl Consensus {
+    /// Opens this node on its store. It neither votes nor answers before this returns.
+    pub async fn open(
+        options: Options,
+        log: Arc<dyn store::Log>,
+        rows: Arc<dyn store::Rows>,
+        snapshots: SnapshotDir,
+        peers: Arc<dyn Peers>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Consensus, OpenError> {
+        let config = options.config().map_err(|error| OpenError::Timing {
+            reason: error.to_string(),
+        })?;
+        let faults = Faults::new();
+        let floor = Arc::new(Floor::new());
+        let loaded = Arc::clone(&rows);
+        let value_memory_bytes = options.keep.value_memory_bytes;
+        let root = blocking(move || load(loaded.as_ref(), value_memory_bytes)).await?;
+        let index = root.index();
+        floor.raise_rows(index);
+        let backlog = Arc::new(Backlog::new(index));
+        let published = Arc::new(Published::new(root, Arc::clone(&rows)));
+        let snapshots = Snapshots::open(
+            snapshots,
+            Arc::clone(&rows),
+            Arc::clone(&backlog),
+            Arc::clone(&floor),
+            faults.clone(),
+        );
+        let snapshots = Arc::new(snapshots.map_err(|source| OpenError::Snapshot { source })?);
+        check_reach(log.as_ref(), &snapshots, index)?;
+        let materialiser = Materialiser::spawn(
+            rows,
+            Arc::clone(&backlog),
+            Arc::clone(&floor),
+            faults.clone(),
+            index,
+        );
+        let materialiser = materialiser.map_err(|source| OpenError::Log { source })?;
+        let log = LogStore::open(log, floor, faults.clone());
+        let log = log.map_err(|source| OpenError::Log { source })?;
+        let machine = Machine::new(
+            Arc::clone(&published),
+            Arc::clone(&backlog),
+            Arc::clone(&snapshots),
+            faults.clone(),
+            value_memory_bytes,
+        );
+        let origin = v1::Origin {
+            cluster: options.cluster.0.to_vec().into(),
+            region: options.region.to_string(),
+            node: options.node.0,
+        };
+        let links = Arc::new(Links::new(origin, peers, Arc::clone(&published)));
+        let clocks = Arc::new(Clocks::new(clock));
+        let networks = Networks {
+            links: Arc::clone(&links),
+            clocks: Arc::clone(&clocks),
+        };
+        let raft = Raft::new(options.node.0, Arc::new(config), networks, log, machine)
+            .await
+            .map_err(|fatal| OpenError::Core {
+                reason: fatal.to_string(),
+            })?;
+        let node = options.node.0;
+        let lent = || (raft.clone(), Arc::clone(&links));
+        let (barrier_raft, barrier_links) = lent();
+        let (proposer_raft, proposer_links) = lent();
+        let (members_raft, members_links) = lent();
+        let inner = Arc::new(Inner {
+            node,
+            cluster_hex: options.cluster.to_string(),
+            barrier: Barrier::spawn(barrier_raft, barrier_links, Arc::clone(&clocks), node),
+            proposer: Proposer::new(proposer_raft, proposer_links, Arc::clone(&clocks), node),
+            members: Members::new(members_raft, members_links, node),
+            raft,
+            published,
+            backlog,
+            snapshots,
+            links,
+            clocks,
+            faults,
+            stopping: AtomicBool::new(false),
+            materialiser: Mutex::new(Some(materialiser)),
+            #[cfg(test)]
+            danger_reads: options.danger_reads,
+        });
+        tokio::spawn(watch_core(Arc::clone(&inner)));
+        tokio::spawn(watch_clock(Arc::downgrade(&inner)));
+        Ok(Consensus { inner })
+    }
+}
+
+/// The state of the rows; an empty one when they do not add up: snapshot and log then give it.
+fn load(rows: &dyn store::Rows, value_memory_bytes: u64) -> Result<Root, OpenError> {
+    let store = |source| OpenError::Store { source };
+    let Some(meta) = rows.meta().map_err(store)? else {
+        return Ok(empty());
+    };
+    let mut applied = Applied::decode(&meta).map_err(|source| OpenError::Meta { source })?;
+    let deferred = std::mem::take(&mut applied.deferred);
+    if !deferred.is_empty() {
+        let batch = Batch {
+            puts: Vec::new(),
+            deletes: deferred,
+            meta: applied.encode(),
+        };
+        rows.write(batch).map_err(store)?;
+    }
+    let state = match load_state(rows.scan(), &applied.node_hash, value_memory_bytes) {
+        Ok(state) => state,
+        Err(error) => return Ok(distrusted(&error.to_string())),
+    };
+    Ok(Root {
+        state,
+        applied: applied.log_id,
+        membership: applied.membership,
+        era: Era::default(),
+    })
+}
+
+fn distrusted(reason: &str) -> Root {
+    tracing::error!(
+        reason,
+        "the rows do not add up, rebuilding from snapshot and log"
+    );
+    empty()
+}
+
+fn empty() -> Root {
+    Root {
+        state: State::new(),
+        applied: None,
+        membership: Default::default(),
+        era: Era::default(),
+    }
+}
+
+/// Refuses to start when neither rows nor snapshot reach the beginning of the log.
+fn check_reach(
+    log: &dyn store::Log,
+    snapshots: &Snapshots,
+    rows_index: u64,
+) -> Result<(), OpenError> {
+    let bounds = log.bounds().map_err(|source| OpenError::Store { source })?;
+    let held = rows_index.max(snapshots.index());
+    match bounds.purged {
+        Some(purged) if purged.index > held => Err(OpenError::StateLost {
+            first_log: purged.index + 1,
+            held,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Raises a fault when the core stops by itself.
+async fn watch_core(inner: Arc<Inner>) {
+    // A closed channel means the core is gone, with or without a last word.
+    let _ = core::until(&inner.raft, |metrics| metrics.running_state.is_err()).await;
+    if inner.stopping.load(Ordering::Acquire) {
+        return;
+    }
+    let state = core::metrics(&inner.raft, |metrics| metrics.running_state.clone());
+    let reason = state
+        .err()
+        .map_or_else(String::new, |fatal| fatal.to_string());
+    inner.faults.raise(Fault::Core { reason });
+}
+
+/// Hands leadership over when this node's clock is off (R10).
+async fn watch_clock(inner: Weak<Inner>) {
+    let mut off_before = false;
+    loop {
+        tokio::time::sleep(CLOCK_WATCH_INTERVAL).await;
+        let Some(inner) = inner.upgrade() else {
+            return;
+        };
+        if inner.stopping.load(Ordering::Acquire) {
+            return;
+        }
+        let off = inner.clocks.should_hand_over();
+        // Twice in a row: one late answer is no skew.
+        if off && off_before {
+            let distance = inner.clocks.distance();
+            tracing::warn!(?distance, "clock is off, handing leadership over");
+            Consensus { inner }.hand_over().await;
+        }
+        off_before = off;
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, OpenError> + Send + 'static,
+) -> Result<T, OpenError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(stopped) => Err(OpenError::Core {
+            reason: stopped.to_string(),
+        }),
+    }
+}

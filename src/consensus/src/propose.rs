@@ -1,0 +1,224 @@
+//! Proposes a command: stamps and appends it on the leader, forwards it from anywhere else.
+//!
+//! A try is repeated only when nothing can have been written. Everything else ends as
+//! [`Unavailable::OutcomeUnknown`], and the machine's own idempotency decides a later retry.
+
+use std::error::Error as _;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use machine::{
+    Answer, Audit, Command, Entry, LogIndex, NodeId, Outcome, Position, Rejection, Token,
+};
+use openraft::errors::{ClientWriteError, RaftError};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tonic::{Code, Status};
+use wire::raft::v1;
+
+use crate::barrier::wait_ms;
+use crate::clock::Clocks;
+use crate::core;
+use crate::error::Unavailable;
+use crate::limits::{ENTRY_BYTES_MAX, PROPOSALS_MAX, RETRY_PAUSE};
+use crate::links::{Lane, Links};
+use crate::types::{Answered, Proposed, Raft};
+
+/// What a caller wants done.
+#[derive(Debug)]
+pub struct Proposal {
+    /// The command, sealed where it carries values.
+    pub command: Command,
+    /// Who asked (R15).
+    pub audit: Audit,
+    /// When the caller stops waiting.
+    pub deadline: Instant,
+}
+
+/// What became of a proposal, once committed and applied on the leader.
+#[derive(Debug, Clone)]
+pub struct Committed {
+    /// The machine's decision.
+    pub answer: Result<Outcome, Rejection>,
+    /// The positions of its changes.
+    pub positions: Vec<Position>,
+    /// The entry's index: a view at it shows the changes.
+    pub index: LogIndex,
+}
+
+/// Why a try failed.
+pub(crate) enum Failed {
+    /// Nothing was written: it may be tried again.
+    NotWritten(Unavailable),
+    Final(Unavailable),
+}
+
+pub(crate) struct Proposer {
+    raft: Raft,
+    links: Arc<Links>,
+    clocks: Arc<Clocks>,
+    node: u64,
+    permits: Semaphore,
+}
+
+impl Proposer {
+    pub(crate) fn new(raft: Raft, links: Arc<Links>, clocks: Arc<Clocks>, node: u64) -> Proposer {
+        Proposer {
+            raft,
+            links,
+            clocks,
+            node,
+            permits: Semaphore::new(PROPOSALS_MAX),
+        }
+    }
+
+    pub(crate) async fn propose(&self, proposal: Proposal) -> Result<Committed, Unavailable> {
+        let Proposal {
+            command,
+            audit,
+            deadline,
+        } = proposal;
+        let mut seed = [0; 32];
+        // Without randomness no blind can be made; the entry must not exist.
+        getrandom::fill(&mut seed).map_err(|_error| Unavailable::Stopped)?;
+        let entry = Entry {
+            stamp: machine::Stamp(0),
+            audit,
+            seed,
+            command,
+        };
+        let _permit = self
+            .permits
+            .try_acquire()
+            .map_err(|_full| Unavailable::Overloaded)?;
+        self.until(entry, deadline).await
+    }
+
+    async fn until(&self, mut entry: Entry, deadline: Instant) -> Result<Committed, Unavailable> {
+        loop {
+            let tried = match core::leader(&self.raft) {
+                Some(node) if node == self.node => self.append(&mut entry, deadline).await,
+                Some(node) => self.forward(node, &entry, deadline).await,
+                None => Err(Failed::NotWritten(Unavailable::NoLeader { leader: None })),
+            };
+            let error = match tried {
+                Ok(committed) => return Ok(committed),
+                Err(Failed::Final(error)) => return Err(error),
+                Err(Failed::NotWritten(error)) => error,
+            };
+            if Instant::now() + RETRY_PAUSE >= deadline {
+                return Err(error);
+            }
+            tokio::time::sleep(RETRY_PAUSE).await;
+        }
+    }
+
+    /// Stamps the entry and appends it, on the leader.
+    pub(crate) async fn append(
+        &self,
+        entry: &mut Entry,
+        deadline: Instant,
+    ) -> Result<Committed, Failed> {
+        entry.stamp = self.clocks.stamp().map_err(|skewed| {
+            tracing::error!(distance = ?skewed.distance, "refused to stamp an entry");
+            Failed::NotWritten(Unavailable::ClockSkewed)
+        })?;
+        let bytes = Bytes::from(entry.encode());
+        if bytes.len() > ENTRY_BYTES_MAX {
+            return Err(Failed::Final(Unavailable::EntryTooLarge {
+                bytes: bytes.len(),
+                limit_bytes: ENTRY_BYTES_MAX,
+            }));
+        }
+        let written = self.raft.client_write(Proposed(bytes));
+        let response = match tokio::time::timeout_at(deadline, written).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => return Err(write_failed(error)),
+            Err(_late) => return Err(Failed::Final(Unavailable::OutcomeUnknown)),
+        };
+        let index = LogIndex(response.log_id.index);
+        match response.data.0 {
+            Some(Answered { answer, positions }) => Ok(Committed {
+                answer,
+                positions,
+                index,
+            }),
+            // Every proposed entry is answered; a blank one is not ours.
+            None => Err(Failed::Final(Unavailable::OutcomeUnknown)),
+        }
+    }
+
+    async fn forward(
+        &self,
+        leader: u64,
+        entry: &Entry,
+        deadline: Instant,
+    ) -> Result<Committed, Failed> {
+        let unknown = || {
+            Failed::NotWritten(Unavailable::NoLeader {
+                leader: Some(NodeId(leader)),
+            })
+        };
+        let address = self.links.address(&self.raft, leader).ok_or_else(unknown)?;
+        let mut client = self
+            .links
+            .client(leader, &address, Lane::Forward)
+            .map_err(|_refused| unknown())?;
+        let request = v1::ForwardRequest {
+            origin: Some(self.links.origin()),
+            entry: entry.encode().into(),
+            wait_ms: wait_ms(deadline),
+        };
+        let answered = tokio::time::timeout_at(deadline, client.forward(request)).await;
+        let response = match answered {
+            Ok(Ok(response)) => response.into_inner(),
+            Ok(Err(status)) if was_not_written(&status) => return Err(unknown()),
+            Ok(Err(_)) | Err(_) => return Err(Failed::Final(Unavailable::OutcomeUnknown)),
+        };
+        let answer = Answer::decode(&response.answer)
+            .map_err(|_malformed| Failed::Final(Unavailable::OutcomeUnknown))?;
+        let token = Token::decode(&response.positions)
+            .map_err(|_malformed| Failed::Final(Unavailable::OutcomeUnknown))?;
+        Ok(Committed {
+            answer: answer.0,
+            positions: token.positions,
+            index: LogIndex(response.index),
+        })
+    }
+}
+
+fn write_failed(
+    error: RaftError<crate::types::TypeConfig, ClientWriteError<crate::types::TypeConfig>>,
+) -> Failed {
+    match error {
+        RaftError::APIError(ClientWriteError::ForwardToLeader(forward)) => {
+            Failed::NotWritten(Unavailable::NoLeader {
+                leader: forward.leader_id.map(NodeId),
+            })
+        }
+        _ => Failed::Final(Unavailable::OutcomeUnknown),
+    }
+}
+
+/// Whether the answer proves that nothing was written.
+fn was_not_written(status: &Status) -> bool {
+    match status.code() {
+        // Sent by `service.rs` before it appends, and only then.
+        Code::FailedPrecondition | Code::ResourceExhausted => true,
+        Code::PermissionDenied | Code::Unauthenticated | Code::Unimplemented => true,
+        Code::Unavailable => never_connected(status),
+        _ => false,
+    }
+}
+
+/// A request is not sent before its connection stands.
+fn never_connected(status: &Status) -> bool {
+    let mut cause = status.source();
+    while let Some(error) = cause {
+        if error.is::<tonic::ConnectError>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}

@@ -1,0 +1,352 @@
+//! Snapshots: written from a clone of the state while writes go on, sent and received as files.
+//!
+//! Invariants kept here: the log's floor rises to a snapshot only once its file was synced and
+//! read back; a snapshot is done only when a checkpoint of the rows reaches it too, so that losing
+//! either the rows or the file loses nothing; a received file counts only once it was installed.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use machine::{RowRef, State};
+use openraft::RaftSnapshotBuilder;
+use store::{Row, SnapshotDir, SnapshotError};
+use tokio::sync::mpsc;
+use tonic::{Status, Streaming};
+use wire::raft::v1;
+
+use crate::apply::SnapshotOf;
+use crate::backlog::Backlog;
+use crate::codec::Applied;
+use crate::fault::{Fault, Faults};
+use crate::limits::{SNAPSHOT_CHUNK_BYTES_MAX, SNAPSHOT_CHUNKS_AHEAD_MAX, SNAPSHOTS_KEPT};
+use crate::log::Floor;
+use crate::materialise::applied;
+use crate::types::{SnapshotMeta, TypeConfig};
+use crate::view::Root;
+
+/// The snapshot files of one node.
+pub(crate) struct Snapshots {
+    dir: SnapshotDir,
+    rows: Arc<dyn store::Rows>,
+    backlog: Arc<Backlog>,
+    floor: Arc<Floor>,
+    faults: Faults,
+    current: Mutex<Option<SnapshotFile>>,
+}
+
+/// A snapshot file and what it contains. Clones share the file.
+#[derive(Clone)]
+pub struct SnapshotFile {
+    file: store::SnapshotFile,
+    applied: Arc<Applied>,
+}
+
+/// Why a state could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LoadError {
+    #[error("a row could not be read: {0}")]
+    Unreadable(String),
+    #[error("the rows are no state: {0}")]
+    NoState(#[from] machine::LoadError),
+    #[error("the hash of the rows is not the recorded one")]
+    OtherHash,
+}
+
+impl Snapshots {
+    /// Looks for the newest file. `rows_index` is what the rows hold: a file beyond non-empty rows
+    /// was received but never installed, or written but never finished, and is removed.
+    pub(crate) fn open(
+        dir: SnapshotDir,
+        rows: Arc<dyn store::Rows>,
+        backlog: Arc<Backlog>,
+        floor: Arc<Floor>,
+        faults: Faults,
+    ) -> Result<Snapshots, SnapshotError> {
+        let rows_index = backlog.written();
+        let mut newest: Option<SnapshotFile> = None;
+        for file in dir.list()? {
+            let file = match describe(&dir, file.clone()) {
+                Ok(file) => file,
+                Err(error @ SnapshotError::Format { .. }) => return Err(error),
+                Err(error) => {
+                    tracing::warn!(id = file.id(), %error, "a damaged snapshot is removed");
+                    dir.remove(&file)?;
+                    continue;
+                }
+            };
+            if rows_index > 0 && file.index() > rows_index {
+                tracing::info!(
+                    id = file.id(),
+                    "a snapshot that was never installed is removed"
+                );
+                dir.remove(&file.file)?;
+            } else if newest
+                .as_ref()
+                .is_none_or(|newest| newest.index() < file.index())
+            {
+                newest = Some(file);
+            }
+        }
+        Ok(Snapshots {
+            dir,
+            rows,
+            backlog,
+            floor,
+            faults,
+            current: Mutex::new(newest),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<SnapshotFile>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The last index the newest snapshot holds.
+    pub(crate) fn index(&self) -> u64 {
+        self.lock().as_ref().map_or(0, SnapshotFile::index)
+    }
+
+    pub(crate) fn current(&self) -> Option<SnapshotOf> {
+        self.lock().clone().map(SnapshotFile::into_snapshot)
+    }
+
+    /// Writes a file from `root` and makes the rows durable that far.
+    async fn build(self: &Arc<Self>, root: Arc<Root>) -> Result<SnapshotFile, io::Error> {
+        let this = Arc::clone(self);
+        let written = tokio::task::spawn_blocking(move || this.write(&root)).await;
+        let file = written
+            .map_err(io::Error::other)?
+            .map_err(|error| self.fail("write a snapshot", error))?;
+        if !self.backlog.durable_at(file.index()).await {
+            return Err(io::Error::other("the rows are closed"));
+        }
+        self.accept(file.clone()).await?;
+        Ok(file)
+    }
+
+    fn write(&self, root: &Root) -> Result<SnapshotFile, SnapshotError> {
+        let applied = applied(root, Vec::new());
+        let id = applied.log_id.map_or_else(
+            || "empty".to_owned(),
+            |id| {
+                format!(
+                    "{}-{}-{}",
+                    id.leader_id.term, id.leader_id.node_id, id.index
+                )
+            },
+        );
+        let rows = rows_of(root, self.rows.as_ref());
+        let file = self.dir.write(&id, &applied.encode(), rows)?;
+        Ok(SnapshotFile {
+            file,
+            applied: Arc::new(applied),
+        })
+    }
+
+    /// Takes a file that is verified, and whose state the rows hold durably, as the current one.
+    pub(crate) async fn accept(self: &Arc<Self>, file: SnapshotFile) -> Result<(), io::Error> {
+        self.floor.raise_snapshot(file.index());
+        *self.lock() = Some(file);
+        let dir = self.dir.clone();
+        let removed = tokio::task::spawn_blocking(move || dir.remove_old(SNAPSHOTS_KEPT)).await;
+        removed
+            .map_err(io::Error::other)?
+            .map_err(|error| self.fail("remove old snapshots", error))
+    }
+
+    /// Reads the state of a file.
+    pub(crate) async fn load(
+        &self,
+        file: SnapshotFile,
+    ) -> Result<(State, Arc<Applied>), io::Error> {
+        let dir = self.dir.clone();
+        let loaded = tokio::task::spawn_blocking(move || {
+            let reader = dir.read(&file.file)?;
+            // Every value stays in memory until the rows have it.
+            let state = load_state(reader, &file.applied.node_hash, u64::MAX);
+            Ok::<_, SnapshotError>(state.map(|state| (state, file.applied)))
+        });
+        let loaded = loaded.await.map_err(io::Error::other)?;
+        let state = loaded.map_err(|error| self.fail("read a snapshot", error))?;
+        state.map_err(|error| self.fail("load a snapshot", error))
+    }
+
+    /// Takes a peer's file, piece by piece, and verifies it whole.
+    pub(crate) async fn receive(
+        self: &Arc<Self>,
+        id: &str,
+        mut messages: Streaming<v1::InstallSnapshotRequest>,
+    ) -> Result<SnapshotOf, Status> {
+        let (pieces, mut incoming) = mpsc::channel::<bytes::Bytes>(SNAPSHOT_CHUNKS_AHEAD_MAX);
+        let (dir, id) = (self.dir.clone(), id.to_owned());
+        let receiving = tokio::task::spawn_blocking(move || {
+            let mut receiving = dir.receive(&id)?;
+            while let Some(piece) = incoming.blocking_recv() {
+                receiving.push(&piece)?;
+            }
+            // A sender that vanished leaves a file without its end, which does not verify.
+            describe(&dir, receiving.finish()?)
+        });
+        while let Some(message) = messages.message().await? {
+            let sent = pieces.send(message.chunk).await;
+            if sent.is_err() {
+                break;
+            }
+        }
+        drop(pieces);
+        match receiving.await {
+            Ok(Ok(file)) => Ok(file.into_snapshot()),
+            Ok(Err(SnapshotError::Fault(fault))) => {
+                self.fail("receive a snapshot", fault);
+                Err(Status::internal("the snapshot could not be stored"))
+            }
+            Ok(Err(refused)) => Err(Status::invalid_argument(chain(&refused))),
+            Err(stopped) => Err(Status::internal(stopped.to_string())),
+        }
+    }
+
+    fn fail<E>(&self, action: &'static str, error: E) -> io::Error
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        let source = Arc::new(error);
+        self.faults.raise(Fault::Snapshot { action, source })
+    }
+}
+
+impl SnapshotFile {
+    pub(crate) fn id(&self) -> &str {
+        self.file.id()
+    }
+
+    pub(crate) fn index(&self) -> u64 {
+        self.applied.log_id.map_or(0, |id| id.index)
+    }
+
+    fn into_snapshot(self) -> SnapshotOf {
+        let meta = SnapshotMeta {
+            last_log_id: self.applied.log_id,
+            last_membership: self.applied.membership.clone(),
+        };
+        SnapshotOf {
+            meta,
+            snapshot: self,
+        }
+    }
+
+    /// Sends the file in pieces; stops when the receiver does, or when the file cannot be read.
+    pub(crate) fn send(
+        &self,
+        head: v1::SnapshotHead,
+        pieces: &mpsc::Sender<v1::InstallSnapshotRequest>,
+    ) {
+        let first = v1::InstallSnapshotRequest {
+            head: Some(head),
+            chunk: bytes::Bytes::new(),
+        };
+        let mut sent = pieces.blocking_send(first);
+        let mut offset = 0;
+        while sent.is_ok() {
+            let chunk = match self.file.chunk(offset, SNAPSHOT_CHUNK_BYTES_MAX) {
+                Ok(chunk) if chunk.is_empty() => return,
+                Ok(chunk) => chunk,
+                Err(fault) => {
+                    tracing::warn!(id = self.id(), %fault, "a snapshot could not be read");
+                    return;
+                }
+            };
+            offset += chunk.len() as u64;
+            sent = pieces.blocking_send(v1::InstallSnapshotRequest {
+                head: None,
+                chunk: chunk.into(),
+            });
+        }
+    }
+}
+
+/// Writes one snapshot from the state as it was when the builder was made.
+pub struct SnapshotBuilder {
+    root: Arc<Root>,
+    snapshots: Arc<Snapshots>,
+}
+
+impl SnapshotBuilder {
+    pub(crate) fn new(root: Arc<Root>, snapshots: Arc<Snapshots>) -> SnapshotBuilder {
+        SnapshotBuilder { root, snapshots }
+    }
+}
+
+impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
+    type SnapshotData = SnapshotFile;
+
+    async fn build_snapshot(&mut self) -> Result<SnapshotOf, io::Error> {
+        let file = self.snapshots.build(Arc::clone(&self.root)).await?;
+        Ok(file.into_snapshot())
+    }
+}
+
+/// The rows of a state, sorted by key; values that have left memory are read from `rows`.
+pub(crate) fn rows_of<'a>(
+    root: &'a Root,
+    rows: &'a dyn store::Rows,
+) -> impl Iterator<Item = Result<Row, store::Fault>> + Send + 'a {
+    root.state.rows().map(move |(key, row)| {
+        let key = key.encode();
+        match row {
+            RowRef::Here(row) => Ok((key, row.encode())),
+            RowRef::Evicted => match rows.row(&key)? {
+                Some(bytes) => Ok((key, bytes)),
+                None => Err(store::Fault::Damaged {
+                    what: store::Block::Row(key),
+                }),
+            },
+        }
+    })
+}
+
+/// Loads a state from its rows and checks it against the hash recorded with them.
+pub(crate) fn load_state<E: std::fmt::Display>(
+    rows: impl Iterator<Item = Result<Row, E>>,
+    node_hash: &[u8],
+    value_memory_bytes: u64,
+) -> Result<State, LoadError> {
+    let mut failed = None;
+    let readable = rows.map_while(|row| match row {
+        Ok(row) => Some(row),
+        Err(error) => {
+            failed = Some(error.to_string());
+            None
+        }
+    });
+    let state = State::load_within(readable, value_memory_bytes)?;
+    if let Some(reason) = failed {
+        return Err(LoadError::Unreadable(reason));
+    }
+    if state.node_hash().0.as_slice() != node_hash {
+        return Err(LoadError::OtherHash);
+    }
+    Ok(state)
+}
+
+fn describe(dir: &SnapshotDir, file: store::SnapshotFile) -> Result<SnapshotFile, SnapshotError> {
+    let reader = dir.read(&file)?;
+    let applied = Applied::decode(reader.meta()).map_err(|_malformed| {
+        SnapshotError::from(store::Fault::Damaged {
+            what: store::Block::Meta,
+        })
+    })?;
+    Ok(SnapshotFile {
+        file,
+        applied: Arc::new(applied),
+    })
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        words = format!("{words}: {error}");
+        cause = error.source();
+    }
+    words
+}

@@ -1,0 +1,172 @@
+//! What readers see: one immutable state, published after each applied batch.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::{Arc, Weak};
+
+use arc_swap::ArcSwap;
+use machine::{LogIndex, Row, RowKey, SealedValue, State, Uid, Value, VersionId};
+use tokio::sync::watch;
+
+use crate::types::{LogId, StoredMembership};
+
+/// A state as of one index of the log. Holding it costs memory, never blocks a writer, and keeps
+/// every value it shows readable.
+#[derive(Clone)]
+pub struct View {
+    root: Arc<Root>,
+    rows: Arc<dyn store::Rows>,
+}
+
+/// Why a value could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ValueError {
+    /// The row did not open or did not decode; another node holds a good copy.
+    #[error("the value's row is damaged")]
+    Damaged {
+        /// The store's words.
+        #[source]
+        source: store::Fault,
+    },
+    /// The row does not decode.
+    #[error("the value's row does not decode")]
+    Malformed {
+        /// The machine's words.
+        #[source]
+        source: machine::DecodeError,
+    },
+    /// The state names a value that the rows do not hold.
+    #[error("the value's row is missing")]
+    Missing,
+}
+
+impl View {
+    pub(crate) fn new(root: Arc<Root>, rows: Arc<dyn store::Rows>) -> View {
+        View { root, rows }
+    }
+
+    /// The last applied index this view contains.
+    pub fn index(&self) -> LogIndex {
+        LogIndex(self.root.index())
+    }
+
+    /// Answers the sealed value of a version, from memory or else from the rows; `None` when the
+    /// state has no such value. May read the disk.
+    pub fn value(
+        &self,
+        uid: &Uid,
+        version: &VersionId,
+    ) -> Result<Option<Arc<SealedValue>>, ValueError> {
+        match self.root.state.value(uid, version) {
+            None => Ok(None),
+            Some(Value::Here(value)) => Ok(Some(value)),
+            Some(Value::Evicted) => {
+                let key = self.root.state.value_key(uid, version);
+                let key = key.ok_or(ValueError::Missing)?;
+                read_value(self.rows.as_ref(), &key).map(Some)
+            }
+        }
+    }
+
+    pub(crate) fn root(&self) -> &Arc<Root> {
+        &self.root
+    }
+}
+
+/// Reads a value that has left memory.
+pub(crate) fn read_value(
+    rows: &dyn store::Rows,
+    key: &RowKey,
+) -> Result<Arc<SealedValue>, ValueError> {
+    let bytes = rows
+        .row(&key.encode())
+        .map_err(|source| ValueError::Damaged { source })?
+        .ok_or(ValueError::Missing)?;
+    match Row::decode(key, &bytes) {
+        Ok(Row::Version(kept)) => Ok(Arc::clone(kept.body())),
+        Ok(_) => Err(ValueError::Missing),
+        Err(source) => Err(ValueError::Malformed { source }),
+    }
+}
+
+impl Deref for View {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.root.state
+    }
+}
+
+impl fmt::Debug for View {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "View(index {})", self.root.index())
+    }
+}
+
+/// A state with what openraft must know of it.
+pub(crate) struct Root {
+    pub(crate) state: State,
+    pub(crate) applied: Option<LogId>,
+    pub(crate) membership: StoredMembership,
+    /// Held so that the materialiser can tell when no reader of this age is left (R12).
+    pub(crate) era: Era,
+}
+
+impl Root {
+    pub(crate) fn index(&self) -> u64 {
+        self.applied.map_or(0, |id| id.index)
+    }
+}
+
+/// The time between two deletions of values. A value row deleted at the end of an era leaves the
+/// rows only when every root of that era and of those before it is gone.
+#[derive(Clone, Default)]
+pub(crate) struct Era(Arc<()>);
+
+impl Era {
+    pub(crate) fn watch(&self) -> EraWatch {
+        EraWatch(Arc::downgrade(&self.0))
+    }
+}
+
+pub(crate) struct EraWatch(Weak<()>);
+
+impl EraWatch {
+    pub(crate) fn is_over(&self) -> bool {
+        self.0.strong_count() == 0
+    }
+}
+
+/// The newest root and its index, for readers.
+pub(crate) struct Published {
+    root: ArcSwap<Root>,
+    index: watch::Sender<LogIndex>,
+    rows: Arc<dyn store::Rows>,
+}
+
+impl Published {
+    pub(crate) fn new(root: Root, rows: Arc<dyn store::Rows>) -> Published {
+        let index = LogIndex(root.index());
+        Published {
+            root: ArcSwap::from_pointee(root),
+            index: watch::Sender::new(index),
+            rows,
+        }
+    }
+
+    /// Shows `root` to readers and gives back the one before, to be dropped elsewhere.
+    pub(crate) fn swap(&self, root: Arc<Root>) -> Arc<Root> {
+        let index = LogIndex(root.index());
+        let before = self.root.swap(root);
+        self.index.send_replace(index);
+        before
+    }
+
+    pub(crate) fn view(&self) -> View {
+        View::new(self.root.load_full(), Arc::clone(&self.rows))
+    }
+
+    pub(crate) fn index(&self) -> watch::Receiver<LogIndex> {
+        self.index.subscribe()
+    }
+}
