@@ -2,10 +2,12 @@
 //!
 //! The only crate that knows rustls and tonic's transport.
 
+mod clock;
 mod connection;
 mod redact;
 mod verify;
 
+pub mod certs;
 pub mod credentials;
 pub mod dial;
 pub mod identity;
