@@ -4,6 +4,7 @@
 //! credentials then in force.
 
 use std::{
+    io,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -13,8 +14,8 @@ use std::{
 use http::Uri;
 use hyper_util::rt::TokioIo;
 use rustls::{
-    ClientConfig, client::Resumption, client::WebPkiServerVerifier, pki_types::ServerName,
-    sign::SingleCertAndKey, version::TLS13,
+    CertificateError, ClientConfig, OtherError, client::Resumption, client::WebPkiServerVerifier,
+    pki_types::ServerName, sign::SingleCertAndKey, version::TLS13,
 };
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
@@ -28,7 +29,7 @@ use crate::{
         CALLER_CONNECT_TIMEOUT, CALLER_KEEPALIVE, CONNECTION_WINDOW_BYTES, PEER_CONNECT_TIMEOUT,
         PEER_KEEPALIVE, STREAM_WINDOW_BYTES,
     },
-    verify::{NodeVerifier, Wanted},
+    verify::{NodeVerifier, Refusal, Wanted},
 };
 
 /// Who must answer at an address.
@@ -126,7 +127,8 @@ impl Dialer {
         };
         let uri: Uri = format!("https://{address}").parse().map_err(|_| bad())?;
         let authority = uri.authority().ok_or_else(bad)?;
-        if authority.port_u16().is_none() || authority.as_str() != address {
+        let plain = authority.as_str() == address && !address.contains('@');
+        if authority.port_u16().is_none() || !plain {
             return Err(bad());
         }
         let (check, name) = self.check(authority.host(), expected)?;
@@ -152,35 +154,39 @@ impl Dialer {
         host: &str,
         expected: Expected,
     ) -> Result<(Check, ServerName<'static>), DialError> {
-        let name = match &expected {
-            Expected::Server { name } => name.clone(),
-            Expected::Peer { .. } | Expected::Region => host.to_owned(),
+        let (name, check) = match expected {
+            Expected::Server { name } => (name, Check::Name),
+            Expected::Region => {
+                let PeerIdentity {
+                    cluster, region, ..
+                } = self.own_node()?;
+                (
+                    host.to_owned(),
+                    Check::Node(Wanted::Region { cluster, region }),
+                )
+            }
+            Expected::Peer { node, public_key } => {
+                let wanted = PeerIdentity {
+                    node,
+                    public_key,
+                    ..self.own_node()?
+                };
+                (host.to_owned(), Check::Node(Wanted::Node(wanted)))
+            }
         };
         let bare = name
             .trim_start_matches('[')
             .trim_end_matches(']')
             .to_owned();
         let server = ServerName::try_from(bare).map_err(|_| DialError::Name { name })?;
-        let Identity::Peer(own) = self.credentials.identity() else {
-            return match expected {
-                Expected::Server { .. } => Ok((Check::Name, server)),
-                Expected::Peer { .. } | Expected::Region => Err(DialError::NotANode),
-            };
-        };
-        let PeerIdentity {
-            cluster, region, ..
-        } = own;
-        let check = match expected {
-            Expected::Server { .. } => Check::Name,
-            Expected::Region => Check::Node(Wanted::Region { cluster, region }),
-            Expected::Peer { node, public_key } => Check::Node(Wanted::Node(PeerIdentity {
-                cluster,
-                region,
-                node,
-                public_key,
-            })),
-        };
         Ok((check, server))
+    }
+
+    fn own_node(&self) -> Result<PeerIdentity, DialError> {
+        match self.credentials.identity() {
+            Identity::Peer(peer) => Ok(peer),
+            Identity::Client(_) => Err(DialError::NotANode),
+        }
     }
 }
 
@@ -227,9 +233,7 @@ impl Connector {
             .set_nodelay(true)
             .map_err(|source| self.failed("reach", source))?;
         let connected = TlsConnector::from(Arc::new(config)).connect(self.name.clone(), stream);
-        let stream = connected
-            .await
-            .map_err(|source| self.failed("trust", source))?;
+        let stream = connected.await.map_err(|error| self.distrust(error))?;
         Ok(TokioIo::new(stream))
     }
 
@@ -261,6 +265,23 @@ impl Connector {
         config.resumption = Resumption::disabled();
         config.alpn_protocols = vec![b"h2".to_vec()];
         Ok(config)
+    }
+
+    /// Finds our own reason in what TLS wraps around it.
+    fn distrust(&self, error: io::Error) -> ConnectError {
+        let tls = error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        match tls {
+            Some(rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(own)))) => {
+                match own.downcast_ref::<Refusal>() {
+                    Some(refusal) => self.failed("trust", refusal.clone()),
+                    None => self.failed("trust", error),
+                }
+            }
+            Some(_) => self.failed("trust", error),
+            None => self.failed("shake hands with", error),
+        }
     }
 
     fn failed<E>(&self, action: &'static str, source: E) -> ConnectError

@@ -22,16 +22,16 @@ use rustls::{
 
 use crate::{
     credentials::{Material, provider},
-    identity::{Identity, PeerIdentity},
+    identity::{Identity, IdentityError, PeerIdentity},
     listen::Admission,
 };
 
 /// Why a certificate that chains to an authority was refused.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum Refusal {
     /// It has no identity.
     #[error("no identity")]
-    Identity(#[from] crate::identity::IdentityError),
+    Identity(#[from] IdentityError),
     /// It belongs to another cluster.
     #[error("the certificate is of cluster {found}, not of {wanted}")]
     OtherCluster { found: String, wanted: String },

@@ -63,7 +63,7 @@ pub fn add_region(layout: &Layout, region: &str, existing: Existing) -> Result<P
     };
     let params = authority(&holder, 0, Validity::of_issuer())?;
     let pair = layout.issuer(region);
-    root.sign(params, &pair, existing, Chain::Alone)?;
+    root.sign(&params, &pair, existing, Chain::Alone)?;
     Ok(pair)
 }
 
@@ -90,7 +90,7 @@ pub fn issue_node(
         ExtendedKeyUsagePurpose::ClientAuth,
     ];
     let pair = layout.node(&spec.region, spec.node);
-    issuer.sign(params, &pair, existing, Chain::WithIssuer)?;
+    issuer.sign(&params, &pair, existing, Chain::WithIssuer)?;
     Ok(pair)
 }
 
@@ -110,7 +110,7 @@ pub fn issue_client(
     let mut params = leaf(&identity, spec.validity)?;
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     let pair = layout.client(&spec.region, &spec.name);
-    issuer.sign(params, &pair, existing, Chain::WithIssuer)?;
+    issuer.sign(&params, &pair, existing, Chain::WithIssuer)?;
     Ok(pair)
 }
 
@@ -159,7 +159,7 @@ impl Authority {
 
     fn sign(
         &self,
-        params: CertificateParams,
+        params: &CertificateParams,
         pair: &Pair,
         existing: Existing,
         chain: Chain,

@@ -1,0 +1,102 @@
+//! Whom a listener lets in.
+
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, ServerName, pem::PemObject},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use tokio_rustls::TlsConnector;
+use wire::Admission;
+
+use crate::harbour::{Harbour, Served, by_name, dial, in_the_past, serve, who_am_i};
+
+#[tokio::test]
+async fn a_client_and_a_node_are_known_by_their_certificates() {
+    let harbour = Harbour::new();
+    let served = serve(&harbour.node(1), Admission::Anyone).await;
+    let client = dial(&harbour.client("ci"), &served, by_name());
+    assert_eq!(who_am_i(&client).await, Ok("client ci".to_owned()));
+    let node = dial(&harbour.node(2), &served, by_name());
+    assert_eq!(who_am_i(&node).await, Ok("node 2 of eu-west-1".to_owned()));
+}
+
+#[tokio::test]
+async fn a_certificate_of_another_cluster_is_refused() {
+    let (harbour, foreign) = (Harbour::new(), Harbour::new());
+    for admission in [Admission::Anyone, Admission::Nodes] {
+        let served = serve(&harbour.node(1), admission).await;
+        let stranger = dial(&foreign.client_trusting("ci", &harbour), &served, by_name());
+        who_am_i(&stranger)
+            .await
+            .expect_err("a foreign certificate must not get in");
+    }
+}
+
+#[tokio::test]
+async fn an_expired_certificate_is_refused() {
+    let harbour = Harbour::new();
+    let served = serve(&harbour.node(1), Admission::Anyone).await;
+    let expired = dial(
+        &harbour.client_valid("ci", in_the_past()),
+        &served,
+        by_name(),
+    );
+    who_am_i(&expired)
+        .await
+        .expect_err("an expired certificate must not get in");
+}
+
+#[tokio::test]
+async fn the_peers_listener_lets_in_nodes_only() {
+    let harbour = Harbour::new();
+    let served = serve(&harbour.node(1), Admission::Nodes).await;
+    let node = dial(&harbour.node(2), &served, by_name());
+    assert_eq!(who_am_i(&node).await, Ok("node 2 of eu-west-1".to_owned()));
+    let client = dial(&harbour.client("ci"), &served, by_name());
+    who_am_i(&client).await.expect_err("a client is no peer");
+}
+
+#[tokio::test]
+async fn a_caller_without_a_certificate_is_anonymous_at_the_api_and_refused_among_peers() {
+    let harbour = Harbour::new();
+    let api = serve(&harbour.node(1), Admission::Anyone).await;
+    let answer = http_get_without_certificate(&harbour, &api)
+        .await
+        .expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 "), "{answer}");
+    let peers = serve(&harbour.node(1), Admission::Nodes).await;
+    let refused = http_get_without_certificate(&harbour, &peers).await;
+    assert!(
+        !refused.unwrap_or_default().starts_with("HTTP/"),
+        "peers must have a certificate"
+    );
+}
+
+async fn http_get_without_certificate(
+    harbour: &Harbour,
+    served: &Served,
+) -> Result<String, std::io::Error> {
+    let root = CertificateDer::from_pem_file(harbour.root()).expect("a root");
+    let mut roots = RootCertStore::empty();
+    roots.add(root).expect("a root");
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    let config = ClientConfig::builder_with_provider(provider.into())
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let stream = TcpStream::connect(served.address).await?;
+    let name = ServerName::try_from("localhost").expect("a name");
+    let mut stream = TlsConnector::from(std::sync::Arc::new(config))
+        .connect(name, stream)
+        .await?;
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        .await?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
