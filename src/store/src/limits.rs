@@ -36,3 +36,15 @@ pub(crate) const SEALED_BLOCK_BYTES_MAX: usize = SNAPSHOT_BLOCK_BYTES_MAX + 64 *
 
 /// How much of a file is read to find its header.
 pub(crate) const FORMAT_HEADER_BYTES_MAX: usize = 4096;
+
+/// The largest value given to sled.
+pub(crate) const PIECE_BYTES_MAX: usize = 4096;
+
+/// How many bytes of rows go into one sled batch while rows are replaced.
+pub(crate) const REPLACE_BATCH_BYTES: usize = 1024 * 1024;
+
+/// How often opening the rows may end the process before they are set aside unopened.
+pub(crate) const OPEN_ATTEMPTS_MAX: usize = 2;
+
+/// How many damaged row directories are kept for a later look.
+pub(crate) const QUARANTINES_MAX: usize = 2;

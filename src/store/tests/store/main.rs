@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 mod log;
+mod rows;
+mod rows_damage;
 mod snapshots;
 mod support;
 mod wal_damage;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 
 use strongroom_store::{
-    Cipher, CipherFault, Fault, Log, LogError, Mark, Place, Record, Stamped, Wal, WalOptions,
+    Cipher, CipherFault, Fault, Log, LogError, Mark, Opened, Place, Record, Row, Rows, RowsOptions,
+    SledRows, Stamped, Wal, WalOptions,
 };
 
 /// Flips every bit and adds a checksum over place and block.
@@ -51,6 +52,22 @@ pub fn open_wal(dir: &Path) -> Result<Wal, LogError> {
         cache_bytes: 2 * 1024,
     };
     Wal::open(dir, &stamped(), veil(), options)
+}
+
+pub fn open_rows(dir: &Path) -> Opened {
+    SledRows::open(
+        dir,
+        &stamped(),
+        veil(),
+        RowsOptions {
+            cache_bytes: 1 << 20,
+        },
+    )
+    .unwrap()
+}
+
+pub fn all_rows(rows: &dyn Rows) -> Vec<Row> {
+    rows.scan().collect::<Result<_, _>>().unwrap()
 }
 
 pub fn mark(index: u64) -> Mark {

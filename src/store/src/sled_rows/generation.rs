@@ -1,0 +1,303 @@
+//! One sled directory, used only in the ways that keep what it promises.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::limits::PIECE_BYTES_MAX;
+use crate::{Block, Fault, files};
+
+use super::RowsOptions;
+use super::layout::{self, Head, Tally};
+
+/// How long to wait for a sled that is closing to give up its lock.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
+
+/// An open sled directory; cheap to clone.
+#[derive(Clone)]
+pub(super) struct Generation {
+    pub(super) number: u64,
+    path: PathBuf,
+    db: sled::Db,
+    /// sled's one data file: its own flush starts the writing, but never waits for the disk.
+    file: Arc<File>,
+}
+
+/// A row as stored: checked against its checksum, still sealed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stored {
+    pub(super) key: Vec<u8>,
+    pub(super) head: Head,
+    pub(super) content: Vec<u8>,
+}
+
+/// Why a directory could not be opened.
+pub(super) enum OpenFailed {
+    /// What it holds cannot be trusted.
+    Damaged(String),
+    /// The machine is in the way, not what is stored.
+    Fault(Fault),
+}
+
+impl Generation {
+    /// Opens a directory, created if it is missing.
+    pub(super) fn open(
+        dir: &Path,
+        number: u64,
+        options: &RowsOptions,
+    ) -> Result<Generation, OpenFailed> {
+        let path = path(dir, number);
+        files::create_dir(&path)?;
+        remove_torn_snapshots(&path)?;
+        let db = open_sled(&path, options)?;
+        let name = path.join("db");
+        let file = File::open(&name).map_err(|error| Fault::io("open", &name, error))?;
+        let file = Arc::new(file);
+        Ok(Generation {
+            number,
+            path,
+            db,
+            file,
+        })
+    }
+
+    /// Reads the head of a row without the rest of it.
+    pub(super) fn head(&self, table: u8, key: &[u8]) -> Result<Option<Head>, Fault> {
+        let first = self.piece(table, key, 0)?;
+        let head = first.map(|first| Head::read(&first).map(|(head, _)| head));
+        head.map(|head| head.ok_or_else(|| damaged(table, key)))
+            .transpose()
+    }
+
+    /// Reads a row and checks it against its checksum.
+    pub(super) fn stored(&self, table: u8, key: &[u8]) -> Result<Option<Stored>, Fault> {
+        let Some(first) = self.piece(table, key, 0)? else {
+            return Ok(None);
+        };
+        let (head, content) = Head::read(&first).ok_or_else(|| damaged(table, key))?;
+        let mut content = content.to_vec();
+        for number in 1..head.pieces() {
+            let piece = self.piece(table, key, number)?;
+            content.extend_from_slice(&piece.ok_or_else(|| damaged(table, key))?);
+        }
+        if !head.matches(table, key, &content) {
+            return Err(damaged(table, key));
+        }
+        Ok(Some(Stored {
+            key: key.to_vec(),
+            head,
+            content,
+        }))
+    }
+
+    fn piece(&self, table: u8, key: &[u8], piece: u16) -> Result<Option<sled::IVec>, Fault> {
+        let read = self.db.get(layout::piece_key(table, key, piece));
+        read.map_err(|error| sled_fault("read a row", error))
+    }
+
+    /// Walks over the keys of a table, unchecked.
+    pub(super) fn keys(&self, table: u8) -> impl Iterator<Item = Result<Vec<u8>, Fault>> + use<> {
+        self.db
+            .scan_prefix([table])
+            .keys()
+            .filter_map(move |piece_key| match piece_key {
+                Err(error) => Some(Err(sled_fault("read a row", error))),
+                Ok(piece_key) => match layout::split_piece_key(&piece_key) {
+                    None => Some(Err(damaged(table, &piece_key))),
+                    Some((_, key, number)) => (number == 0).then_some(Ok(key)),
+                },
+            })
+    }
+
+    /// Walks over the rows of a table by key, each checked; nothing may be written meanwhile.
+    fn walk(&self, table: u8) -> impl Iterator<Item = Result<Stored, Fault>> + use<> {
+        let mut pieces = self.db.scan_prefix([table]);
+        std::iter::from_fn(move || {
+            let piece = pieces.next()?;
+            Some(join(table, piece, &mut pieces))
+        })
+    }
+
+    /// Applies a batch atomically.
+    pub(super) fn apply(&self, batch: sled::Batch) -> Result<(), Fault> {
+        self.db
+            .apply_batch(batch)
+            .map_err(|error| sled_fault("write a batch", error))
+    }
+
+    /// Makes everything applied so far durable.
+    pub(super) fn sync(&self) -> Result<(), Fault> {
+        self.db
+            .flush()
+            .map_err(|error| sled_fault("flush", error))?;
+        self.file
+            .sync_data()
+            .map_err(|error| Fault::io("sync", &self.path, error))?;
+        // sled renames its own snapshots there.
+        files::sync_dir(&self.path)
+    }
+
+    /// Makes a new directory durable with every file in it.
+    pub(super) fn sync_files(&self) -> Result<(), Fault> {
+        self.db
+            .flush()
+            .map_err(|error| sled_fault("flush", error))?;
+        for name in files::names(&self.path)? {
+            let path = self.path.join(name);
+            let synced = File::open(&path).and_then(|file| file.sync_all());
+            synced.map_err(|error| Fault::io("sync", &path, error))?;
+        }
+        files::sync_dir(&self.path)
+    }
+
+    pub(super) fn size_on_disk(&self) -> Result<u64, Fault> {
+        self.db
+            .size_on_disk()
+            .map_err(|error| sled_fault("measure its size", error))
+    }
+
+    /// Checks every row and answers tally and sealed meta; a created generation has a tally.
+    pub(super) fn verify(&self) -> Result<(Tally, Option<Vec<u8>>), OpenFailed> {
+        let mut tally = Tally::default();
+        for row in self.walk(layout::ROWS) {
+            let row = row?;
+            tally.add(&row.key, row.head);
+        }
+        let meta = self.stored(layout::META, &[])?;
+        let meta = meta.as_ref().and_then(|meta| Tally::split(&meta.content));
+        match meta.filter(|(counted, _)| counted.same_rows(&tally)) {
+            Some((counted, sealed)) => Ok((counted, sealed.map(<[u8]>::to_vec))),
+            None => Err(OpenFailed::Damaged("rows are missing or stale".into())),
+        }
+    }
+}
+
+/// Puts together the row that begins with `piece`.
+fn join(
+    table: u8,
+    piece: sled::Result<(sled::IVec, sled::IVec)>,
+    pieces: &mut sled::Iter,
+) -> Result<Stored, Fault> {
+    let fault = |error| sled_fault("read a row", error);
+    let (piece_key, first) = piece.map_err(fault)?;
+    let unknown = || damaged(table, &piece_key);
+    let (_, key, number) = layout::split_piece_key(&piece_key).ok_or_else(unknown)?;
+    let (head, content) = Head::read(&first).ok_or_else(unknown)?;
+    let mut content = content.to_vec();
+    for expected in 1..head.pieces() {
+        let (found, piece) = pieces.next().ok_or_else(unknown)?.map_err(fault)?;
+        if found != layout::piece_key(table, &key, expected) || piece.len() > PIECE_BYTES_MAX {
+            return Err(damaged(table, &key));
+        }
+        content.extend_from_slice(&piece);
+    }
+    if number != 0 || !head.matches(table, &key, &content) {
+        return Err(damaged(table, &key));
+    }
+    Ok(Stored { key, head, content })
+}
+
+fn open_sled(path: &Path, options: &RowsOptions) -> Result<sled::Db, OpenFailed> {
+    let config = sled::Config::new()
+        .path(path)
+        .cache_capacity(options.cache_bytes)
+        // Nothing relies on sled's own flushes: a checkpoint does it.
+        .flush_every_ms(None);
+    let start = Instant::now();
+    loop {
+        match config.open() {
+            Ok(db) => return Ok(db),
+            // A sled that was dropped gives up its lock a little later.
+            Err(error) if is_locked(&error) && start.elapsed() < LOCK_WAIT => {
+                thread::sleep(Duration::from_millis(5));
+            }
+            Err(error) if is_locked(&error) || is_machine(&error) => {
+                return Err(OpenFailed::Fault(sled_fault("open", error)));
+            }
+            Err(error) => return Err(OpenFailed::Damaged(error.to_string())),
+        }
+    }
+}
+
+fn is_locked(error: &sled::Error) -> bool {
+    error.to_string().contains("could not acquire lock")
+}
+
+/// Tells the machine's troubles from damage: to set rows aside would not cure them.
+fn is_machine(error: &sled::Error) -> bool {
+    use std::io::ErrorKind::{
+        OutOfMemory, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull,
+    };
+    const TOO_MANY_FILES: [i32; 2] = [23, 24];
+    let sled::Error::Io(error) = error else {
+        return false;
+    };
+    let kinds = [
+        OutOfMemory,
+        PermissionDenied,
+        QuotaExceeded,
+        ReadOnlyFilesystem,
+        StorageFull,
+    ];
+    kinds.contains(&error.kind())
+        || error
+            .raw_os_error()
+            .is_some_and(|code| TOO_MANY_FILES.contains(&code))
+}
+
+/// Removes a snapshot that sled was killed in the middle of writing: it could not be opened again.
+fn remove_torn_snapshots(path: &Path) -> Result<(), Fault> {
+    for name in files::names(path)? {
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            tracing::info!(name, "removing a torn snapshot of sled");
+            files::remove(&path.join(name))?;
+        }
+    }
+    Ok(())
+}
+
+fn damaged(table: u8, key: &[u8]) -> Fault {
+    let what = if table == layout::META {
+        Block::Meta
+    } else {
+        Block::Row(key.to_vec())
+    };
+    Fault::Damaged { what }
+}
+
+pub(super) fn sled_fault(action: &'static str, error: sled::Error) -> Fault {
+    match error {
+        sled::Error::Io(error) => Fault::io(action, Path::new("the row store"), error),
+        error => Fault::Rows {
+            action,
+            source: Arc::new(error),
+        },
+    }
+}
+
+/// The path of generation `number`.
+pub(super) fn path(dir: &Path, number: u64) -> PathBuf {
+    dir.join(format!("sled-{number:08}"))
+}
+
+/// Lists the generations in `dir`.
+pub(super) fn list(dir: &Path) -> Result<Vec<PathBuf>, Fault> {
+    let names = files::names(dir)?
+        .into_iter()
+        .filter(|name| name.starts_with("sled-"));
+    Ok(names
+        .map(|name| dir.join(name))
+        .filter(|path| fs::metadata(path).is_ok())
+        .collect())
+}
+
+impl From<Fault> for OpenFailed {
+    fn from(fault: Fault) -> OpenFailed {
+        match fault {
+            Fault::Damaged { .. } | Fault::Rows { .. } => OpenFailed::Damaged(fault.to_string()),
+            fault => OpenFailed::Fault(fault),
+        }
+    }
+}

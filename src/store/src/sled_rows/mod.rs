@@ -1,0 +1,352 @@
+//! The state rows in sled: durable at checkpoints, and rebuilt rather than trusted when in doubt.
+//!
+//! What must always hold:
+//!
+//! - a batch and its meta are one atomic sled batch in one tree;
+//! - a checkpoint is sled's flush, then our own sync of its file and directory, then a header that
+//!   says how far it reached;
+//! - rows come back exactly as some batch left them, or the directory is set aside and
+//!   `Opened::rebuilt` says that the rows start empty. A tally over all rows, written with every
+//!   batch, is what proves it on opening.
+
+mod generation;
+mod layout;
+mod open;
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Debug, Formatter};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use crate::format::{FormatError, Stamped};
+use crate::limits::{KEY_BYTES_MAX, REPLACE_BATCH_BYTES, ROW_BYTES_MAX};
+use crate::log::within;
+use crate::rows::check_batch;
+use crate::{Batch, Block, Cipher, Fault, Place, Row, RowScan, Rows, Space, files};
+
+use self::generation::{Generation, Stored};
+use self::layout::{Head, Tally};
+
+/// How the rows use memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowsOptions {
+    /// The capacity of sled's page cache in bytes; sled exceeds it somewhat.
+    pub cache_bytes: u64,
+}
+
+impl Default for RowsOptions {
+    fn default() -> RowsOptions {
+        RowsOptions {
+            cache_bytes: 64 * 1024 * 1024,
+        }
+    }
+}
+
+/// Why the rows could not be opened. Damage is none of these: it is set aside.
+#[derive(Debug, thiserror::Error)]
+pub enum RowsError {
+    /// The directory is of a later release, or somebody else's; it was left alone.
+    #[error("could not open the rows described by {}", path.display())]
+    Format {
+        /// The file that says so.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: FormatError,
+    },
+    /// The files could not be read or written, or the storage key does not open them.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// Rows that were opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// The rows.
+    pub rows: SledRows,
+    /// Whether what was there had to be set aside: the rows are empty, and must be rebuilt from a
+    /// snapshot and the log, or from a peer.
+    pub rebuilt: bool,
+}
+
+/// State rows in sled.
+pub struct SledRows {
+    dir: PathBuf,
+    stamped: Stamped,
+    cipher: Arc<dyn Cipher>,
+    options: RowsOptions,
+    present: RwLock<Present>,
+    /// The first failure of a write; there is no second one.
+    fault: OnceLock<Fault>,
+}
+
+struct Present {
+    generation: Generation,
+    tally: Tally,
+    meta: Option<Vec<u8>>,
+}
+
+/// What a row is to be, sealed; `None` deletes it.
+type Content = Option<Vec<u8>>;
+
+impl SledRows {
+    /// Opens the rows in `dir`, or starts empty ones if the directory is missing or empty.
+    ///
+    /// Every row is checked; they come back as of the last checkpoint or a later batch, or they are
+    /// set aside.
+    pub fn open(
+        dir: &Path,
+        stamped: &Stamped,
+        cipher: Arc<dyn Cipher>,
+        options: RowsOptions,
+    ) -> Result<Opened, RowsError> {
+        let found = open::open(dir, stamped, &options)?;
+        let meta = found.sealed_meta.map(|sealed| {
+            let meta = cipher.open(META_PLACE, &sealed);
+            meta.map_err(|error| Fault::cipher(Block::Meta, error))
+        });
+        let present = Present {
+            generation: found.generation,
+            tally: found.tally,
+            meta: meta.transpose()?,
+        };
+        let rows = SledRows {
+            dir: dir.to_path_buf(),
+            stamped: stamped.clone(),
+            cipher,
+            options,
+            present: RwLock::new(present),
+            fault: OnceLock::new(),
+        };
+        Ok(Opened {
+            rows,
+            rebuilt: found.rebuilt,
+        })
+    }
+
+    fn check(&self) -> Result<(), Fault> {
+        self.fault.get().map_or(Ok(()), |fault| Err(fault.clone()))
+    }
+
+    /// Remembers a failure of a write for every later call.
+    fn failed(&self, fault: &Fault) {
+        tracing::error!(%fault, "the row store stopped");
+        self.fault.get_or_init(|| fault.clone());
+    }
+
+    fn present(&self) -> RwLockReadGuard<'_, Present> {
+        self.present.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn present_mut(&self) -> RwLockWriteGuard<'_, Present> {
+        self.present.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn seal(&self, key: &[u8], value: &[u8]) -> Result<Content, Fault> {
+        let sealed = self.cipher.seal(row_place(key), value);
+        sealed
+            .map(Some)
+            .map_err(|error| Fault::cipher(Block::Row(key.to_vec()), error))
+    }
+
+    fn seal_meta(&self, meta: &[u8]) -> Result<Vec<u8>, Fault> {
+        let sealed = self.cipher.seal(META_PLACE, meta);
+        sealed.map_err(|error| Fault::cipher(Block::Meta, error))
+    }
+
+    fn open_row(&self, stored: Stored) -> Result<Row, Fault> {
+        match self.cipher.open(row_place(&stored.key), &stored.content) {
+            Ok(value) => Ok((stored.key, value)),
+            Err(error) => Err(Fault::cipher(Block::Row(stored.key), error)),
+        }
+    }
+
+    /// Fills a created generation beside the present one.
+    fn build(
+        &self,
+        generation: &Generation,
+        tally: &mut Tally,
+        rows: &mut (dyn Iterator<Item = Result<Row, Fault>> + Send),
+        meta: &[u8],
+    ) -> Result<(), Fault> {
+        let sealed_meta = self.seal_meta(meta)?;
+        let (mut sealed, mut bytes) = (BTreeMap::new(), 0);
+        for row in rows {
+            let (key, value) = row?;
+            within("a row key", key.len(), KEY_BYTES_MAX)?;
+            within("a row", value.len(), ROW_BYTES_MAX)?;
+            bytes += key.len() + value.len();
+            let content = self.seal(&key, &value)?;
+            sealed.insert(key, content);
+            if bytes > REPLACE_BATCH_BYTES {
+                apply(generation, tally, std::mem::take(&mut sealed), None)?;
+                bytes = 0;
+            }
+        }
+        apply(generation, tally, sealed, Some(&sealed_meta))?;
+        generation.sync()
+    }
+}
+
+impl Rows for SledRows {
+    fn write(&self, batch: Batch) -> Result<(), Fault> {
+        self.check()?;
+        check_batch(&batch)?;
+        let sealed_meta = self.seal_meta(&batch.meta)?;
+        let mut rows: BTreeMap<_, _> = batch.deletes.into_iter().map(|key| (key, None)).collect();
+        for (key, value) in batch.puts {
+            let content = self.seal(&key, &value)?;
+            rows.insert(key, content);
+        }
+        let mut present = self.present_mut();
+        let mut tally = present.tally;
+        apply(&present.generation, &mut tally, rows, Some(&sealed_meta))
+            .inspect_err(|fault| self.failed(fault))?;
+        present.tally = tally;
+        present.meta = Some(batch.meta);
+        Ok(())
+    }
+
+    fn row(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+        self.check()?;
+        // The lock keeps a batch from changing the row between two of its pieces.
+        let stored = self.present().generation.stored(layout::ROWS, key)?;
+        Ok(stored
+            .map(|stored| self.open_row(stored))
+            .transpose()?
+            .map(|(_, value)| value))
+    }
+
+    fn scan(&self) -> RowScan<'_> {
+        if let Err(fault) = self.check() {
+            return Box::new(std::iter::once(Err(fault)));
+        }
+        let keys = self.present().generation.keys(layout::ROWS);
+        // Each row is read under the lock, so a batch cannot change it between two of its pieces.
+        let row = |key: Result<Vec<u8>, Fault>| {
+            let stored = key.and_then(|key| self.present().generation.stored(layout::ROWS, &key));
+            let stored = stored.transpose()?;
+            Some(stored.and_then(|stored| self.open_row(stored)))
+        };
+        Box::new(keys.filter_map(row))
+    }
+
+    fn meta(&self) -> Result<Option<Vec<u8>>, Fault> {
+        self.check()?;
+        Ok(self.present().meta.clone())
+    }
+
+    fn checkpoint(&self) -> Result<Option<Vec<u8>>, Fault> {
+        self.check()?;
+        let present = self.present();
+        let (generation, meta) = (present.generation.clone(), present.meta.clone());
+        let batches = present.tally.batches;
+        drop(present);
+        generation
+            .sync()
+            .and_then(|()| open::write_header(&self.dir, &self.stamped, generation.number, batches))
+            .inspect_err(|fault| self.failed(fault))?;
+        Ok(meta)
+    }
+
+    fn replace(
+        &self,
+        rows: &mut (dyn Iterator<Item = Result<Row, Fault>> + Send),
+        meta: &[u8],
+    ) -> Result<(), Fault> {
+        self.check()?;
+        let old = self.present().generation.number;
+        let (generation, mut tally) = open::create(&self.dir, old + 1, &self.options)?;
+        self.build(&generation, &mut tally, rows, meta)?;
+        open::write_header(&self.dir, &self.stamped, generation.number, tally.batches)
+            .inspect_err(|fault| self.failed(fault))?;
+        *self.present_mut() = Present {
+            generation,
+            tally,
+            meta: Some(meta.to_vec()),
+        };
+        // If this fails, the next open does it.
+        if let Err(fault) = files::remove(&generation::path(&self.dir, old)) {
+            tracing::warn!(%fault, "could not remove the replaced rows");
+        }
+        Ok(())
+    }
+
+    fn space(&self) -> Result<Space, Fault> {
+        self.check()?;
+        let present = self.present();
+        let disk_bytes = present.generation.size_on_disk()?;
+        let Tally {
+            rows, live_bytes, ..
+        } = present.tally;
+        Ok(Space {
+            rows,
+            live_bytes,
+            disk_bytes,
+        })
+    }
+}
+
+/// Writes rows, the pieces they no longer need, and the meta with the tally, in one batch.
+fn apply(
+    generation: &Generation,
+    tally: &mut Tally,
+    rows: BTreeMap<Vec<u8>, Content>,
+    sealed_meta: Option<&[u8]>,
+) -> Result<(), Fault> {
+    let mut batch = sled::Batch::default();
+    for (key, content) in rows {
+        let old = generation.head(layout::ROWS, &key)?;
+        if let Some(old) = old {
+            tally.remove(&key, old);
+        }
+        let new = put(&mut batch, layout::ROWS, &key, content.as_deref(), old);
+        if let Some(new) = new {
+            tally.add(&key, new);
+        }
+    }
+    tally.batches += 1;
+    let old = generation.head(layout::META, &[])?;
+    let content = tally.join(sealed_meta);
+    put(&mut batch, layout::META, &[], Some(&content), old);
+    generation.apply(batch)
+}
+
+/// Adds the pieces of one row to a batch, and removes those of its old content beyond them.
+fn put(
+    batch: &mut sled::Batch,
+    table: u8,
+    key: &[u8],
+    content: Option<&[u8]>,
+    old: Option<Head>,
+) -> Option<Head> {
+    let (head, pieces) = content
+        .map(|content| layout::cut(table, key, content))
+        .unzip();
+    let mut kept = 0;
+    for piece in pieces.unwrap_or_default() {
+        batch.insert(layout::piece_key(table, key, kept), piece);
+        kept += 1;
+    }
+    for gone in kept..old.map_or(0, |old| old.pieces()) {
+        batch.remove(layout::piece_key(table, key, gone));
+    }
+    head
+}
+
+const META_PLACE: Place<'static> = Place {
+    table: "meta",
+    key: b"",
+};
+
+fn row_place(key: &[u8]) -> Place<'_> {
+    Place { table: "rows", key }
+}
+
+impl Debug for SledRows {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SledRows")
+            .field("dir", &self.dir)
+            .finish_non_exhaustive()
+    }
+}
