@@ -1,5 +1,10 @@
 //! Changed, cut and arbitrary bytes never open and never panic.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test may take what it knows for granted"
+)]
+
 use envelope::{
     EncryptionContext, Kek, KeyringError, OpenFailed, RootKey, SealFailed, StorageKeyring,
     VALUE_BYTES_MAX,

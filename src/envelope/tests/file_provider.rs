@@ -1,5 +1,10 @@
 //! The `file` seal provider on real files.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test may take what it knows for granted"
+)]
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

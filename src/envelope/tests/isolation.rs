@@ -1,5 +1,10 @@
 //! I8: what is sealed for one place, identity or key opens under no other, and not when changed.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test may take what it knows for granted"
+)]
+
 use envelope::{EncryptionContext, Kek, KeyringError, OpenFailed, RootKey, StorageKeyring};
 use proptest::prelude::{Just, Strategy, any, prop_assert, prop_assert_eq, proptest};
 use strongroom_envelope as envelope;

@@ -1,0 +1,141 @@
+//! The power-loss test: no acknowledged write is lost, whenever the power goes.
+//!
+//! A process works on a real store while every file system call it makes is recorded. The power is
+//! then cut behind any call: a directory is written that holds what was synced, and of the rest
+//! what chance leaves of it (`disk.rs`). The real store must open there, hold everything that was
+//! acknowledged by then, hold nothing else, and go on; and it is cut again while it recovers.
+//!
+//! `POWER_SEED` repeats a run, `POWER_CUTS` makes it longer; `scripts/soak power --cuts N` does.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test may take what it knows for granted"
+)]
+#![allow(
+    clippy::print_stdout,
+    reason = "what was cut is told, and is read on a failure"
+)]
+
+mod content;
+mod cuts;
+mod disk;
+mod file;
+mod ledger;
+mod mark;
+mod node;
+mod recording;
+mod round;
+mod trace;
+mod verify;
+mod workload;
+
+use std::path::PathBuf;
+
+use rand::Rng;
+use rand::rngs::StdRng;
+
+use crate::cuts::MOMENTS;
+use crate::recording::Broken;
+use crate::round::{Session, Tally};
+
+const CUTS: usize = 72;
+
+#[test]
+fn no_acknowledged_write_is_lost_at_any_power_cut() {
+    let cuts = number("POWER_CUTS").map_or(CUTS, |cuts| cuts as usize);
+    let session = Session::new(seed());
+    let tally = session.cut(cuts, None);
+    report(&tally);
+    for failure in &tally.failures {
+        println!("{failure}");
+    }
+    assert_eq!(
+        tally.failures.len(),
+        0,
+        "seed {}: run again with POWER_SEED",
+        session.seed()
+    );
+    for (moment, name) in MOMENTS {
+        let fell = tally.moments.get(&moment).copied().unwrap_or(0);
+        assert!(fell > 0, "seed {}: no cut fell {name}", session.seed());
+    }
+}
+
+#[test]
+fn a_build_without_data_sync_loses_acknowledged_writes() {
+    must_fail(Broken::DataSync);
+}
+
+#[test]
+fn a_build_without_directory_sync_loses_acknowledged_writes() {
+    must_fail(Broken::DirectorySync);
+}
+
+#[test]
+fn the_recorder_sees_every_change_of_the_directory() {
+    Session::new(seed()).compare_with_reality();
+}
+
+/// Not a test: the process that is recorded. The tests run it under the recorder.
+#[test]
+#[ignore = "run by the tests of this file, under the recorder"]
+fn the_recorded_process() {
+    let path = |name| PathBuf::from(std::env::var_os(name).unwrap());
+    let steps = number("POWER_STEPS").unwrap() as usize;
+    let worked = workload::run(
+        &path("POWER_ROOT"),
+        &path("POWER_KEYRING"),
+        &path("POWER_MARKS"),
+        seed(),
+        steps,
+    );
+    worked.unwrap();
+}
+
+/// The same test, on a build that leaves a sync out, must find that it loses something.
+fn must_fail(broken: Broken) {
+    let session = Session::new(seed());
+    let tally = session.cut(CUTS, Some(broken));
+    println!(
+        "{} of {} cuts failed without {broken:?}",
+        tally.failures.len(),
+        tally.cuts
+    );
+    println!("the first: {:?}", tally.failures.first());
+    assert!(
+        !tally.failures.is_empty(),
+        "seed {}: nothing was noticed",
+        session.seed()
+    );
+}
+
+fn report(tally: &Tally) {
+    println!(
+        "{} power cuts, {} failures",
+        tally.cuts,
+        tally.failures.len()
+    );
+    for (moment, name) in MOMENTS {
+        println!(
+            "  {:4} {name}",
+            tally.moments.get(&moment).copied().unwrap_or(0)
+        );
+    }
+    println!("  {:4} with a torn end of the log cut off", tally.torn);
+    println!(
+        "  {:4} with the rows given up and to be rebuilt",
+        tally.rebuilt
+    );
+}
+
+fn seed() -> u64 {
+    number("POWER_SEED").unwrap_or_else(|| u64::from(rand::make_rng::<StdRng>().next_u32()))
+}
+
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{name} is not a number")),
+    )
+}

@@ -1,0 +1,307 @@
+//! What the recorded process does: everything a node asks of its store, in a seeded order.
+
+use std::error::Error;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use store::Log;
+
+use crate::content::{self, Terms};
+use crate::mark::{Mark, Step};
+use crate::node::Node;
+
+/// Where the recorder takes marks; one write is one mark.
+struct Report(File);
+
+struct Workload {
+    node: Node,
+    report: Arc<Report>,
+    random: StdRng,
+    /// The log as it should be, without what is purged.
+    terms: Terms,
+    term: u64,
+    purged: u64,
+    last: u64,
+    /// The last index whose append was acknowledged.
+    acknowledged: Arc<AtomicU64>,
+    /// What the rows hold, what of it is durable, and what the latest snapshot holds.
+    applied: u64,
+    checkpoint: u64,
+    snapshot: u64,
+}
+
+/// Opens the store in `directory` and works on it for `steps` steps.
+pub fn run(
+    directory: &Path,
+    keyring: &Path,
+    marks: &Path,
+    seed: u64,
+    steps: usize,
+) -> Result<(), Box<dyn Error>> {
+    let report = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(marks)?;
+    let mut workload = Workload::open(directory, keyring, Arc::new(Report(report)), seed)?;
+    for _ in 0..steps {
+        workload.step()?;
+    }
+    Ok(())
+}
+
+impl Report {
+    fn mark(&self, mark: &Mark) {
+        (&self.0).write_all(mark.to_line().as_bytes()).unwrap();
+    }
+
+    fn step<T, E>(&self, step: Step, act: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        self.mark(&Mark::Begins(step.clone()));
+        let result = act()?;
+        self.mark(&Mark::Done(step));
+        Ok(result)
+    }
+}
+
+impl Workload {
+    fn open(
+        directory: &Path,
+        keyring: &Path,
+        report: Arc<Report>,
+        seed: u64,
+    ) -> Result<Workload, Box<dyn Error>> {
+        let node = Node::open(directory, keyring)?;
+        let bounds = node.log.bounds()?;
+        let index = |mark: Option<store::Mark>| mark.map_or(0, |mark| mark.index);
+        let (purged, last) = (index(bounds.purged), index(bounds.last));
+        let records = node.log.read(purged + 1..last + 1)?;
+        let term_of = |mark: &[u8]| content::read_mark(mark).map_or(0, |(term, _)| term);
+        let vote = node.log.vote()?.map_or(0, |vote| term_of(&vote));
+        let mut workload = Workload {
+            terms: records
+                .iter()
+                .map(|r| (r.index, term_of(&r.mark)))
+                .collect(),
+            // The next leader's term: what is appended now differs from what was lost.
+            term: vote + 1,
+            acknowledged: Arc::new(AtomicU64::new(last)),
+            random: StdRng::seed_from_u64(seed),
+            applied: 0,
+            checkpoint: 0,
+            snapshot: 0,
+            node,
+            report,
+            purged,
+            last,
+        };
+        workload.restore()?;
+        workload.vote()?;
+        Ok(workload)
+    }
+
+    /// Takes up the rows where they are, or those of the latest snapshot if that is ahead of them.
+    fn restore(&mut self) -> Result<(), Box<dyn Error>> {
+        let index = |meta: &[u8]| content::read_mark(meta).map_or(0, |(_, index)| index);
+        if let Some(meta) = self.node.rows.meta()? {
+            self.applied = index(&meta);
+            self.checkpoint = self.applied;
+        }
+        let Some(latest) = self.node.snapshots.latest()? else {
+            return Ok(());
+        };
+        self.snapshot = index(self.node.snapshots.read(&latest)?.meta());
+        if self.applied < self.snapshot && self.applied < self.purged {
+            self.replace_from_snapshot()?;
+        }
+        Ok(())
+    }
+
+    fn step(&mut self) -> Result<(), Box<dyn Error>> {
+        match self.random.random_range(0..100) {
+            0..52 => self.append(),
+            52..70 => self.write_rows()?,
+            70..74 => self.vote()?,
+            74..78 => self.truncate()?,
+            78..83 => self.checkpoint()?,
+            83..89 => self.write_snapshot()?,
+            89..95 => self.purge()?,
+            95..97 => self.node.log.save_committed(self.committed())?,
+            97 => self.replace_with_same()?,
+            98 if self.snapshot > 0 && self.snapshot >= self.checkpoint => {
+                self.replace_from_snapshot()?;
+            }
+            _ => self.wait(),
+        }
+        Ok(())
+    }
+
+    fn append(&mut self) {
+        let (first, term) = (self.last + 1, self.term);
+        let count = self.random.random_range(1..=6);
+        let records = (first..first + count)
+            .map(|index| content::record(index, term))
+            .collect();
+        self.terms
+            .extend((first..first + count).map(|index| (index, term)));
+        self.last += count;
+        let step = Step::Append { first, count, term };
+        self.report.mark(&Mark::Begins(step.clone()));
+        let (report, acknowledged) = (Arc::clone(&self.report), Arc::clone(&self.acknowledged));
+        let done = move |result: Result<(), store::Fault>| {
+            result.unwrap();
+            report.mark(&Mark::Done(step));
+            acknowledged.store(first + count - 1, Ordering::SeqCst);
+        };
+        self.node.log.append(records, Box::new(done));
+    }
+
+    /// Waits for every append, by a vote that changes nothing.
+    fn wait(&mut self) {
+        let vote = content::mark(0, self.term).id;
+        self.node.log.save_vote(&vote).unwrap();
+    }
+
+    fn vote(&mut self) -> Result<(), store::Fault> {
+        self.term += 1;
+        let term = self.term;
+        let vote = content::mark(0, term).id;
+        self.report
+            .step(Step::Vote { term }, || self.node.log.save_vote(&vote))
+    }
+
+    fn truncate(&mut self) -> Result<(), store::Fault> {
+        let last = self
+            .random
+            .random_range(self.applied.max(self.purged)..=self.last);
+        if last == 0 {
+            return Ok(());
+        }
+        let step = Step::Truncate { last };
+        self.report
+            .step(step, || self.node.log.truncate_after(Some(last)))?;
+        self.terms.split_off(&(last + 1));
+        self.last = last;
+        self.acknowledged.store(last, Ordering::SeqCst);
+        self.vote()
+    }
+
+    /// Purges up to what a durable snapshot and durable rows both hold.
+    fn purge(&mut self) -> Result<(), store::Fault> {
+        let floor = self.snapshot.min(self.checkpoint);
+        if floor <= self.purged {
+            return Ok(());
+        }
+        let upto = self.random.random_range(self.purged + 1..=floor);
+        let mark = content::mark(upto, self.terms[&upto]);
+        self.report
+            .step(Step::Purge { upto }, || self.node.log.purge(mark))?;
+        self.purged = upto;
+        self.terms = self.terms.split_off(&(upto + 1));
+        Ok(())
+    }
+
+    /// Only what is acknowledged is applied, and only what is applied is never truncated.
+    fn write_rows(&mut self) -> Result<(), store::Fault> {
+        let acknowledged = self.acknowledged.load(Ordering::SeqCst);
+        if acknowledged <= self.applied {
+            return Ok(());
+        }
+        let upto = self.random.random_range(self.applied + 1..=acknowledged);
+        let batch = content::batch(&self.terms, self.applied, upto);
+        self.report
+            .step(Step::Rows { applied: upto }, || self.node.rows.write(batch))?;
+        self.applied = upto;
+        Ok(())
+    }
+
+    fn checkpoint(&mut self) -> Result<(), store::Fault> {
+        let step = Step::Checkpoint {
+            applied: self.applied,
+        };
+        self.report.step(step, || self.node.rows.checkpoint())?;
+        self.checkpoint = self.applied;
+        Ok(())
+    }
+
+    fn write_snapshot(&mut self) -> Result<(), Box<dyn Error>> {
+        let Some(meta) = self.node.rows.meta()? else {
+            return Ok(());
+        };
+        let id = format!("at-{}", self.applied);
+        let step = Step::Snapshot {
+            applied: self.applied,
+        };
+        let rows = &self.node.rows;
+        let file = self.report.step(step.clone(), || {
+            self.node.snapshots.write(&id, &meta, rows.scan())
+        })?;
+        self.snapshot = self.applied;
+        if self.random.random() {
+            // The same file once more, as from a peer.
+            self.report.step(step, || {
+                let mut receiving = self.node.snapshots.receive(&id)?;
+                loop {
+                    let chunk = file.chunk(receiving.received_bytes(), 10_000)?;
+                    if chunk.is_empty() {
+                        break receiving.finish();
+                    }
+                    receiving.push(&chunk)?;
+                }
+            })?;
+        }
+        Ok(self.node.snapshots.remove_old(2)?)
+    }
+
+    /// Rewrites the rows beside themselves, as a node does to give back space.
+    fn replace_with_same(&mut self) -> Result<(), store::Fault> {
+        let Some(meta) = self.node.rows.meta()? else {
+            return Ok(());
+        };
+        let rows = &self.node.rows;
+        let step = Step::Replace {
+            applied: self.applied,
+        };
+        self.report
+            .step(step, || rows.replace(&mut rows.scan(), &meta))?;
+        self.checkpoint = self.applied;
+        Ok(())
+    }
+
+    fn replace_from_snapshot(&mut self) -> Result<(), Box<dyn Error>> {
+        let latest = self
+            .node
+            .snapshots
+            .latest()?
+            .ok_or("there is no snapshot")?;
+        let mut rows = self.node.snapshots.read(&latest)?;
+        let meta = rows.meta().to_vec();
+        let step = Step::Replace {
+            applied: self.snapshot,
+        };
+        let mut rows = std::iter::from_fn(|| rows.next().map(|row| row.map_err(into_fault)));
+        self.report
+            .step(step, || self.node.rows.replace(&mut rows, &meta))?;
+        self.applied = self.snapshot;
+        self.checkpoint = self.snapshot;
+        Ok(())
+    }
+
+    fn committed(&self) -> Option<store::Mark> {
+        let index = self.acknowledged.load(Ordering::SeqCst);
+        self.terms
+            .get(&index)
+            .map(|term| content::mark(index, *term))
+    }
+}
+
+fn into_fault(error: store::SnapshotError) -> store::Fault {
+    match error {
+        store::SnapshotError::Fault(fault) => fault,
+        other => panic!("a verified snapshot is not readable: {other}"),
+    }
+}
