@@ -14,7 +14,7 @@ use crate::{Fault, files};
 /// Where the first frame of a segment lies.
 pub(crate) const SEGMENT_HEADER_BYTES: u64 = 4096;
 
-const EXTENSION: &str = "log";
+const EXTENSION: &str = "wal";
 static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 
 /// An open segment file.
@@ -124,7 +124,7 @@ pub(crate) fn path(dir: &Path, number: u64) -> PathBuf {
 /// Lists the segments in `dir`, oldest first.
 pub(crate) fn list(dir: &Path) -> Result<Vec<u64>, Fault> {
     let names = files::names(dir)?;
-    let stems = names.iter().filter_map(|name| name.strip_suffix(".log"));
+    let stems = names.iter().filter_map(|name| name.strip_suffix(".wal"));
     Ok(stems
         .filter_map(|stem| u64::from_str_radix(stem, 16).ok())
         .collect())

@@ -105,7 +105,7 @@ pub fn segments(dir: &Path) -> Vec<PathBuf> {
         .unwrap()
         .map(|entry| entry.unwrap().path());
     let mut paths: Vec<_> = paths
-        .filter(|path| path.extension().is_some_and(|e| e == "log"))
+        .filter(|path| path.extension().is_some_and(|e| e == "wal"))
         .collect();
     paths.sort();
     paths

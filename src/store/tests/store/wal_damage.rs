@@ -224,7 +224,7 @@ fn files_of_another_owner_are_refused() {
 
 #[test]
 fn files_of_a_later_release_are_refused_and_left_alone() {
-    for name in ["anchor", "0000000000000001.log"] {
+    for name in ["anchor", "0000000000000001.wal"] {
         let dir = written(1, 10);
         let path = dir.path().join(name);
         let mut bytes = fs::read(&path).unwrap();
