@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use consensus::{MembershipError, Unavailable};
+use machine::{NotHeld, Rejection};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -116,7 +118,8 @@ impl Reason {
             Self::InvalidRequest => (Code::FailedPrecondition, Retry::No),
             Self::LimitExceeded => (Code::ResourceExhausted, Retry::No),
             Self::DecryptionFailure => (Code::DataLoss, Retry::No),
-            Self::EncryptionFailure | Self::InternalService => (Code::Internal, Retry::No),
+            Self::EncryptionFailure => (Code::FailedPrecondition, Retry::No),
+            Self::InternalService => (Code::Internal, Retry::No),
             Self::AccessDenied => (Code::PermissionDenied, Retry::No),
             Self::Throttling => (Code::ResourceExhausted, Retry::Safe),
             Self::NotYet | Self::UnknownOperation => (Code::Unimplemented, Retry::No),
@@ -129,13 +132,14 @@ impl Reason {
     }
 
     fn of_name(name: &str) -> Self {
-        const NAMED: [Reason; 9] = [
+        const NAMED: [Reason; 10] = [
             Reason::ResourceNotFound,
             Reason::ResourceExists,
             Reason::InvalidParameter,
             Reason::InvalidRequest,
             Reason::Validation,
             Reason::LimitExceeded,
+            Reason::EncryptionFailure,
             Reason::AccessDenied,
             Reason::PositionLost,
             Reason::InternalService,
@@ -211,6 +215,15 @@ impl Refusal {
         Self::new(Reason::NotYet, message).with_hint("member", member.to_owned())
     }
 
+    /// `ServiceUnavailable` for a node that belongs to no region yet.
+    #[must_use]
+    pub fn not_founded() -> Self {
+        Self::new(
+            Reason::ServiceUnavailable,
+            "This node belongs to no region yet.",
+        )
+    }
+
     /// `AccessDeniedException`; says nothing about what was asked for.
     #[must_use]
     pub fn denied() -> Self {
@@ -246,6 +259,61 @@ impl Refusal {
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
+    }
+}
+
+impl From<Rejection> for Refusal {
+    fn from(rejection: Rejection) -> Self {
+        let reason = match &rejection {
+            // Decided again by the caller of `propose`, up to its limit: then it is contention.
+            Rejection::AuthorizationMoved => Reason::ServiceUnavailable,
+            Rejection::NotFounded => return Self::not_founded(),
+            rejection => Reason::of_name(rejection.aws_name()),
+        };
+        Self::new(reason, rejection.to_string())
+    }
+}
+
+impl From<Unavailable> for Refusal {
+    fn from(unavailable: Unavailable) -> Self {
+        let reason = match &unavailable {
+            Unavailable::OutcomeUnknown => Reason::OutcomeUnknown,
+            Unavailable::Overloaded => Reason::Throttling,
+            Unavailable::EntryTooLarge { .. } => Reason::InvalidParameter,
+            _ => Reason::ServiceUnavailable,
+        };
+        let refusal = Self::new(reason, unavailable.to_string());
+        match unavailable {
+            Unavailable::NoLeader {
+                leader: Some(leader),
+            } => refusal.with_hint("leader", leader.to_string()),
+            _ => refusal,
+        }
+    }
+}
+
+impl From<NotHeld> for Refusal {
+    fn from(not_held: NotHeld) -> Self {
+        let reason = match not_held {
+            NotHeld::Ahead { .. } => Reason::ServiceUnavailable,
+            NotHeld::PositionLost { .. } | NotHeld::FeedUnknown(_) => Reason::PositionLost,
+        };
+        Self::new(reason, not_held.to_string())
+    }
+}
+
+impl From<MembershipError> for Refusal {
+    fn from(error: MembershipError) -> Self {
+        let reason = match error {
+            MembershipError::Unavailable(unavailable) => return unavailable.into(),
+            MembershipError::UnknownNode { .. } => Reason::ResourceNotFound,
+            MembershipError::AddressDiffers { .. } => Reason::ResourceExists,
+            MembershipError::InProgress => Reason::ServiceUnavailable,
+            MembershipError::NotCaughtUp { .. }
+            | MembershipError::BelowQuorum { .. }
+            | MembershipError::NotAVoter { .. } => Reason::InvalidRequest,
+        };
+        Self::new(reason, error.to_string())
     }
 }
 

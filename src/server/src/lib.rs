@@ -1,9 +1,29 @@
 //! The Strongroom node: configuration, method table, handlers, background tasks, metrics.
 
+mod accesses;
+mod admin;
+mod cipher;
+mod clock;
 pub mod config;
+mod data;
+mod door;
 mod errors;
+mod health;
+mod keys;
 mod limits;
+mod methods;
+mod metrics;
+mod node;
+mod operations;
+mod process;
 mod random_password;
 mod secrets;
+mod status;
+mod tasks;
+mod times;
+mod vault;
 
-pub use self::config::Config;
+pub use self::config::{Config, ConfigError};
+pub use self::data::DataError;
+pub use self::node::{Addresses, Node, Start, StartError};
+pub use self::status::NotReady;

@@ -1,7 +1,7 @@
 //! The bounds of this crate, units last. What an operator may move is in `config` instead.
 
 /// Most items on a page of a list.
-pub const PAGE_ITEMS_MAX: i64 = 100;
+pub const PAGE_ITEMS_MAX: usize = 100;
 /// Most secrets in one batch.
 pub const BATCH_ITEMS_MAX: usize = 20;
 /// Most filters in one call.
@@ -46,3 +46,15 @@ pub const PASSWORD_CHARS_DEFAULT: i64 = 32;
 pub const PASSWORD_EXCLUDED_CHARS_MAX: usize = 4096;
 /// Times a write is decided again because what its authorization read has moved (R9).
 pub const DECIDE_AGAIN_MAX: usize = 3;
+/// Pause after which a watch without a change says that it lives.
+pub const WATCH_HEARTBEAT: std::time::Duration = std::time::Duration::from_secs(15);
+/// Secrets purged in one turn of the task.
+pub const PURGES_MAX: usize = 100;
+/// Pause of a background task after a failure.
+pub const TASK_PAUSE: std::time::Duration = std::time::Duration::from_secs(1);
+/// Time one proposal of a background task may take.
+pub const TASK_DEADLINE: std::time::Duration = std::time::Duration::from_secs(10);
+/// Pause between two looks for learners that have caught up.
+pub const PROMOTE_INTERVAL: std::time::Duration = std::time::Duration::from_millis(500);
+/// Pause between two looks whether a feed wants a checkpoint (R4).
+pub const CHECKPOINT_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);

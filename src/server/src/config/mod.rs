@@ -88,14 +88,16 @@ impl Default for Config {
             },
             storage: StorageSection {
                 log_segment_size: Size::of_mebibytes(64),
-                row_cache_size: Size::of_mebibytes(256),
-                snapshot_log_size: Size::of_mebibytes(256),
+                row_cache_size: Size::of_mebibytes(64),
+                value_memory_size: Size::of_mebibytes(256),
+                snapshot_entries: 20_000,
+                log_entries_kept: 2_000,
                 disk_free_min: Size::of_mebibytes(512),
             },
             consensus: ConsensusSection {
                 heartbeat: Duration::from_millis(50),
                 election_timeout_min: Duration::from_millis(150),
-                election_timeout_max: Duration::from_millis(300),
+                election_timeout_max: Duration::from_millis(200),
             },
             seal: SealSection {
                 provider: SealProviderName::File,
@@ -222,6 +224,9 @@ impl Config {
         let account = &self.cluster.account;
         if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
             return refuse("cluster.account", "an account is 12 digits");
+        }
+        if self.storage.snapshot_entries == 0 {
+            return refuse("storage.snapshot_entries", "it must be at least 1");
         }
         let nonzero = [
             ("api.connections_max", self.api.connections_max),

@@ -87,8 +87,12 @@ pub struct StorageSection {
     pub log_segment_size: Size,
     /// Memory for the page cache of the rows.
     pub row_cache_size: Size,
-    /// Log written since the last snapshot that makes the next one.
-    pub snapshot_log_size: Size,
+    /// Memory for sealed values; the rest are read from the rows.
+    pub value_memory_size: Size,
+    /// Log entries between two snapshots.
+    pub snapshot_entries: u64,
+    /// Log entries kept behind a snapshot.
+    pub log_entries_kept: u64,
     /// Free space below which the node reports not ready.
     pub disk_free_min: Size,
 }

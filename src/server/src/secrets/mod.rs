@@ -1,4 +1,273 @@
-//! The secrets API: AWS semantics over the machine's state.
+//! The secrets API: the operations of AWS Secrets Manager over the machine's state.
+//!
+//! Every operation takes the same road: parse, one view (barrier first, R9), decide what is asked,
+//! then either answer from that view or propose one command and answer from its outcome.
 
+mod ask;
+mod batch;
+mod create;
+mod delete;
+mod describe;
+mod filter;
+mod get;
+mod list;
+mod not_yet;
 mod page;
+mod parse;
+mod password;
+mod put;
+mod service;
+mod stage;
+mod tags;
+mod update;
+mod versions;
+mod watch;
 mod words;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use consensus::{Committed, Consensus, Proposal, Unavailable, View};
+use machine::{
+    Audit, Command, NotHeld, Outcome, Rejection, RequestId, SealedValue, Secret, SecretId, State,
+    Token, Uid, Value, VersionId,
+};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use self::ask::{Answer, Ask, Reading};
+use self::parse::Plain;
+use crate::accesses::Accesses;
+use crate::door::Call;
+use crate::errors::Refusal;
+use crate::metrics::Metrics;
+use crate::vault::{Address, Vault};
+
+/// The parts the secrets service is made of.
+#[derive(Clone)]
+pub struct Secrets {
+    consensus: Consensus,
+    vault: Arc<Vault>,
+    accesses: Arc<Accesses>,
+    watches: Arc<Semaphore>,
+    metrics: Metrics,
+    young_protection_ms: u64,
+    stop: CancellationToken,
+}
+
+/// What the service is made with.
+pub struct SecretsOptions {
+    /// Reads and writes.
+    pub consensus: Consensus,
+    /// Seals and opens values.
+    pub vault: Arc<Vault>,
+    /// Notes reads.
+    pub accesses: Arc<Accesses>,
+    /// Counts watches.
+    pub metrics: Metrics,
+    /// Watches open at once.
+    pub watches_max: usize,
+    /// Age below which an unlabelled version is never pruned.
+    pub young_version_protection: Duration,
+    /// Ends the watches when the node stops.
+    pub stop: CancellationToken,
+}
+
+impl Secrets {
+    /// The service over these parts.
+    pub fn new(options: SecretsOptions) -> Self {
+        let protection = u64::try_from(options.young_version_protection.as_millis());
+        Self {
+            consensus: options.consensus,
+            vault: options.vault,
+            accesses: options.accesses,
+            watches: Arc::new(Semaphore::new(options.watches_max)),
+            metrics: options.metrics,
+            young_protection_ms: protection.unwrap_or(u64::MAX),
+            stop: options.stop,
+        }
+    }
+
+    /// The view a call is answered from: after a barrier unless the caller waives it.
+    async fn view(&self, call: &Call, reading: &Reading) -> Result<View, Refusal> {
+        let view = match reading.eventual {
+            true => self.consensus.local_view(),
+            false => self.consensus.read(call.deadline).await?,
+        };
+        match &reading.min_position {
+            None => Ok(view),
+            Some(token) => self.view_holding(call, view, token).await,
+        }
+    }
+
+    /// Waits until the local state holds the positions a caller has seen.
+    async fn view_holding(
+        &self,
+        call: &Call,
+        mut view: View,
+        token: &Token,
+    ) -> Result<View, Refusal> {
+        let mut applied = self.consensus.applied();
+        loop {
+            applied.borrow_and_update();
+            match view.holds(token) {
+                Ok(()) => return Ok(view),
+                Err(NotHeld::Ahead { .. }) => {}
+                Err(lost) => return Err(lost.into()),
+            }
+            let changed = tokio::time::timeout_at(call.deadline, applied.changed()).await;
+            if !matches!(changed, Ok(Ok(()))) {
+                return Err(Unavailable::Behind.into());
+            }
+            view = self.consensus.local_view();
+        }
+    }
+
+    /// Proposes a command on behalf of a call and waits for its outcome.
+    async fn propose(&self, call: &Call, command: Command) -> Result<Committed, Refusal> {
+        let audit = Audit {
+            caller: call.caller.to_string(),
+            request_id: RequestId(call.request),
+        };
+        let proposal = Proposal {
+            command,
+            audit,
+            deadline: call.deadline,
+        };
+        Ok(self.consensus.propose(proposal).await?)
+    }
+
+    /// Proposes a command whose outcome is a secret.
+    async fn change(&self, call: &Call, command: Command) -> Result<Changed, Refusal> {
+        let committed = self.propose(call, command).await?;
+        Changed::of(committed)
+    }
+
+    /// Proposes a command with a new version. A token used before with the same value is answered
+    /// as it was then (R11): the stored version is opened and compared in constant time.
+    async fn change_value(
+        &self,
+        call: &Call,
+        command: Command,
+        plain: &Plain,
+    ) -> Result<Changed, Refusal> {
+        let committed = self.propose(call, command).await?;
+        let Err(Rejection::VersionExists { uid, version, .. }) = &committed.answer else {
+            return Changed::of(committed);
+        };
+        let (uid, version) = (*uid, version.clone());
+        let view = self
+            .consensus
+            .view_at(committed.index, call.deadline)
+            .await?;
+        let secret = view.secret(&uid).ok_or_else(Refusal::no_secret)?;
+        if !self
+            .holds_same_value(&view, secret, &version, plain)
+            .await?
+        {
+            return Err(Changed::of(committed)
+                .err()
+                .unwrap_or_else(Refusal::internal));
+        }
+        let position = Token {
+            positions: committed.positions,
+        };
+        Ok(Changed {
+            secret: Arc::clone(secret),
+            version: Some(version),
+            position,
+        })
+    }
+
+    async fn holds_same_value(
+        &self,
+        view: &View,
+        secret: &Secret,
+        version: &VersionId,
+        plain: &Plain,
+    ) -> Result<bool, Refusal> {
+        let stored = secret.version(version).ok_or_else(Refusal::no_secret)?;
+        let Some(sealed) = value(view, &secret.uid, version).await? else {
+            return Ok(false);
+        };
+        let at = Address {
+            uid: &secret.uid,
+            version,
+        };
+        let opened = self.vault.open(view, at, &sealed)?;
+        Ok(envelope::values_equal(&opened, &plain.bytes) && stored.kind == plain.kind)
+    }
+}
+
+/// A secret after a command changed it.
+struct Changed {
+    secret: Arc<Secret>,
+    version: Option<VersionId>,
+    position: Token,
+}
+
+impl Changed {
+    fn of(committed: Committed) -> Result<Self, Refusal> {
+        let position = Token {
+            positions: committed.positions,
+        };
+        match committed.answer? {
+            Outcome::Secret {
+                secret, version, ..
+            } => Ok(Self {
+                secret,
+                version,
+                position,
+            }),
+            _ => {
+                tracing::error!("a command on a secret answered without one");
+                Err(Refusal::internal())
+            }
+        }
+    }
+
+    fn answer<T>(self, message: impl FnOnce(&Secret, Option<&VersionId>) -> T) -> Answer<T> {
+        let message = message(&self.secret, self.version.as_ref());
+        Answer {
+            message,
+            position: self.position,
+        }
+    }
+}
+
+/// Finds the secret a caller names.
+fn find<'a>(view: &'a View, id: &SecretId) -> Result<&'a Arc<Secret>, Refusal> {
+    let account = view.account().ok_or_else(Refusal::not_founded)?;
+    view.resolve(account, id).ok_or_else(Refusal::no_secret)
+}
+
+/// Finds a secret that is not scheduled for deletion.
+fn find_live<'a>(view: &'a View, id: &SecretId) -> Result<&'a Arc<Secret>, Refusal> {
+    let secret = find(view, id)?;
+    match secret.is_scheduled() {
+        false => Ok(secret),
+        true => Err(Refusal::request(
+            "You can't perform this operation on the secret because it was marked for deletion.",
+        )),
+    }
+}
+
+/// The sealed value of a version: from memory, or else from disk on a thread that may wait.
+async fn value(
+    view: &View,
+    uid: &Uid,
+    version: &VersionId,
+) -> Result<Option<Arc<SealedValue>>, Refusal> {
+    match State::value(view, uid, version) {
+        None => return Ok(None),
+        Some(Value::Here(value)) => return Ok(Some(value)),
+        Some(Value::Evicted) => {}
+    }
+    let (view, uid, version) = (view.clone(), *uid, version.clone());
+    let read = tokio::task::spawn_blocking(move || view.value(&uid, &version)).await;
+    let read = read.map_err(|_| Refusal::internal())?;
+    read.map_err(|error| {
+        tracing::error!(%error, %uid, "a stored value could not be read");
+        Refusal::internal()
+    })
+}

@@ -1,0 +1,226 @@
+//! CreateJoinToken and Join.
+//!
+//! Only the digest of a token is kept. Every refusal of a token is the same, and attempts are counted
+//! by source, so that trying tokens tells nothing.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use machine::{AdmitNode, Command, Hash, IssueJoinToken, Node, NodeId, Rejection};
+use sha2::{Digest, Sha256};
+use wire::PeerIdentity;
+use wire::admin::v1 as api;
+use zeroize::Zeroizing;
+
+use super::nodes::nodes;
+use super::{Admin, audit};
+use crate::clock;
+use crate::door::Call;
+use crate::errors::{Reason, Refusal};
+use crate::times::timestamp;
+
+/// Bounds of a token's life.
+const LIFETIME_MIN: Duration = Duration::from_secs(60);
+const LIFETIME_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+const LIFETIME_DEFAULT: Duration = Duration::from_secs(60 * 60);
+
+/// Longest host and port.
+const ADDRESS_CHARS_MAX: usize = 262;
+
+impl Admin {
+    pub(super) async fn create_join_token(
+        &self,
+        call: &Call,
+        message: api::CreateJoinTokenRequest,
+    ) -> Result<api::CreateJoinTokenResponse, Refusal> {
+        let lifetime = match message.lifetime {
+            None => LIFETIME_DEFAULT,
+            Some(asked) => Duration::try_from(asked).unwrap_or(Duration::ZERO),
+        };
+        if !(LIFETIME_MIN..=LIFETIME_MAX).contains(&lifetime) {
+            return Err(Refusal::parameter(
+                "The lifetime must be between 1 minute and 7 days.",
+            ));
+        }
+        let mut bytes = Zeroizing::new([0; 32]);
+        getrandom::fill(&mut *bytes).map_err(|_| Refusal::internal())?;
+        let token = URL_SAFE_NO_PAD.encode(*bytes);
+        let millis = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
+        let expires = clock::now().plus_ms(millis);
+        let command = IssueJoinToken {
+            digest: digest(&token),
+            expires,
+        };
+        self.propose(call, Command::IssueJoinToken(command)).await?;
+        Ok(api::CreateJoinTokenResponse {
+            token,
+            expires: Some(timestamp(expires)),
+        })
+    }
+
+    pub(super) async fn join(
+        &self,
+        call: &Call,
+        peer: &PeerIdentity,
+        source: Option<IpAddr>,
+        message: api::JoinRequest,
+    ) -> Result<api::JoinResponse, Refusal> {
+        if !self.attempts.may_try(source) {
+            return Err(Refusal::new(
+                Reason::Throttling,
+                "Too many attempts: wait a minute.",
+            ));
+        }
+        check_address(&message.peer_address)?;
+        check_address(&message.api_address)?;
+        let view = self.view(call).await?;
+        let in_force = view.machine_version().map_or(0, |version| version.0);
+        if message.machine_version_supported < in_force {
+            return Err(Refusal::request(
+                "The joining node runs an older release than this region: upgrade it first.",
+            ));
+        }
+        drop(view);
+        let node = Node {
+            id: NodeId(peer.node),
+            peer_address: message.peer_address.clone(),
+            api_address: message.api_address.clone(),
+            public_key: Hash(peer.public_key),
+        };
+        self.admit(call, &message.token, &node).await?;
+        self.consensus.add_learner(&node, call.deadline).await?;
+        let view = self.view(call).await?;
+        Ok(api::JoinResponse {
+            cluster: peer.cluster.clone(),
+            region: peer.region.clone(),
+            node: peer.node,
+            nodes: nodes(&view, &self.consensus.status()),
+            sealed_keyring: self.sealed_keyring.to_vec(),
+        })
+    }
+
+    /// Spends the token. A node that already spent it, with the same key, is admitted again: its
+    /// first answer may have been lost.
+    async fn admit(&self, call: &Call, token: &str, node: &Node) -> Result<(), Refusal> {
+        let (id, public_key) = (node.id, node.public_key);
+        let token_digest = digest(token);
+        let command = Command::AdmitNode(AdmitNode {
+            token_digest,
+            node: node.clone(),
+        });
+        let proposal = consensus::Proposal {
+            command,
+            audit: audit(call),
+            deadline: call.deadline,
+        };
+        match self.consensus.propose(proposal).await?.answer {
+            Ok(_) => Ok(()),
+            Err(Rejection::JoinTokenUsed(used)) if used == id => {
+                let view = self.view(call).await?;
+                match view.node(id) {
+                    Some(known) if known.public_key == public_key => Ok(()),
+                    _ => Err(refused()),
+                }
+            }
+            Err(
+                Rejection::JoinTokenUnknown
+                | Rejection::JoinTokenExpired(_)
+                | Rejection::JoinTokenUsed(_),
+            ) => Err(refused()),
+            Err(rejection) => Err(rejection.into()),
+        }
+    }
+}
+
+fn refused() -> Refusal {
+    Refusal::new(Reason::AccessDenied, "The join token is not valid.")
+}
+
+fn digest(token: &str) -> Hash {
+    let mut hash = Sha256::new();
+    hash.update(b"strongroom join token 1");
+    hash.update(token.as_bytes());
+    Hash(hash.finalize().into())
+}
+
+fn check_address(address: &str) -> Result<(), Refusal> {
+    let is_usable = address.len() <= ADDRESS_CHARS_MAX
+        && address.rsplit_once(':').is_some_and(|(host, port)| {
+            !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port != 0)
+        });
+    match is_usable {
+        true => Ok(()),
+        false => Err(Refusal::parameter(
+            "An address must be a host and a port: host:port.",
+        )),
+    }
+}
+
+/// Attempts to join, by source.
+#[derive(Default)]
+pub(super) struct Attempts {
+    by_source: Mutex<HashMap<Option<IpAddr>, (Instant, u32)>>,
+}
+
+impl Attempts {
+    const WINDOW: Duration = Duration::from_secs(60);
+    const PER_WINDOW_MAX: u32 = 20;
+    const SOURCES_MAX: usize = 1024;
+
+    fn may_try(&self, source: Option<IpAddr>) -> bool {
+        let mut by_source = self
+            .by_source
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if by_source.len() >= Self::SOURCES_MAX {
+            by_source.retain(|_, (began, _)| began.elapsed() < Self::WINDOW);
+        }
+        if by_source.len() >= Self::SOURCES_MAX && !by_source.contains_key(&source) {
+            return false;
+        }
+        let (began, count) = by_source
+            .entry(source)
+            .or_insert_with(|| (Instant::now(), 0));
+        if began.elapsed() >= Self::WINDOW {
+            (*began, *count) = (Instant::now(), 0);
+        }
+        *count = count.saturating_add(1);
+        *count <= Self::PER_WINDOW_MAX
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Attempts, check_address};
+
+    #[test]
+    fn one_source_is_held_back_and_another_is_not() {
+        let attempts = Attempts::default();
+        let (one, other) = ("10.0.0.1".parse().ok(), "10.0.0.2".parse().ok());
+        assert!((0..Attempts::PER_WINDOW_MAX).all(|_| attempts.may_try(one)));
+        assert!(!attempts.may_try(one));
+        assert!(attempts.may_try(other));
+    }
+
+    #[test]
+    fn an_address_is_a_host_and_a_port() {
+        for good in ["node-1:7421", "10.0.0.1:1", "[::1]:7421"] {
+            assert!(check_address(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "node-1",
+            ":7421",
+            "node-1:0",
+            "node-1:70000",
+            "node-1:x",
+        ] {
+            assert!(check_address(bad).is_err(), "{bad}");
+        }
+        assert!(check_address(&format!("{}:1", "x".repeat(300))).is_err());
+    }
+}

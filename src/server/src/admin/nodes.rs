@@ -1,0 +1,126 @@
+//! ListNodes, PromoteNode, RemoveNode, TransferLeader, TakeSnapshot.
+
+use std::time::Duration;
+
+use consensus::{Status, View};
+use machine::NodeId;
+use tokio::time::Instant;
+use wire::admin::v1 as api;
+
+use super::{Admin, audit};
+use crate::door::Call;
+use crate::errors::{Reason, Refusal};
+
+/// Pause between two looks whether a snapshot is done.
+const SNAPSHOT_PAUSE: Duration = Duration::from_millis(50);
+
+impl Admin {
+    pub(super) async fn list_nodes(&self, call: &Call) -> Result<api::ListNodesResponse, Refusal> {
+        let view = self.view(call).await?;
+        Ok(api::ListNodesResponse {
+            nodes: nodes(&view, &self.consensus.status()),
+        })
+    }
+
+    pub(super) async fn promote(
+        &self,
+        call: &Call,
+        node: u64,
+    ) -> Result<api::PromoteNodeResponse, Refusal> {
+        self.consensus.promote(NodeId(node), call.deadline).await?;
+        Ok(api::PromoteNodeResponse {
+            nodes: self.members(call).await?,
+        })
+    }
+
+    pub(super) async fn remove(
+        &self,
+        call: &Call,
+        node: u64,
+    ) -> Result<api::RemoveNodeResponse, Refusal> {
+        let node = NodeId(node);
+        self.consensus
+            .remove(node, audit(call), call.deadline)
+            .await?;
+        Ok(api::RemoveNodeResponse {
+            nodes: self.members(call).await?,
+        })
+    }
+
+    pub(super) async fn transfer_leader(
+        &self,
+        call: &Call,
+        to: Option<u64>,
+    ) -> Result<api::TransferLeaderResponse, Refusal> {
+        let to = match to {
+            Some(node) => NodeId(node),
+            None => self.heir()?,
+        };
+        self.consensus.transfer_leader(to, call.deadline).await?;
+        let status = self.consensus.status();
+        Ok(api::TransferLeaderResponse {
+            leader: status.leader.map_or(0, |leader| leader.0),
+            term: status.term,
+        })
+    }
+
+    /// Waits until a snapshot that holds everything applied before the call has its name.
+    pub(super) async fn take_snapshot(
+        &self,
+        call: &Call,
+    ) -> Result<api::TakeSnapshotResponse, Refusal> {
+        let wanted = self.consensus.local_view().index();
+        self.consensus.snapshot().await?;
+        let index = loop {
+            match self.consensus.status().snapshot {
+                Some(index) if index >= wanted => break index,
+                _ if Instant::now() + SNAPSHOT_PAUSE >= call.deadline => {
+                    let late = "The snapshot is still being written.";
+                    return Err(Refusal::new(Reason::RequestTimeout, late));
+                }
+                _ => tokio::time::sleep(SNAPSHOT_PAUSE).await,
+            }
+        };
+        let snapshots = self.snapshots.clone();
+        let latest = tokio::task::spawn_blocking(move || snapshots.latest()).await;
+        let size_bytes = match latest {
+            Ok(Ok(Some(file))) => file.size_bytes(),
+            _ => return Err(Refusal::internal()),
+        };
+        Ok(api::TakeSnapshotResponse {
+            index: index.0,
+            size_bytes,
+        })
+    }
+
+    /// A voter that does not lead.
+    fn heir(&self) -> Result<NodeId, Refusal> {
+        let status = self.consensus.status();
+        let mut others = status
+            .voters
+            .iter()
+            .filter(|node| status.leader != Some(**node));
+        let none = || Refusal::request("There is no other voter to lead this region.");
+        others.next().copied().ok_or_else(none)
+    }
+
+    async fn members(&self, call: &Call) -> Result<Vec<api::Node>, Refusal> {
+        Ok(nodes(&self.view(call).await?, &self.consensus.status()))
+    }
+}
+
+/// The nodes of the region, by id.
+pub(super) fn nodes(view: &View, status: &Status) -> Vec<api::Node> {
+    view.nodes()
+        .map(|node| api::Node {
+            id: node.id.0,
+            peer_address: node.peer_address.clone(),
+            api_address: node.api_address.clone(),
+            public_key_sha256: node.public_key.0.to_vec(),
+            voter: status.voters.contains(&node.id),
+            leader: status.leader == Some(node.id),
+            matched_index: None,
+            last_answer_age: None,
+        })
+        .collect()
+}

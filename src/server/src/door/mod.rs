@@ -1,0 +1,229 @@
+//! The door: every request passes here before any handler, and is refused unless the method table
+//! lists it and its caller may make it.
+//!
+//! Invariants: an rpc that is not in the table is not served; no handler runs for a caller of
+//! another class; every failure that leaves carries `ErrorInfo`.
+
+mod answer;
+mod deadline;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::{Request, Response};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tonic::Status;
+use tonic::body::Body;
+use tonic::service::Routes;
+use tower::Service;
+use wire::Caller;
+
+use crate::errors::{Reason, Refusal};
+use crate::methods::{CallerClass, Method, MethodTable, Port, Span};
+use crate::metrics::CallMetrics;
+
+/// One call as the handlers see it: who, until when, under which id.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// When the caller stops waiting.
+    pub deadline: Instant,
+    /// Random, for the logs and the audit fields of a write.
+    pub request: [u8; 16],
+    /// The identity of the caller, as audit fields show it.
+    pub caller: Arc<str>,
+}
+
+/// Whom the door lets in.
+pub struct Guests {
+    /// This node's cluster, in hexadecimal.
+    pub cluster: String,
+    /// This node's region.
+    pub region: String,
+    /// Says whether a client of this name is the administrator.
+    pub is_administrator: Box<dyn Fn(&str) -> bool + Send + Sync>,
+}
+
+/// Time and room for calls.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Deadline of a call that names none.
+    pub deadline_default: Duration,
+    /// Longest deadline of a call.
+    pub deadline_max: Duration,
+    /// Calls worked on at once.
+    pub requests_max: usize,
+}
+
+struct Inner {
+    port: Port,
+    table: MethodTable,
+    guests: Arc<Guests>,
+    bounds: Bounds,
+    room: Semaphore,
+    metrics: CallMetrics,
+}
+
+/// The services of one listener behind their door.
+#[derive(Clone)]
+pub struct Door {
+    routes: Routes,
+    inner: Arc<Inner>,
+}
+
+impl Door {
+    /// Puts the services of this port behind a door.
+    pub fn new(
+        port: Port,
+        routes: Routes,
+        guests: Arc<Guests>,
+        bounds: Bounds,
+        metrics: CallMetrics,
+    ) -> Routes {
+        let inner = Inner {
+            port,
+            table: MethodTable::default(),
+            guests,
+            bounds,
+            room: Semaphore::new(bounds.requests_max),
+            metrics,
+        };
+        let door = Self {
+            routes: routes.prepare(),
+            inner: Arc::new(inner),
+        };
+        Routes::from(axum::Router::new().fallback_service(door))
+    }
+}
+
+impl Service<Request<axum::body::Body>> for Door {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<axum::body::Body>) -> Self::Future {
+        let Self { routes, inner } = self.clone();
+        Box::pin(async move { Ok(inner.answer(routes, request).await) })
+    }
+}
+
+impl Inner {
+    async fn answer(
+        &self,
+        routes: Routes,
+        mut request: Request<axum::body::Body>,
+    ) -> Response<Body> {
+        let Some((place, method)) = self.table.find(self.port, request.uri().path()) else {
+            let refusal = Refusal::new(Reason::UnknownOperation, "This operation is not served.");
+            return answer::refused(refusal);
+        };
+        let timer = self.metrics.begin(place);
+        let response = match self.admit(method, &mut request) {
+            Err(refusal) => answer::refused(refusal),
+            Ok(deadline) => self.serve(method, deadline, routes, request).await,
+        };
+        timer.end(answer::code(&response));
+        response
+    }
+
+    /// Checks the caller against the table and leaves a `Call` for the handler.
+    fn admit<B>(
+        &self,
+        method: &'static Method,
+        request: &mut Request<B>,
+    ) -> Result<Instant, Refusal> {
+        let caller = request.extensions().get::<Caller>();
+        let caller = self.caller(method, caller).inspect_err(|refusal| {
+            tracing::warn!(
+                method = method.name(),
+                reason = refusal.reason().name(),
+                "call refused"
+            );
+        })?;
+        let header = request
+            .headers()
+            .get("grpc-timeout")
+            .and_then(|value| value.to_str().ok());
+        let asked = header.and_then(deadline::grpc_timeout);
+        let span = asked
+            .unwrap_or(self.bounds.deadline_default)
+            .min(self.bounds.deadline_max);
+        let deadline = Instant::now() + span;
+        let mut id = [0; 16];
+        getrandom::fill(&mut id).map_err(|_| Refusal::internal())?;
+        request.extensions_mut().insert(Call {
+            deadline,
+            request: id,
+            caller,
+        });
+        Ok(deadline)
+    }
+
+    fn caller(&self, method: &Method, caller: Option<&Caller>) -> Result<Arc<str>, Refusal> {
+        let guests = &self.guests;
+        let is_peer =
+            |cluster: &str, region: &str| cluster == guests.cluster && region == guests.region;
+        match (method.caller, caller) {
+            (CallerClass::Stranger, _) => Ok("stranger".into()),
+            (_, None | Some(Caller::Anonymous)) => Err(Refusal::new(
+                Reason::MissingAuthentication,
+                "A client certificate is required.",
+            )),
+            (
+                CallerClass::Administrator | CallerClass::AdministratorOrPeer,
+                Some(Caller::Client(client)),
+            ) if client.cluster == guests.cluster && (guests.is_administrator)(&client.name) => {
+                Ok(format!("client/{}", client.name).into())
+            }
+            (
+                CallerClass::Peer | CallerClass::PeerWithToken | CallerClass::AdministratorOrPeer,
+                Some(Caller::Peer(peer)),
+            ) if is_peer(&peer.cluster, &peer.region) => Ok(format!("node/{}", peer.node).into()),
+            _ => Err(Refusal::denied()),
+        }
+    }
+
+    async fn serve(
+        &self,
+        method: &'static Method,
+        deadline: Instant,
+        mut routes: Routes,
+        request: Request<axum::body::Body>,
+    ) -> Response<Body> {
+        if method.span == Span::Stream {
+            let Ok(response) = routes.call(request).await;
+            return answer::with_details(response);
+        }
+        let Ok(_room) = self.room.try_acquire() else {
+            return answer::refused(Refusal::new(Reason::Throttling, "Rate exceeded"));
+        };
+        match tokio::time::timeout_at(deadline, routes.call(request)).await {
+            Ok(Ok(response)) => answer::with_details(response),
+            Err(_) if method.writes => answer::refused(Refusal::new(
+                Reason::RequestTimeout,
+                "The deadline passed; a change may have been made.",
+            )),
+            Err(_) => answer::refused(Refusal::new(Reason::RequestTimeout, "The deadline passed.")),
+        }
+    }
+}
+
+/// The call the door left in a request.
+///
+/// # Errors
+/// When the request did not come through a door: a fault of the composition, so it fails closed.
+pub fn call_of<T>(request: &tonic::Request<T>) -> Result<Call, Status> {
+    request
+        .extensions()
+        .get::<Call>()
+        .cloned()
+        .ok_or_else(|| Refusal::denied().into())
+}

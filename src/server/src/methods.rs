@@ -1,0 +1,205 @@
+//! The method table: every rpc of every service, once, with who may call it and its bounds.
+//!
+//! What is not in the table is not served, whatever a router would do with it. A test compares the
+//! table with the descriptors of the services, both ways.
+
+use std::collections::HashMap;
+
+/// Who may make a call.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CallerClass {
+    /// The administrator, by client certificate.
+    Administrator,
+    /// The administrator, or a node of this region by its node certificate.
+    AdministratorOrPeer,
+    /// A node of this region; the service behind checks that its key is pinned.
+    Peer,
+    /// A node certificate of this region and a one-time token, which the handler checks.
+    PeerWithToken,
+    /// Anybody who can connect.
+    Stranger,
+}
+
+/// The listener a call is served on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Port {
+    /// Callers.
+    Api,
+    /// Nodes of the region.
+    Peers,
+}
+
+/// How a call ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Span {
+    /// Within its deadline, the configured one unless the caller names another.
+    Call,
+    /// When either side ends the stream; the service behind has its own time-outs.
+    Stream,
+}
+
+/// One rpc.
+#[derive(Debug, Eq, PartialEq)]
+pub struct Method {
+    /// The path of the request: `/package.Service/Rpc`.
+    pub path: &'static str,
+    /// Who may call.
+    pub caller: CallerClass,
+    /// Where it is served.
+    pub port: Port,
+    /// How it ends.
+    pub span: Span,
+    /// Whether it may change something.
+    pub writes: bool,
+}
+
+impl Method {
+    /// The name of the rpc without its service.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.path.rsplit('/').next().unwrap_or(self.path)
+    }
+}
+
+/// Largest request of the secrets service: a value, 50 tags and a description, with room.
+pub const SECRETS_REQUEST_BYTES_MAX: usize = 256 * 1024;
+/// Largest request of the admin, health and reflection services.
+pub const SMALL_REQUEST_BYTES_MAX: usize = 16 * 1024;
+
+const fn read(path: &'static str) -> Method {
+    Method {
+        path,
+        caller: CallerClass::Administrator,
+        port: Port::Api,
+        span: Span::Call,
+        writes: false,
+    }
+}
+
+const fn write(path: &'static str) -> Method {
+    Method {
+        writes: true,
+        ..read(path)
+    }
+}
+
+const fn open_to_peers(path: &'static str) -> Method {
+    Method {
+        caller: CallerClass::AdministratorOrPeer,
+        ..read(path)
+    }
+}
+
+const fn with_token(path: &'static str) -> Method {
+    Method {
+        caller: CallerClass::PeerWithToken,
+        ..write(path)
+    }
+}
+
+const fn stream(path: &'static str) -> Method {
+    Method {
+        span: Span::Stream,
+        ..read(path)
+    }
+}
+
+const fn stranger(path: &'static str) -> Method {
+    Method {
+        caller: CallerClass::Stranger,
+        ..read(path)
+    }
+}
+
+const fn stranger_stream(path: &'static str) -> Method {
+    Method {
+        caller: CallerClass::Stranger,
+        ..stream(path)
+    }
+}
+
+const fn raft(path: &'static str) -> Method {
+    Method {
+        caller: CallerClass::Peer,
+        port: Port::Peers,
+        ..stream(path)
+    }
+}
+
+/// Every rpc this node serves.
+pub const METHODS: &[Method] = &[
+    write("/strongroom.secrets.v1.SecretsService/CreateSecret"),
+    read("/strongroom.secrets.v1.SecretsService/GetSecretValue"),
+    write("/strongroom.secrets.v1.SecretsService/PutSecretValue"),
+    write("/strongroom.secrets.v1.SecretsService/UpdateSecret"),
+    read("/strongroom.secrets.v1.SecretsService/DescribeSecret"),
+    read("/strongroom.secrets.v1.SecretsService/ListSecrets"),
+    read("/strongroom.secrets.v1.SecretsService/BatchGetSecretValue"),
+    read("/strongroom.secrets.v1.SecretsService/ListSecretVersionIds"),
+    write("/strongroom.secrets.v1.SecretsService/UpdateSecretVersionStage"),
+    write("/strongroom.secrets.v1.SecretsService/DeleteSecret"),
+    write("/strongroom.secrets.v1.SecretsService/RestoreSecret"),
+    write("/strongroom.secrets.v1.SecretsService/TagResource"),
+    write("/strongroom.secrets.v1.SecretsService/UntagResource"),
+    read("/strongroom.secrets.v1.SecretsService/GetRandomPassword"),
+    write("/strongroom.secrets.v1.SecretsService/RotateSecret"),
+    write("/strongroom.secrets.v1.SecretsService/CancelRotateSecret"),
+    write("/strongroom.secrets.v1.SecretsService/ReplicateSecretToRegions"),
+    write("/strongroom.secrets.v1.SecretsService/RemoveRegionsFromReplication"),
+    write("/strongroom.secrets.v1.SecretsService/StopReplicationToReplica"),
+    write("/strongroom.secrets.v1.SecretsService/PutResourcePolicy"),
+    read("/strongroom.secrets.v1.SecretsService/GetResourcePolicy"),
+    write("/strongroom.secrets.v1.SecretsService/DeleteResourcePolicy"),
+    read("/strongroom.secrets.v1.SecretsService/ValidateResourcePolicy"),
+    stream("/strongroom.secrets.v1.SecretsService/Watch"),
+    open_to_peers("/strongroom.admin.v1.AdminService/GetStatus"),
+    read("/strongroom.admin.v1.AdminService/ListNodes"),
+    write("/strongroom.admin.v1.AdminService/CreateJoinToken"),
+    with_token("/strongroom.admin.v1.AdminService/Join"),
+    write("/strongroom.admin.v1.AdminService/PromoteNode"),
+    write("/strongroom.admin.v1.AdminService/RemoveNode"),
+    write("/strongroom.admin.v1.AdminService/TransferLeader"),
+    write("/strongroom.admin.v1.AdminService/TakeSnapshot"),
+    raft("/strongroom.raft.v1.RaftService/AppendEntries"),
+    raft("/strongroom.raft.v1.RaftService/StreamAppend"),
+    raft("/strongroom.raft.v1.RaftService/Vote"),
+    raft("/strongroom.raft.v1.RaftService/PreVote"),
+    raft("/strongroom.raft.v1.RaftService/TransferLeader"),
+    raft("/strongroom.raft.v1.RaftService/InstallSnapshot"),
+    raft("/strongroom.raft.v1.RaftService/Forward"),
+    raft("/strongroom.raft.v1.RaftService/ReadIndex"),
+    raft("/strongroom.raft.v1.RaftService/Confirm"),
+    raft("/strongroom.raft.v1.RaftService/Release"),
+    raft("/strongroom.raft.v1.RaftService/Ping"),
+    stranger("/grpc.health.v1.Health/Check"),
+    stranger_stream("/grpc.health.v1.Health/Watch"),
+    stream("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"),
+];
+
+/// The table by path.
+#[derive(Clone, Debug)]
+pub struct MethodTable {
+    by_path: HashMap<&'static str, (usize, &'static Method)>,
+}
+
+impl Default for MethodTable {
+    fn default() -> Self {
+        let rows = METHODS.iter().enumerate();
+        Self {
+            by_path: rows
+                .map(|(place, method)| (method.path, (place, method)))
+                .collect(),
+        }
+    }
+}
+
+impl MethodTable {
+    /// The method at this path if it is served on this port, with its place in the table.
+    #[must_use]
+    pub fn find(&self, port: Port, path: &str) -> Option<(usize, &'static Method)> {
+        self.by_path
+            .get(path)
+            .copied()
+            .filter(|(_, method)| method.port == port)
+    }
+}

@@ -1,0 +1,218 @@
+//! The parts of a node, opened and joined.
+
+use std::sync::Arc;
+
+use consensus::{Consensus, Keep, Options, SystemClock, Timing};
+use envelope::StorageKeyring;
+use machine::NodeId;
+use store::{Cipher, Rows, RowsOptions, SledRows, SnapshotDir, Stamped, Wal, WalOptions};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+use wire::admin::v1::admin_service_server::AdminServiceServer;
+use wire::secrets::v1::secrets_service_server::SecretsServiceServer;
+use wire::{Credentials, Dialer};
+
+use super::peers::TlsPeers;
+use super::serve::Services;
+use super::{Identity, StartError};
+use crate::accesses::Accesses;
+use crate::admin::Admin;
+use crate::cipher::StorageCipher;
+use crate::config::Config;
+use crate::data::DataDir;
+use crate::door::{Bounds, Door, Guests};
+use crate::health;
+use crate::methods::{Port, SECRETS_REQUEST_BYTES_MAX, SMALL_REQUEST_BYTES_MAX};
+use crate::metrics::Metrics;
+use crate::secrets::{Secrets, SecretsOptions};
+use crate::status::NodeStatus;
+use crate::tasks::Tasks;
+use crate::vault::Vault;
+
+/// The store and the consensus over it.
+pub struct Parts {
+    /// The consensus.
+    pub consensus: Consensus,
+    /// The rows, for their size.
+    pub rows: Arc<dyn Rows>,
+    /// The snapshots, for their size.
+    pub snapshots: SnapshotDir,
+}
+
+impl Parts {
+    /// Opens log, rows and snapshots below the data directory, and the consensus over them.
+    pub async fn open(
+        config: &Config,
+        data: &DataDir,
+        identity: &Identity,
+        keyring: StorageKeyring,
+        dialer: Dialer,
+    ) -> Result<Self, StartError> {
+        let cipher: Arc<dyn Cipher> = Arc::new(StorageCipher(keyring));
+        let stamped = Stamped {
+            cluster: identity.cluster.0,
+            region: identity.region.to_string(),
+            node: identity.peer.node,
+        };
+        let storage = &config.storage;
+        let log = WalOptions {
+            segment_bytes: storage.log_segment_size.bytes(),
+            ..WalOptions::default()
+        };
+        let rows = RowsOptions {
+            cache_bytes: storage.row_cache_size.bytes(),
+            ..RowsOptions::default()
+        };
+        let (at_log, at_rows) = (data.path("log"), data.path("rows"));
+        let at_snapshots = data.path("snapshots");
+        let opened = tokio::task::spawn_blocking(move || {
+            let log = Wal::open(&at_log, &stamped, Arc::clone(&cipher), log)?;
+            let rows = SledRows::open(&at_rows, &stamped, Arc::clone(&cipher), rows)?;
+            let snapshots = SnapshotDir::open(&at_snapshots, &stamped, cipher)?;
+            Ok::<_, StartError>((log, rows, snapshots))
+        });
+        let opened = opened
+            .await
+            .map_err(|error| StartError::Build(error.to_string()))?;
+        let (log, opened, snapshots) = opened?;
+        let rows: Arc<dyn Rows> = Arc::new(opened.rows);
+        let consensus = Consensus::open(
+            options(config, identity),
+            Arc::new(log),
+            Arc::clone(&rows),
+            snapshots.clone(),
+            Arc::new(TlsPeers(dialer)),
+            Arc::new(SystemClock),
+        );
+        Ok(Self {
+            consensus: consensus.await?,
+            rows,
+            snapshots,
+        })
+    }
+}
+
+/// Everything the services are made of.
+pub struct Assembly<'a> {
+    pub config: &'a Config,
+    pub identity: &'a Identity,
+    pub parts: &'a Parts,
+    pub vault: &'a Arc<Vault>,
+    pub accesses: &'a Arc<Accesses>,
+    pub metrics: &'a Metrics,
+    pub status: &'a Arc<NodeStatus>,
+    pub credentials: &'a Arc<Credentials>,
+}
+
+impl Assembly<'_> {
+    /// The services of both ports behind their doors.
+    pub fn services(
+        &self,
+        sealed_keyring: &[u8],
+        stop: &CancellationToken,
+        tasks: &mut JoinSet<()>,
+    ) -> Result<Services, StartError> {
+        let consensus = &self.parts.consensus;
+        let secrets = Secrets::new(SecretsOptions {
+            consensus: consensus.clone(),
+            vault: Arc::clone(self.vault),
+            accesses: Arc::clone(self.accesses),
+            metrics: self.metrics.clone(),
+            watches_max: self.config.limits.watches_max,
+            young_version_protection: self.config.secrets.young_version_protection,
+            stop: stop.clone(),
+        });
+        let admin = Admin::new(
+            consensus.clone(),
+            Arc::clone(self.status),
+            self.parts.snapshots.clone(),
+            sealed_keyring.into(),
+        );
+        let (reporter, health) = tonic_health::server::health_reporter();
+        tasks.spawn(health::follow(reporter, Arc::clone(self.status)));
+        let secrets =
+            SecretsServiceServer::new(secrets).max_decoding_message_size(SECRETS_REQUEST_BYTES_MAX);
+        let admin =
+            AdminServiceServer::new(admin).max_decoding_message_size(SMALL_REQUEST_BYTES_MAX);
+        let api = Routes::new(secrets)
+            .add_service(admin)
+            .add_service(health.max_decoding_message_size(SMALL_REQUEST_BYTES_MAX))
+            .add_service(health::reflection()?);
+        let peers = Routes::new(consensus.raft_service());
+        let guests = Arc::new(self.guests());
+        let bounds = |requests_max| Bounds {
+            deadline_default: self.config.limits.deadline_default,
+            deadline_max: self.config.limits.deadline_max,
+            requests_max,
+        };
+        let calls = &self.metrics.calls;
+        let api = Door::new(
+            Port::Api,
+            api,
+            Arc::clone(&guests),
+            bounds(self.config.api.requests_max),
+            calls.clone(),
+        );
+        let peers = Door::new(
+            Port::Peers,
+            peers,
+            guests,
+            bounds(usize::MAX >> 4),
+            calls.clone(),
+        );
+        let (status, metrics) = (Arc::clone(self.status), self.metrics.clone());
+        Ok(Services {
+            api,
+            peers,
+            status,
+            metrics,
+        })
+    }
+
+    /// The background tasks, started.
+    pub fn tasks(&self, tasks: &mut JoinSet<()>) {
+        let secrets = &self.config.secrets;
+        Tasks {
+            consensus: self.parts.consensus.clone(),
+            accesses: Arc::clone(self.accesses),
+            metrics: self.metrics.clone(),
+            purge_interval: secrets.purge_interval,
+            access_record_interval: secrets.access_record_interval,
+        }
+        .spawn(tasks);
+        let interval = self.config.tls.reload_interval;
+        tasks.spawn(Arc::clone(self.credentials).follow_files_every(interval));
+    }
+
+    fn guests(&self) -> Guests {
+        let consensus = self.parts.consensus.clone();
+        Guests {
+            cluster: self.identity.peer.cluster.clone(),
+            region: self.identity.peer.region.clone(),
+            is_administrator: Box::new(move |name| {
+                consensus.local_view().administrator() == Some(name)
+            }),
+        }
+    }
+}
+
+fn options(config: &Config, identity: &Identity) -> Options {
+    let (timing, storage) = (&config.consensus, &config.storage);
+    let value_memory = usize::try_from(storage.value_memory_size.bytes());
+    Options {
+        node: NodeId(identity.peer.node),
+        cluster: identity.cluster,
+        region: identity.region.clone(),
+        timing: Timing {
+            heartbeat: timing.heartbeat,
+            election_min: timing.election_timeout_min,
+            election_max: timing.election_timeout_max,
+        },
+        keep: Keep {
+            value_memory_bytes: value_memory.unwrap_or(usize::MAX),
+            snapshot_entries: storage.snapshot_entries,
+            log_entries: storage.log_entries_kept,
+        },
+    }
+}

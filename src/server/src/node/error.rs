@@ -1,0 +1,127 @@
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::config::ConfigError;
+use crate::data::DataError;
+
+/// Why a node did not start: one sentence and its cure; the cause is the source.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration is not valid.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The directory is empty and nothing was said about how to begin.
+    #[error(
+        "the data directory {} is empty: start once with --bootstrap to found a new cluster, \
+         or with --join and a token to join one", path.display()
+    )]
+    Empty {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The processor lacks AES-NI or CLMUL.
+    #[error(
+        "this processor lacks AES-NI or CLMUL, so every call would be 10 to 27 times slower: \
+         use another machine, or set node.software_aes"
+    )]
+    SlowCpu,
+    /// The kernel did not turn core dumps off.
+    #[error("core dumps could not be turned off: check the limits this process runs under")]
+    CoreDumps(#[source] io::Error),
+    /// The certificate, the key or the authorities cannot be used.
+    #[error("the certificate cannot be used: check [tls], or run `strongroom certs status`")]
+    Certificate(#[from] wire::CredentialsError),
+    /// The certificate is a client's.
+    #[error(
+        "the certificate {} is not a node's: issue one with `strongroom certs issue node`",
+        path.display()
+    )]
+    NotANode {
+        /// The certificate.
+        path: PathBuf,
+    },
+    /// The names in the certificate are not as they should be.
+    #[error("the certificate names an unusable {what}: issue a new one")]
+    Name {
+        /// Cluster or region.
+        what: &'static str,
+    },
+    /// The root key could not be had.
+    #[error("the root key could not be read: check [seal]")]
+    RootKey(#[from] envelope::ProviderError),
+    /// The keyring belongs to another root key, or is damaged.
+    #[error("the keyring does not open: the root key must be the same on every node of the region")]
+    Keyring(#[from] envelope::KeyringError),
+    /// The keyring file is gone.
+    #[error("the keyring file {} is missing: restore it, or rejoin with an empty directory", path.display())]
+    NoKeyring {
+        /// The file.
+        path: PathBuf,
+    },
+    /// No random bytes.
+    #[error("the operating system gave no random bytes: try again")]
+    Seal(#[from] envelope::SealFailed),
+    /// The log cannot be used.
+    #[error("the log could not be opened: if it is damaged, empty the directory and rejoin")]
+    Log(#[from] store::LogError),
+    /// The rows cannot be used.
+    #[error("the rows could not be opened: check the disk and the directory's owner")]
+    Rows(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The snapshots cannot be used.
+    #[error("the snapshots could not be opened: check the disk and the directory's owner")]
+    Snapshots(#[from] store::SnapshotError),
+    /// The consensus did not start.
+    #[error("the node could not take part in its region: see the cause")]
+    Consensus(#[from] consensus::OpenError),
+    /// The listener for callers or peers could not be had.
+    #[error("the address cannot be listened on: stop what has it, or change [{section}] listen")]
+    Listen {
+        /// The section of the configuration.
+        section: &'static str,
+        /// Why.
+        source: wire::ListenError,
+    },
+    /// The operations listener could not be had.
+    #[error("cannot listen on {address}: stop what has it, or change [operations] listen")]
+    Operations {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// A listener on all addresses tells peers nothing.
+    #[error("set {option}: this node listens on all addresses, and others need one to reach it")]
+    Advertise {
+        /// The option.
+        option: &'static str,
+    },
+    /// The region could not be founded.
+    #[error("the region could not be founded: empty the data directory and try again")]
+    Found(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The member could not be reached to join.
+    #[error("cannot reach {address} to join: name the API address of a member that is up")]
+    Unreachable {
+        /// The address.
+        address: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The member refused.
+    #[error("the region refused this node: {reason}")]
+    JoinRefused {
+        /// What the member said.
+        reason: String,
+    },
+    /// The member answered for another cluster or region.
+    #[error(
+        "the member belongs to another cluster or region: check the address and the certificate"
+    )]
+    OtherRegion,
+    /// Two metrics have one name, or a service could not be described: a fault of this build.
+    #[error("this build is faulty: {0}")]
+    Build(String),
+}

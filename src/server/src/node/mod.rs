@@ -1,0 +1,253 @@
+//! The composition root: opens the parts of a node, joins them, and takes them down in order.
+
+mod assembly;
+mod error;
+mod first;
+mod peers;
+mod serve;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use consensus::{Consensus, Fault};
+use envelope::{FileProvider, SealProvider, StorageKeyring};
+use machine::{ClusterId, RegionName};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use wire::{CredentialFiles, Credentials, Dialer, Identity as Name, PeerIdentity};
+
+use self::assembly::{Assembly, Parts};
+pub use self::error::StartError;
+pub use self::first::Start;
+use self::first::{Advertised, Founding, sealed_keyring};
+use self::serve::{Bound, Stops};
+use crate::accesses::Accesses;
+use crate::config::{Config, SealProviderName};
+use crate::data::DataDir;
+use crate::metrics::Metrics;
+use crate::process::deny_core_dumps;
+use crate::status::{NodeStatus, NotReady, started};
+use crate::vault::Vault;
+
+/// Where a node listens.
+#[derive(Clone, Copy, Debug)]
+pub struct Addresses {
+    /// Callers.
+    pub api: SocketAddr,
+    /// Peers.
+    pub peers: SocketAddr,
+    /// Probes and metrics.
+    pub operations: SocketAddr,
+}
+
+/// Who this node is, from its certificate.
+pub struct Identity {
+    /// As the certificate says.
+    pub peer: PeerIdentity,
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// The region.
+    pub region: RegionName,
+}
+
+/// A running node.
+pub struct Node {
+    addresses: Addresses,
+    status: Arc<NodeStatus>,
+    tasks: JoinSet<()>,
+    servers: JoinSet<()>,
+    stops: Stops,
+    _data: DataDir,
+}
+
+impl Node {
+    /// Starts a node: takes its data directory, opens its parts, and serves.
+    ///
+    /// A fault of the store or the log aborts the process with one line in the log: a node that
+    /// comes back is safer than one half alive.
+    ///
+    /// # Errors
+    /// The first thing that is not as it must be, with its cure. Nothing is left running.
+    pub async fn start(config: Config, start: Start) -> Result<Self, StartError> {
+        config.validate()?;
+        check_machine(&config)?;
+        let credentials = credentials(&config)?;
+        let identity = identity(&credentials)?;
+        let data = DataDir::open(&config.node.data)?;
+        let root = match config.seal.provider {
+            SealProviderName::File => FileProvider::new(&config.seal.root_key).unseal()?,
+        };
+        let bound = Bound::bind(&config, &credentials).await?;
+        let addresses = bound.addresses();
+        let advertised = Advertised {
+            api: advertise("api.advertise", &config.api.advertise, addresses.api)?,
+            peers: advertise("peers.advertise", &config.peers.advertise, addresses.peers)?,
+        };
+        let dialer = Dialer::for_peers(Arc::clone(&credentials));
+        let sealed = sealed_keyring(&data, &start, &identity, &root, &dialer, &advertised).await?;
+        let keyring = StorageKeyring::from_sealed_bytes(&root, identity.cluster.0, &sealed)?;
+        let parts = Parts::open(&config, &data, &identity, keyring, dialer).await?;
+        let vault = Arc::new(Vault::new(
+            root,
+            identity.cluster.0,
+            identity.region.to_string(),
+        ));
+        let metrics = Metrics::new().map_err(|error| StartError::Build(error.to_string()))?;
+        let status = Arc::new(NodeStatus {
+            consensus: parts.consensus.clone(),
+            credentials: Arc::clone(&credentials),
+            rows: Arc::clone(&parts.rows),
+            metrics: metrics.clone(),
+            data: data.root().to_owned(),
+            disk_free_min: config.storage.disk_free_min.bytes(),
+            quorum_silence_max: config.consensus.election_timeout_max * 2,
+            started: started(),
+            stopping: AtomicBool::new(false),
+        });
+        let accesses = Arc::new(Accesses::default());
+        let assembly = Assembly {
+            config: &config,
+            identity: &identity,
+            parts: &parts,
+            vault: &vault,
+            accesses: &accesses,
+            metrics: &metrics,
+            status: &status,
+            credentials: &credentials,
+        };
+        let (mut tasks, stops) = (JoinSet::new(), Stops::default());
+        tasks.spawn(abort_on_fault(parts.consensus.faults()));
+        let services = assembly.services(&sealed, &stops.api, &mut tasks)?;
+        let servers = bound.serve(services, &stops);
+        let founding = Founding {
+            data: &data,
+            identity: &identity,
+            vault: &vault,
+            account: &config.cluster.account,
+            advertised: &advertised,
+        };
+        if let Err(error) = founding.found(&start, &parts.consensus).await {
+            parts.consensus.shutdown().await;
+            return Err(error);
+        }
+        assembly.tasks(&mut tasks);
+        tracing::info!(
+            cluster = %identity.cluster,
+            region = %identity.region,
+            node = identity.peer.node,
+            api = %addresses.api,
+            peers = %addresses.peers,
+            operations = %addresses.operations,
+            "node started"
+        );
+        Ok(Self {
+            addresses,
+            status,
+            tasks,
+            servers,
+            stops,
+            _data: data,
+        })
+    }
+
+    /// Where the node listens.
+    #[must_use]
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// Whether the node can serve calls now.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub fn ready(&self) -> Result<(), NotReady> {
+        self.status.check()
+    }
+
+    /// Whether the node leads its region, as far as it knows.
+    #[must_use]
+    pub fn leads(&self) -> bool {
+        self.status.consensus.status().role == consensus::Role::Leader
+    }
+
+    /// Stops in order: not ready, no new calls, calls under way ended, leadership handed over, rows
+    /// durable, peers let go.
+    pub async fn shutdown(mut self) {
+        tracing::info!("node stops");
+        self.status.stopping.store(true, Ordering::Release);
+        self.stops.api.cancel();
+        // The first to end is the API: the others wait for their own word.
+        self.servers.join_next().await;
+        self.tasks.shutdown().await;
+        self.status.consensus.shutdown().await;
+        self.stops.peers.cancel();
+        while self.servers.join_next().await.is_some() {}
+        tracing::info!("node stopped");
+    }
+
+    /// Waits until a listener has ended by itself, which it does only when it failed.
+    pub async fn wait(&mut self) {
+        self.servers.join_next().await;
+    }
+}
+
+/// Ends the process on the first fault.
+async fn abort_on_fault(mut faults: watch::Receiver<Option<Fault>>) {
+    let Ok(fault) = faults.wait_for(Option::is_some).await else {
+        return;
+    };
+    if let Some(fault) = fault.as_ref() {
+        let cause = std::error::Error::source(fault).map(ToString::to_string);
+        tracing::error!(%fault, cause, "this node can no longer keep its promises, it aborts");
+    }
+    std::process::abort();
+}
+
+fn check_machine(config: &Config) -> Result<(), StartError> {
+    if !config.node.software_aes && !envelope::cpu_is_accelerated() {
+        return Err(StartError::SlowCpu);
+    }
+    deny_core_dumps().map_err(StartError::CoreDumps)
+}
+
+fn credentials(config: &Config) -> Result<Arc<Credentials>, StartError> {
+    Ok(Credentials::load(CredentialFiles {
+        cert: config.tls.certificate.clone(),
+        key: config.tls.key.clone(),
+        ca: vec![config.tls.authority.clone()],
+    })?)
+}
+
+fn identity(credentials: &Credentials) -> Result<Identity, StartError> {
+    let Name::Peer(peer) = credentials.identity() else {
+        return Err(StartError::NotANode {
+            path: credentials.files().cert.clone(),
+        });
+    };
+    let cluster = peer
+        .cluster
+        .parse()
+        .map_err(|_| StartError::Name { what: "cluster" })?;
+    let region = peer
+        .region
+        .parse()
+        .map_err(|_| StartError::Name { what: "region" })?;
+    Ok(Identity {
+        peer,
+        cluster,
+        region,
+    })
+}
+
+fn advertise(
+    option: &'static str,
+    configured: &str,
+    bound: SocketAddr,
+) -> Result<String, StartError> {
+    match configured {
+        "" if bound.ip().is_unspecified() => Err(StartError::Advertise { option }),
+        "" => Ok(bound.to_string()),
+        address => Ok(address.to_owned()),
+    }
+}

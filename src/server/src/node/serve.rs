@@ -1,0 +1,123 @@
+//! The three listeners: bound first, so that a taken port is known before anything is written.
+
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+use wire::{Admission, Credentials, ListenOptions, Listener};
+
+use super::{Addresses, StartError};
+use crate::config::Config;
+use crate::metrics::Metrics;
+use crate::operations;
+use crate::status::NodeStatus;
+
+/// The listeners before they serve.
+pub struct Bound {
+    api: Listener,
+    peers: Listener,
+    operations: TcpListener,
+    addresses: Addresses,
+}
+
+/// What the listeners serve.
+pub struct Services {
+    /// For callers, behind their door.
+    pub api: Routes,
+    /// For peers, behind theirs.
+    pub peers: Routes,
+    /// For probes.
+    pub status: Arc<NodeStatus>,
+    /// For metrics.
+    pub metrics: Metrics,
+}
+
+/// Ends the listeners, each in its turn.
+#[derive(Clone, Default)]
+pub struct Stops {
+    /// The API.
+    pub api: CancellationToken,
+    /// The peers: they carry the handing over of leadership, so they end last.
+    pub peers: CancellationToken,
+}
+
+impl Bound {
+    /// Binds all three.
+    pub async fn bind(config: &Config, credentials: &Arc<Credentials>) -> Result<Self, StartError> {
+        let api = ListenOptions {
+            connections_max: config.api.connections_max,
+            handshake_timeout: config.api.handshake_timeout,
+            drain_timeout: config.limits.shutdown_timeout,
+            ..ListenOptions::new(Admission::Anyone)
+        };
+        let peers = ListenOptions {
+            connections_max: config.peers.connections_max,
+            handshake_timeout: config.peers.handshake_timeout,
+            ..ListenOptions::new(Admission::Nodes)
+        };
+        let api = Listener::bind(config.api.listen, Arc::clone(credentials), api).await;
+        let api = api.map_err(|source| StartError::Listen {
+            section: "api",
+            source,
+        })?;
+        let peers = Listener::bind(config.peers.listen, Arc::clone(credentials), peers).await;
+        let peers = peers.map_err(|source| StartError::Listen {
+            section: "peers",
+            source,
+        })?;
+        let address = config.operations.listen;
+        let failed = |source| StartError::Operations { address, source };
+        let operations = TcpListener::bind(address).await.map_err(failed)?;
+        let addresses = Addresses {
+            api: api.local_address(),
+            peers: peers.local_address(),
+            operations: operations.local_addr().map_err(failed)?,
+        };
+        Ok(Self {
+            api,
+            peers,
+            operations,
+            addresses,
+        })
+    }
+
+    /// Where they are bound.
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// Serves on all three until they are stopped; one that ends by itself says why.
+    pub fn serve(self, services: Services, stops: &Stops) -> JoinSet<()> {
+        let Services {
+            api,
+            peers,
+            status,
+            metrics,
+        } = services;
+        let mut servers = JoinSet::new();
+        let stop = stops.api.clone();
+        servers.spawn(async move {
+            let served = self.api.serve(api, stop.cancelled_owned()).await;
+            report("api", served.err().map(|error| error.to_string()));
+        });
+        let stop = stops.peers.clone();
+        servers.spawn(async move {
+            let served = self.peers.serve(peers, stop.cancelled_owned()).await;
+            report("peers", served.err().map(|error| error.to_string()));
+        });
+        let stop = stops.peers.clone().cancelled_owned();
+        servers.spawn(async move {
+            let served = operations::serve(self.operations, status, metrics, stop).await;
+            report("operations", served.err().map(|error| error.to_string()));
+        });
+        servers
+    }
+}
+
+fn report(listener: &'static str, error: Option<String>) {
+    if let Some(error) = error {
+        tracing::error!(listener, error, "listener failed");
+    }
+}

@@ -1,0 +1,101 @@
+//! What a handler is given and what it gives back.
+
+use machine::Token;
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Response, Status};
+
+use crate::door::{Call, call_of};
+use crate::errors::Refusal;
+
+const POSITION: &str = "strongroom-position";
+const MIN_POSITION: &str = "strongroom-min-position";
+const CONSISTENCY: &str = "strongroom-consistency";
+
+/// Which state a read must see.
+#[derive(Clone, Debug, Default)]
+pub struct Reading {
+    /// The local state will do.
+    pub eventual: bool,
+    /// The state must hold these positions.
+    pub min_position: Option<Token>,
+}
+
+/// A request that came through the door.
+pub struct Ask<T> {
+    /// Who asks, and until when.
+    pub call: Call,
+    /// Which state it wants to see.
+    pub reading: Reading,
+    /// What it asks.
+    pub message: T,
+}
+
+/// A reply with the position of the state it was made from.
+pub struct Answer<T> {
+    /// The reply.
+    pub message: T,
+    /// The positions of the feeds.
+    pub position: Token,
+}
+
+impl<T> Ask<T> {
+    /// Takes the request apart.
+    ///
+    /// # Errors
+    /// When the metadata is not understood, or the request did not come through the door.
+    pub fn of(request: Request<T>) -> Result<Self, Status> {
+        let call = call_of(&request)?;
+        let reading = Reading::of(request.metadata())?;
+        Ok(Self {
+            call,
+            reading,
+            message: request.into_inner(),
+        })
+    }
+}
+
+impl<T> Answer<T> {
+    /// Turns the outcome of a handler into what tonic sends.
+    ///
+    /// # Errors
+    /// The refusal, as a status.
+    pub fn reply(outcome: Result<Self, Refusal>) -> Result<Response<T>, Status> {
+        let answer = outcome?;
+        let mut response = Response::new(answer.message);
+        if let Ok(token) = answer.position.encode().parse() {
+            response.metadata_mut().insert(POSITION, token);
+        }
+        Ok(response)
+    }
+}
+
+impl Reading {
+    fn of(metadata: &MetadataMap) -> Result<Self, Refusal> {
+        let eventual = match metadata.get(CONSISTENCY).map(|value| value.to_str()) {
+            None | Some(Ok("linearizable")) => false,
+            Some(Ok("eventual")) => true,
+            Some(_) => {
+                return Err(Refusal::parameter(
+                    "The metadata strongroom-consistency must be linearizable or eventual.",
+                ));
+            }
+        };
+        let min_position = match metadata.get(MIN_POSITION) {
+            None => None,
+            Some(value) => Some(token(value.to_str().unwrap_or_default())?),
+        };
+        Ok(Self {
+            eventual,
+            min_position,
+        })
+    }
+}
+
+fn token(text: &str) -> Result<Token, Refusal> {
+    Token::decode(text).map_err(|_| {
+        Refusal::parameter(
+            "The metadata strongroom-min-position must be a strongroom-position of an earlier \
+             reply.",
+        )
+    })
+}

@@ -1,0 +1,148 @@
+//! BatchGetSecretValue: one view for all, a refusal for each that cannot be read.
+
+use consensus::View;
+use machine::{Label, SecretId, ValueKind};
+use wire::secrets::v1::secret_value_entry::Value;
+use wire::secrets::v1::{
+    ApiError, BatchGetSecretValueRequest, BatchGetSecretValueResponse, SecretValueEntry, SortBy,
+};
+
+use super::ask::{Answer, Ask};
+use super::filter::Filters;
+use super::get::{Choice, Read, text, unwrapped};
+use super::list::Selection;
+use super::{Secrets, parse};
+use crate::errors::Refusal;
+use crate::limits::BATCH_ITEMS_MAX;
+use crate::times::timestamp;
+
+impl Secrets {
+    pub(super) async fn batch_get(
+        &self,
+        ask: Ask<BatchGetSecretValueRequest>,
+    ) -> Result<Answer<BatchGetSecretValueResponse>, Refusal> {
+        let Ask {
+            call,
+            reading,
+            message,
+        } = ask;
+        check(&message)?;
+        if message.filters.is_empty() {
+            let view = self.view(&call, &reading).await?;
+            let reply = self.read_named(&view, message.secret_id_list).await;
+            return Ok(Answer {
+                message: reply,
+                position: view.token(),
+            });
+        }
+        let items = parse::page_items(message.max_results, BATCH_ITEMS_MAX)?;
+        let selection = Selection {
+            filters: Filters::parse(&message.filters)?,
+            sort_by: SortBy::CreatedDate,
+            descending: false,
+            scheduled: false,
+        };
+        let view = self.view(&call, &reading).await?;
+        let query = selection.query(&view, "BatchGetSecretValue", &message.filters);
+        let after = selection.place(&query, &message.next_token)?;
+        let accesses = std::sync::Arc::clone(&self.accesses);
+        let searched = view.clone();
+        let search = move || {
+            let page = selection.page(&searched, &accesses, after.as_ref(), items);
+            let uids: Vec<_> = page.secrets.iter().map(|secret| secret.uid).collect();
+            (
+                uids,
+                page.last
+                    .map(|place| query.token(&place.encode()))
+                    .unwrap_or_default(),
+            )
+        };
+        let found = tokio::task::spawn_blocking(search).await;
+        let (uids, next_token) = found.map_err(|_| Refusal::internal())?;
+        let mut reply = BatchGetSecretValueResponse {
+            next_token,
+            ..Default::default()
+        };
+        for uid in uids {
+            let Some(secret) = view.secret(&uid) else {
+                continue;
+            };
+            let read = self.open_version(&view, secret, &Choice::Current).await;
+            add(&mut reply, secret.arn().to_string(), read);
+        }
+        Ok(Answer {
+            message: reply,
+            position: view.token(),
+        })
+    }
+
+    async fn read_named(&self, view: &View, ids: Vec<String>) -> BatchGetSecretValueResponse {
+        let mut reply = BatchGetSecretValueResponse::default();
+        for text in ids {
+            match parse::secret_id(&text) {
+                Err(refusal) => add(&mut reply, text, Err(refusal)),
+                Ok(id) => {
+                    let read = self.read_current(view, &id).await;
+                    add(&mut reply, text, read);
+                }
+            }
+        }
+        reply
+    }
+
+    async fn read_current<'a>(&self, view: &'a View, id: &SecretId) -> Result<Read<'a>, Refusal> {
+        self.read_value(view, id, &Choice::Current).await
+    }
+}
+
+fn check(message: &BatchGetSecretValueRequest) -> Result<(), Refusal> {
+    if message.secret_id_list.is_empty() == message.filters.is_empty() {
+        return Err(Refusal::parameter(
+            "Either 'SecretIdList' or 'Filters' must be provided, but not both.",
+        ));
+    }
+    if message.secret_id_list.len() > BATCH_ITEMS_MAX {
+        let constraint = format!("have length less than or equal to {BATCH_ITEMS_MAX}");
+        return Err(Refusal::constraint("secretIdList", &constraint));
+    }
+    if message.filters.is_empty() && message.max_results.is_some() {
+        return Err(Refusal::parameter(
+            "'Filters' not specified. 'Filters' must also be specified when 'MaxResults' is \
+             provided.",
+        ));
+    }
+    if message.filters.is_empty() && !message.next_token.is_empty() {
+        return Err(Refusal::parameter(
+            "'Filters' not specified. 'Filters' must also be specified when 'NextToken' is \
+             provided.",
+        ));
+    }
+    Ok(())
+}
+
+/// Adds what was read, or why it was not.
+fn add(reply: &mut BatchGetSecretValueResponse, asked: String, read: Result<Read<'_>, Refusal>) {
+    match read.and_then(value_entry) {
+        Ok(entry) => reply.secret_values.push(entry),
+        Err(refusal) => reply.errors.push(ApiError {
+            secret_id: asked,
+            error_code: refusal.reason().name().to_owned(),
+            message: refusal.message().to_owned(),
+        }),
+    }
+}
+
+fn value_entry(read: Read<'_>) -> Result<SecretValueEntry, Refusal> {
+    let value = match read.version.kind {
+        ValueKind::String => Value::SecretString(text(read.plain)?),
+        ValueKind::Binary => Value::SecretBinary(unwrapped(read.plain)),
+    };
+    Ok(SecretValueEntry {
+        arn: read.secret.arn().to_string(),
+        name: read.secret.name.to_string(),
+        version_id: read.version.id.to_string(),
+        value: Some(value),
+        version_stages: read.version.labels.iter().map(Label::to_string).collect(),
+        created_date: Some(timestamp(read.version.created)),
+    })
+}

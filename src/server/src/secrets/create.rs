@@ -1,0 +1,104 @@
+//! CreateSecret.
+
+use machine::{ArnSuffix, Command, CreateSecret, NewVersion, Seen, Tag, Uid, ValueKind, VersionId};
+use wire::secrets::v1::create_secret_request::Value;
+use wire::secrets::v1::{CreateSecretRequest, CreateSecretResponse};
+
+use super::ask::{Answer, Ask};
+use super::parse::Plain;
+use super::{Secrets, not_yet, parse};
+use crate::errors::Refusal;
+use crate::keys;
+use crate::limits::DESCRIPTION_CHARS_MAX;
+use crate::vault::Address;
+
+impl Secrets {
+    pub(super) async fn create(
+        &self,
+        ask: Ask<CreateSecretRequest>,
+    ) -> Result<Answer<CreateSecretResponse>, Refusal> {
+        let Ask {
+            call, mut message, ..
+        } = ask;
+        not_yet::create(&message)?;
+        let token = parse::client_request_token(&message.client_request_token)?;
+        let name = parse::secret_name(&message.name)?;
+        parse::at_most("description", &message.description, DESCRIPTION_CHARS_MAX)?;
+        let plain = message.value.take().map(plain).transpose()?;
+        let tags = std::mem::take(&mut message.tags);
+        // Nothing is looked up before `decide` but the key, and keys only ever grow in number.
+        let view = self.consensus.local_view();
+        let account = view.account().cloned().ok_or_else(Refusal::not_founded)?;
+        let key = keys::resolve(&view, message.kms_key_id.as_deref())?;
+        let uid = Uid(random()?);
+        let new = self.sealed(&view, &uid, &token, plain.as_ref())?;
+        let command = Command::CreateSecret(CreateSecret {
+            uid,
+            account,
+            name,
+            arn_suffix: arn_suffix()?,
+            description: std::mem::take(&mut message.description),
+            kms_key: key,
+            tags: tags
+                .into_iter()
+                .map(|tag| Tag {
+                    key: tag.key,
+                    value: tag.value,
+                })
+                .collect(),
+            new,
+            seen: Seen::default(),
+        });
+        drop(view);
+        let changed = match &plain {
+            None => self.change(&call, command).await?,
+            Some(plain) => self.change_value(&call, command, plain).await?,
+        };
+        Ok(changed.answer(|secret, version| CreateSecretResponse {
+            arn: secret.arn().to_string(),
+            name: secret.name.to_string(),
+            version_id: version.map(VersionId::to_string),
+            replication_status: Vec::new(),
+        }))
+    }
+
+    fn sealed(
+        &self,
+        view: &consensus::View,
+        uid: &Uid,
+        version: &VersionId,
+        plain: Option<&Plain>,
+    ) -> Result<Option<NewVersion>, Refusal> {
+        let Some(plain) = plain else { return Ok(None) };
+        let at = Address { uid, version };
+        self.vault
+            .seal(view, None, at, plain.kind, &plain.bytes)
+            .map(Some)
+    }
+}
+
+fn plain(value: Value) -> Result<Plain, Refusal> {
+    match value {
+        Value::SecretString(text) => parse::plain(ValueKind::String, text.into_bytes()),
+        Value::SecretBinary(bytes) => parse::plain(ValueKind::Binary, bytes),
+    }
+}
+
+fn random<const N: usize>() -> Result<[u8; N], Refusal> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|_| Refusal::internal())?;
+    Ok(bytes)
+}
+
+/// Six random letters and digits; draws that would favour some are thrown away.
+pub(super) fn arn_suffix() -> Result<ArnSuffix, Refusal> {
+    const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    const FAIR: u8 = 62 * 4;
+    let mut suffix = String::with_capacity(6);
+    while suffix.len() < 6 {
+        let draws = random::<16>()?.into_iter().filter(|draw| *draw < FAIR);
+        let letters = draws.filter_map(|draw| ALPHABET.get(usize::from(draw % 62)));
+        suffix.extend(letters.take(6 - suffix.len()).copied().map(char::from));
+    }
+    ArnSuffix::new(&suffix).map_err(|_| Refusal::internal())
+}

@@ -1,0 +1,125 @@
+//! DeleteSecret and RestoreSecret.
+
+use consensus::View;
+use machine::{Arn, Command, DeleteSecret, RestoreSecret, SecretId, Seen};
+use wire::secrets::v1::{
+    DeleteSecretRequest, DeleteSecretResponse, RestoreSecretRequest, RestoreSecretResponse,
+};
+
+use super::ask::{Answer, Ask};
+use super::create::arn_suffix;
+use super::{Secrets, find, parse};
+use crate::clock;
+use crate::errors::Refusal;
+use crate::limits::{RECOVERY_WINDOW_DAYS, RECOVERY_WINDOW_DAYS_DEFAULT};
+use crate::times::timestamp;
+
+impl Secrets {
+    pub(super) async fn delete(
+        &self,
+        ask: Ask<DeleteSecretRequest>,
+    ) -> Result<Answer<DeleteSecretResponse>, Refusal> {
+        let Ask {
+            call,
+            reading,
+            message,
+        } = ask;
+        let id = parse::secret_id(&message.secret_id)?;
+        let window_days = window_days(&message)?;
+        let view = self.view(&call, &reading).await?;
+        let uid = match find(&view, &id) {
+            Ok(secret) => secret.uid,
+            // The service reports success for what is not there, when told to force.
+            Err(_) if message.force_delete_without_recovery => return already_gone(&view, &id),
+            Err(refusal) => return Err(refusal),
+        };
+        drop(view);
+        let command = Command::DeleteSecret(DeleteSecret {
+            uid,
+            window_days,
+            seen: Seen::default(),
+        });
+        let changed = self.change(&call, command).await?;
+        Ok(changed.answer(|secret, _| {
+            let due = secret
+                .deletion
+                .map_or_else(clock::now, |deletion| deletion.due);
+            DeleteSecretResponse {
+                arn: secret.arn().to_string(),
+                name: secret.name.to_string(),
+                deletion_date: Some(timestamp(due)),
+            }
+        }))
+    }
+
+    pub(super) async fn restore(
+        &self,
+        ask: Ask<RestoreSecretRequest>,
+    ) -> Result<Answer<RestoreSecretResponse>, Refusal> {
+        let Ask {
+            call,
+            reading,
+            message,
+        } = ask;
+        let id = parse::secret_id(&message.secret_id)?;
+        let view = self.view(&call, &reading).await?;
+        let uid = find(&view, &id)?.uid;
+        drop(view);
+        let command = Command::RestoreSecret(RestoreSecret {
+            uid,
+            seen: Seen::default(),
+        });
+        let changed = self.change(&call, command).await?;
+        Ok(changed.answer(|secret, _| RestoreSecretResponse {
+            arn: secret.arn().to_string(),
+            name: secret.name.to_string(),
+        }))
+    }
+}
+
+fn window_days(message: &DeleteSecretRequest) -> Result<Option<u32>, Refusal> {
+    match (
+        message.recovery_window_in_days,
+        message.force_delete_without_recovery,
+    ) {
+        (Some(_), true) => Err(Refusal::parameter(
+            "You can't use ForceDeleteWithoutRecovery in conjunction with RecoveryWindowInDays.",
+        )),
+        (None, true) => Ok(None),
+        (None, false) => Ok(Some(RECOVERY_WINDOW_DAYS_DEFAULT)),
+        (Some(days), false) if RECOVERY_WINDOW_DAYS.contains(&days) => Ok(u32::try_from(days).ok()),
+        (Some(_), false) => Err(Refusal::parameter(
+            "The RecoveryWindowInDays value must be between 7 and 30 days (inclusive).",
+        )),
+    }
+}
+
+fn already_gone(view: &View, id: &SecretId) -> Result<Answer<DeleteSecretResponse>, Refusal> {
+    let (Some(region), Some(account)) = (view.region(), view.account()) else {
+        return Err(Refusal::not_founded());
+    };
+    let (name, suffix) = match id {
+        SecretId::Name(name) => (name.clone(), arn_suffix()?),
+        SecretId::Arn(arn) => match (arn.split(), arn.whole()) {
+            (Some((name, suffix)), _) => (name, suffix),
+            (None, Some(name)) => (name, arn_suffix()?),
+            (None, None) => return Err(Refusal::no_secret()),
+        },
+    };
+    let (region, account) = (region.clone(), account.clone());
+    let arn = Arn {
+        region,
+        account,
+        name: name.clone(),
+        suffix,
+    };
+    let message = DeleteSecretResponse {
+        arn: arn.to_string(),
+        name: name.to_string(),
+        deletion_date: Some(timestamp(clock::now())),
+    };
+    Ok(Answer {
+        message,
+        position: view.token(),
+    })
+}

@@ -1,0 +1,75 @@
+//! PutSecretValue.
+
+use machine::{Command, Label, PutSecretValue, Seen, ValueKind};
+use wire::secrets::v1::put_secret_value_request::Value;
+use wire::secrets::v1::{PutSecretValueRequest, PutSecretValueResponse};
+
+use super::ask::{Answer, Ask};
+use super::parse::Plain;
+use super::{Secrets, find_live, not_yet, parse};
+use crate::errors::Refusal;
+use crate::limits::LABELS_MAX;
+use crate::vault::Address;
+
+impl Secrets {
+    pub(super) async fn put(
+        &self,
+        ask: Ask<PutSecretValueRequest>,
+    ) -> Result<Answer<PutSecretValueResponse>, Refusal> {
+        let Ask {
+            call,
+            reading,
+            mut message,
+        } = ask;
+        not_yet::put(&message)?;
+        let token = parse::client_request_token(&message.client_request_token)?;
+        let id = parse::secret_id(&message.secret_id)?;
+        let labels = labels(&message.version_stages)?;
+        let plain = plain(message.value.take())?;
+        let view = self.view(&call, &reading).await?;
+        let secret = find_live(&view, &id)?;
+        let uid = secret.uid;
+        let at = Address {
+            uid: &uid,
+            version: &token,
+        };
+        let key = secret.kms_key.as_ref();
+        let new = self.vault.seal(&view, key, at, plain.kind, &plain.bytes)?;
+        drop(view);
+        let command = Command::PutSecretValue(PutSecretValue {
+            uid,
+            new,
+            labels,
+            young_protection_ms: self.young_protection_ms,
+            seen: Seen::default(),
+        });
+        let changed = self.change_value(&call, command, &plain).await?;
+        Ok(changed.answer(|secret, _| PutSecretValueResponse {
+            arn: secret.arn().to_string(),
+            name: secret.name.to_string(),
+            version_id: token.to_string(),
+            version_stages: match secret.version(&token) {
+                Some(version) => version.labels.iter().map(Label::to_string).collect(),
+                None => Vec::new(),
+            },
+        }))
+    }
+}
+
+fn labels(texts: &[String]) -> Result<Vec<Label>, Refusal> {
+    if texts.len() > LABELS_MAX {
+        let constraint = format!("have length less than or equal to {LABELS_MAX}");
+        return Err(Refusal::constraint("versionStages", &constraint));
+    }
+    texts.iter().map(|text| parse::label(text)).collect()
+}
+
+fn plain(value: Option<Value>) -> Result<Plain, Refusal> {
+    match value {
+        None => Err(Refusal::bad_request(
+            "You must provide either SecretString or SecretBinary.",
+        )),
+        Some(Value::SecretString(text)) => parse::plain(ValueKind::String, text.into_bytes()),
+        Some(Value::SecretBinary(bytes)) => parse::plain(ValueKind::Binary, bytes),
+    }
+}

@@ -1,0 +1,188 @@
+//! The generated service trait, one line for each operation.
+
+use std::pin::Pin;
+
+use futures::Stream;
+use tonic::{Request, Response, Status};
+use wire::secrets::v1 as api;
+use wire::secrets::v1::secrets_service_server::SecretsService;
+
+use super::Secrets;
+use super::ask::{Answer, Ask};
+use crate::errors::Refusal;
+
+type Replied<T> = Result<Response<T>, Status>;
+
+fn not_yet<T>(operation: &str) -> Replied<T> {
+    Err(Refusal::not_yet(operation).into())
+}
+
+#[tonic::async_trait]
+impl SecretsService for Secrets {
+    type WatchStream = Pin<Box<dyn Stream<Item = Result<api::WatchResponse, Status>> + Send>>;
+
+    async fn create_secret(
+        &self,
+        request: Request<api::CreateSecretRequest>,
+    ) -> Replied<api::CreateSecretResponse> {
+        Answer::reply(self.create(Ask::of(request)?).await)
+    }
+
+    async fn get_secret_value(
+        &self,
+        request: Request<api::GetSecretValueRequest>,
+    ) -> Replied<api::GetSecretValueResponse> {
+        Answer::reply(self.get(Ask::of(request)?).await)
+    }
+
+    async fn put_secret_value(
+        &self,
+        request: Request<api::PutSecretValueRequest>,
+    ) -> Replied<api::PutSecretValueResponse> {
+        Answer::reply(self.put(Ask::of(request)?).await)
+    }
+
+    async fn update_secret(
+        &self,
+        request: Request<api::UpdateSecretRequest>,
+    ) -> Replied<api::UpdateSecretResponse> {
+        Answer::reply(self.update(Ask::of(request)?).await)
+    }
+
+    async fn describe_secret(
+        &self,
+        request: Request<api::DescribeSecretRequest>,
+    ) -> Replied<api::DescribeSecretResponse> {
+        Answer::reply(self.describe(Ask::of(request)?).await)
+    }
+
+    async fn list_secrets(
+        &self,
+        request: Request<api::ListSecretsRequest>,
+    ) -> Replied<api::ListSecretsResponse> {
+        Answer::reply(self.list(Ask::of(request)?).await)
+    }
+
+    async fn batch_get_secret_value(
+        &self,
+        request: Request<api::BatchGetSecretValueRequest>,
+    ) -> Replied<api::BatchGetSecretValueResponse> {
+        Answer::reply(self.batch_get(Ask::of(request)?).await)
+    }
+
+    async fn list_secret_version_ids(
+        &self,
+        request: Request<api::ListSecretVersionIdsRequest>,
+    ) -> Replied<api::ListSecretVersionIdsResponse> {
+        Answer::reply(self.list_versions(Ask::of(request)?).await)
+    }
+
+    async fn update_secret_version_stage(
+        &self,
+        request: Request<api::UpdateSecretVersionStageRequest>,
+    ) -> Replied<api::UpdateSecretVersionStageResponse> {
+        Answer::reply(self.update_stage(Ask::of(request)?).await)
+    }
+
+    async fn delete_secret(
+        &self,
+        request: Request<api::DeleteSecretRequest>,
+    ) -> Replied<api::DeleteSecretResponse> {
+        Answer::reply(self.delete(Ask::of(request)?).await)
+    }
+
+    async fn restore_secret(
+        &self,
+        request: Request<api::RestoreSecretRequest>,
+    ) -> Replied<api::RestoreSecretResponse> {
+        Answer::reply(self.restore(Ask::of(request)?).await)
+    }
+
+    async fn tag_resource(
+        &self,
+        request: Request<api::TagResourceRequest>,
+    ) -> Replied<api::TagResourceResponse> {
+        Answer::reply(self.tag(Ask::of(request)?).await)
+    }
+
+    async fn untag_resource(
+        &self,
+        request: Request<api::UntagResourceRequest>,
+    ) -> Replied<api::UntagResourceResponse> {
+        Answer::reply(self.untag(Ask::of(request)?).await)
+    }
+
+    async fn get_random_password(
+        &self,
+        request: Request<api::GetRandomPasswordRequest>,
+    ) -> Replied<api::GetRandomPasswordResponse> {
+        Answer::reply(Self::random_password(&Ask::of(request)?))
+    }
+
+    async fn watch(&self, request: Request<api::WatchRequest>) -> Replied<Self::WatchStream> {
+        self.open_watch(Ask::of(request)?).await
+    }
+
+    async fn rotate_secret(
+        &self,
+        _: Request<api::RotateSecretRequest>,
+    ) -> Replied<api::RotateSecretResponse> {
+        not_yet("RotateSecret")
+    }
+
+    async fn cancel_rotate_secret(
+        &self,
+        _: Request<api::CancelRotateSecretRequest>,
+    ) -> Replied<api::CancelRotateSecretResponse> {
+        not_yet("CancelRotateSecret")
+    }
+
+    async fn replicate_secret_to_regions(
+        &self,
+        _: Request<api::ReplicateSecretToRegionsRequest>,
+    ) -> Replied<api::ReplicateSecretToRegionsResponse> {
+        not_yet("ReplicateSecretToRegions")
+    }
+
+    async fn remove_regions_from_replication(
+        &self,
+        _: Request<api::RemoveRegionsFromReplicationRequest>,
+    ) -> Replied<api::RemoveRegionsFromReplicationResponse> {
+        not_yet("RemoveRegionsFromReplication")
+    }
+
+    async fn stop_replication_to_replica(
+        &self,
+        _: Request<api::StopReplicationToReplicaRequest>,
+    ) -> Replied<api::StopReplicationToReplicaResponse> {
+        not_yet("StopReplicationToReplica")
+    }
+
+    async fn put_resource_policy(
+        &self,
+        _: Request<api::PutResourcePolicyRequest>,
+    ) -> Replied<api::PutResourcePolicyResponse> {
+        not_yet("PutResourcePolicy")
+    }
+
+    async fn get_resource_policy(
+        &self,
+        _: Request<api::GetResourcePolicyRequest>,
+    ) -> Replied<api::GetResourcePolicyResponse> {
+        not_yet("GetResourcePolicy")
+    }
+
+    async fn delete_resource_policy(
+        &self,
+        _: Request<api::DeleteResourcePolicyRequest>,
+    ) -> Replied<api::DeleteResourcePolicyResponse> {
+        not_yet("DeleteResourcePolicy")
+    }
+
+    async fn validate_resource_policy(
+        &self,
+        _: Request<api::ValidateResourcePolicyRequest>,
+    ) -> Replied<api::ValidateResourcePolicyResponse> {
+        not_yet("ValidateResourcePolicy")
+    }
+}

@@ -1,0 +1,78 @@
+//! TagResource and UntagResource.
+
+use machine::{Command, Seen, Tag, TagResource, UntagResource};
+use wire::secrets::v1::{
+    TagResourceRequest, TagResourceResponse, UntagResourceRequest, UntagResourceResponse,
+};
+
+use super::ask::{Answer, Ask};
+use super::{Secrets, find_live, parse};
+use crate::errors::Refusal;
+use crate::limits::{TAG_KEY_CHARS_MAX, TAGS_MAX};
+
+impl Secrets {
+    pub(super) async fn tag(
+        &self,
+        ask: Ask<TagResourceRequest>,
+    ) -> Result<Answer<TagResourceResponse>, Refusal> {
+        let Ask {
+            call,
+            reading,
+            message,
+        } = ask;
+        let id = parse::secret_id(&message.secret_id)?;
+        if message.tags.is_empty() {
+            return Err(Refusal::parameter("You must provide at least one tag."));
+        }
+        let view = self.view(&call, &reading).await?;
+        let uid = find_live(&view, &id)?.uid;
+        drop(view);
+        let tags = message.tags.into_iter();
+        let tags = tags
+            .map(|tag| Tag {
+                key: tag.key,
+                value: tag.value,
+            })
+            .collect();
+        let command = Command::TagResource(TagResource {
+            uid,
+            tags,
+            seen: Seen::default(),
+        });
+        let changed = self.change(&call, command).await?;
+        Ok(changed.answer(|_, _| TagResourceResponse {}))
+    }
+
+    pub(super) async fn untag(
+        &self,
+        ask: Ask<UntagResourceRequest>,
+    ) -> Result<Answer<UntagResourceResponse>, Refusal> {
+        let Ask {
+            call,
+            reading,
+            message,
+        } = ask;
+        let id = parse::secret_id(&message.secret_id)?;
+        let keys = message.tag_keys;
+        if keys.is_empty() {
+            return Err(Refusal::parameter("You must provide at least one tag key."));
+        }
+        if keys.len() > TAGS_MAX {
+            let constraint = format!("have length less than or equal to {TAGS_MAX}");
+            return Err(Refusal::constraint("tagKeys", &constraint));
+        }
+        for key in &keys {
+            parse::at_most("tagKeys", key, TAG_KEY_CHARS_MAX)?;
+        }
+        let view = self.view(&call, &reading).await?;
+        let uid = find_live(&view, &id)?.uid;
+        drop(view);
+        let command = Command::UntagResource(UntagResource {
+            uid,
+            keys,
+            seen: Seen::default(),
+        });
+        let changed = self.change(&call, command).await?;
+        Ok(changed.answer(|_, _| UntagResourceResponse {}))
+    }
+}

@@ -1,0 +1,87 @@
+//! UpdateSecret.
+
+use machine::{Command, KeyId, Seen, UpdateSecret, ValueKind, VersionId};
+use wire::secrets::v1::update_secret_request::Value;
+use wire::secrets::v1::{UpdateSecretRequest, UpdateSecretResponse};
+
+use super::ask::{Answer, Ask};
+use super::parse::Plain;
+use super::{Secrets, find_live, not_yet, parse};
+use crate::errors::Refusal;
+use crate::keys;
+use crate::limits::DESCRIPTION_CHARS_MAX;
+use crate::vault::Address;
+
+impl Secrets {
+    pub(super) async fn update(
+        &self,
+        ask: Ask<UpdateSecretRequest>,
+    ) -> Result<Answer<UpdateSecretResponse>, Refusal> {
+        let Ask {
+            call,
+            reading,
+            mut message,
+        } = ask;
+        not_yet::update(&message)?;
+        let value = match message.value.take() {
+            None => None,
+            Some(value) => Some((
+                parse::client_request_token(&message.client_request_token)?,
+                plain(value)?,
+            )),
+        };
+        let id = parse::secret_id(&message.secret_id)?;
+        let description = message.description.take();
+        if let Some(text) = &description {
+            parse::at_most("description", text, DESCRIPTION_CHARS_MAX)?;
+        }
+        let view = self.view(&call, &reading).await?;
+        let secret = find_live(&view, &id)?;
+        let uid = secret.uid;
+        let asked = message
+            .kms_key_id
+            .as_deref()
+            .map(|key| keys::resolve(&view, Some(key)));
+        let kms_key: Option<Option<KeyId>> = asked.transpose()?;
+        let key = kms_key.unwrap_or(secret.kms_key);
+        let new = match &value {
+            None => None,
+            Some((version, plain)) => {
+                let at = Address { uid: &uid, version };
+                Some(
+                    self.vault
+                        .seal(&view, key.as_ref(), at, plain.kind, &plain.bytes)?,
+                )
+            }
+        };
+        drop(view);
+        let command = Command::UpdateSecret(UpdateSecret {
+            uid,
+            description,
+            kms_key,
+            // Only the default key exists in this release: no version moves to another.
+            rewrapped: Vec::new(),
+            new,
+            young_protection_ms: self.young_protection_ms,
+            seen: Seen::default(),
+        });
+        let changed = match &value {
+            None => self.change(&call, command).await?,
+            Some((_, plain)) => self.change_value(&call, command, plain).await?,
+        };
+        Ok(changed.answer(|secret, _| UpdateSecretResponse {
+            arn: secret.arn().to_string(),
+            name: secret.name.to_string(),
+            version_id: value
+                .as_ref()
+                .map(|(version, _)| VersionId::to_string(version)),
+        }))
+    }
+}
+
+fn plain(value: Value) -> Result<Plain, Refusal> {
+    match value {
+        Value::SecretString(text) => parse::plain(ValueKind::String, text.into_bytes()),
+        Value::SecretBinary(bytes) => parse::plain(ValueKind::Binary, bytes),
+    }
+}

@@ -1,0 +1,344 @@
+//! Watch: the journal of the home feed told as states of secrets, with a token to go on from.
+//!
+//! A change is told from the newest view, so that several changes of one secret may be told as one;
+//! the last state is never left out. The stream holds one view at a time and one message ahead: a
+//! slow reader costs a cursor.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use consensus::{Consensus, View};
+use futures::Stream;
+use machine::{
+    FeedId, LogIndex, NotHeld, Position, Revision, Row, RowKey, Secret, SecretId, Token, Uid,
+};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Response, Status};
+use wire::secrets::v1::watch_response::Item;
+use wire::secrets::v1::{Heartbeat, SecretChange, SecretState, WatchRequest, WatchResponse};
+
+use super::ask::Ask;
+use super::describe::stages;
+use super::{Secrets, parse};
+use crate::errors::{Reason, Refusal};
+use crate::limits::{BATCH_ITEMS_MAX, WATCH_HEARTBEAT};
+use crate::metrics::Metrics;
+use crate::times::timestamp;
+
+type Messages = std::pin::Pin<Box<dyn Stream<Item = Result<WatchResponse, Status>> + Send>>;
+
+impl Secrets {
+    pub(super) async fn open_watch(
+        &self,
+        ask: Ask<WatchRequest>,
+    ) -> Result<Response<Messages>, Status> {
+        let Ask {
+            call,
+            mut reading,
+            message,
+        } = ask;
+        let only = names(&message.secret_ids)?;
+        let room = Arc::clone(&self.watches).try_acquire_owned();
+        let room = room.map_err(|_| Refusal::new(Reason::Throttling, "Rate exceeded"))?;
+        let resumed = resumed(&message.resume_token)?;
+        if reading.min_position.is_none() {
+            reading.min_position.clone_from(&resumed);
+        }
+        let view = self.view(&call, &reading).await?;
+        let after = after(&view, resumed.as_ref())?;
+        let (sender, receiver) = mpsc::channel(1);
+        let watcher = Watcher {
+            applied: self.consensus.applied(),
+            consensus: self.consensus.clone(),
+            only,
+            after,
+            view,
+            sender,
+            stop: self.stop.clone(),
+        };
+        tokio::spawn(watcher.run(Open::new(self.metrics.clone(), room)));
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+}
+
+/// Counts a watch for as long as it is open.
+struct Open {
+    metrics: Metrics,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Open {
+    fn new(metrics: Metrics, room: OwnedSemaphorePermit) -> Self {
+        metrics.watches.inc();
+        Self {
+            metrics,
+            _room: room,
+        }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.metrics.watches.dec();
+    }
+}
+
+struct Watcher {
+    consensus: Consensus,
+    applied: watch::Receiver<LogIndex>,
+    only: Vec<SecretId>,
+    /// The last revision told.
+    after: Revision,
+    /// The state of the last look: it still names what was purged since.
+    view: View,
+    sender: mpsc::Sender<Result<WatchResponse, Status>>,
+    stop: CancellationToken,
+}
+
+/// What became of a secret.
+struct Told {
+    secret: Arc<Secret>,
+    state: SecretState,
+}
+
+impl Watcher {
+    /// Runs until the reader is gone, the node stops, or the place in the feed is lost.
+    async fn run(mut self, _open: Open) {
+        let view = self.consensus.local_view();
+        let mut ended = match self
+            .heartbeat(Token {
+                positions: self.position(&view, self.after),
+            })
+            .await
+        {
+            true => self.tell(view).await,
+            false => return,
+        };
+        while ended.is_ok() && !self.sender.is_closed() {
+            ended = self.turn().await;
+        }
+        if let Err(Some(refusal)) = ended {
+            // The reader may be gone; then nobody is left to tell.
+            let _ = self.sender.send(Err(refusal.into())).await;
+        }
+    }
+
+    /// Waits for something to tell, or for the time of a heartbeat.
+    async fn turn(&mut self) -> Result<(), Option<Refusal>> {
+        let stopped = || Refusal::new(Reason::ServiceUnavailable, "This node is stopping.");
+        tokio::select! {
+            () = self.sender.closed() => return Err(None),
+            () = self.stop.cancelled() => return Err(Some(stopped())),
+            changed = self.applied.changed() => changed.map_err(|_| Some(stopped()))?,
+            () = tokio::time::sleep(WATCH_HEARTBEAT) => {
+                self.view = self.consensus.local_view();
+                return match self.heartbeat(self.view.token()).await {
+                    true => Ok(()),
+                    false => Err(None),
+                };
+            }
+        }
+        let view = self.consensus.local_view();
+        self.tell(view).await
+    }
+
+    /// Tells what changed between the last view and this one.
+    async fn tell(&mut self, view: View) -> Result<(), Option<Refusal>> {
+        let (changed, upto) = self.changed(&view).map_err(Some)?;
+        let mut left = changed.len();
+        for told in changed {
+            left -= 1;
+            // Only the last message of a batch stands for all of it.
+            let revision = if left == 0 { upto } else { self.after };
+            let resume_token = Token {
+                positions: self.position(&view, revision),
+            }
+            .encode();
+            let change = SecretChange {
+                arn: told.secret.arn().to_string(),
+                name: told.secret.name.to_string(),
+                state: told.state.into(),
+                version_ids_to_stages: match told.state {
+                    SecretState::Purged => BTreeMap::new(),
+                    _ => stages(&told.secret),
+                },
+                last_changed_date: Some(timestamp(told.secret.changed)),
+            };
+            let message = WatchResponse {
+                resume_token,
+                item: Some(Item::Change(change)),
+            };
+            if self.sender.send(Ok(message)).await.is_err() {
+                return Err(None);
+            }
+        }
+        self.after = upto;
+        self.view = view;
+        Ok(())
+    }
+
+    /// The secrets that changed after the last revision told, in the order of their last change.
+    fn changed(&self, view: &View) -> Result<(Vec<Told>, Revision), Refusal> {
+        let Some(home) = view.home() else {
+            return Ok((Vec::new(), self.after));
+        };
+        let upto = view.feed(&home).map_or(self.after, machine::Feed::revision);
+        let rows = view
+            .journal(&home, self.after)
+            .ok_or_else(|| lost(self.after))?;
+        let mut last: BTreeMap<Uid, (Revision, Option<Arc<Secret>>)> = BTreeMap::new();
+        for row in rows {
+            let header = &row.header;
+            let key = RowKey::Secret(header.uid);
+            if header.kind != key.kind() {
+                continue;
+            }
+            let (revision, body) = last.entry(header.uid).or_insert((header.revision, None));
+            *revision = header.revision;
+            if let Some(Ok(Row::Secret(kept))) =
+                row.body.clone().map(|bytes| Row::decode_bytes(&key, bytes))
+            {
+                *body = Some(Arc::clone(kept.body()));
+            }
+        }
+        let mut by_revision: Vec<(Revision, Told)> = Vec::new();
+        for (uid, (revision, body)) in last {
+            if let Some(told) = self.told(view, &uid, body)? {
+                by_revision.push((revision, told));
+            }
+        }
+        by_revision.sort_by_key(|(revision, _)| *revision);
+        Ok((
+            by_revision.into_iter().map(|(_, told)| told).collect(),
+            upto,
+        ))
+    }
+
+    fn told(
+        &self,
+        view: &View,
+        uid: &Uid,
+        journalled: Option<Arc<Secret>>,
+    ) -> Result<Option<Told>, Refusal> {
+        let told = match view.secret(uid) {
+            Some(secret) if secret.is_scheduled() => Told {
+                secret: Arc::clone(secret),
+                state: SecretState::ScheduledForDeletion,
+            },
+            Some(secret) => Told {
+                secret: Arc::clone(secret),
+                state: SecretState::Active,
+            },
+            None => {
+                let before = self.view.secret(uid).cloned().or(journalled);
+                // Whoever has not seen it cannot miss it; with its name lost, only a list tells.
+                let secret = before.ok_or_else(|| lost(self.after))?;
+                Told {
+                    secret,
+                    state: SecretState::Purged,
+                }
+            }
+        };
+        let wanted = self.only.is_empty() || self.only.iter().any(|id| names_it(id, &told.secret));
+        Ok(wanted.then_some(told))
+    }
+
+    async fn heartbeat(&self, position: Token) -> bool {
+        let item = Some(Item::Heartbeat(Heartbeat {}));
+        let message = WatchResponse {
+            resume_token: position.encode(),
+            item,
+        };
+        self.sender.send(Ok(message)).await.is_ok()
+    }
+
+    /// The positions of a view, with the home feed at this revision.
+    fn position(&self, view: &View, revision: Revision) -> Vec<Position> {
+        let home = view.home();
+        let positions = view
+            .positions()
+            .into_iter()
+            .filter(|at| Some(&at.feed) == home.as_ref());
+        positions.map(|at| Position { revision, ..at }).collect()
+    }
+}
+
+/// Where a token says a watch goes on.
+fn resumed(token: &str) -> Result<Option<Token>, Refusal> {
+    if token.is_empty() {
+        return Ok(None);
+    }
+    let refused =
+        || Refusal::parameter("The resume_token must be one that a message of a watch carried.");
+    let token = Token::decode(token).map_err(|_| refused())?;
+    match token
+        .positions
+        .iter()
+        .any(|position| matches!(position.feed, FeedId::Home(_)))
+    {
+        true => Ok(Some(token)),
+        false => Err(refused()),
+    }
+}
+
+fn after(view: &View, resumed: Option<&Token>) -> Result<Revision, Refusal> {
+    let home = view.home().ok_or_else(Refusal::not_founded)?;
+    let now = view
+        .feed(&home)
+        .map(machine::Feed::revision)
+        .unwrap_or_default();
+    let Some(token) = resumed else { return Ok(now) };
+    let position = token
+        .positions
+        .iter()
+        .find(|position| position.feed == home);
+    let after = match position {
+        Some(position) => position.revision,
+        None => return Err(NotHeld::FeedUnknown(home).into()),
+    };
+    match view.journal(&home, after) {
+        Some(_) => Ok(after),
+        None => Err(lost(after)),
+    }
+}
+
+fn lost(after: Revision) -> Refusal {
+    Refusal::new(
+        Reason::PositionLost,
+        format!(
+            "The changes after revision {after} are no longer kept: list the secrets, then watch \
+             from now."
+        ),
+    )
+}
+
+fn names(ids: &[String]) -> Result<Vec<SecretId>, Refusal> {
+    if ids.len() > BATCH_ITEMS_MAX {
+        let constraint = format!("have length less than or equal to {BATCH_ITEMS_MAX}");
+        return Err(Refusal::constraint("secretIds", &constraint));
+    }
+    let distinct: BTreeSet<&String> = ids.iter().collect();
+    distinct
+        .into_iter()
+        .map(|id| parse::secret_id(id))
+        .collect()
+}
+
+fn names_it(id: &SecretId, secret: &Secret) -> bool {
+    match id {
+        SecretId::Name(name) => *name == secret.name,
+        SecretId::Arn(arn) => {
+            let is_here = arn.region == secret.region && arn.account == secret.account;
+            let is_full = || {
+                let split = arn.split();
+                split.is_some_and(|(name, suffix)| {
+                    name == secret.name && suffix == secret.arn_suffix
+                })
+            };
+            is_here && (is_full() || arn.whole().as_ref() == Some(&secret.name))
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! How this node is: for probes, metrics and GetStatus.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use consensus::{Consensus, Role};
+use machine::Stamp;
+use wire::Credentials;
+
+use crate::clock;
+use crate::metrics::Metrics;
+
+/// Why a node takes no calls.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NotReady {
+    /// It belongs to no region yet.
+    NotInitialised,
+    /// No leader, or no quorum has answered this leader lately.
+    NoQuorum,
+    /// Too little space for the log.
+    DiskLow,
+    /// It was told to stop.
+    Stopping,
+}
+
+impl NotReady {
+    /// One word for a probe.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotInitialised => "not-initialised",
+            Self::NoQuorum => "no-quorum",
+            Self::DiskLow => "disk-low",
+            Self::Stopping => "stopping",
+        }
+    }
+}
+
+/// The node's parts, asked for their state.
+pub struct NodeStatus {
+    /// The consensus.
+    pub consensus: Consensus,
+    /// The certificate.
+    pub credentials: Arc<Credentials>,
+    /// The rows.
+    pub rows: Arc<dyn store::Rows>,
+    /// The metrics.
+    pub metrics: Metrics,
+    /// The data directory.
+    pub data: PathBuf,
+    /// Free space below which the node is not ready, in bytes.
+    pub disk_free_min: u64,
+    /// Silence of the quorum after which a leader is not ready.
+    pub quorum_silence_max: Duration,
+    /// When the process started.
+    pub started: Stamp,
+    /// Set once, when the node stops.
+    pub stopping: AtomicBool,
+}
+
+impl NodeStatus {
+    /// Whether the node can serve calls.
+    ///
+    /// # Errors
+    /// The first reason why it cannot.
+    pub fn check(&self) -> Result<(), NotReady> {
+        if self.stopping.load(Ordering::Acquire) {
+            return Err(NotReady::Stopping);
+        }
+        if self.consensus.local_view().cluster().is_none() {
+            return Err(NotReady::NotInitialised);
+        }
+        let status = self.consensus.status();
+        let is_leader = status.role == Role::Leader;
+        let heard = status.last_quorum_ack_age;
+        if status.leader.is_none() || is_leader && heard > Some(self.quorum_silence_max) {
+            return Err(NotReady::NoQuorum);
+        }
+        match self.disk_free_bytes() {
+            Some(bytes) if bytes < self.disk_free_min => Err(NotReady::DiskLow),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sets the gauges to what is true now.
+    pub fn measure(&self) {
+        let status = self.consensus.status();
+        let gauges = &self.metrics.gauges;
+        let index = |index: Option<machine::LogIndex>| index.map_or(0, |index| whole(index.0));
+        let is_leader = status.role == Role::Leader;
+        gauges.leader.set(i64::from(is_leader));
+        gauges.term.set(whole(status.term));
+        gauges.last_log.set(index(status.last_log));
+        gauges.committed.set(index(status.committed));
+        gauges.applied.set(index(status.applied));
+        let heard = status.last_quorum_ack_age.filter(|_| is_leader);
+        gauges
+            .quorum_age
+            .set(heard.unwrap_or_default().as_secs_f64());
+        gauges.voters.set(count(status.voters.len()));
+        gauges.learners.set(count(status.learners.len()));
+        gauges
+            .secrets
+            .set(whole(self.consensus.local_view().counts().secrets));
+        gauges
+            .rows_bytes
+            .set(whole(self.rows.space().map_or(0, |space| space.disk_bytes)));
+        gauges
+            .disk_free_bytes
+            .set(whole(self.disk_free_bytes().unwrap_or(0)));
+        gauges
+            .certificate_expiry
+            .set(whole(self.certificate_expires().0 / 1000));
+    }
+
+    /// When this node's certificate expires.
+    #[must_use]
+    pub fn certificate_expires(&self) -> Stamp {
+        stamp(self.credentials.expires())
+    }
+
+    fn disk_free_bytes(&self) -> Option<u64> {
+        let space = rustix::fs::statvfs(&self.data).ok()?;
+        Some(space.f_bavail.saturating_mul(space.f_frsize))
+    }
+}
+
+/// Now, as the start of the process.
+pub fn started() -> Stamp {
+    clock::now()
+}
+
+fn stamp(time: SystemTime) -> Stamp {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    Stamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn whole(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,81 @@
+//! What a node does by itself. Every task is a loop that a failure only delays; whatever two nodes
+//! might both do is judged by the machine, so that the second copy changes nothing (R10).
+
+mod access;
+mod checkpoint;
+mod promote;
+mod purge;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use consensus::{Consensus, Proposal, Role, Unavailable};
+use machine::{Audit, Command, Outcome, Rejection, RequestId};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::accesses::Accesses;
+use crate::limits::TASK_DEADLINE;
+use crate::metrics::Metrics;
+
+/// What the tasks work with.
+#[derive(Clone)]
+pub struct Tasks {
+    /// The consensus.
+    pub consensus: Consensus,
+    /// The reads to record.
+    pub accesses: Arc<Accesses>,
+    /// The metrics.
+    pub metrics: Metrics,
+    /// Pause between two looks for secrets to purge.
+    pub purge_interval: Duration,
+    /// Longest wait before reads are recorded.
+    pub access_record_interval: Duration,
+}
+
+/// Why a task's proposal did nothing.
+#[derive(Debug, thiserror::Error)]
+enum TaskError {
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+}
+
+impl Tasks {
+    /// Starts them all in a set, with which they end.
+    pub fn spawn(&self, tasks: &mut JoinSet<()>) {
+        tasks.spawn(self.clone().purge());
+        tasks.spawn(self.clone().record_accesses());
+        tasks.spawn(self.clone().promote_learners());
+        tasks.spawn(self.clone().checkpoint_feeds());
+    }
+
+    fn leads(&self) -> bool {
+        self.consensus.status().role == Role::Leader
+    }
+
+    async fn propose(&self, task: &'static str, command: Command) -> Result<Outcome, TaskError> {
+        let mut request = [0; 16];
+        getrandom::fill(&mut request).map_err(|_| Unavailable::Stopped)?;
+        let audit = Audit {
+            caller: format!("task/{task}"),
+            request_id: RequestId(request),
+        };
+        let deadline = Instant::now() + TASK_DEADLINE;
+        let committed = self
+            .consensus
+            .propose(Proposal {
+                command,
+                audit,
+                deadline,
+            })
+            .await?;
+        Ok(committed.answer?)
+    }
+
+    fn failed(&self, task: &'static str, error: &dyn std::error::Error) {
+        self.metrics.task_failures.with_label_values(&[task]).inc();
+        tracing::warn!(task, %error, "background task failed, it will try again");
+    }
+}
