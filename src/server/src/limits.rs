@@ -12,10 +12,6 @@ pub const FILTER_VALUES_MAX: usize = 10;
 pub const FILTER_VALUE_CHARS_MAX: usize = 512;
 /// Longest paging token, in characters.
 pub const NEXT_TOKEN_CHARS_MAX: usize = 4096;
-/// Longest way to name a secret, in characters.
-pub const SECRET_ID_CHARS_MAX: usize = 2048;
-/// Longest name of a new secret, in characters.
-pub const SECRET_NAME_CHARS_MAX: usize = 512;
 /// Longest description, in characters.
 pub const DESCRIPTION_CHARS_MAX: usize = 2048;
 /// Longest way to name a key, in characters.
@@ -24,16 +20,12 @@ pub const KMS_KEY_ID_CHARS_MAX: usize = 2048;
 pub const VALUE_BYTES_MAX: usize = 65_536;
 /// Most labels named in one call.
 pub const LABELS_MAX: usize = 20;
-/// Longest label, in characters.
-pub const LABEL_CHARS_MAX: usize = 256;
 /// Shortest and longest idempotency token, in characters.
 pub const TOKEN_CHARS: std::ops::RangeInclusive<usize> = 32..=64;
 /// Most tags, or tag keys, named in one call.
 pub const TAGS_MAX: usize = 50;
 /// Longest tag key, in characters.
 pub const TAG_KEY_CHARS_MAX: usize = 128;
-/// Longest tag value, in characters.
-pub const TAG_VALUE_CHARS_MAX: usize = 256;
 /// Shortest and longest recovery window.
 pub const RECOVERY_WINDOW_DAYS: std::ops::RangeInclusive<i64> = 7..=30;
 /// Recovery window of a delete that names none.
@@ -44,8 +36,6 @@ pub const PASSWORD_CHARS_MAX: i64 = 4096;
 pub const PASSWORD_CHARS_DEFAULT: i64 = 32;
 /// Longest list of characters to leave out of a password.
 pub const PASSWORD_EXCLUDED_CHARS_MAX: usize = 4096;
-/// Times a write is decided again because what its authorization read has moved (R9).
-pub const DECIDE_AGAIN_MAX: usize = 3;
 /// Pause after which a watch without a change says that it lives.
 pub const WATCH_HEARTBEAT: std::time::Duration = std::time::Duration::from_secs(15);
 /// Secrets purged in one turn of the task.

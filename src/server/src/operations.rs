@@ -6,17 +6,17 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::{ConnectInfo, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
 use serde::Serialize;
 use tokio::net::TcpListener;
 
 use crate::metrics::Metrics;
-use crate::status::{NodeStatus, NotReady};
+use crate::status::NodeStatus;
 
 #[derive(Clone)]
 struct Operations {
@@ -29,6 +29,15 @@ struct Probe {
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
+}
+
+impl Probe {
+    fn answer(&self, code: StatusCode) -> Response {
+        match serde_json::to_string(self) {
+            Ok(body) => (code, [(CONTENT_TYPE, "application/json")], body).into_response(),
+            Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        }
+    }
 }
 
 /// Serves until `stop` is ready.
@@ -52,26 +61,27 @@ pub async fn serve(
         .await
 }
 
-async fn live() -> Json<Probe> {
-    Json(Probe {
+async fn live() -> Response {
+    let live = Probe {
         status: "live",
         reason: None,
-    })
+    };
+    live.answer(StatusCode::OK)
 }
 
 async fn ready(State(operations): State<Operations>) -> Response {
     match operations.status.check() {
-        Ok(()) => Json(Probe {
+        Ok(()) => Probe {
             status: "ready",
             reason: None,
-        })
-        .into_response(),
+        }
+        .answer(StatusCode::OK),
         Err(reason) => {
             let probe = Probe {
                 status: "not ready",
-                reason: Some(NotReady::name(reason)),
+                reason: Some(reason.name()),
             };
-            (StatusCode::SERVICE_UNAVAILABLE, Json(probe)).into_response()
+            probe.answer(StatusCode::SERVICE_UNAVAILABLE)
         }
     }
 }

@@ -50,7 +50,7 @@ impl Vault {
     /// When the operating system gives no random bytes.
     pub fn make_default_key(&self, created: Stamp) -> Result<KmsKey, envelope::SealFailed> {
         let mut id = [0; 16];
-        getrandom::fill(&mut id).map_err(|_| envelope::SealFailed::NoRandomness)?;
+        getrandom::fill(&mut id).map_err(envelope::SealFailed::Randomness)?;
         let kek = Kek::generate(id, 1)?;
         let wrapped = self.root.wrap_kek(&kek, &self.cluster, &self.region)?;
         Ok(KmsKey {

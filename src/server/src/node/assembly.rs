@@ -199,7 +199,6 @@ impl Assembly<'_> {
 
 fn options(config: &Config, identity: &Identity) -> Options {
     let (timing, storage) = (&config.consensus, &config.storage);
-    let value_memory = usize::try_from(storage.value_memory_size.bytes());
     Options {
         node: NodeId(identity.peer.node),
         cluster: identity.cluster,
@@ -210,7 +209,7 @@ fn options(config: &Config, identity: &Identity) -> Options {
             election_max: timing.election_timeout_max,
         },
         keep: Keep {
-            value_memory_bytes: value_memory.unwrap_or(usize::MAX),
+            value_memory_bytes: storage.value_memory_size.bytes(),
             snapshot_entries: storage.snapshot_entries,
             log_entries: storage.log_entries_kept,
         },

@@ -70,7 +70,7 @@ pub enum StartError {
     Log(#[from] store::LogError),
     /// The rows cannot be used.
     #[error("the rows could not be opened: check the disk and the directory's owner")]
-    Rows(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Rows(#[from] store::RowsError),
     /// The snapshots cannot be used.
     #[error("the snapshots could not be opened: check the disk and the directory's owner")]
     Snapshots(#[from] store::SnapshotError),

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use consensus::{Consensus, Fault};
+use consensus::Fault;
 use envelope::{FileProvider, SealProvider, StorageKeyring};
 use machine::{ClusterId, RegionName};
 use tokio::sync::watch;

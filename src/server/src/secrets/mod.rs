@@ -35,7 +35,7 @@ use machine::{
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use self::ask::{Answer, Ask, Reading};
+use self::ask::{Answer, Reading};
 use self::parse::Plain;
 use crate::accesses::Accesses;
 use crate::door::Call;

@@ -1,0 +1,216 @@
+//! A region of real nodes with real certificates in a temporary directory.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use envelope::FileProvider;
+use strongroom_server::{Config, Node, Start};
+use tempfile::TempDir;
+use tonic::transport::Channel;
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+use wire::admin::v1::CreateJoinTokenRequest;
+use wire::admin::v1::admin_service_client::AdminServiceClient;
+use wire::certs::{self, ClientSpec, Existing, Layout, NodeSpec, Pair, Validity};
+use wire::secrets::v1::secrets_service_client::SecretsServiceClient;
+use wire::{CredentialFiles, Credentials, Dialer, Expected};
+use zeroize::Zeroizing;
+
+pub const REGION: &str = "eu-west-1";
+pub const ADMIN: &str = "admin";
+
+/// How long a condition may take to come true.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub type SecretsClient = SecretsServiceClient<Channel>;
+pub type AdminClient = AdminServiceClient<Channel>;
+
+/// The files of a region.
+pub struct Files {
+    pub dir: TempDir,
+    pub layout: Layout,
+}
+
+impl Files {
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path().join("certs"));
+        certs::init(&layout, None, REGION).unwrap();
+        let files = Self { dir, layout };
+        files.client(ADMIN);
+        FileProvider::create(files.root_key()).unwrap();
+        files
+    }
+
+    pub fn root_key(&self) -> PathBuf {
+        self.dir.path().join("root.key")
+    }
+
+    pub fn client(&self, name: &str) -> Pair {
+        let spec = ClientSpec {
+            region: REGION.to_owned(),
+            name: name.to_owned(),
+            validity: Validity::of_leaf(),
+        };
+        certs::issue_client(&self.layout, &spec, Existing::Refuse).unwrap()
+    }
+
+    pub fn node(&self, node: u64) -> Pair {
+        let spec = NodeSpec {
+            region: REGION.to_owned(),
+            node,
+            names: vec!["127.0.0.1".to_owned(), "localhost".to_owned()],
+            validity: Validity::of_leaf(),
+        };
+        certs::issue_node(&self.layout, &spec, Existing::Refuse).unwrap()
+    }
+
+    /// A configuration on free ports; the node's certificate is issued when it is missing.
+    pub fn config(&self, node: u64) -> Config {
+        let pair = self.layout.node(REGION, node);
+        if !pair.cert.exists() {
+            self.node(node);
+        }
+        let free = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut config = Config::default();
+        config.node.data = self.dir.path().join(format!("node-{node}"));
+        config.node.software_aes = true;
+        config.api.listen = free;
+        config.peers.listen = free;
+        config.operations.listen = free;
+        config.tls.certificate = pair.cert;
+        config.tls.key = pair.key;
+        config.tls.authority = self.layout.root().cert;
+        config.seal.root_key = self.root_key();
+        config.storage.disk_free_min = strongroom_server::config::Size::of_mebibytes(1);
+        config.storage.log_segment_size = strongroom_server::config::Size::of_mebibytes(4);
+        config.consensus.heartbeat = Duration::from_millis(100);
+        config.consensus.election_timeout_min = Duration::from_millis(500);
+        config.consensus.election_timeout_max = Duration::from_millis(1000);
+        config.secrets.purge_interval = Duration::from_millis(200);
+        config.secrets.access_record_interval = Duration::from_millis(50);
+        config.limits.shutdown_timeout = Duration::from_secs(2);
+        config
+    }
+
+    pub fn credentials(&self, pair: &Pair) -> std::sync::Arc<Credentials> {
+        Credentials::load(CredentialFiles {
+            cert: pair.cert.clone(),
+            key: pair.key.clone(),
+            ca: vec![self.layout.root().cert],
+        })
+        .unwrap()
+    }
+
+    /// A channel to an address as the holder of a certificate.
+    pub fn channel(&self, address: std::net::SocketAddr, pair: &Pair) -> Channel {
+        let dialer = Dialer::for_callers(self.credentials(pair));
+        let expected = Expected::Server {
+            name: "127.0.0.1".to_owned(),
+        };
+        dialer.channel(&address.to_string(), expected).unwrap()
+    }
+}
+
+/// A running region.
+pub struct Region {
+    pub files: Files,
+    pub nodes: Vec<Node>,
+}
+
+impl Region {
+    pub async fn start(count: u64) -> Self {
+        let files = Files::new();
+        let bootstrap = Start::Bootstrap {
+            administrator: ADMIN.to_owned(),
+        };
+        let first = Node::start(files.config(1), bootstrap).await.unwrap();
+        let mut region = Self {
+            files,
+            nodes: vec![first],
+        };
+        for node in 2..=count {
+            let token = region.join_token().await;
+            let address = region.nodes[0].addresses().api.to_string();
+            let start = Start::Join {
+                address,
+                token: Zeroizing::new(token),
+            };
+            let joined = Node::start(region.files.config(node), start).await.unwrap();
+            region.nodes.push(joined);
+        }
+        region.until_ready(count).await;
+        region
+    }
+
+    pub async fn join_token(&self) -> String {
+        let request = CreateJoinTokenRequest { lifetime: None };
+        self.admin(0)
+            .create_join_token(request)
+            .await
+            .unwrap()
+            .into_inner()
+            .token
+    }
+
+    async fn until_ready(&self, voters: u64) {
+        eventually("every node is a ready voter", async || {
+            let ready = self.nodes.iter().all(|node| node.ready().is_ok());
+            let status = self
+                .admin(0)
+                .get_status(wire::admin::v1::GetStatusRequest {})
+                .await;
+            let nodes = status.unwrap().into_inner().nodes;
+            ready && nodes.iter().filter(|node| node.voter).count() as u64 == voters
+        })
+        .await;
+    }
+
+    fn admin_pair(&self) -> Pair {
+        self.files.layout.client(REGION, ADMIN)
+    }
+
+    /// The secrets API of a node, as the administrator.
+    pub fn secrets(&self, node: usize) -> SecretsClient {
+        let address = self.nodes[node].addresses().api;
+        SecretsClient::new(self.files.channel(address, &self.admin_pair()))
+    }
+
+    /// The admin API of a node, as the administrator.
+    pub fn admin(&self, node: usize) -> AdminClient {
+        let address = self.nodes[node].addresses().api;
+        AdminClient::new(self.files.channel(address, &self.admin_pair()))
+    }
+
+    pub async fn stop(self) -> Files {
+        for node in self.nodes {
+            node.shutdown().await;
+        }
+        self.files
+    }
+}
+
+/// Waits for a condition with a deadline.
+pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let began = Instant::now();
+    while !condition().await {
+        assert!(began.elapsed() < PATIENCE, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The AWS error name, the code and the message of a refusal.
+pub fn refusal<T: std::fmt::Debug>(outcome: Result<T, Status>) -> (String, Code, String) {
+    let status = outcome.unwrap_err();
+    let details = status.get_error_details();
+    let reason = details.error_info().map(|info| info.reason.clone());
+    let reason = reason.unwrap_or_else(|| panic!("no ErrorInfo in {status:?}"));
+    (reason, status.code(), status.message().to_owned())
+}
+
+/// Asserts the AWS error name and the exact message.
+#[track_caller]
+pub fn assert_refused<T: std::fmt::Debug>(outcome: Result<T, Status>, reason: &str, message: &str) {
+    let (found, _, text) = refusal(outcome);
+    assert_eq!((found.as_str(), text.as_str()), (reason, message));
+}
