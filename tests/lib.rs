@@ -2,6 +2,8 @@
 
 #![allow(
     clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
     reason = "it is part of the tests, and should end them"
 )]
 
@@ -9,9 +11,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-pub use region::Region;
+pub use process::Process;
+pub use region::{REGION, Region};
 
+mod process;
 mod region;
+pub mod shell;
 
 /// The `strongroom` binary, built once per test process unless `STRONGROOM_BINARY` names one.
 ///

@@ -1,164 +1,269 @@
-//! A region of real processes on loopback: certificates, configurations, bootstrap and joins, all
-//! by the command line, as an operator would.
+//! A region of `strongroom server` processes on loopback, made with the commands an operator uses.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::collections::BTreeMap;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+
+use serde_json::Value as Json;
+
+use crate::binary;
+use crate::process::Process;
+use crate::shell::{Environment, Finished, command, run, until};
 
 /// The region's name.
-const REGION: &str = "eu-test-1";
-/// Time a node has to become ready, or to end.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const REGION: &str = "test-local-1";
 
-/// Processes of one region; those still running are killed when it is dropped.
+/// Nodes by id, each with its own configuration, certificates and data directory below one folder.
 pub struct Region {
     binary: PathBuf,
     folder: PathBuf,
-    nodes: Vec<Node>,
-}
-
-struct Node {
-    id: u64,
-    api: u16,
-    peers: u16,
-    operations: u16,
-    process: Option<Child>,
+    temporary: Option<tempfile::TempDir>,
+    ports: BTreeMap<u64, [u16; 3]>,
+    nodes: BTreeMap<u64, Process>,
 }
 
 impl Region {
-    /// Founds a region of `count` voters below `folder`.
+    /// Founds a region of `count` voters below `folder`, and waits until they answer.
     ///
     /// # Panics
     ///
     /// When a command fails or a node does not become ready; its log is in `folder`.
     pub fn found(binary: &Path, folder: &Path, count: u64) -> Self {
-        let nodes = (1..=count).map(Node::new).collect();
         let mut region = Self {
             binary: binary.into(),
             folder: folder.into(),
-            nodes,
+            temporary: None,
+            ports: BTreeMap::new(),
+            nodes: BTreeMap::new(),
         };
-        region.run(&["certs", "init", "--dir", "certs", "--region", REGION]);
-        region.run(&[
-            "certs",
-            "issue",
-            "client",
-            "administrator",
-            "--dir",
-            "certs",
-        ]);
-        for id in 1..=count {
-            let id = id.to_string();
-            let node = ["certs", "issue", "node", &id, "--dir", "certs"];
-            region.run(&[&node[..], &["--host", "localhost", "--host", "127.0.0.1"]].concat());
-        }
-        for at in 0..region.nodes.len() {
-            let text = region.nodes[at].configuration();
-            let path = region.folder.join(format!("node-{}.toml", at + 1));
-            std::fs::write(path, text).expect("the folder can be written to");
-        }
-        region.start_with(1, &["--bootstrap"]);
-        for id in 2..=count {
-            region.join(id);
-        }
+        region.prepare(count);
+        region.start(1, &["--bootstrap"]);
+        region.wait_for(1);
+        (2..=count).for_each(|node| region.join(node));
         region
     }
 
-    /// Starts a node that was stopped or killed, and waits until it is ready.
-    ///
-    /// # Panics
-    ///
-    /// When it does not become ready.
-    pub fn start(&mut self, id: u64) {
-        self.start_with(id, &[]);
+    /// Founds a region of three voters in a folder that goes with it.
+    pub fn founded() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut region = Self::found(binary(), folder.path(), 3);
+        region.temporary = Some(folder);
+        region
     }
 
-    /// Kills a node with SIGKILL.
-    ///
-    /// # Panics
-    ///
-    /// When it was not running.
-    pub fn kill(&mut self, id: u64) {
-        let mut process = self.node(id).process.take().expect("the node runs");
-        process.kill().expect("it can be killed");
-        process.wait().expect("it can be waited for");
+    /// Certificates, root key and configuration of nodes 1 to 3; nothing runs.
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut region = Self {
+            binary: binary().into(),
+            folder: folder.path().into(),
+            temporary: Some(folder),
+            ports: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+        };
+        region.prepare(3);
+        region
     }
 
-    /// Kills all nodes with SIGKILL, one right after the other.
-    ///
-    /// # Panics
-    ///
-    /// When one was not running.
-    pub fn kill_all(&mut self) {
-        let processes = self.nodes.iter_mut().map(|node| node.process.take());
-        let mut processes: Vec<Child> = processes.map(|p| p.expect("the node runs")).collect();
-        for process in &mut processes {
-            process.kill().expect("it can be killed");
-        }
-        for process in &mut processes {
-            process.wait().expect("it can be waited for");
-        }
+    fn prepare(&mut self, count: u64) {
+        let certs = self.path("certs");
+        self.offline(&["certs", "init", "--dir", &certs, "--region", REGION]);
+        let client = ["certs", "issue", "client", "administrator", "--dir", &certs];
+        self.offline(&[&client[..], &["--region", REGION]].concat());
+        self.offline(&["seal", "init", &self.path("root.key")]);
+        (1..=count).for_each(|node| self.configure(node));
     }
 
-    /// Starts all nodes at once, and waits until each is ready.
-    ///
-    /// # Panics
-    ///
-    /// When one does not become ready.
+    /// Makes certificate and configuration of one more node.
+    pub fn configure(&mut self, node: u64) {
+        let id = node.to_string();
+        let certs = self.path("certs");
+        let issue = [
+            "certs", "issue", "node", &id, "--dir", &certs, "--region", REGION,
+        ];
+        self.offline(&[&issue[..], &["--host", "127.0.0.1", "--host", "localhost"]].concat());
+        self.ports.insert(node, free_ports());
+        std::fs::write(self.config_path(node), self.config(node)).unwrap();
+    }
+
+    fn config(&self, node: u64) -> String {
+        let [api, peers, operations] = self.ports[&node];
+        let certs = self.path(&format!("certs/{REGION}"));
+        let data = self.data(node).display().to_string();
+        let root_key = self.path("root.key");
+        format!(
+            r#"
+            [node]
+            data = "{data}"
+            [api]
+            listen = "127.0.0.1:{api}"
+            [peers]
+            listen = "127.0.0.1:{peers}"
+            [operations]
+            listen = "127.0.0.1:{operations}"
+            [tls]
+            certificate = "{certs}/node-{node}.pem"
+            key = "{certs}/node-{node}-key.pem"
+            authority = "{certs}/issuer.pem"
+            [storage]
+            row_cache_size = "16 MiB"
+            log_segment_size = "4 MiB"
+            disk_free_min = "16 MiB"
+            [seal]
+            root_key = "{root_key}"
+            "#
+        )
+    }
+
+    /// Starts a node and does not wait for it.
+    pub fn start(&mut self, node: u64, more: &[&str]) {
+        let config = self.config_path(node).display().to_string();
+        let arguments = [&["server", "--config", &config][..], more].concat();
+        let log = |name: &str| PathBuf::from(self.path(&format!("node-{node}.{name}")));
+        let mut command = command(&self.binary, &Environment::new(), &arguments);
+        let process = Process::start(&mut command, &log("out"), &log("log"));
+        self.nodes.insert(node, process);
+    }
+
+    /// Lets a configured node join by a token and become a voter.
+    pub fn join(&mut self, node: u64) {
+        let token = self.token(&format!("token-{node}"));
+        let via = self.api(1);
+        self.start(node, &["--join", &via, "--token-file", &token]);
+        self.wait_for(node);
+        self.promote(node);
+    }
+
+    /// Makes a join token, and returns its file.
+    pub fn token(&self, name: &str) -> String {
+        let file = self.path(name);
+        self.call(&["node", "token", "create", "--output-file", &file])
+            .done();
+        file
+    }
+
+    /// Makes a learner a voter, as soon as it has caught up.
+    pub fn promote(&self, node: u64) {
+        let id = node.to_string();
+        until("a learner becomes a voter", || {
+            (self.call(&["node", "promote", &id]).code == Some(0)).then_some(())
+        });
+    }
+
+    /// Starts all nodes that do not run, and waits until they answer.
     pub fn start_all(&mut self) {
-        for id in 1..=self.nodes.len() as u64 {
-            self.spawn(id, &[]);
-        }
-        for id in 1..=self.nodes.len() as u64 {
-            self.wait_until_ready(id);
-        }
+        let missing: Vec<u64> = self
+            .ports
+            .keys()
+            .filter(|node| !self.nodes.contains_key(node))
+            .copied()
+            .collect();
+        missing.iter().for_each(|node| self.start(*node, &[]));
+        missing.iter().for_each(|node| self.wait_for(*node));
     }
 
-    /// Ends a node with SIGTERM; true when it ended cleanly.
-    ///
-    /// # Panics
-    ///
-    /// When it was not running, or does not end.
-    pub fn stop(&mut self, id: u64) -> bool {
-        let mut process = self.node(id).process.take().expect("the node runs");
-        let told = Command::new("kill")
-            .args(["-TERM", &process.id().to_string()])
-            .status();
-        assert!(
-            told.is_ok_and(|status| status.success()),
-            "kill -TERM failed"
+    /// Ends a node with SIGTERM; it must exit with 0.
+    #[track_caller]
+    pub fn stop(&mut self, node: u64) {
+        let process = self.nodes.remove(&node).unwrap();
+        assert_eq!(
+            process.terminate().code(),
+            Some(0),
+            "node {node}: {}",
+            self.log(node)
         );
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = process.try_wait().expect("it can be waited for") {
-                return status.success();
+    }
+
+    /// Takes a node that has ended, and will not come back, off the list.
+    pub fn forget(&mut self, node: u64) {
+        self.nodes.remove(&node);
+        self.ports.remove(&node);
+    }
+
+    /// Kills all nodes at once, as a power cut would.
+    pub fn kill_all(&mut self) {
+        // Each is dead before the next line: the survivors of a moment cannot commit alone.
+        self.nodes.values_mut().for_each(Process::kill);
+        self.nodes.clear();
+    }
+
+    /// The process of a node.
+    pub fn process(&mut self, node: u64) -> &mut Process {
+        self.nodes.get_mut(&node).unwrap()
+    }
+
+    /// Waits until a node answers a linearizable read.
+    #[track_caller]
+    pub fn wait_for(&mut self, node: u64) {
+        let api = self.api(node);
+        until(&format!("node {node} answers"), || {
+            let runs = self.nodes.get_mut(&node).is_some_and(Process::runs);
+            assert!(runs, "node {node} ended: {}", self.log(node));
+            let list = ["node", "list", "--endpoint", &api, "--timeout", "1"];
+            (self.call(&list).code == Some(0)).then_some(())
+        });
+    }
+
+    /// The leader, as soon as there is one that runs.
+    pub fn leader(&self) -> u64 {
+        until("there is a leader", || {
+            let nodes = self.call(&["node", "list", "-o", "json"]);
+            if nodes.code != Some(0) {
+                return None;
             }
-            assert!(Instant::now() < deadline, "node {id} does not end");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+            let nodes = nodes.json();
+            let mut nodes = nodes["nodes"].as_array().unwrap().iter();
+            let leader = nodes.find(|node| node["leader"] == true)?["id"].as_u64()?;
+            self.nodes.contains_key(&leader).then_some(leader)
+        })
     }
 
-    /// The command line, as the administrator of this region.
-    pub fn command(&self) -> Command {
+    /// A voter that runs and does not lead.
+    pub fn follower(&self) -> u64 {
+        let leader = self.leader();
+        *self.nodes.keys().find(|node| **node != leader).unwrap()
+    }
+
+    /// What a node says of itself.
+    pub fn status(&self, node: u64) -> Json {
+        let api = self.api(node);
+        self.call(&["node", "status", "-o", "json", "--endpoint", &api])
+            .done()
+            .json()
+    }
+
+    /// Waits until the running nodes have the same hash at the same index.
+    pub fn wait_for_equal_hashes(&self) {
+        until("equal hashes at an equal index", || {
+            let mut seen: Vec<(Json, Json)> = Vec::new();
+            for node in self.nodes.keys() {
+                let status = self.status(*node);
+                let node = &status["node"];
+                seen.push((node["applied_index"].clone(), node["node_hash"].clone()));
+            }
+            let first = seen.first()?;
+            seen.iter().all(|other| other == first).then_some(())
+        });
+    }
+
+    /// Runs the binary as administrator, against all nodes that run.
+    #[track_caller]
+    pub fn call(&self, arguments: &[&str]) -> Finished {
+        run(
+            &mut command(&self.binary, &self.environment(), arguments),
+            None,
+        )
+    }
+
+    /// The environment of the administrator.
+    pub fn environment(&self) -> Environment {
         let [cert, key] = Self::certificate(&self.folder, "client-administrator");
-        let mut command = Command::new(&self.binary);
-        command
-            .current_dir(&self.folder)
-            .env("STRONGROOM_ENDPOINTS", self.endpoints().join(","))
-            .env("STRONGROOM_CA", self.folder.join("certs/root.pem"))
-            .env("STRONGROOM_CERT", cert)
-            .env("STRONGROOM_KEY", key);
-        command
-    }
-
-    /// The API addresses of all nodes.
-    pub fn endpoints(&self) -> Vec<String> {
-        self.nodes
-            .iter()
-            .map(|node| format!("127.0.0.1:{}", node.api))
-            .collect()
+        vec![
+            ("STRONGROOM_ENDPOINTS".into(), self.endpoints().join(",")),
+            ("STRONGROOM_CA".into(), self.path("certs/root.pem")),
+            ("STRONGROOM_CERT".into(), cert.display().to_string()),
+            ("STRONGROOM_KEY".into(), key.display().to_string()),
+        ]
     }
 
     /// The files of a certificate that `certs issue` made: `node-1`, `client-administrator`.
@@ -170,139 +275,48 @@ impl Region {
         ]
     }
 
-    /// The folder with certificates, configurations, logs and data directories.
-    pub fn folder(&self) -> &Path {
-        &self.folder
+    /// A node's API address.
+    pub fn api(&self, node: u64) -> String {
+        format!("127.0.0.1:{}", self.ports[&node][0])
     }
 
-    fn join(&mut self, id: u64) {
-        let token = format!("token-{id}");
-        self.run(&["node", "token", "create", "--output-file", &token]);
-        let first = self.endpoints()[0].clone();
-        self.start_with(id, &["--join", &first, "--token-file", &token]);
-        self.run(&["node", "promote", &id.to_string()]);
+    /// A node's data directory.
+    pub fn data(&self, node: u64) -> PathBuf {
+        self.folder.join(format!("node-{node}"))
     }
 
-    fn start_with(&mut self, id: u64, arguments: &[&str]) {
-        self.spawn(id, arguments);
-        self.wait_until_ready(id);
+    /// What a node logged.
+    pub fn log(&self, node: u64) -> String {
+        std::fs::read_to_string(self.path(&format!("node-{node}.log"))).unwrap_or_default()
     }
 
-    fn spawn(&mut self, id: u64, arguments: &[&str]) {
-        let path = self.folder.join(format!("node-{id}.log"));
-        let log = std::fs::File::options()
-            .create(true)
-            .append(true)
-            .open(path);
-        let config = format!("node-{id}.toml");
-        let mut command = self.command();
-        command
-            .args(["server", "--config", &config])
-            .args(arguments);
-        command.stdin(Stdio::null()).stdout(Stdio::null());
-        command.stderr(log.expect("the folder can be written to"));
-        let process = command.spawn().expect("the binary can be run");
-        self.node(id).process = Some(process);
+    /// A path in the region's directory.
+    pub fn path(&self, name: &str) -> String {
+        self.folder.join(name).display().to_string()
     }
 
-    fn wait_until_ready(&mut self, id: u64) {
-        let deadline = Instant::now() + PATIENCE;
-        let log = self.folder.join(format!("node-{id}.log"));
-        let node = self.node(id);
-        while !node.is_ready() {
-            let ended = node.process.as_mut().map(Child::try_wait);
-            let runs = matches!(ended, Some(Ok(None))) && Instant::now() < deadline;
-            let said = || std::fs::read_to_string(&log).unwrap_or_default();
-            assert!(
-                runs,
-                "node {id} does not become ready ({ended:?}):\n{}",
-                said()
-            );
-            std::thread::sleep(Duration::from_millis(20));
-        }
+    /// A node's configuration file.
+    pub fn config_path(&self, node: u64) -> PathBuf {
+        self.folder.join(format!("node-{node}.toml"))
     }
 
-    fn run(&self, arguments: &[&str]) {
-        let output = self
-            .command()
-            .args(arguments)
-            .output()
-            .expect("the binary can be run");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "strongroom {arguments:?}: {said}");
+    /// The API addresses of the nodes that run.
+    pub fn endpoints(&self) -> Vec<String> {
+        self.nodes.keys().map(|node| self.api(*node)).collect()
     }
 
-    fn node(&mut self, id: u64) -> &mut Node {
-        self.nodes
-            .iter_mut()
-            .find(|node| node.id == id)
-            .expect("the region has the node")
-    }
-}
-
-impl Drop for Region {
-    fn drop(&mut self) {
-        for process in self
-            .nodes
-            .iter_mut()
-            .filter_map(|node| node.process.as_mut())
-        {
-            // It may have ended already.
-            drop(process.kill());
-            drop(process.wait());
-        }
-    }
-}
-
-impl Node {
-    fn new(id: u64) -> Self {
-        let [api, peers, operations] = free_ports();
-        Self {
-            id,
-            api,
-            peers,
-            operations,
-            process: None,
-        }
-    }
-
-    /// Only what differs from the defaults.
-    fn configuration(&self) -> String {
-        let Self {
-            id,
-            api,
-            peers,
-            operations,
-            ..
-        } = self;
-        format!(
-            "node.data = \"node-{id}\"\n\
-             api.listen = \"127.0.0.1:{api}\"\n\
-             peers.listen = \"127.0.0.1:{peers}\"\n\
-             operations.listen = \"127.0.0.1:{operations}\"\n\
-             tls.certificate = \"certs/{REGION}/node-{id}.pem\"\n\
-             tls.key = \"certs/{REGION}/node-{id}-key.pem\"\n\
-             tls.authority = \"certs/root.pem\"\n\
-             seal.root_key = \"root.key\"\n"
+    #[track_caller]
+    fn offline(&self, arguments: &[&str]) {
+        run(
+            &mut command(&self.binary, &Environment::new(), arguments),
+            None,
         )
-    }
-
-    fn is_ready(&self) -> bool {
-        let address = SocketAddr::from(([127, 0, 0, 1], self.operations));
-        let Ok(mut stream) = TcpStream::connect(address) else {
-            return false;
-        };
-        let request = "GET /ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-        let mut answer = String::new();
-        let asked = stream.write_all(request.as_bytes());
-        asked.is_ok()
-            && stream.read_to_string(&mut answer).is_ok()
-            && answer.starts_with("HTTP/1.1 200")
+        .done();
     }
 }
 
-/// Ports that were free a moment ago.
+/// Three ports that nobody listens on now.
 fn free_ports() -> [u16; 3] {
-    let bound = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port is free"));
-    bound.map(|listener| listener.local_addr().expect("it is bound").port())
+    let held = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    held.map(|listener| listener.local_addr().unwrap().port())
 }

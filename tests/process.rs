@@ -1,0 +1,81 @@
+//! A process that this test started, and ends.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use crate::shell::until;
+
+/// A running process; killed when dropped.
+pub struct Process {
+    child: Child,
+    errors: PathBuf,
+}
+
+impl Process {
+    /// Starts a command, its standard output and error in files beside each other.
+    pub fn start(command: &mut Command, output: &Path, errors: &Path) -> Self {
+        let append = |path: &Path| {
+            File::options()
+                .create(true)
+                .append(true)
+                .open(path)
+                .unwrap()
+        };
+        command
+            .stdin(Stdio::null())
+            .stdout(append(output))
+            .stderr(append(errors));
+        let child = command.spawn().unwrap();
+        Self {
+            child,
+            errors: errors.to_owned(),
+        }
+    }
+
+    /// Kills it as the kernel would, and waits for its end.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Sends a signal by its name, such as TERM.
+    pub fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill")
+            .args(["-s", name, &id])
+            .status()
+            .unwrap();
+        assert!(sent.success());
+    }
+
+    /// Tells it to end, and waits until it has.
+    pub fn terminate(mut self) -> ExitStatus {
+        self.signal("TERM");
+        self.ended()
+    }
+
+    /// Waits until it has ended.
+    #[track_caller]
+    pub fn ended(&mut self) -> ExitStatus {
+        until("the end of a process", || self.child.try_wait().unwrap())
+    }
+
+    /// Whether it still runs.
+    pub fn runs(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// What it wrote to standard error.
+    pub fn errors(&self) -> String {
+        std::fs::read_to_string(&self.errors).unwrap()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
