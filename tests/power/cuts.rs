@@ -94,9 +94,9 @@ fn moments_of(disk: &Disk, ledger: &Ledger) -> Vec<Moment> {
         (Moment::Anchor, is_anchor),
         (
             Moment::SegmentRoll,
-            segment(renames, ".log") || segment(files.clone(), ".new"),
+            segment(renames, ".wal") || segment(files.clone(), ".new"),
         ),
-        (Moment::Append, segment(files, ".log")),
+        (Moment::Append, segment(files, ".wal")),
         (
             Moment::SnapshotRename,
             ends(disk.unsynced_renames("snapshots"), ".snap"),
