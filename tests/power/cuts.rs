@@ -14,8 +14,6 @@ use crate::trace::Event;
 /// Work that a cut can fall into; one cut may fall into several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Moment {
-    /// The store is being opened.
-    Open,
     /// Records are written and not synced.
     Append,
     /// A new segment is being made, or its name is not durable.
@@ -31,8 +29,7 @@ pub enum Moment {
 }
 
 /// Every moment, as it is printed.
-pub const MOMENTS: [(Moment, &str); 7] = [
-    (Moment::Open, "in the opening of the store"),
+pub const MOMENTS: [(Moment, &str); 6] = [
     (Moment::Append, "between append and fsync"),
     (Moment::SegmentRoll, "in a segment roll"),
     (Moment::Anchor, "in a change of vote or purge mark"),
@@ -53,16 +50,13 @@ impl Places {
         let mut disk = recording.disk();
         let mut ledger = Ledger::new();
         let mut moments = vec![Vec::new()];
-        let mut marked = false;
         let mut by_moment: BTreeMap<Moment, Vec<usize>> = BTreeMap::new();
         for (at, event) in recording.events.iter().enumerate() {
             disk.take(event);
             if let Event::Mark { line } = event {
                 ledger.take(Mark::from_line(line));
-                marked = true;
             }
-            let mut now = moments_of(&disk, &ledger);
-            now.extend((!marked).then_some(Moment::Open));
+            let now = moments_of(&disk, &ledger);
             for moment in &now {
                 by_moment.entry(*moment).or_default().push(at + 1);
             }
@@ -100,9 +94,9 @@ fn moments_of(disk: &Disk, ledger: &Ledger) -> Vec<Moment> {
         (Moment::Anchor, is_anchor),
         (
             Moment::SegmentRoll,
-            segment(renames, ".wal") || segment(files.clone(), ".new"),
+            segment(renames, ".log") || segment(files.clone(), ".new"),
         ),
-        (Moment::Append, segment(files, ".wal")),
+        (Moment::Append, segment(files, ".log")),
         (
             Moment::SnapshotRename,
             ends(disk.unsynced_renames("snapshots"), ".snap"),

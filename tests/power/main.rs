@@ -41,10 +41,9 @@ use crate::round::{Session, Tally};
 const CUTS: usize = 72;
 
 #[test]
-#[ignore = "takes half a minute"]
 fn no_acknowledged_write_is_lost_at_any_power_cut() {
     let cuts = number("POWER_CUTS").map_or(CUTS, |cuts| cuts as usize);
-    let mut session = Session::new(seed());
+    let session = Session::new(seed());
     let tally = session.cut(cuts, None);
     report(&tally);
     for failure in &tally.failures {
@@ -63,13 +62,11 @@ fn no_acknowledged_write_is_lost_at_any_power_cut() {
 }
 
 #[test]
-#[ignore = "takes half a minute"]
 fn a_build_without_data_sync_loses_acknowledged_writes() {
     must_fail(Broken::DataSync);
 }
 
 #[test]
-#[ignore = "takes half a minute"]
 fn a_build_without_directory_sync_loses_acknowledged_writes() {
     must_fail(Broken::DirectorySync);
 }
@@ -79,23 +76,25 @@ fn the_recorder_sees_every_change_of_the_directory() {
     Session::new(seed()).compare_with_reality();
 }
 
-/// Not a test but the process that is recorded: the tests run it under the recorder.
+/// Not a test: the process that is recorded. The tests run it under the recorder.
 #[test]
+#[ignore = "run by the tests of this file, under the recorder"]
 fn the_recorded_process() {
-    let path = |name| std::env::var_os(name).map(PathBuf::from);
-    if let (Some(root), Some(keyring), Some(marks)) = (
-        path("POWER_ROOT"),
-        path("POWER_KEYRING"),
-        path("POWER_MARKS"),
-    ) {
-        let steps = number("POWER_STEPS").unwrap() as usize;
-        workload::run(&root, &keyring, &marks, seed(), steps).unwrap();
-    }
+    let path = |name| PathBuf::from(std::env::var_os(name).unwrap());
+    let steps = number("POWER_STEPS").unwrap() as usize;
+    let worked = workload::run(
+        &path("POWER_ROOT"),
+        &path("POWER_KEYRING"),
+        &path("POWER_MARKS"),
+        seed(),
+        steps,
+    );
+    worked.unwrap();
 }
 
 /// The same test, on a build that leaves a sync out, must find that it loses something.
 fn must_fail(broken: Broken) {
-    let mut session = Session::new(seed());
+    let session = Session::new(seed());
     let tally = session.cut(CUTS, Some(broken));
     println!(
         "{} of {} cuts failed without {broken:?}",

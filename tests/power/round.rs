@@ -55,9 +55,7 @@ impl Session {
     }
 
     /// Cuts the power `cuts` times.
-    ///
-    /// After a failure everything stays on disk: the trace, and what each failed cut left.
-    pub fn cut(&mut self, cuts: usize, broken: Option<Broken>) -> Tally {
+    pub fn cut(&self, cuts: usize, broken: Option<Broken>) -> Tally {
         let mut tally = Tally::default();
         let mut start = Start::empty();
         for round in 0..cuts.div_ceil(CUTS_PER_ROUND) {
@@ -69,12 +67,7 @@ impl Session {
             let recording = self.record(round, &start, broken);
             let count = CUTS_PER_ROUND.min(cuts - tally.cuts);
             start = self.round(round, count, &recording, &start.ledger, &mut tally);
-            if tally.failures.is_empty() {
-                recording.discard();
-            }
         }
-        self.workshop
-            .disable_cleanup(broken.is_none() && !tally.failures.is_empty());
         tally
     }
 
@@ -163,17 +156,15 @@ impl Session {
                 Ok(found) => {
                     tally.torn += usize::from(found.torn);
                     tally.rebuilt += usize::from(found.rebuilt);
-                    next.ledger = found.ledger;
-                    if let Some(older) = next.directory.replace(left) {
-                        std::fs::remove_dir_all(older).unwrap();
-                    }
+                    next = Start {
+                        directory: Some(left),
+                        ledger: found.ledger,
+                    };
                 }
                 Err(failure) => {
                     let moments = places.moments(events);
-                    let place = format!("cut after {events} calls {moments:?}");
-                    tally
-                        .failures
-                        .push(format!("{}: {place}: {failure}", left.display()));
+                    let place = format!("round {round}, cut after {events} calls {moments:?}");
+                    tally.failures.push(format!("{place}: {failure}"));
                 }
             }
         }

@@ -5,7 +5,7 @@ mod admin;
 mod cipher;
 mod clock;
 pub mod config;
-mod data;
+mod directory;
 mod door;
 mod errors;
 mod health;
@@ -24,6 +24,6 @@ mod times;
 mod vault;
 
 pub use self::config::{Config, ConfigError};
-pub use self::data::DataError;
+pub use self::directory::DataError;
 pub use self::node::{Addresses, Node, Start, StartError};
 pub use self::status::NotReady;

@@ -169,8 +169,7 @@ pub const METHODS: &[Method] = &[
     raft("/strongroom.raft.v1.RaftService/Forward"),
     raft("/strongroom.raft.v1.RaftService/ReadIndex"),
     raft("/strongroom.raft.v1.RaftService/Confirm"),
-    raft("/strongroom.raft.v1.RaftService/Release"),
-    raft("/strongroom.raft.v1.RaftService/Ping"),
+    raft("/strongroom.raft.v1.RaftService/ChangeMembership"),
     stranger("/grpc.health.v1.Health/Check"),
     stranger_stream("/grpc.health.v1.Health/Watch"),
     stream("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"),
@@ -201,5 +200,69 @@ impl MethodTable {
             .get(path)
             .copied()
             .filter(|(_, method)| method.port == port)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use prost_reflect::DescriptorPool;
+
+    use super::{CallerClass, METHODS, MethodTable, Port};
+
+    fn served() -> BTreeSet<String> {
+        let encoded = [
+            wire::DESCRIPTOR_SET,
+            tonic_health::pb::FILE_DESCRIPTOR_SET,
+            tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+        ];
+        let mut pool = DescriptorPool::new();
+        for set in encoded {
+            pool.decode_file_descriptor_set(set).unwrap();
+        }
+        let rpcs = pool
+            .services()
+            .flat_map(|service| service.methods().collect::<Vec<_>>());
+        rpcs.map(|rpc| format!("/{}/{}", rpc.parent_service().full_name(), rpc.name()))
+            .collect()
+    }
+
+    #[test]
+    fn every_rpc_of_every_service_has_one_row_and_every_row_an_rpc() {
+        let rows: Vec<&str> = METHODS.iter().map(|method| method.path).collect();
+        let distinct: BTreeSet<String> = rows.iter().map(|path| (*path).to_owned()).collect();
+        assert_eq!(rows.len(), distinct.len());
+        assert_eq!(distinct, served());
+    }
+
+    #[test]
+    fn a_method_is_found_on_its_own_port_only() {
+        let table = MethodTable::default();
+        let get = "/strongroom.secrets.v1.SecretsService/GetSecretValue";
+        assert!(table.find(Port::Api, get).is_some());
+        assert!(table.find(Port::Peers, get).is_none());
+        assert!(
+            table
+                .find(Port::Api, "/strongroom.raft.v1.RaftService/Vote")
+                .is_none()
+        );
+        assert!(
+            table
+                .find(Port::Api, "/strongroom.secrets.v1.SecretsService/Nothing")
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn a_stranger_may_ask_for_health_and_nothing_else() {
+        let open = METHODS
+            .iter()
+            .filter(|method| method.caller == CallerClass::Stranger);
+        assert!(open.clone().count() > 0);
+        assert!(
+            open.into_iter()
+                .all(|method| method.path.starts_with("/grpc.health.v1.Health/"))
+        );
     }
 }

@@ -1,4 +1,8 @@
 //! Whole nodes in one process over loopback TLS: the API as a caller meets it.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test may take what it knows for granted"
+)]
 
 mod region {
     pub mod harness;

@@ -1,7 +1,7 @@
 //! CreateJoinToken and Join.
 //!
-//! Only the digest of a token is kept. Every refusal of a token is the same, and attempts are counted
-//! by source, so that trying tokens tells nothing.
+//! Only the digest of a token is kept. Every refusal of a token is the same, and attempts are
+//! counted by source, so that trying tokens tells nothing.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

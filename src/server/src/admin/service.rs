@@ -2,11 +2,10 @@
 
 use std::net::IpAddr;
 
-use tonic::transport::server::TcpConnectInfo;
 use tonic::{Request, Response, Status};
-use wire::Caller;
 use wire::admin::v1 as api;
 use wire::admin::v1::admin_service_server::AdminService;
+use wire::{Caller, TcpConnectInfo};
 
 use super::Admin;
 use crate::door::call_of;

@@ -126,7 +126,10 @@ impl Default for Config {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read the configuration file {}: check the path and its permissions", path.display())]
+    #[error(
+        "cannot read the configuration file {}: check the path and its permissions",
+        path.display()
+    )]
     Unreadable {
         /// The file.
         path: PathBuf,

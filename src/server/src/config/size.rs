@@ -53,7 +53,7 @@ impl fmt::Display for Size {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let whole = UNITS
             .iter()
-            .find(|(_, shift)| self.0 != 0 && self.0 % (1 << shift) == 0);
+            .find(|(_, shift)| self.0 != 0 && self.0.is_multiple_of(1 << shift));
         let (unit, shift) = whole.unwrap_or(&("B", 0));
         write!(out, "{} {unit}", self.0 >> shift)
     }

@@ -76,8 +76,8 @@ pub struct Door {
 }
 
 impl Door {
-    /// Puts the services of this port behind a door.
-    pub fn new(
+    /// The services of this port with a door before them.
+    pub fn before(
         port: Port,
         routes: Routes,
         guests: Arc<Guests>,

@@ -20,7 +20,7 @@ use crate::accesses::Accesses;
 use crate::admin::Admin;
 use crate::cipher::StorageCipher;
 use crate::config::Config;
-use crate::data::DataDir;
+use crate::directory::DataDir;
 use crate::door::{Bounds, Door, Guests};
 use crate::health;
 use crate::methods::{Port, SECRETS_REQUEST_BYTES_MAX, SMALL_REQUEST_BYTES_MAX};
@@ -62,7 +62,6 @@ impl Parts {
         };
         let rows = RowsOptions {
             cache_bytes: storage.row_cache_size.bytes(),
-            ..RowsOptions::default()
         };
         let (at_log, at_rows) = (data.path("log"), data.path("rows"));
         let at_snapshots = data.path("snapshots");
@@ -147,14 +146,14 @@ impl Assembly<'_> {
             requests_max,
         };
         let calls = &self.metrics.calls;
-        let api = Door::new(
+        let api = Door::before(
             Port::Api,
             api,
             Arc::clone(&guests),
             bounds(self.config.api.requests_max),
             calls.clone(),
         );
-        let peers = Door::new(
+        let peers = Door::before(
             Port::Peers,
             peers,
             guests,

@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::config::ConfigError;
-use crate::data::DataError;
+use crate::directory::DataError;
 
 /// Why a node did not start: one sentence and its cure; the cause is the source.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +57,10 @@ pub enum StartError {
     #[error("the keyring does not open: the root key must be the same on every node of the region")]
     Keyring(#[from] envelope::KeyringError),
     /// The keyring file is gone.
-    #[error("the keyring file {} is missing: restore it, or rejoin with an empty directory", path.display())]
+    #[error(
+        "the keyring file {} is missing: restore it, or rejoin with an empty directory",
+        path.display()
+    )]
     NoKeyring {
         /// The file.
         path: PathBuf,

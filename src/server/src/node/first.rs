@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::{Identity, StartError};
 use crate::clock;
-use crate::data::DataDir;
+use crate::directory::DataDir;
 use crate::vault::Vault;
 
 /// Time the first start may take to found or join.

@@ -24,7 +24,7 @@ use self::first::{Advertised, Founding, sealed_keyring};
 use self::serve::{Bound, Stops};
 use crate::accesses::Accesses;
 use crate::config::{Config, SealProviderName};
-use crate::data::DataDir;
+use crate::directory::DataDir;
 use crate::metrics::Metrics;
 use crate::process::deny_core_dumps;
 use crate::status::{NodeStatus, NotReady, started};
@@ -94,17 +94,7 @@ impl Node {
             identity.region.to_string(),
         ));
         let metrics = Metrics::new().map_err(|error| StartError::Build(error.to_string()))?;
-        let status = Arc::new(NodeStatus {
-            consensus: parts.consensus.clone(),
-            credentials: Arc::clone(&credentials),
-            rows: Arc::clone(&parts.rows),
-            metrics: metrics.clone(),
-            data: data.root().to_owned(),
-            disk_free_min: config.storage.disk_free_min.bytes(),
-            quorum_silence_max: config.consensus.election_timeout_max * 2,
-            started: started(),
-            stopping: AtomicBool::new(false),
-        });
+        let status = Arc::new(node_status(&config, &data, &parts, &metrics, &credentials));
         let accesses = Arc::new(Accesses::default());
         let assembly = Assembly {
             config: &config,
@@ -132,15 +122,7 @@ impl Node {
             return Err(error);
         }
         assembly.tasks(&mut tasks);
-        tracing::info!(
-            cluster = %identity.cluster,
-            region = %identity.region,
-            node = identity.peer.node,
-            api = %addresses.api,
-            peers = %addresses.peers,
-            operations = %addresses.operations,
-            "node started"
-        );
+        announce(&identity, addresses);
         Ok(Self {
             addresses,
             status,
@@ -192,6 +174,18 @@ impl Node {
     }
 }
 
+fn announce(identity: &Identity, addresses: Addresses) {
+    tracing::info!(
+        cluster = %identity.cluster,
+        region = %identity.region,
+        node = identity.peer.node,
+        api = %addresses.api,
+        peers = %addresses.peers,
+        operations = %addresses.operations,
+        "node started"
+    );
+}
+
 /// Ends the process on the first fault.
 async fn abort_on_fault(mut faults: watch::Receiver<Option<Fault>>) {
     let Ok(fault) = faults.wait_for(Option::is_some).await else {
@@ -202,6 +196,26 @@ async fn abort_on_fault(mut faults: watch::Receiver<Option<Fault>>) {
         tracing::error!(%fault, cause, "this node can no longer keep its promises, it aborts");
     }
     std::process::abort();
+}
+
+fn node_status(
+    config: &Config,
+    data: &DataDir,
+    parts: &Parts,
+    metrics: &Metrics,
+    credentials: &Arc<Credentials>,
+) -> NodeStatus {
+    NodeStatus {
+        consensus: parts.consensus.clone(),
+        credentials: Arc::clone(credentials),
+        rows: Arc::clone(&parts.rows),
+        metrics: metrics.clone(),
+        data: data.root().to_owned(),
+        disk_free_min: config.storage.disk_free_min.bytes(),
+        quorum_silence_max: config.consensus.election_timeout_max * 2,
+        started: started(),
+        stopping: AtomicBool::new(false),
+    }
 }
 
 fn check_machine(config: &Config) -> Result<(), StartError> {

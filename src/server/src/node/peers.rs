@@ -1,8 +1,7 @@
 //! Channels to the other nodes, with the keys that membership pins.
 
 use consensus::{Peer, PeerError, Peers};
-use tonic::transport::Channel;
-use wire::{Dialer, Expected};
+use wire::{Channel, Dialer, Expected};
 
 /// Dials peers over mutual TLS.
 pub struct TlsPeers(pub Dialer);

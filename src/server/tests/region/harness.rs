@@ -6,14 +6,13 @@ use std::time::{Duration, Instant};
 use envelope::FileProvider;
 use strongroom_server::{Config, Node, Start};
 use tempfile::TempDir;
-use tonic::transport::Channel;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 use wire::admin::v1::CreateJoinTokenRequest;
 use wire::admin::v1::admin_service_client::AdminServiceClient;
 use wire::certs::{self, ClientSpec, Existing, Layout, NodeSpec, Pair, Validity};
 use wire::secrets::v1::secrets_service_client::SecretsServiceClient;
-use wire::{CredentialFiles, Credentials, Dialer, Expected};
+use wire::{Channel, CredentialFiles, Credentials, Dialer, Expected};
 use zeroize::Zeroizing;
 
 pub const REGION: &str = "eu-west-1";

@@ -9,7 +9,7 @@ fn token(number: u32) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_made_on_one_node_is_read_on_another() {
-    let region = Region::start(1).await;
+    let region = Region::start(3).await;
     let request = CreateSecretRequest {
         name: "prod/db".to_owned(),
         client_request_token: token(1),

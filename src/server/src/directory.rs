@@ -26,7 +26,10 @@ const KEYRING: &str = "keyring";
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     /// Another process has it.
-    #[error("the data directory {} is in use by another process: stop that one first", path.display())]
+    #[error(
+        "the data directory {} is in use by another process: stop that one first",
+        path.display()
+    )]
     InUse {
         /// The directory.
         path: PathBuf,
