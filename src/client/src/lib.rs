@@ -1,1 +1,35 @@
-//! strongroom-client
+//! The Rust client of Strongroom.
+//!
+//! A [`Client`] calls the nodes of a region over mutually authenticated TLS. Every call of
+//! `SecretsService` and `AdminService` is a method that takes the message of the proto and
+//! returns the answer of the proto.
+//!
+//! - **Any node takes any call.** When one does not answer, the next is asked.
+//! - **Retries.** At most four attempts within the time of the call, and only where repeating
+//!   does no harm: nothing was done, or the call only reads, or its token makes all attempts one
+//!   write. A token is made for every write that has none.
+//! - **Reads** are linearizable. With [`Consistency::Eventual`] they show the local state of a
+//!   node, and at least what this client and its clones have seen.
+//! - **Watches** go on, on another node, where they were.
+//!
+//! Values in answers are wiped when the answer is dropped. The copies that gRPC makes of a
+//! message on its way are not.
+
+mod calls;
+mod client;
+mod endpoints;
+mod error;
+mod position;
+mod retry;
+mod watch;
+
+pub mod limits;
+
+pub use prost_types::{Duration, Timestamp};
+pub use wire::{admin, certs, identity, secrets};
+
+pub use crate::{
+    client::{Client, Consistency, Options},
+    error::{Error, Retry},
+    watch::Watch,
+};

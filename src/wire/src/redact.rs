@@ -1,5 +1,8 @@
 //! `Debug` and wiping for the messages that carry secrets.
 //!
+//! Answers wipe their secrets when they are dropped; take a value out to keep it. Requests do not,
+//! because a type that does cannot be built with `..Default::default()`: wipe their values.
+//!
 //! Invariant: no `Debug` here prints a field marked `debug_redact`. `build.rs` skips the derived
 //! `Debug` of those messages, so that one missing here does not compile.
 
@@ -208,5 +211,29 @@ impl Zeroize for secret_value_entry::Value {
             Self::SecretString(text) => text.zeroize(),
             Self::SecretBinary(bytes) => bytes.zeroize(),
         }
+    }
+}
+
+impl Drop for GetSecretValueResponse {
+    fn drop(&mut self) {
+        self.value.zeroize();
+    }
+}
+
+impl Drop for SecretValueEntry {
+    fn drop(&mut self) {
+        self.value.zeroize();
+    }
+}
+
+impl Drop for GetRandomPasswordResponse {
+    fn drop(&mut self) {
+        self.random_password.zeroize();
+    }
+}
+
+impl Drop for CreateJoinTokenResponse {
+    fn drop(&mut self) {
+        self.token.zeroize();
     }
 }

@@ -1,0 +1,187 @@
+//! Why a call failed, and whether it may be sent again.
+
+use std::{collections::HashMap, time::Duration};
+
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+use wire::{CredentialsError, DialError};
+
+/// Whether the same call may be sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// Nothing was done.
+    Safe,
+    /// A write may have been done; with the same token it is done once.
+    Unknown,
+    /// The answer would be the same.
+    No,
+}
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A node refused.
+    #[error("{message} ({reason})")]
+    Refused {
+        /// The AWS error name, or ours where AWS has none.
+        reason: String,
+        /// What a person reads.
+        message: String,
+        /// The gRPC code.
+        code: Code,
+        /// Whether the same call may be sent again.
+        retry: Retry,
+        /// What else the node said, `member` for example.
+        metadata: HashMap<String, String>,
+    },
+    /// No node could be reached, or the connection broke.
+    #[error("no answer from {endpoint}; {tried} of {endpoints} nodes tried")]
+    Unreachable {
+        /// The node that was tried last.
+        endpoint: String,
+        /// How many different nodes were tried.
+        tried: usize,
+        /// How many there are.
+        endpoints: usize,
+        /// Whether the call may have arrived.
+        retry: Retry,
+        /// What broke.
+        source: Box<Status>,
+    },
+    /// The deadline passed before an answer came.
+    #[error("no answer within {} ms; a write may have been done", .timeout.as_millis())]
+    TimedOut {
+        /// The time the call had.
+        timeout: Duration,
+        /// What the last attempt that ended said, if one did.
+        source: Option<Box<Error>>,
+    },
+    /// There is nobody to call.
+    #[error("no endpoint is given; name at least one node as host:port")]
+    NoEndpoint,
+    /// An endpoint is not one.
+    #[error("{endpoint:?} is not an endpoint; write host:port or https://host:port")]
+    Endpoint {
+        /// As it was given.
+        endpoint: String,
+        /// Why.
+        source: Option<DialError>,
+    },
+    /// The certificate, key or authority cannot be used.
+    #[error("cannot use the client certificate")]
+    Credentials(#[from] CredentialsError),
+    /// The system has no random numbers for a token.
+    #[error("cannot make a random token")]
+    Random(#[source] getrandom::Error),
+}
+
+impl Error {
+    /// The AWS error name, or ours where AWS has none.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Refused { reason, .. } => reason,
+            Self::Unreachable { .. } => "ServiceUnavailable",
+            Self::TimedOut { .. } => "RequestTimeout",
+            Self::NoEndpoint | Self::Endpoint { .. } | Self::Credentials(_) => "Configuration",
+            Self::Random(_) => "InternalServiceError",
+        }
+    }
+
+    /// The gRPC code that a node sent, or would have.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Refused { code, .. } => *code,
+            Self::Unreachable { .. } => Code::Unavailable,
+            Self::TimedOut { .. } => Code::DeadlineExceeded,
+            Self::NoEndpoint | Self::Endpoint { .. } | Self::Credentials(_) => {
+                Code::InvalidArgument
+            }
+            Self::Random(_) => Code::Internal,
+        }
+    }
+
+    /// Whether the same call may be sent again.
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Refused { retry, .. } | Self::Unreachable { retry, .. } => *retry,
+            Self::TimedOut { .. } => Retry::Unknown,
+            Self::NoEndpoint | Self::Endpoint { .. } | Self::Credentials(_) | Self::Random(_) => {
+                Retry::No
+            }
+        }
+    }
+
+    /// Whether another node may answer where this one did not.
+    pub(crate) fn is_of_the_node(&self) -> bool {
+        match self {
+            Self::Refused { code, .. } => {
+                matches!(code, Code::Unavailable | Code::ResourceExhausted)
+                    && self.retry() != Retry::No
+            }
+            Self::Unreachable { .. } | Self::TimedOut { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Reads the status of an attempt.
+    pub(crate) fn of_status(status: Status, endpoint: &str) -> Self {
+        let details = status.get_error_details();
+        if let Some(info) = details.error_info() {
+            let retry = match info.metadata.get("retry").map(String::as_str) {
+                Some("safe") => Retry::Safe,
+                Some("unknown") => Retry::Unknown,
+                _ => Retry::No,
+            };
+            return Self::Refused {
+                reason: info.reason.clone(),
+                message: status.message().to_owned(),
+                code: status.code(),
+                retry,
+                metadata: info.metadata.clone(),
+            };
+        }
+        match status.code() {
+            // Without our details these come from the transport, not from a handler.
+            Code::Unavailable | Code::Unknown | Code::Cancelled | Code::Internal => {
+                let retry = if never_sent(&status) {
+                    Retry::Safe
+                } else {
+                    Retry::Unknown
+                };
+                let endpoint = endpoint.to_owned();
+                let source = Box::new(status);
+                Self::Unreachable {
+                    endpoint,
+                    tried: 1,
+                    endpoints: 1,
+                    retry,
+                    source,
+                }
+            }
+            code => Self::Refused {
+                reason: format!("{code:?}"),
+                message: status.message().to_owned(),
+                code,
+                retry: if code == Code::DeadlineExceeded {
+                    Retry::Unknown
+                } else {
+                    Retry::No
+                },
+                metadata: HashMap::new(),
+            },
+        }
+    }
+}
+
+/// Says whether the connection was not even made.
+fn never_sent(status: &Status) -> bool {
+    let mut source = std::error::Error::source(status);
+    while let Some(error) = source {
+        if error.is::<wire::dial::ConnectError>() || error.is::<tonic::ConnectError>() {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}

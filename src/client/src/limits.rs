@@ -1,0 +1,27 @@
+//! Every bound of this crate.
+
+use std::time::Duration;
+
+/// How many times a call is sent at most.
+pub const ATTEMPTS_MAX: u32 = 4;
+
+/// The pause before the second attempt; it doubles before each further one.
+pub const PAUSE_FIRST: Duration = Duration::from_millis(50);
+
+/// The longest pause of a watch that looks for a node.
+pub const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// What a call gets, all its attempts together, unless the options say otherwise.
+pub const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Silence after which a watch goes to another node: three heartbeats.
+pub const WATCH_SILENCE_MAX: Duration = Duration::from_secs(45);
+
+/// Messages of a watch that wait to be taken.
+pub const WATCH_QUEUE_MAX: usize = 16;
+
+/// Size of one reply: a page of a hundred secrets with every member at its limit.
+pub const REPLY_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// The port of an endpoint that names none.
+pub const DEFAULT_PORT: u16 = 7420;

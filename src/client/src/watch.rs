@@ -1,0 +1,206 @@
+//! A stream of changes that goes on when a node does not.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep, timeout, timeout_at},
+};
+use tokio_stream::Stream;
+use tonic::{Request, Streaming};
+use wire::secrets::v1::{WatchRequest, WatchResponse};
+
+use crate::{
+    Client,
+    calls::secrets::service,
+    error::{Error, Retry},
+    limits::{WATCH_QUEUE_MAX, WATCH_SILENCE_MAX},
+    retry::{self, Repeated},
+};
+
+/// The changes of secrets, in order and without gaps.
+///
+/// When the node stops or the connection breaks, the stream continues on another node after the
+/// last message that was taken, for as long as it is polled and it takes to find one. It ends
+/// with an error that repeating cannot cure, `PositionLost` for example.
+pub struct Watch {
+    messages: mpsc::Receiver<Result<WatchResponse, Error>>,
+}
+
+impl Client {
+    /// Watches secrets. Returns when the stream has begun, so that no change after that is
+    /// missed; its first message says where.
+    pub async fn watch(&self, request: WatchRequest) -> Result<Watch, Error> {
+        let (first, stream) = self.begin(&request).await?;
+        let (sender, messages) = mpsc::channel(WATCH_QUEUE_MAX);
+        let watcher = Watcher {
+            client: self.clone(),
+            request,
+            sender,
+        };
+        tokio::spawn(watcher.run(first, stream));
+        Ok(Watch { messages })
+    }
+
+    /// Opens a stream and waits for its first message, by the rules of any call that reads.
+    async fn begin(&self, request: &WatchRequest) -> Result<Begun, Error> {
+        let deadline = Instant::now() + self.timeout;
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let error = match timeout_at(deadline, self.open(request)).await {
+                Ok(Ok(begun)) => return Ok(begun),
+                Ok(Err(error)) => error,
+                Err(_) => {
+                    return Err(Error::TimedOut {
+                        timeout: self.timeout,
+                        source: None,
+                    });
+                }
+            };
+            let pause = retry::pause(&error, Repeated::Harmless, attempts, retry::chance());
+            match pause.map(|pause| Instant::now() + pause) {
+                Some(next) if next < deadline => sleep(next - Instant::now()).await,
+                _ => return Err(error),
+            }
+        }
+    }
+
+    async fn open(&self, request: &WatchRequest) -> Result<Begun, Error> {
+        let node = self.shared.endpoints.preferred()?;
+        let opened = async {
+            let request = Request::new(request.clone());
+            let mut stream = service(node.channel.clone())
+                .watch(request)
+                .await?
+                .into_inner();
+            let first = stream.message().await?;
+            let ended = || tonic::Status::unavailable("the stream ended before it began");
+            Ok((first.ok_or_else(ended)?, stream))
+        };
+        opened.await.map_err(|status| {
+            let error = Error::of_status(status, &node.address);
+            if error.is_of_the_node() {
+                self.shared.endpoints.turn_from(node);
+            }
+            error
+        })
+    }
+}
+
+impl Stream for Watch {
+    type Item = Result<WatchResponse, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.messages.poll_recv(cx)
+    }
+}
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watch").finish_non_exhaustive()
+    }
+}
+
+/// What keeps a watch going.
+struct Watcher {
+    client: Client,
+    request: WatchRequest,
+    sender: mpsc::Sender<Result<WatchResponse, Error>>,
+}
+
+impl Watcher {
+    async fn run(mut self, first: WatchResponse, stream: Streaming<WatchResponse>) {
+        let mut begun = (first, stream);
+        loop {
+            let (first, stream) = begun;
+            let reached = self.relay(first, stream).await;
+            let begun_again = match reached {
+                Relayed::Abandoned => return,
+                Relayed::Broken => self.resume().await,
+                Relayed::Refused(error) => Err(error),
+            };
+            match begun_again {
+                Ok(Some(again)) => begun = again,
+                Ok(None) => return,
+                Err(error) => {
+                    let _ = self.sender.send(Err(error)).await;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Passes messages on until the stream breaks, is refused, or nobody wants them.
+    async fn relay(
+        &mut self,
+        first: WatchResponse,
+        mut stream: Streaming<WatchResponse>,
+    ) -> Relayed {
+        let mut message = first;
+        loop {
+            self.request.resume_token.clone_from(&message.resume_token);
+            if self.sender.send(Ok(message)).await.is_err() {
+                return Relayed::Abandoned;
+            }
+            let next = tokio::select! {
+                () = self.sender.closed() => return Relayed::Abandoned,
+                next = timeout(WATCH_SILENCE_MAX, stream.message()) => next,
+            };
+            message = match next {
+                Ok(Ok(Some(next))) => next,
+                Ok(Ok(None)) | Err(_) => return Relayed::Broken,
+                Ok(Err(status)) => {
+                    let error = Error::of_status(status, "");
+                    if error.retry() == Retry::No {
+                        return Relayed::Refused(error);
+                    }
+                    return Relayed::Broken;
+                }
+            };
+        }
+    }
+
+    /// Opens the stream again after the last message, on whichever node takes it; `None` when
+    /// nobody wants it any more.
+    async fn resume(&self) -> Result<Option<Begun>, Error> {
+        if let Ok(node) = self.client.shared.endpoints.preferred() {
+            self.client.shared.endpoints.turn_from(node);
+        }
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let opening = timeout(self.client.timeout, self.client.open(&self.request));
+            let opened = tokio::select! {
+                () = self.sender.closed() => return Ok(None),
+                opened = opening => opened,
+            };
+            match opened {
+                Ok(Ok(begun)) => return Ok(Some(begun)),
+                Ok(Err(error)) if error.retry() == Retry::No => return Err(error),
+                Ok(Err(error)) => tracing::debug!(%error, attempts, "watch not resumed yet"),
+                Err(_) => tracing::debug!(attempts, "watch not resumed yet: no answer"),
+            }
+            tokio::select! {
+                () = self.sender.closed() => return Ok(None),
+                () = sleep(retry::backoff(attempts, retry::chance())) => {}
+            }
+        }
+    }
+}
+
+/// A stream and its first message.
+type Begun = (WatchResponse, Streaming<WatchResponse>);
+
+/// Why a stream ended.
+enum Relayed {
+    /// Nobody takes messages any more.
+    Abandoned,
+    /// Another node may continue it.
+    Broken,
+    /// Nobody will.
+    Refused(Error),
+}
