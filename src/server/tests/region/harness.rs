@@ -150,6 +150,7 @@ impl Region {
             .unwrap()
             .into_inner()
             .token
+            .clone()
     }
 
     async fn until_ready(&self, voters: u64) {
