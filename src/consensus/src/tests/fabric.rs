@@ -29,6 +29,15 @@ pub(super) enum Link {
     Silent,
 }
 
+/// Which bytes of the connections between two nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Way {
+    /// Those that the node which connected sends.
+    Asks,
+    /// Those that the node which was connected to sends.
+    Replies,
+}
+
 /// A connection as its server sees it.
 pub(super) struct Incoming {
     io: DuplexStream,
@@ -37,7 +46,7 @@ pub(super) struct Incoming {
 
 pub(super) struct Fabric {
     runtime: Option<Runtime>,
-    links: Mutex<HashMap<(u64, u64), watch::Sender<Link>>>,
+    links: Mutex<HashMap<(u64, u64, Way), watch::Sender<Link>>>,
     listeners: Mutex<HashMap<u64, mpsc::Sender<Incoming>>>,
     identities: Mutex<HashMap<u64, PeerIdentity>>,
     delay: watch::Sender<Duration>,
@@ -65,15 +74,18 @@ impl Fabric {
         self.delay.send_replace(delay);
     }
 
-    pub(super) fn set(&self, from: u64, to: u64, link: Link) {
-        self.link(from, to).send_replace(link);
+    /// Sets what `from` sends to `to` on connections of one way.
+    pub(super) fn set(&self, from: u64, to: u64, way: Way, link: Link) {
+        self.link(from, to, way).send_replace(link);
     }
 
     /// Sets all links between `node` and the others, both ways.
     pub(super) fn isolate(&self, node: u64, others: &[u64], link: Link) {
         for other in others.iter().filter(|other| **other != node) {
-            self.set(node, *other, link);
-            self.set(*other, node, link);
+            for way in [Way::Asks, Way::Replies] {
+                self.set(node, *other, way, link);
+                self.set(*other, node, way, link);
+            }
         }
     }
 
@@ -92,16 +104,16 @@ impl Fabric {
         self.listeners.lock().unwrap().remove(&node);
     }
 
-    fn link(&self, from: u64, to: u64) -> watch::Sender<Link> {
+    fn link(&self, from: u64, to: u64, way: Way) -> watch::Sender<Link> {
         let mut links = self.links.lock().unwrap();
-        let link = links.entry((from, to));
+        let link = links.entry((from, to, way));
         link.or_insert_with(|| watch::Sender::new(Link::Up)).clone()
     }
 
     async fn connect(self: Arc<Fabric>, from: u64, to: u64) -> std::io::Result<DuplexStream> {
         let refused = || std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
-        let there = self.link(from, to).subscribe();
-        let back = self.link(to, from).subscribe();
+        let there = self.link(from, to, Way::Asks).subscribe();
+        let back = self.link(to, from, Way::Replies).subscribe();
         if *there.borrow() != Link::Up || *back.borrow() != Link::Up {
             return Err(refused());
         }

@@ -9,7 +9,7 @@ use wire::raft::v1;
 use super::fabric::Link;
 use super::node::{Disk, Plain, Running, Settings};
 use super::region::{Region, create, value, version_id};
-use super::{eventually, soon};
+use super::soon;
 use crate::links::Lane;
 use crate::{Fault, Keep, OpenError};
 
@@ -25,16 +25,23 @@ const SMALL: Settings = Settings {
 async fn snapshot(region: &Region, node: u64) {
     let consensus = region.node(node).consensus.clone();
     let applied = consensus.local_view().index();
-    region
-        .node(node)
-        .run(|consensus| async move { consensus.snapshot().await })
-        .await
-        .expect("triggered");
-    eventually("a snapshot and a purged log", || {
+    let deadline = soon();
+    loop {
         let status = consensus.status();
-        status.snapshot >= Some(applied) && status.purged.is_some()
-    })
-    .await;
+        if status.snapshot >= Some(applied) && status.purged.is_some() {
+            return;
+        }
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "no snapshot: {status:?}"
+        );
+        // Ignored while another one is being written.
+        let asked = region
+            .node(node)
+            .run(|consensus| async move { consensus.snapshot().await });
+        asked.await.expect("triggered");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test]
