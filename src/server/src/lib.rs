@@ -27,3 +27,12 @@ pub use self::config::{Config, ConfigError};
 pub use self::directory::DataError;
 pub use self::node::{Addresses, Node, Start, StartError};
 pub use self::status::NotReady;
+pub use envelope::ProviderError as RootKeyError;
+
+/// Makes a region's root key in a new file with mode 0600, durable on return.
+///
+/// # Errors
+/// When the file exists, or the system refuses.
+pub fn create_root_key(file: &std::path::Path) -> Result<(), RootKeyError> {
+    envelope::FileProvider::create(file).map(drop)
+}

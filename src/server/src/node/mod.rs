@@ -153,6 +153,18 @@ impl Node {
         self.status.consensus.status().role == consensus::Role::Leader
     }
 
+    /// Reads the certificates again; connections made from now on use them. What cannot be used is
+    /// logged, and the old ones stay in force.
+    pub fn reload_certificates(&self) {
+        match self.status.credentials.reload() {
+            Ok(()) => tracing::info!("certificates read again"),
+            Err(error) => tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the certificates cannot be used, the old ones stay"
+            ),
+        }
+    }
+
     /// Stops in order: not ready, no new calls, calls under way ended, leadership handed over, rows
     /// durable, peers let go.
     pub async fn shutdown(mut self) {
