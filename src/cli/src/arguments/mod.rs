@@ -1,0 +1,143 @@
+//! The command line: noun, then verb. Doc comments here are the help texts and the manual.
+
+pub mod certs;
+pub mod dev;
+pub mod node;
+pub mod secret;
+pub mod server;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::exit;
+use crate::output::Format;
+
+/// A self-hosted secrets manager.
+#[derive(Debug, Parser)]
+#[command(name = "strongroom", version, max_term_width = 100, after_long_help = exit::TABLE)]
+#[command(disable_help_subcommand = true, propagate_version = false)]
+pub struct Arguments {
+    /// How to print answers: `table` for people, `json` for programs.
+    #[arg(
+        long,
+        short,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT"
+    )]
+    #[arg(hide_possible_values = true, help_heading = "Output")]
+    pub output: Format,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The nouns.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a node.
+    ///
+    /// The first node of a region is started once with --bootstrap; every other node once with
+    /// --join and a token. After that --config is enough. SIGTERM and SIGINT end the node cleanly:
+    /// it hands leadership over first. SIGHUP reads the certificates again.
+    Server(server::Server),
+    /// Run a whole region of three nodes on this machine, for development.
+    ///
+    /// Certificates, root key and administrator credentials are made on the spot and kept, with the
+    /// secrets, in one directory; the next start uses them again. Everything listens on loopback
+    /// only. The root key lies beside the data: this is for development, not for real secrets.
+    Dev(dev::Dev),
+    /// Create, read and change secrets.
+    ///
+    /// Values come from a file, a prompt or standard input, never from the command line, and are
+    /// printed only when asked for.
+    Secret(secret::Secret),
+    /// Look after the nodes of a region.
+    ///
+    /// A region is a group of three or five voters. A new node joins with a one-time token as a
+    /// learner, and becomes a voter by `promote`.
+    Node(node::Node),
+    /// Make and look at certificates.
+    ///
+    /// A cluster has one root, kept offline. Each region has an issuer signed by it, and the issuer
+    /// signs the certificates of the region's nodes and clients.
+    Certs(certs::Certs),
+    /// Look after the root key.
+    ///
+    /// The root key of a region opens everything its nodes keep. In this release it is a file: that
+    /// protects against theft of the data volume only.
+    Seal(server::Seal),
+    /// Check and show a node's configuration.
+    Config(server::Config),
+    /// Print the release.
+    Version,
+    /// Print a completion script for a shell.
+    #[command(after_help = "Example:\n  strongroom completion bash > \
+        ~/.local/share/bash-completion/completions/strongroom")]
+    Completion {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Write the manual pages.
+    #[command(after_help = "Example:\n  strongroom man --dir ~/.local/share/man/man1")]
+    Man {
+        /// Write one page per command into DIR instead of printing the first page.
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+}
+
+/// Where the nodes are and who the caller is. Without these a running `strongroom dev` is used.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Connection")]
+pub struct Connection {
+    /// A node's API address, HOST:PORT; several, separated by commas, are tried in turn.
+    #[arg(
+        long,
+        global = true,
+        env = "STRONGROOM_ENDPOINTS",
+        value_name = "HOST:PORT"
+    )]
+    #[arg(value_delimiter = ',', hide_env_values = true)]
+    pub endpoint: Vec<String>,
+    /// The certificates to trust, PEM.
+    #[arg(long, global = true, env = "STRONGROOM_CA", value_name = "FILE")]
+    #[arg(hide_env_values = true)]
+    pub ca: Option<PathBuf>,
+    /// The caller's certificate, PEM.
+    #[arg(long, global = true, env = "STRONGROOM_CERT", value_name = "FILE")]
+    #[arg(hide_env_values = true)]
+    pub cert: Option<PathBuf>,
+    /// The caller's private key, PEM.
+    #[arg(long, global = true, env = "STRONGROOM_KEY", value_name = "FILE")]
+    #[arg(hide_env_values = true)]
+    pub key: Option<PathBuf>,
+    /// The name to expect in a node's certificate, if it is not the address.
+    #[arg(
+        long,
+        global = true,
+        env = "STRONGROOM_SERVER_NAME",
+        value_name = "NAME"
+    )]
+    #[arg(hide_env_values = true)]
+    pub server_name: Option<String>,
+    /// How long a call may take, all its attempts together, in seconds.
+    #[arg(long, global = true, default_value = "15", value_name = "SECONDS")]
+    #[arg(value_parser = seconds)]
+    pub timeout: Duration,
+}
+
+/// Parses a number of seconds, fractions allowed, above zero and at most an hour.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let refused = || format!("{text} is not a number of seconds between 0.001 and 3600");
+    let number: f64 = text.parse().map_err(|_| refused())?;
+    if !(0.001..=3600.0).contains(&number) {
+        return Err(refused());
+    }
+    Ok(Duration::from_secs_f64(number))
+}

@@ -1,0 +1,68 @@
+//! Which nodes a command talks to, and as whom.
+
+use std::path::{Path, PathBuf};
+
+use client::{Client, Options};
+
+use super::dev::control;
+use super::dev::credentials;
+use super::dev::directory::Directory;
+use crate::arguments::Connection;
+use crate::failure::Failure;
+
+/// Why a command does not know whom to ask.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Nothing says where the nodes are.
+    #[error(
+        "no node to talk to; set STRONGROOM_ENDPOINTS, STRONGROOM_CA, STRONGROOM_CERT and \
+        STRONGROOM_KEY, or the options of the same names, or start `strongroom dev`"
+    )]
+    Nowhere,
+    /// Something is said, but not all of it.
+    #[error("{missing} is missing: nodes ask every caller for a certificate")]
+    Incomplete {
+        /// The option and the variable.
+        missing: &'static str,
+    },
+}
+
+/// Connects as the options, the environment, or a running development region say.
+pub fn client(connection: &Connection) -> Result<Client, Failure> {
+    let options = if connection.endpoint.is_empty() {
+        development(connection)?
+    } else {
+        named(connection)?
+    };
+    Ok(Client::connect(options)?)
+}
+
+fn named(connection: &Connection) -> Result<Options, ConnectError> {
+    let given =
+        |path: &Option<PathBuf>, missing| path.clone().ok_or(ConnectError::Incomplete { missing });
+    Ok(Options {
+        endpoints: connection.endpoint.clone(),
+        ca: given(&connection.ca, "--ca (STRONGROOM_CA)")?,
+        cert: given(&connection.cert, "--cert (STRONGROOM_CERT)")?,
+        key: given(&connection.key, "--key (STRONGROOM_KEY)")?,
+        server_name: connection.server_name.clone(),
+        timeout: connection.timeout,
+    })
+}
+
+/// The development region that runs in the usual directory.
+fn development(connection: &Connection) -> Result<Options, ConnectError> {
+    let directory = std::env::var_os("STRONGROOM_DEV_DIR");
+    let directory = Directory::locate(directory.as_deref().map(Path::new));
+    if !control::is_running(&directory.socket()) {
+        return Err(ConnectError::Nowhere);
+    }
+    let record = directory
+        .complete_record()
+        .map_err(|_| ConnectError::Nowhere)?;
+    Ok(credentials::administrator(
+        &directory,
+        &record,
+        connection.timeout,
+    ))
+}

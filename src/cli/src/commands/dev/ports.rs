@@ -1,0 +1,183 @@
+//! The ports of a development region.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+
+use serde::{Deserialize, Serialize};
+
+/// How many nodes a development region has.
+pub const NODES: u64 = 3;
+
+/// The first node's API port, unless the caller says otherwise.
+const PORT_DEFAULT: u16 = 7420;
+/// From one node's ports to the next one's.
+const NODE_STEP: u16 = 10;
+/// From a node's API port to its operations port.
+const OPERATIONS_STEP: u16 = 2000;
+/// The largest first port whose last node still has ports.
+const PORT_MAX: u16 = u16::MAX - OPERATIONS_STEP - NODE_STEP * (NODES as u16 - 1);
+
+/// Why there are no ports to listen on.
+#[derive(Debug, thiserror::Error)]
+pub enum PortsError {
+    /// The ports would run past the last one.
+    #[error("the first port must be 0 or 1 to {PORT_MAX}")]
+    Range,
+    /// Another process listens there.
+    #[error(
+        "port {port} is taken; end the process that listens there, or start with --port 0 \
+        in a new directory"
+    )]
+    Taken {
+        /// The port.
+        port: u16,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The region was made with other ports, which its nodes remember.
+    #[error(
+        "the region was made with port {made}; start it without --port, or make a new one \
+        with --dir, or after `strongroom dev reset`"
+    )]
+    Fixed {
+        /// The first node's API port.
+        made: u16,
+    },
+}
+
+/// The ports of one node.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct NodePorts {
+    /// For callers.
+    pub api: u16,
+    /// For peers.
+    pub peers: u16,
+    /// For probes and metrics.
+    pub operations: u16,
+}
+
+impl NodePorts {
+    /// The address for callers.
+    pub fn api_address(self) -> SocketAddr {
+        loopback(self.api)
+    }
+
+    /// The address for peers.
+    pub fn peer_address(self) -> SocketAddr {
+        loopback(self.peers)
+    }
+
+    /// The address for probes and metrics.
+    pub fn operations_address(self) -> SocketAddr {
+        loopback(self.operations)
+    }
+}
+
+/// Chooses the ports of a new region: from `first` on, or free ones if it is 0.
+pub fn choose(first: Option<u16>) -> Result<Vec<NodePorts>, PortsError> {
+    match first.unwrap_or(PORT_DEFAULT) {
+        0 => free(),
+        first if first > PORT_MAX => Err(PortsError::Range),
+        first => Ok((0..NODES as u16)
+            .map(|node| first + node * NODE_STEP)
+            .map(|api| NodePorts {
+                api,
+                peers: api + 1,
+                operations: api + OPERATIONS_STEP,
+            })
+            .collect()),
+    }
+}
+
+/// Checks that the caller asks for the ports that a kept region has.
+pub fn same(asked: Option<u16>, kept: &[NodePorts]) -> Result<(), PortsError> {
+    match (asked, kept.first()) {
+        (Some(asked), Some(first)) if asked != 0 && asked != first.api => {
+            Err(PortsError::Fixed { made: first.api })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Checks that nobody listens on any of the ports.
+pub fn probe(nodes: &[NodePorts]) -> Result<(), PortsError> {
+    for port in nodes
+        .iter()
+        .flat_map(|node| [node.api, node.peers, node.operations])
+    {
+        TcpListener::bind(loopback(port)).map_err(|source| PortsError::Taken { port, source })?;
+    }
+    Ok(())
+}
+
+/// Asks the operating system for ports; all are held until the last is known, so none comes twice.
+fn free() -> Result<Vec<NodePorts>, PortsError> {
+    let mut held = Vec::new();
+    let mut port = || {
+        let taken = |source| PortsError::Taken { port: 0, source };
+        let listener = TcpListener::bind(loopback(0)).map_err(taken)?;
+        let port = listener.local_addr().map_err(taken)?.port();
+        held.push(listener);
+        Ok(port)
+    };
+    (0..NODES)
+        .map(|_| {
+            Ok(NodePorts {
+                api: port()?,
+                peers: port()?,
+                operations: port()?,
+            })
+        })
+        .collect()
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn nodes_follow_in_steps_of_ten() {
+        let nodes = choose(None).unwrap();
+        let api: Vec<u16> = nodes.iter().map(|node| node.api).collect();
+        assert_eq!(api, [7420, 7430, 7440]);
+        assert_eq!((nodes[0].peers, nodes[0].operations), (7421, 9420));
+        assert!(choose(Some(PORT_MAX)).is_ok());
+        assert!(matches!(choose(Some(PORT_MAX + 1)), Err(PortsError::Range)));
+    }
+
+    #[test]
+    fn free_ports_are_nine_different_ones() {
+        let nodes = choose(Some(0)).unwrap();
+        let ports: BTreeSet<u16> = nodes
+            .iter()
+            .flat_map(|node| [node.api, node.peers, node.operations])
+            .collect();
+        assert_eq!(ports.len(), 9);
+        probe(&nodes).unwrap();
+    }
+
+    #[test]
+    fn a_taken_port_is_named() {
+        let nodes = choose(Some(0)).unwrap();
+        let _taken = TcpListener::bind(nodes[1].peer_address()).unwrap();
+        let refused = probe(&nodes).unwrap_err().to_string();
+        assert!(refused.contains(&nodes[1].peers.to_string()), "{refused}");
+    }
+
+    #[test]
+    fn a_kept_region_keeps_its_ports() {
+        let kept = choose(Some(8000)).unwrap();
+        assert!(same(None, &kept).is_ok());
+        assert!(same(Some(0), &kept).is_ok());
+        assert!(same(Some(8000), &kept).is_ok());
+        assert!(matches!(
+            same(Some(7420), &kept),
+            Err(PortsError::Fixed { made: 8000 })
+        ));
+    }
+}

@@ -1,0 +1,197 @@
+//! Why a command failed, whatever the command, and the exit code that says so.
+
+use std::io;
+use std::path::PathBuf;
+
+use client::Retry;
+use client::certs::CertsError;
+use server::RootKeyError;
+use tonic::Code;
+
+use crate::commands::config::ConfigFailure;
+use crate::commands::connect::ConnectError;
+use crate::commands::dev::DevError;
+use crate::commands::dev::control::ControlError;
+use crate::commands::dev::directory::DirectoryError;
+use crate::commands::dev::ports::PortsError;
+use crate::commands::server::ServerFailure;
+use crate::confirm::ConfirmError;
+use crate::exit::Exit;
+use crate::logs::LogsError;
+use crate::value::ValueError;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The answer could not be printed.
+    #[error("cannot write to standard output")]
+    Output(#[source] io::Error),
+    /// The asynchronous runtime did not start.
+    #[error("cannot start; the system may be out of threads or file descriptors")]
+    Runtime(#[source] io::Error),
+    /// A manual page could not be written.
+    #[error("cannot write the manual pages to {}", .directory.display())]
+    Manual {
+        /// Where to.
+        directory: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A node refused, or none answered.
+    #[error(transparent)]
+    Call(#[from] client::Error),
+    /// Nothing says whom to ask.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// Certificates could not be made or read.
+    #[error(transparent)]
+    Certs(#[from] CertsError),
+    /// The root key could not be made.
+    #[error(transparent)]
+    RootKey(#[from] RootKeyError),
+    /// Certificates end soon.
+    #[error("{count} certificates have expired or are about to")]
+    CertificatesExpire {
+        /// How many.
+        count: usize,
+    },
+    /// A filter names nothing that can be compared.
+    #[error(
+        "{key} is not something to filter by; use name, description, tag-key, tag-value, \
+        primary-region, owning-service or all"
+    )]
+    FilterKey {
+        /// What was named.
+        key: String,
+    },
+    /// The node did not start, or ended by itself.
+    #[error(transparent)]
+    Server(#[from] ServerFailure),
+    /// The development region does not do what it was asked.
+    #[error(transparent)]
+    Dev(#[from] DevError),
+    /// The configuration is not usable.
+    #[error(transparent)]
+    Config(#[from] ConfigFailure),
+    /// Nothing can be logged.
+    #[error(transparent)]
+    Logs(#[from] LogsError),
+    /// A secret value could not be read or written.
+    #[error(transparent)]
+    Value(#[from] ValueError),
+    /// Destructive work was not confirmed.
+    #[error(transparent)]
+    Confirm(#[from] ConfirmError),
+}
+
+impl Failure {
+    /// The exit code that goes with this failure.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Output(error) | Self::Runtime(error) => Exit::of_io(error),
+            Self::Manual { .. } => Exit::Create,
+            Self::Call(error) => of_call(error),
+            Self::FilterKey { .. } => Exit::Usage,
+            Self::CertificatesExpire { .. } => Exit::Declined,
+            Self::Certs(error) => of_certs(error),
+            Self::RootKey(_) => Exit::Create,
+            Self::Config(_) | Self::Logs(_) | Self::Connect(_) => Exit::Configuration,
+            Self::Server(error) => of_server(error),
+            Self::Dev(error) => of_dev(error),
+            Self::Value(error) => of_value(error),
+            Self::Confirm(error) => match error {
+                ConfirmError::Declined => Exit::Declined,
+                ConfirmError::NoTerminal => Exit::Usage,
+                ConfirmError::Ask(_) => Exit::InputOutput,
+            },
+        }
+    }
+
+    /// One word for programs: the AWS error name where a node gave one.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Output(_) | Self::Manual { .. } => "Output",
+            Self::Runtime(_) => "Runtime",
+            Self::Call(error) => error.reason(),
+            Self::FilterKey { .. } => "Usage",
+            Self::CertificatesExpire { .. } => "CertificatesExpire",
+            Self::Certs(_) | Self::RootKey(_) => "Certificates",
+            Self::Config(_) | Self::Logs(_) | Self::Connect(_) => "Configuration",
+            Self::Server(_) => "Server",
+            Self::Dev(_) => "Development",
+            Self::Value(_) => "Value",
+            Self::Confirm(_) => "NotConfirmed",
+        }
+    }
+}
+
+fn of_call(error: &client::Error) -> Exit {
+    match (error.code(), error.retry()) {
+        _ if error.reason() == "Configuration" => Exit::Configuration,
+        (_, Retry::Unknown) => Exit::TryAgain,
+        (Code::NotFound, _) => Exit::Missing,
+        (Code::PermissionDenied | Code::Unauthenticated, _) => Exit::Denied,
+        (Code::Unavailable, _) => Exit::Unavailable,
+        (Code::DeadlineExceeded | Code::Aborted, _) => Exit::TryAgain,
+        (Code::ResourceExhausted, Retry::Safe) => Exit::TryAgain,
+        (Code::Internal | Code::DataLoss | Code::Unknown, _) => Exit::Internal,
+        _ => Exit::Refused,
+    }
+}
+
+fn of_certs(error: &CertsError) -> Exit {
+    match error {
+        CertsError::Exists { .. } | CertsError::Write { .. } => Exit::Create,
+        CertsError::Invalid { .. } => Exit::Usage,
+        _ => Exit::Refused,
+    }
+}
+
+fn of_server(error: &ServerFailure) -> Exit {
+    match error {
+        ServerFailure::Token { source, .. } => Exit::of_io(source),
+        ServerFailure::Start(_) => Exit::Configuration,
+        ServerFailure::Stopped => Exit::Internal,
+    }
+}
+
+fn of_dev(error: &DevError) -> Exit {
+    match error {
+        DevError::Directory(error) => match error {
+            DirectoryError::Access { source, .. } | DirectoryError::Full { source, .. } => {
+                Exit::of_io(source)
+            }
+            DirectoryError::InUse { .. } => Exit::Unavailable,
+            DirectoryError::Missing { .. } => Exit::Missing,
+            DirectoryError::Later { .. }
+            | DirectoryError::Damaged { .. }
+            | DirectoryError::Foreign { .. } => Exit::Refused,
+        },
+        DevError::Ports(error) => match error {
+            PortsError::Taken { .. } => Exit::Unavailable,
+            PortsError::Range | PortsError::Fixed { .. } => Exit::Usage,
+        },
+        DevError::Credentials(_) => Exit::Create,
+        DevError::Region(_) => Exit::Unavailable,
+        DevError::Control(error) => match error {
+            ControlError::NotRunning { .. } => Exit::Unavailable,
+            ControlError::PathTooLong { .. } => Exit::Usage,
+            ControlError::Refused(_) => Exit::Refused,
+            ControlError::Socket { .. } | ControlError::Answer(_) => Exit::InputOutput,
+        },
+    }
+}
+
+fn of_value(error: &ValueError) -> Exit {
+    match error {
+        ValueError::Read { source, .. } => Exit::of_io(source),
+        ValueError::ReadInput(_) | ValueError::Prompt(_) => Exit::InputOutput,
+        ValueError::Write { .. } => Exit::Create,
+        ValueError::NoTerminal => Exit::Usage,
+        ValueError::PromptsDiffer
+        | ValueError::Empty
+        | ValueError::TooLarge
+        | ValueError::NotText
+        | ValueError::BinaryToTerminal => Exit::Refused,
+    }
+}

@@ -1,0 +1,32 @@
+//! Every bound of this crate.
+
+use std::time::Duration;
+
+/// The largest secret value read from a file, a prompt or standard input: the server's own limit,
+/// checked here so that nothing larger is read into memory.
+pub const VALUE_BYTES_MAX: usize = 65_536;
+
+/// The longest answer to a question of the form "yes or no".
+pub const ANSWER_BYTES_MAX: u64 = 64;
+
+/// The longest process number read from a lock.
+pub const DEV_RECORD_BYTES_MAX: u64 = 32;
+
+/// The longest line of a development region's control socket.
+pub const CONTROL_LINE_BYTES_MAX: u64 = 16 * 1024;
+
+/// How long a running development region may take to answer.
+pub const CONTROL_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// The longest join token file.
+pub const JOIN_TOKEN_BYTES_MAX: u64 = 4 * 1024;
+
+/// How long the followers of a development region, and then its leader, may take to end before they
+/// are cut off.
+pub const DEV_SHUTDOWN_MAX: Duration = Duration::from_millis(700);
+
+/// How long a development region may take to become ready before that is an error.
+pub const DEV_START_MAX: Duration = Duration::from_secs(30);
+
+/// How long one call inside a development region may take.
+pub const DEV_CALL_MAX: Duration = Duration::from_secs(5);

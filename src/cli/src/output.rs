@@ -1,0 +1,164 @@
+//! How answers are printed: a table for people, JSON for programs.
+
+use std::error::Error;
+use std::io::{IsTerminal, Write};
+
+use clap::ValueEnum;
+use comfy_table::{Table, presets};
+use serde_json::{Value, json};
+
+use crate::failure::Failure;
+
+/// The form of every answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Aligned columns, for people.
+    #[default]
+    Table,
+    /// One JSON document, for programs.
+    Json,
+}
+
+/// An answer in both forms.
+pub struct Answer {
+    /// What programs get.
+    pub json: Value,
+    /// What people get.
+    pub text: Text,
+}
+
+/// An answer for people.
+pub enum Text {
+    /// Columns with a heading and any number of rows.
+    Rows {
+        /// The headings.
+        heading: Vec<&'static str>,
+        /// The cells, one vector a row.
+        rows: Vec<Vec<String>>,
+    },
+    /// Names and values, one a line.
+    Fields(Vec<(&'static str, String)>),
+    /// One sentence.
+    Line(String),
+}
+
+impl Answer {
+    /// An answer of one sentence.
+    pub fn line(text: impl Into<String>, json: Value) -> Self {
+        Self {
+            json,
+            text: Text::Line(text.into()),
+        }
+    }
+
+    /// An answer of names and values; empty values are left out.
+    pub fn fields(fields: Vec<(&'static str, String)>, json: Value) -> Self {
+        let fields = fields
+            .into_iter()
+            .filter(|(_, value)| !value.is_empty())
+            .collect();
+        Self {
+            json,
+            text: Text::Fields(fields),
+        }
+    }
+
+    /// An answer of columns.
+    pub fn rows(heading: Vec<&'static str>, rows: Vec<Vec<String>>, json: Value) -> Self {
+        Self {
+            json,
+            text: Text::Rows { heading, rows },
+        }
+    }
+
+    /// Prints the answer to standard output.
+    pub fn print(&self, format: Format) -> Result<(), Failure> {
+        let bold = styled(&std::io::stdout());
+        let document = match format {
+            Format::Json => format!("{:#}", self.json),
+            Format::Table => self.text.render(bold),
+        };
+        print_line(&document)
+    }
+}
+
+impl Text {
+    fn render(&self, bold: bool) -> String {
+        match self {
+            Self::Line(line) => line.clone(),
+            Self::Fields(fields) => {
+                let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+                let line = |(name, value): &(&str, String)| {
+                    let gap = " ".repeat(width - name.len() + 2);
+                    format!("{}{gap}{value}", heading(name, bold))
+                };
+                fields.iter().map(line).collect::<Vec<_>>().join("\n")
+            }
+            Self::Rows {
+                heading: names,
+                rows,
+            } => {
+                let mut table = Table::new();
+                table.load_style(presets::NOTHING).set_header(names.clone());
+                table.add_rows(rows.clone());
+                for column in table.column_iter_mut() {
+                    column.set_padding((0, 2));
+                }
+                let text = table.trim_fmt();
+                match text.split_once('\n') {
+                    Some((first, rest)) => format!("{}\n{rest}", heading(first, bold)),
+                    None => heading(&text, bold),
+                }
+            }
+        }
+    }
+}
+
+/// Prints one line, or one document, to standard output.
+pub fn print_line(line: &str) -> Result<(), Failure> {
+    let mut output = std::io::stdout().lock();
+    writeln!(output, "{line}")
+        .and_then(|()| output.flush())
+        .map_err(Failure::Output)
+}
+
+/// Whether this stream is a terminal that may be given more than plain text.
+pub fn styled(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// A heading: bold where that is wanted.
+pub fn heading(text: &str, bold: bool) -> String {
+    if bold {
+        format!("\u{1b}[1m{text}\u{1b}[0m")
+    } else {
+        text.to_owned()
+    }
+}
+
+/// The line that says why a command failed: the failure, then its causes.
+pub fn failure_line(failure: &Failure, format: Format) -> String {
+    let message = with_causes(failure);
+    match format {
+        Format::Table => format!("strongroom: {message}"),
+        Format::Json => {
+            let (reason, exit) = (failure.reason(), failure.exit().code());
+            json!({ "error": { "message": message, "reason": reason, "exit": exit } }).to_string()
+        }
+    }
+}
+
+/// An error and its causes in one line.
+pub fn with_causes(error: &dyn Error) -> String {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        // Some libraries repeat their cause in their own text; saying it twice helps nobody.
+        if !message.ends_with(&text) {
+            message = format!("{message}: {text}");
+        }
+        cause = error.source();
+    }
+    message
+}

@@ -1,0 +1,115 @@
+//! The help texts and manual pages, compared with golden files: a change of the command line shows
+//! in review. `scripts/golden` writes them anew.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_strongroom");
+
+#[test]
+fn the_help_of_every_command_is_the_golden_one() {
+    let mut text = String::new();
+    collect_help(&[], &mut text);
+    compare("help.txt", &text);
+}
+
+#[test]
+fn the_manual_pages_are_the_golden_ones() {
+    let directory = tempfile::tempdir().unwrap();
+    let run = Command::new(BINARY)
+        .arg("man")
+        .arg("--dir")
+        .arg(directory.path())
+        .status()
+        .unwrap();
+    assert!(run.success());
+    let mut pages: Vec<PathBuf> = directory
+        .path()
+        .read_dir()
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    pages.sort();
+    let mut text = String::new();
+    for page in pages {
+        let name = page.file_name().unwrap().to_str().unwrap();
+        text.push_str(&format!(
+            "==== {name}\n{}\n",
+            std::fs::read_to_string(&page).unwrap()
+        ));
+    }
+    compare("man.txt", &text);
+}
+
+#[test]
+fn every_shell_has_a_completion_script_that_knows_the_nouns() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let run = Command::new(BINARY)
+            .args(["completion", shell])
+            .output()
+            .unwrap();
+        assert!(run.status.success(), "{shell}");
+        let script = String::from_utf8(run.stdout).unwrap();
+        for noun in ["secret", "node", "certs", "random-password"] {
+            assert!(script.contains(noun), "{shell}: {noun}");
+        }
+    }
+}
+
+#[test]
+fn wrong_arguments_exit_with_64_and_help_with_0() {
+    let code = |arguments: &[&str]| {
+        Command::new(BINARY)
+            .args(arguments)
+            .output()
+            .unwrap()
+            .status
+            .code()
+    };
+    assert_eq!(code(&["--help"]), Some(0));
+    assert_eq!(code(&["version"]), Some(0));
+    assert_eq!(code(&["secret", "get"]), Some(64));
+    assert_eq!(code(&["no-such-noun"]), Some(64));
+    assert_eq!(
+        code(&["secret", "put", "a", "--prompt", "--value-file", "b"]),
+        Some(64)
+    );
+    assert_eq!(
+        code(&["secret", "create", "a", "--value", "on-the-command-line"]),
+        Some(64)
+    );
+}
+
+/// Prints a command's help, then that of each command below it.
+fn collect_help(path: &[String], text: &mut String) {
+    let run = Command::new(BINARY)
+        .args(path)
+        .arg("--help")
+        .output()
+        .unwrap();
+    assert!(run.status.success(), "{path:?}");
+    let help = String::from_utf8(run.stdout).unwrap();
+    text.push_str(&format!("==== strongroom {}\n{help}\n", path.join(" ")));
+    let commands = help.split_once("Commands:\n").map_or("", |(_, rest)| rest);
+    for line in commands.lines().take_while(|line| !line.is_empty()) {
+        // A command's name stands in column three; a line further in goes on with its text.
+        if line.starts_with("  ") && !line.starts_with("   ") {
+            let name = line.split_whitespace().next().unwrap();
+            collect_help(&[path, &[name.to_owned()]].concat(), text);
+        }
+    }
+}
+
+fn compare(name: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../tests/fixtures/cli")
+        .join(name);
+    if std::env::var("STRONGROOM_GOLDEN").is_ok_and(|what| what == "write") {
+        std::fs::write(&path, text).unwrap();
+    }
+    let golden = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        golden == text,
+        "{name} differs; run scripts/golden and review the diff"
+    );
+}
