@@ -39,7 +39,7 @@ pub struct Header {
     /// When.
     pub stamp: Stamp,
     /// The regions that get the body.
-    pub members: Vec<RegionName>,
+    pub members: Arc<[RegionName]>,
     /// The commitment to the body; zero when the row is deleted.
     pub commitment: Hash,
 }

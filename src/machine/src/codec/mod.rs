@@ -4,6 +4,7 @@ mod answer;
 mod command;
 mod entry;
 mod feed;
+mod local;
 mod row;
 mod secret;
 

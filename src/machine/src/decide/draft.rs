@@ -34,7 +34,7 @@ pub(super) struct Draft<'a> {
 struct Cursor {
     uid: Uid,
     state: FeedState,
-    members: Vec<RegionName>,
+    members: Arc<[RegionName]>,
 }
 
 impl<'a> Draft<'a> {
@@ -77,12 +77,7 @@ impl<'a> Draft<'a> {
 
     /// Opens a feed that has no change yet.
     pub(super) fn begin(&mut self, state: FeedState) {
-        let members = vec![state.epoch.region.clone()];
-        self.cursors.push(Cursor {
-            uid: state.feed.uid(),
-            state,
-            members,
-        });
+        self.cursors.push(Cursor::new(state));
     }
 
     /// Puts a feed row. Gives the row as it will be kept; none if there is no such feed.
@@ -178,13 +173,7 @@ impl<'a> Draft<'a> {
             Some(at) => at,
             None => {
                 let state = self.state.feed(feed)?.state()?.clone();
-                // Until regions exist, the only member is the primary itself.
-                let members = vec![state.epoch.region.clone()];
-                self.cursors.push(Cursor {
-                    uid: feed.uid(),
-                    state,
-                    members,
-                });
+                self.cursors.push(Cursor::new(state));
                 self.cursors.len().saturating_sub(1)
             }
         };
@@ -193,6 +182,16 @@ impl<'a> Draft<'a> {
 }
 
 impl Cursor {
+    /// Until regions exist, the only member is the primary itself.
+    fn new(state: FeedState) -> Cursor {
+        let members = Arc::new([state.epoch.region.clone()]);
+        Cursor {
+            uid: state.feed.uid(),
+            state,
+            members,
+        }
+    }
+
     fn next_revision(&self) -> Revision {
         Revision(self.state.revision.0.saturating_add(1))
     }
@@ -215,7 +214,7 @@ impl Cursor {
             ordinal: key.ordinal(),
             op,
             stamp,
-            members: self.members.clone(),
+            members: Arc::clone(&self.members),
             commitment,
         });
         let header_bytes = Bytes::from(storage::Header::from(header.as_ref()).encode_to_vec());

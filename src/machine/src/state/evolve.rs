@@ -5,8 +5,7 @@ use std::sync::Arc;
 use imbl::OrdMap;
 
 use crate::change::Change;
-use crate::codec::Body;
-use crate::ids::{Hash, Ordinal, Revision, Uid};
+use crate::ids::{Hash, Ordinal, Uid};
 use crate::row::{Kept, Row, RowKey};
 use crate::secret::{SealedValue, Secret};
 use crate::state::{Feed, Held, State};
@@ -21,107 +20,104 @@ pub(super) struct Share {
 impl State {
     /// Takes a change in. It cannot fail: `decide` has settled everything.
     pub fn evolve(&mut self, change: &Change) {
-        let Change {
-            key,
-            row,
-            header: _,
-        } = change;
-        let is_hashed = !matches!(key, RowKey::Journal(..));
-        let before = if is_hashed { self.share(key) } else { None };
-        match row {
-            Some(row) => self.put(key, row),
-            None => self.delete(key),
-        }
-        let after = if is_hashed { self.share(key) } else { None };
-        self.tally(key, before, after);
+        let before = match &change.row {
+            Some(row) => self.put(&change.key, row),
+            None => self.delete(&change.key),
+        };
+        let after = change.row.as_ref().and_then(share);
+        self.tally(&change.key, before, after);
     }
 
-    fn put(&mut self, key: &RowKey, row: &Row) {
+    /// Puts a row; gives what the row before added to the hashes.
+    fn put(&mut self, key: &RowKey, row: &Row) -> Option<Share> {
         match (key, row) {
-            (RowKey::Machine, Row::Machine(kept)) => self.machine = Some(Arc::clone(kept)),
-            (RowKey::Clock, Row::Clock(kept)) => self.clock = Some(Arc::clone(kept)),
-            (RowKey::Feed(uid), Row::Feed(kept)) => {
-                self.feed_mut(*uid).state = Some(Arc::clone(kept));
-            }
+            (RowKey::Machine, Row::Machine(kept)) => replace(&mut self.machine, kept),
+            (RowKey::Clock, Row::Clock(kept)) => replace(&mut self.clock, kept),
+            (RowKey::Feed(uid), Row::Feed(kept)) => replace(&mut self.feed_mut(*uid).state, kept),
             (RowKey::Node(id), Row::Node(kept)) => insert(&mut self.nodes, *id, kept),
             (RowKey::RetiredNode(id), Row::RetiredNode(kept)) => {
-                insert(&mut self.retired_nodes, *id, kept);
+                insert(&mut self.retired_nodes, *id, kept)
             }
             (RowKey::JoinToken(digest), Row::JoinToken(kept)) => {
-                insert(&mut self.join_tokens, *digest, kept);
+                insert(&mut self.join_tokens, *digest, kept)
             }
             (RowKey::KmsKey(id), Row::KmsKey(kept)) => insert(&mut self.kms_keys, *id, kept),
             (RowKey::Wrap(uid, ordinal), Row::Wrap(kept)) => {
-                insert(&mut self.wraps, (*uid, *ordinal), kept);
+                insert(&mut self.wraps, (*uid, *ordinal), kept)
             }
             (RowKey::Access(uid), Row::Access(kept)) => insert(&mut self.accesses, *uid, kept),
             (RowKey::Epoch(uid, number), Row::Epoch(kept)) => {
-                insert(&mut self.feed_mut(*uid).epochs, *number, kept);
+                insert(&mut self.feed_mut(*uid).epochs, *number, kept)
             }
             (RowKey::Checkpoint(uid), Row::Checkpoint(kept)) => {
-                self.feed_mut(*uid).checkpoint = Some(Arc::clone(kept));
+                replace(&mut self.feed_mut(*uid).checkpoint, kept)
             }
             (RowKey::Account(number), Row::Account(kept)) => {
-                insert(&mut self.accounts, *number, kept);
+                insert(&mut self.accounts, *number, kept)
             }
-            (RowKey::Region(number), Row::Region(kept)) => {
-                insert(&mut self.regions, *number, kept);
-            }
+            (RowKey::Region(number), Row::Region(kept)) => insert(&mut self.regions, *number, kept),
             (RowKey::Principal(number), Row::Principal(kept)) => {
-                insert(&mut self.principals, *number, kept);
+                insert(&mut self.principals, *number, kept)
             }
             (RowKey::Secret(uid), Row::Secret(kept)) => self.put_secret(*uid, kept),
             (RowKey::Version(uid, ordinal), Row::Version(kept)) => {
-                self.put_version(*uid, *ordinal, kept);
+                self.put_version(*uid, *ordinal, kept)
             }
             (RowKey::Tombstone(uid), Row::Tombstone(kept)) => {
-                insert(&mut self.tombstones, *uid, kept);
+                insert(&mut self.tombstones, *uid, kept)
             }
             (RowKey::Journal(uid, revision), Row::Journal(kept)) => {
-                insert(&mut self.feed_mut(*uid).journal, *revision, kept);
+                self.feed_mut(*uid)
+                    .journal
+                    .insert(*revision, Arc::clone(kept));
+                None
             }
             // Key and row come from one typed constructor; a mismatch cannot be made.
-            _ => debug_assert!(false, "a row under a key of another kind"),
+            _ => None,
         }
     }
 
-    fn delete(&mut self, key: &RowKey) {
+    /// Deletes a row; gives what it added to the hashes.
+    fn delete(&mut self, key: &RowKey) -> Option<Share> {
         match key {
-            RowKey::Machine => self.machine = None,
-            RowKey::Clock => self.clock = None,
-            RowKey::Feed(uid) => self.feed_mut(*uid).state = None,
-            RowKey::Node(id) => drop(self.nodes.remove(id)),
-            RowKey::RetiredNode(id) => drop(self.retired_nodes.remove(id)),
-            RowKey::JoinToken(digest) => drop(self.join_tokens.remove(digest)),
-            RowKey::KmsKey(id) => drop(self.kms_keys.remove(id)),
-            RowKey::Wrap(uid, ordinal) => drop(self.wraps.remove(&(*uid, *ordinal))),
-            RowKey::Access(uid) => drop(self.accesses.remove(uid)),
-            RowKey::Epoch(uid, number) => drop(self.feed_mut(*uid).epochs.remove(number)),
-            RowKey::Checkpoint(uid) => self.feed_mut(*uid).checkpoint = None,
-            RowKey::Account(number) => drop(self.accounts.remove(number)),
-            RowKey::Region(number) => drop(self.regions.remove(number)),
-            RowKey::Principal(number) => drop(self.principals.remove(number)),
+            RowKey::Machine => self.machine.take().map(|kept| of(&kept)),
+            RowKey::Clock => self.clock.take().map(|kept| of(&kept)),
+            RowKey::Feed(uid) => self.feed_mut(*uid).state.take().map(|kept| of(&kept)),
+            RowKey::Node(id) => remove(&mut self.nodes, id),
+            RowKey::RetiredNode(id) => remove(&mut self.retired_nodes, id),
+            RowKey::JoinToken(digest) => remove(&mut self.join_tokens, digest),
+            RowKey::KmsKey(id) => remove(&mut self.kms_keys, id),
+            RowKey::Wrap(uid, ordinal) => remove(&mut self.wraps, &(*uid, *ordinal)),
+            RowKey::Access(uid) => remove(&mut self.accesses, uid),
+            RowKey::Epoch(uid, number) => remove(&mut self.feed_mut(*uid).epochs, number),
+            RowKey::Checkpoint(uid) => self.feed_mut(*uid).checkpoint.take().map(|kept| of(&kept)),
+            RowKey::Account(number) => remove(&mut self.accounts, number),
+            RowKey::Region(number) => remove(&mut self.regions, number),
+            RowKey::Principal(number) => remove(&mut self.principals, number),
             RowKey::Secret(uid) => self.delete_secret(*uid),
             RowKey::Version(uid, ordinal) => self.delete_version(*uid, *ordinal),
-            RowKey::Tombstone(uid) => drop(self.tombstones.remove(uid)),
+            RowKey::Tombstone(uid) => remove(&mut self.tombstones, uid),
             RowKey::Journal(uid, revision) => {
-                drop(self.feed_mut(*uid).journal.remove(revision));
+                self.feed_mut(*uid).journal.remove(revision);
+                None
             }
         }
     }
 
-    fn put_secret(&mut self, uid: Uid, kept: &Arc<Kept<Secret>>) {
-        let before = self.secrets.insert(uid, Arc::clone(kept));
-        let before = before.as_ref().map(|before| before.body.as_ref());
+    fn put_secret(&mut self, uid: Uid, kept: &Arc<Kept<Secret>>) -> Option<Share> {
+        let replaced = self.secrets.insert(uid, Arc::clone(kept));
+        let before = replaced.as_ref().map(|before| before.body.as_ref());
         let after = kept.body.as_ref();
         let derived = &mut self.derived;
         if before.is_none() {
-            let name = (after.account.clone(), after.name.clone());
-            derived.names.insert(name, uid);
+            let account = &after.account;
+            derived
+                .names
+                .insert((account.clone(), after.name.clone()), uid);
             derived
                 .by_creation
-                .insert((after.account.clone(), after.created, uid));
-            let owned = derived.owned.entry(after.account.clone()).or_default();
+                .insert((account.clone(), after.created, uid));
+            let owned = derived.owned.entry(account.clone()).or_default();
             *owned = owned.saturating_add(1);
         }
         let due = |secret: &Secret| secret.deletion.map(|deletion| (deletion.due, uid));
@@ -130,58 +126,68 @@ impl State {
             was.map(|was| derived.by_deletion.remove(&was));
             is.map(|is| derived.by_deletion.insert(is));
         }
+        replaced.as_ref().map(of)
     }
 
-    fn delete_secret(&mut self, uid: Uid) {
-        let Some(kept) = self.secrets.remove(&uid) else {
-            return;
-        };
+    fn delete_secret(&mut self, uid: Uid) -> Option<Share> {
+        let kept = self.secrets.remove(&uid)?;
         let secret = kept.body.as_ref();
+        let account = &secret.account;
         let derived = &mut self.derived;
         derived
             .names
-            .remove(&(secret.account.clone(), secret.name.clone()));
+            .remove(&(account.clone(), secret.name.clone()));
         derived
             .by_creation
-            .remove(&(secret.account.clone(), secret.created, uid));
+            .remove(&(account.clone(), secret.created, uid));
         if let Some(deletion) = secret.deletion {
             derived.by_deletion.remove(&(deletion.due, uid));
         }
-        if let Some(owned) = derived.owned.get_mut(&secret.account) {
+        if let Some(owned) = derived.owned.get_mut(account) {
             *owned = owned.saturating_sub(1);
         }
+        Some(of(&kept))
     }
 
-    fn put_version(&mut self, uid: Uid, ordinal: Ordinal, kept: &Arc<Kept<SealedValue>>) {
-        self.delete_version(uid, ordinal);
+    fn put_version(
+        &mut self,
+        uid: Uid,
+        ordinal: Ordinal,
+        kept: &Arc<Kept<SealedValue>>,
+    ) -> Option<Share> {
         let stored_bytes = kept.stored.len() as u64;
+        let origin = kept.origin.as_ref();
         let held = Held {
             commitment: kept.commitment,
-            feed: kept.origin.as_ref().map(|origin| origin.feed_uid),
-            revision: kept
-                .origin
-                .as_ref()
-                .map(|origin| origin.revision)
-                .unwrap_or_default(),
+            feed: origin.map(|origin| origin.feed_uid),
+            revision: origin.map(|origin| origin.revision).unwrap_or_default(),
             stored_bytes,
             row: Some(Arc::clone(kept)),
         };
-        self.versions.insert((uid, ordinal), Arc::new(held));
+        let replaced = self.versions.insert((uid, ordinal), Arc::new(held));
+        let replaced = replaced.map(|held| self.let_go(&held));
         let derived = &mut self.derived;
         derived.value_bytes = derived.value_bytes.saturating_add(stored_bytes);
         derived.resident_value_bytes = derived.resident_value_bytes.saturating_add(stored_bytes);
+        replaced
     }
 
-    fn delete_version(&mut self, uid: Uid, ordinal: Ordinal) {
-        let Some(held) = self.versions.remove(&(uid, ordinal)) else {
-            return;
-        };
+    fn delete_version(&mut self, uid: Uid, ordinal: Ordinal) -> Option<Share> {
+        let held = self.versions.remove(&(uid, ordinal))?;
+        Some(self.let_go(&held))
+    }
+
+    /// Takes a version out of the counts; gives what it added to the hashes.
+    fn let_go(&mut self, held: &Held) -> Share {
+        let bytes = held.stored_bytes;
         let derived = &mut self.derived;
-        derived.value_bytes = derived.value_bytes.saturating_sub(held.stored_bytes);
+        derived.value_bytes = derived.value_bytes.saturating_sub(bytes);
         if held.row.is_some() {
-            derived.resident_value_bytes = derived
-                .resident_value_bytes
-                .saturating_sub(held.stored_bytes);
+            derived.resident_value_bytes = derived.resident_value_bytes.saturating_sub(bytes);
+        }
+        Share {
+            feed: held.feed,
+            commitment: held.commitment,
         }
     }
 
@@ -215,40 +221,33 @@ impl State {
             None => &mut self.derived.local_sums,
         }
     }
+}
 
-    /// Finds what a row adds to the hashes now.
-    fn share(&self, key: &RowKey) -> Option<Share> {
-        let feed = |uid: &Uid| self.feeds.get(uid);
-        match key {
-            RowKey::Machine => self.machine.as_ref().map(of),
-            RowKey::Clock => self.clock.as_ref().map(of),
-            RowKey::Feed(uid) => feed(uid)?.state.as_ref().map(of),
-            RowKey::Node(id) => self.nodes.get(id).map(of),
-            RowKey::RetiredNode(id) => self.retired_nodes.get(id).map(of),
-            RowKey::JoinToken(digest) => self.join_tokens.get(digest).map(of),
-            RowKey::KmsKey(id) => self.kms_keys.get(id).map(of),
-            RowKey::Wrap(uid, ordinal) => self.wraps.get(&(*uid, *ordinal)).map(of),
-            RowKey::Access(uid) => self.accesses.get(uid).map(of),
-            RowKey::Epoch(uid, number) => feed(uid)?.epochs.get(number).map(of),
-            RowKey::Checkpoint(uid) => feed(uid)?.checkpoint.as_ref().map(of),
-            RowKey::Account(number) => self.accounts.get(number).map(of),
-            RowKey::Region(number) => self.regions.get(number).map(of),
-            RowKey::Principal(number) => self.principals.get(number).map(of),
-            RowKey::Secret(uid) => self.secrets.get(uid).map(of),
-            RowKey::Version(uid, ordinal) => {
-                let held = self.versions.get(&(*uid, *ordinal))?;
-                Some(Share {
-                    feed: held.feed,
-                    commitment: held.commitment,
-                })
-            }
-            RowKey::Tombstone(uid) => self.tombstones.get(uid).map(of),
-            RowKey::Journal(_, Revision(_)) => None,
-        }
+/// Finds what a row adds to the hashes.
+fn share(row: &Row) -> Option<Share> {
+    match row {
+        Row::Machine(kept) => Some(of(kept)),
+        Row::Clock(kept) => Some(of(kept)),
+        Row::Feed(kept) => Some(of(kept)),
+        Row::Node(kept) => Some(of(kept)),
+        Row::RetiredNode(kept) => Some(of(kept)),
+        Row::JoinToken(kept) => Some(of(kept)),
+        Row::KmsKey(kept) => Some(of(kept)),
+        Row::Wrap(kept) => Some(of(kept)),
+        Row::Access(kept) => Some(of(kept)),
+        Row::Epoch(kept) => Some(of(kept)),
+        Row::Checkpoint(kept) => Some(of(kept)),
+        Row::Account(kept) => Some(of(kept)),
+        Row::Region(kept) => Some(of(kept)),
+        Row::Principal(kept) => Some(of(kept)),
+        Row::Secret(kept) => Some(of(kept)),
+        Row::Version(kept) => Some(of(kept)),
+        Row::Tombstone(kept) => Some(of(kept)),
+        Row::Journal(_) => None,
     }
 }
 
-fn of<T: Body>(kept: &Arc<Kept<T>>) -> Share {
+fn of<T>(kept: &Arc<Kept<T>>) -> Share {
     let feed = kept.origin.as_ref().map(|origin| origin.feed_uid);
     Share {
         feed,
@@ -256,6 +255,18 @@ fn of<T: Body>(kept: &Arc<Kept<T>>) -> Share {
     }
 }
 
-fn insert<K: Ord + Clone, T>(rows: &mut OrdMap<K, Arc<Kept<T>>>, key: K, kept: &Arc<Kept<T>>) {
-    rows.insert(key, Arc::clone(kept));
+fn replace<T>(row: &mut Option<Arc<Kept<T>>>, kept: &Arc<Kept<T>>) -> Option<Share> {
+    row.replace(Arc::clone(kept)).map(|before| of(&before))
+}
+
+fn insert<K: Ord + Clone, T>(
+    rows: &mut OrdMap<K, Arc<Kept<T>>>,
+    key: K,
+    kept: &Arc<Kept<T>>,
+) -> Option<Share> {
+    rows.insert(key, Arc::clone(kept)).map(|before| of(&before))
+}
+
+fn remove<K: Ord + Clone, T>(rows: &mut OrdMap<K, Arc<Kept<T>>>, key: &K) -> Option<Share> {
+    rows.remove(key).map(|before| of(&before))
 }

@@ -1,0 +1,185 @@
+//! Keys of rows: identifiers only, never a name, so that a key may be seen by anyone.
+
+use crate::codec::DecodeError;
+use crate::ids::{Hash, KeyId, NodeId, Ordinal, Revision, Uid};
+
+/// Names a row. The order of keys is the order of their bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RowKey {
+    /// What the region knows of itself.
+    Machine,
+    /// The last entry that changed something.
+    Clock,
+    /// Where a feed stands, by the feed's uid.
+    Feed(Uid),
+    /// A member node.
+    Node(NodeId),
+    /// A removed node.
+    RetiredNode(NodeId),
+    /// A join token, by its digest.
+    JoinToken(Hash),
+    /// A KMS key.
+    KmsKey(KeyId),
+    /// A version's wrapped key.
+    Wrap(Uid, Ordinal),
+    /// When a secret was last read.
+    Access(Uid),
+    /// The start of an epoch, by the feed's uid and the epoch's number.
+    Epoch(Uid, Ordinal),
+    /// A feed's checkpoint, by the feed's uid.
+    Checkpoint(Uid),
+    /// An account.
+    Account(Ordinal),
+    /// An entry of the region directory.
+    Region(Ordinal),
+    /// A principal.
+    Principal(Ordinal),
+    /// A secret's metadata.
+    Secret(Uid),
+    /// A sealed value.
+    Version(Uid, Ordinal),
+    /// What is left of a purged secret.
+    Tombstone(Uid),
+    /// A journal row, by the feed's uid.
+    Journal(Uid, Revision),
+}
+
+impl RowKey {
+    /// Encodes the key: a kind byte, then identifiers of fixed length.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(33);
+        bytes.push(self.kind());
+        match self {
+            RowKey::Machine | RowKey::Clock => {}
+            RowKey::Feed(uid)
+            | RowKey::Access(uid)
+            | RowKey::Checkpoint(uid)
+            | RowKey::Secret(uid)
+            | RowKey::Tombstone(uid) => bytes.extend(uid.0),
+            RowKey::Node(node) | RowKey::RetiredNode(node) => bytes.extend(node.0.to_be_bytes()),
+            RowKey::JoinToken(digest) => bytes.extend(digest.0),
+            RowKey::KmsKey(key) => bytes.extend(key.0),
+            RowKey::Wrap(uid, Ordinal(number))
+            | RowKey::Epoch(uid, Ordinal(number))
+            | RowKey::Version(uid, Ordinal(number))
+            | RowKey::Journal(uid, Revision(number)) => {
+                bytes.extend(uid.0);
+                bytes.extend(number.to_be_bytes());
+            }
+            RowKey::Account(Ordinal(number))
+            | RowKey::Region(Ordinal(number))
+            | RowKey::Principal(Ordinal(number)) => bytes.extend(number.to_be_bytes()),
+        }
+        bytes
+    }
+
+    /// Decodes a key. An unknown kind is an error, upon which a node stops (R13).
+    pub fn decode(bytes: &[u8]) -> Result<RowKey, DecodeError> {
+        let (kind, rest) = bytes.split_first().ok_or(DecodeError::Field("row key"))?;
+        let mut rest = Reader(rest);
+        let key = match kind {
+            0x01 => RowKey::Machine,
+            0x02 => RowKey::Clock,
+            0x03 => RowKey::Feed(rest.uid()?),
+            0x04 => RowKey::Node(NodeId(rest.number()?)),
+            0x05 => RowKey::RetiredNode(NodeId(rest.number()?)),
+            0x06 => RowKey::JoinToken(Hash(rest.take()?)),
+            0x07 => RowKey::KmsKey(KeyId(rest.take()?)),
+            0x08 => RowKey::Wrap(rest.uid()?, Ordinal(rest.number()?)),
+            0x09 => RowKey::Access(rest.uid()?),
+            0x40 => RowKey::Epoch(rest.uid()?, Ordinal(rest.number()?)),
+            0x41 => RowKey::Checkpoint(rest.uid()?),
+            0x42 => RowKey::Account(Ordinal(rest.number()?)),
+            0x43 => RowKey::Region(Ordinal(rest.number()?)),
+            0x44 => RowKey::Principal(Ordinal(rest.number()?)),
+            0x48 => RowKey::Secret(rest.uid()?),
+            0x49 => RowKey::Version(rest.uid()?, Ordinal(rest.number()?)),
+            0x4a => RowKey::Tombstone(rest.uid()?),
+            0x70 => RowKey::Journal(rest.uid()?, Revision(rest.number()?)),
+            unknown => return Err(DecodeError::UnknownRow(*unknown)),
+        };
+        rest.0
+            .is_empty()
+            .then_some(key)
+            .ok_or(DecodeError::Field("row key"))
+    }
+
+    /// Gives the row's kind: the first byte of its key.
+    pub fn kind(&self) -> u8 {
+        match self {
+            RowKey::Machine => 0x01,
+            RowKey::Clock => 0x02,
+            RowKey::Feed(_) => 0x03,
+            RowKey::Node(_) => 0x04,
+            RowKey::RetiredNode(_) => 0x05,
+            RowKey::JoinToken(_) => 0x06,
+            RowKey::KmsKey(_) => 0x07,
+            RowKey::Wrap(..) => 0x08,
+            RowKey::Access(_) => 0x09,
+            RowKey::Epoch(..) => 0x40,
+            RowKey::Checkpoint(_) => 0x41,
+            RowKey::Account(_) => 0x42,
+            RowKey::Region(_) => 0x43,
+            RowKey::Principal(_) => 0x44,
+            RowKey::Secret(_) => 0x48,
+            RowKey::Version(..) => 0x49,
+            RowKey::Tombstone(_) => 0x4a,
+            RowKey::Journal(..) => 0x70,
+        }
+    }
+
+    /// Gives the uid a header shows; zero for rows that belong to none.
+    pub fn uid(&self) -> Uid {
+        match self {
+            RowKey::Feed(uid)
+            | RowKey::Wrap(uid, _)
+            | RowKey::Access(uid)
+            | RowKey::Epoch(uid, _)
+            | RowKey::Checkpoint(uid)
+            | RowKey::Secret(uid)
+            | RowKey::Version(uid, _)
+            | RowKey::Tombstone(uid)
+            | RowKey::Journal(uid, _) => *uid,
+            _ => Uid([0; 16]),
+        }
+    }
+
+    /// Gives the ordinal a header shows; zero for kinds with one row for each uid.
+    pub fn ordinal(&self) -> Ordinal {
+        match self {
+            RowKey::Wrap(_, ordinal)
+            | RowKey::Epoch(_, ordinal)
+            | RowKey::Account(ordinal)
+            | RowKey::Region(ordinal)
+            | RowKey::Principal(ordinal)
+            | RowKey::Version(_, ordinal) => *ordinal,
+            _ => Ordinal(0),
+        }
+    }
+
+    /// Says whether rows of this kind, once written, are only ever deleted.
+    pub fn is_immutable(&self) -> bool {
+        matches!(self, RowKey::Version(..))
+    }
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+        let (taken, rest) = self
+            .0
+            .split_first_chunk()
+            .ok_or(DecodeError::Field("row key"))?;
+        self.0 = rest;
+        Ok(*taken)
+    }
+
+    fn uid(&mut self) -> Result<Uid, DecodeError> {
+        self.take().map(Uid)
+    }
+
+    fn number(&mut self) -> Result<u64, DecodeError> {
+        self.take().map(u64::from_be_bytes)
+    }
+}
