@@ -64,8 +64,9 @@ pub enum RowsError {
 pub struct Opened {
     /// The rows.
     pub rows: SledRows,
-    /// Whether what was there had to be set aside: the rows are empty, and must be rebuilt from a
-    /// snapshot and the log, or from a peer.
+    /// Whether what was there had to be set aside just now: the rows are empty, and must be rebuilt
+    /// from a snapshot and the log, or from a peer. It is said once; that the rows' meta is behind
+    /// the log's purge mark goes on saying it.
     pub rebuilt: bool,
 }
 

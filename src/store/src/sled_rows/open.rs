@@ -20,6 +20,8 @@ const HEADER: &str = "format";
 /// Counts opens that did not come to an end.
 const OPENING: &str = "opening";
 const QUARANTINE: &str = "quarantine-";
+/// Stands for the checkpoint in the header until the very first generation is complete.
+const UNSTARTED: u64 = 0;
 
 /// A generation with what was found in it.
 pub(super) struct Found {
@@ -38,13 +40,17 @@ pub(super) fn open(
     files::create_dir(dir)?;
     files::remove_unfinished(dir)?;
     let (present, checkpoint) = match read_header(dir, stamped)? {
+        Some((first, UNSTARTED)) => return start(dir, stamped, options, first, false),
         Some(header) => header,
+        None if generation::list(dir)?.is_empty() => {
+            write_header(dir, stamped, 1, UNSTARTED)?;
+            return start(dir, stamped, options, 1, false);
+        }
         None => {
-            let rebuilt = !generation::list(dir)?.is_empty();
             for path in generation::list(dir)? {
                 set_aside(dir, &path)?;
             }
-            return start(dir, stamped, options, 1, rebuilt);
+            return start(dir, stamped, options, 1, true);
         }
     };
     let path = generation::path(dir, present);

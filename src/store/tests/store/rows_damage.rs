@@ -155,6 +155,25 @@ fn a_directory_that_ended_the_process_twice_is_not_opened_a_third_time() {
 }
 
 #[test]
+fn a_start_that_was_interrupted_is_no_rebuild() {
+    let dir = tempdir().unwrap();
+    drop(open_rows(dir.path()));
+    let header = dir.path().join("format");
+    let mut bytes = fs::read(&header).unwrap();
+    // As if only the first of the two headers had been written: its checkpoint is zero.
+    let (head, body_at) = (24, 28);
+    let end = bytes.len();
+    bytes[end - 8..].fill(0);
+    let crc = crc32c::crc32c(&bytes[body_at..]);
+    bytes[head - 4..head].copy_from_slice(&crc.to_le_bytes());
+    fs::write(&header, bytes).unwrap();
+    fs::write(dir.path().join("sled-00000001/db"), b"torn").unwrap();
+    assert!(!open_rows(dir.path()).rebuilt);
+    fs::remove_dir_all(dir.path().join("sled-00000001")).unwrap();
+    assert!(open_rows(dir.path()).rebuilt);
+}
+
+#[test]
 fn what_an_interrupted_replacement_left_is_removed() {
     let (dir, db) = copy();
     copy_dir(db.parent().unwrap(), &dir.path().join("sled-00000002"));
