@@ -32,38 +32,62 @@ pub(crate) fn create_dir(dir: &Path) -> Result<(), Fault> {
     sync_dir(parent.unwrap_or(Path::new(".")))
 }
 
-/// Where a file is written before it gets its name.
-pub(crate) fn unfinished(path: &Path) -> PathBuf {
-    path.with_extension(UNFINISHED)
+/// A file without its name yet; it is removed again unless it gets one.
+#[derive(Debug)]
+pub(crate) struct Unfinished {
+    pub(crate) file: File,
+    pub(crate) path: PathBuf,
+    name: PathBuf,
+    finished: bool,
 }
 
-/// Creates the unfinished form of `path`, empty.
-pub(crate) fn create_unfinished(path: &Path) -> Result<(File, PathBuf), Fault> {
-    let unfinished = unfinished(path);
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .open(&unfinished)
-        .map_err(|error| Fault::io("create", &unfinished, error))?;
-    Ok((file, unfinished))
+impl Unfinished {
+    /// Creates the file that is to become `name`, empty.
+    pub(crate) fn create(name: &Path) -> Result<Unfinished, Fault> {
+        let path = name.with_extension(UNFINISHED);
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(&path)
+            .map_err(|error| Fault::io("create", &path, error))?;
+        Ok(Unfinished {
+            file,
+            path,
+            name: name.to_path_buf(),
+            finished: false,
+        })
+    }
+
+    /// Syncs the file and gives it its name: a crash leaves all of it under that name, or nothing.
+    pub(crate) fn finish(mut self) -> Result<(), Fault> {
+        let synced = self.file.sync_all();
+        synced.map_err(|error| Fault::io("sync", &self.path, error))?;
+        fs::rename(&self.path, &self.name)
+            .map_err(|error| Fault::io("rename into place", &self.name, error))?;
+        self.finished = true;
+        sync_dir(self.name.parent().unwrap_or(Path::new(".")))
+    }
 }
 
-/// Gives a complete, unsynced file its name: a crash leaves all of it under that name, or nothing.
-pub(crate) fn finish(file: &File, unfinished: &Path, path: &Path) -> Result<(), Fault> {
-    file.sync_all()
-        .map_err(|error| Fault::io("sync", unfinished, error))?;
-    fs::rename(unfinished, path).map_err(|error| Fault::io("rename into place", path, error))?;
-    sync_dir(path.parent().unwrap_or(Path::new(".")))
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if !self.finished
+            && let Err(fault) = remove(&self.path)
+        {
+            // It is removed when the directory is next opened.
+            tracing::warn!(%fault, "could not remove an unfinished file");
+        }
+    }
 }
 
 /// Replaces the content of `path`: after a crash it is the old one or the new one.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<(), Fault> {
-    let (mut file, unfinished) = create_unfinished(path)?;
-    file.write_all(content)
-        .map_err(|error| Fault::io("write", &unfinished, error))?;
-    finish(&file, &unfinished, path)
+    let mut unfinished = Unfinished::create(path)?;
+    let written = unfinished.file.write_all(content);
+    written.map_err(|error| Fault::io("write", &unfinished.path, error))?;
+    unfinished.finish()
 }
 
 /// Lists the names in `dir`, sorted; names that are not UTF-8 are none of ours.

@@ -22,6 +22,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::files::Unfinished;
 use crate::format::Stamped;
 use crate::limits::SNAPSHOT_ID_BYTES_MAX;
 use crate::{Cipher, Fault, Row, files};
@@ -132,17 +133,16 @@ impl SnapshotDir {
         &self,
         id: &str,
         path: &Path,
-        mut unfinished: Unfinished,
+        unfinished: Unfinished,
     ) -> Result<SnapshotFile, SnapshotError> {
-        let sync = |error| Fault::io("sync", &unfinished.path, error);
-        unfinished.file.sync_all().map_err(sync)?;
+        let synced = unfinished.file.sync_all();
+        synced.map_err(|error| Fault::io("sync", &unfinished.path, error))?;
         let file = File::open(&unfinished.path);
         let file = Arc::new(file.map_err(|error| Fault::io("open", &unfinished.path, error))?);
         for row in SnapshotReader::open(self, id, &unfinished.path, &file)? {
             row?;
         }
-        files::finish(&unfinished.file, &unfinished.path, path)?;
-        unfinished.finished = true;
+        unfinished.finish()?;
         SnapshotFile::open(id.to_owned(), path.to_path_buf())
     }
 
@@ -204,35 +204,6 @@ impl SnapshotFile {
             .read_exact_at(&mut chunk, offset)
             .map_err(|error| Fault::io("read", &self.path, error))?;
         Ok(chunk)
-    }
-}
-
-/// A file without a name yet; it is removed again unless it got one.
-struct Unfinished {
-    file: File,
-    path: PathBuf,
-    finished: bool,
-}
-
-impl Unfinished {
-    fn create(path: &Path) -> Result<Unfinished, Fault> {
-        let (file, path) = files::create_unfinished(path)?;
-        Ok(Unfinished {
-            file,
-            path,
-            finished: false,
-        })
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        if !self.finished
-            && let Err(fault) = files::remove(&self.path)
-        {
-            // It is removed when the directory is next opened.
-            tracing::warn!(%fault, "could not remove an unfinished snapshot");
-        }
     }
 }
 

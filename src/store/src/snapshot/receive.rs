@@ -3,8 +3,9 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use crate::Fault;
+use crate::files::Unfinished;
 
-use super::{SnapshotDir, SnapshotError, SnapshotFile, Unfinished};
+use super::{SnapshotDir, SnapshotError, SnapshotFile};
 
 /// A snapshot file on its way in from a peer; dropping it forgets what came.
 pub struct Receiving {

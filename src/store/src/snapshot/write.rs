@@ -6,11 +6,12 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use crate::bytes::put_bytes;
+use crate::files::Unfinished;
 use crate::limits::{KEY_BYTES_MAX, ROW_BYTES_MAX, SNAPSHOT_BLOCK_BYTES};
 use crate::log::within;
 use crate::{Cipher, Fault, Place, Row, format};
 
-use super::{END, SnapshotDir, SnapshotError, Unfinished, block_key};
+use super::{END, SnapshotDir, SnapshotError, block_key};
 
 const ZSTD_LEVEL: i32 = 3;
 

@@ -8,8 +8,9 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use crate::Fault;
+use crate::files::{self, Unfinished};
 use crate::format::{self, FormatError, Stamped};
-use crate::{Fault, files};
 
 /// Where the first frame of a segment lies.
 pub(crate) const SEGMENT_HEADER_BYTES: u64 = 4096;
@@ -34,26 +35,27 @@ impl Segment {
         segment_bytes: u64,
     ) -> Result<Segment, Fault> {
         let path = path(dir, number);
-        let (file, unfinished) = files::create_unfinished(&path)?;
+        let unfinished = Unfinished::create(&path)?;
         let mut header = format::encode(format::LOG, stamped, &number.to_le_bytes());
         header.resize(SEGMENT_HEADER_BYTES as usize, 0);
-        write_prepared(&file, &header, segment_bytes)
-            .map_err(|error| Fault::io("prepare", &unfinished, error))?;
-        files::finish(&file, &unfinished, &path)?;
-        Ok(Segment { number, path, file })
+        write_prepared(&unfinished.file, &header, segment_bytes)
+            .map_err(|error| Fault::io("prepare", &unfinished.path, error))?;
+        unfinished.finish()?;
+        Segment::at(path, number)
     }
 
     /// Opens an existing segment and reads all of it.
     pub(crate) fn open(dir: &Path, number: u64) -> Result<(Segment, Vec<u8>), Fault> {
-        let path = path(dir, number);
-        let fault = |error| Fault::io("open", &path, error);
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(&path)
-            .map_err(fault)?;
-        let bytes = fs::read(&path).map_err(|error| Fault::io("read", &path, error))?;
-        Ok((Segment { number, path, file }, bytes))
+        let segment = Segment::at(path(dir, number), number)?;
+        let bytes = fs::read(&segment.path);
+        let bytes = bytes.map_err(|error| Fault::io("read", &segment.path, error))?;
+        Ok((segment, bytes))
+    }
+
+    fn at(path: PathBuf, number: u64) -> Result<Segment, Fault> {
+        let opened = OpenOptions::new().read(true).write(true).open(&path);
+        let file = opened.map_err(|error| Fault::io("open", &path, error))?;
+        Ok(Segment { number, path, file })
     }
 
     /// Checks that the header says what the name says.

@@ -1,11 +1,13 @@
 //! One suite for the log and its twin, and a random walk that compares the two.
 
+use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::mpsc::channel;
 
 use proptest::prelude::{Just, Strategy, any, prop_assert_eq, prop_oneof, proptest};
 use proptest::test_runner::Config;
-use strongroom_store::{Bounds, Fault, Log, MemoryLog, Record};
+use strongroom_store::{Bounds, Fault, Log, MemoryLog, Record, Wal};
 use tempfile::tempdir;
 
 use crate::support::{append, mark, open_wal, record, segments, wait_until};
@@ -209,7 +211,7 @@ fn after_the_first_failure_every_call_fails() {
     let wal = open_wal(&path).unwrap();
     append(&wal, vec![record(0, 0, 10)]).unwrap();
     wait_until(|| wal.has_spare_segment());
-    std::fs::remove_dir_all(&path).unwrap();
+    fs::remove_dir_all(&path).unwrap();
     let failed = (1..99).find(|index| append(&wal, vec![record(*index, 0, 3000)]).is_err());
     assert!(failed.is_some());
     let next = failed.unwrap() + 1;
@@ -223,6 +225,60 @@ fn after_the_first_failure_every_call_fails() {
     assert!(wal.read(0..1).is_err());
     assert!(wal.bounds().is_err());
     assert!(wal.save_committed(None).is_err());
+}
+
+/// A log whose third segment finds the disk full: the second is ready, the first is filled.
+fn nearly_full(dir: &Path) -> (Wal, u64) {
+    let wal = open_wal(dir).unwrap();
+    wait_until(|| wal.has_spare_segment());
+    fill_disk(dir);
+    let mut next = 0;
+    while wal.has_spare_segment() {
+        append(&wal, vec![record(next, 0, 1000)]).unwrap();
+        next += 1;
+    }
+    wait_until(|| fs::symlink_metadata(dir.join(THIRD)).is_err());
+    (wal, next)
+}
+
+const THIRD: &str = "0000000000000003.new";
+
+/// Makes the third segment's writes fail for lack of space, once.
+fn fill_disk(dir: &Path) {
+    match std::os::unix::fs::symlink("/dev/full", dir.join(THIRD)) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => panic!("{error}"),
+        _ => {}
+    }
+}
+
+#[test]
+fn appends_go_on_when_space_comes_back_in_time() {
+    let dir = tempdir().unwrap();
+    let (wal, next) = nearly_full(dir.path());
+    for index in next..next + 30 {
+        append(&wal, vec![record(index, 0, 1000)]).unwrap();
+    }
+    assert_eq!(wal.read(0..999).unwrap().len() as u64, next + 30);
+}
+
+#[test]
+fn a_disk_that_stays_full_is_a_fault_of_its_own_and_loses_nothing() {
+    let dir = tempdir().unwrap();
+    let (wal, next) = nearly_full(dir.path());
+    let appended = |index: u64| append(&wal, vec![record(index, 0, 1000)]);
+    let refused = (next..next + 30).find_map(|index| {
+        fill_disk(dir.path());
+        Some((index, appended(index).err()?))
+    });
+    let (full, fault) = refused.unwrap();
+    assert!(matches!(fault, Fault::NoSpace { .. }), "{fault}");
+    assert!(matches!(appended(full + 1), Err(Fault::NoSpace { .. })));
+    drop(wal);
+    let wal = open_wal(dir.path()).unwrap();
+    assert_eq!(
+        indexes(&wal.read(0..999).unwrap()),
+        (0..full).collect::<Vec<_>>()
+    );
 }
 
 #[derive(Debug, Clone)]
