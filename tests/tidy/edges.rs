@@ -38,7 +38,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("prometheus", &["server"]),
     ("figment", &["server"]),
     ("axum", &["server"]),
-    ("tonic-health", &["server"]),
+    ("tonic-health", &["server", "wire"]),
     ("tonic-reflection", &["server"]),
     ("clap", &["cli"]),
     ("comfy-table", &["cli"]),

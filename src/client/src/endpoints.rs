@@ -5,8 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use tonic::transport::Channel;
-use wire::{Credentials, Dialer, Expected};
+use wire::{Channel, Credentials, Dialer, Expected};
 
 use crate::{error::Error, limits::DEFAULT_PORT, retry};
 

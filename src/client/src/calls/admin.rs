@@ -1,6 +1,6 @@
 //! The calls of AdminService. What each does and how it fails is in its proto.
 
-use tonic::transport::Channel;
+use wire::Channel;
 use wire::admin::v1::{
     CreateJoinTokenRequest, CreateJoinTokenResponse, GetStatusRequest, GetStatusResponse,
     JoinRequest, JoinResponse, ListNodesRequest, ListNodesResponse, PromoteNodeRequest,

@@ -6,7 +6,8 @@ pub(crate) mod secrets;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
-use tonic::{Request, Response, Status, metadata::MetadataValue, transport::Channel};
+use tonic::{Request, Response, Status, metadata::MetadataValue};
+use wire::Channel;
 
 use crate::{
     Client, Consistency,

@@ -1,7 +1,7 @@
 //! The calls of SecretsService. What each does and how it fails is in its proto.
 
-use tonic::transport::Channel;
 use uuid::{Builder, Uuid};
+use wire::Channel;
 use wire::secrets::v1::{
     BatchGetSecretValueRequest, BatchGetSecretValueResponse, CancelRotateSecretRequest,
     CancelRotateSecretResponse, CreateSecretRequest, CreateSecretResponse,

@@ -1,0 +1,217 @@
+//! When a call is sent again.
+
+use std::time::Duration;
+
+use client::{
+    Error, Retry,
+    secrets::v1::{
+        CreateSecretRequest, DeleteSecretRequest, DescribeSecretRequest, DescribeSecretResponse,
+        PutSecretValueRequest, PutSecretValueResponse, TagResourceRequest, UpdateSecretRequest,
+        put_secret_value_request, update_secret_request,
+    },
+};
+use tonic::Code;
+
+use crate::region::{Region, Reply, refusal, stopping};
+
+fn put() -> PutSecretValueRequest {
+    let value = put_secret_value_request::Value::SecretString("s".to_owned());
+    let secret_id = "app/db".to_owned();
+    PutSecretValueRequest {
+        secret_id,
+        value: Some(value),
+        ..Default::default()
+    }
+}
+
+fn unknown() -> Reply {
+    Reply::Refuse(refusal(Code::Unavailable, "OutcomeUnknown", "unknown"))
+}
+
+#[tokio::test]
+async fn all_attempts_of_a_write_carry_the_same_token() {
+    let answer = PutSecretValueResponse {
+        name: "app/db".to_owned(),
+        ..Default::default()
+    };
+    let replies = [stopping(), unknown(), Reply::answer(&answer)];
+    let region = Region::start(1, replies).await;
+    let answered = region
+        .client()
+        .put_secret_value(put())
+        .await
+        .expect("an answer");
+    assert_eq!(answered, answer);
+    let tokens: Vec<String> = region
+        .asked()
+        .iter()
+        .map(|asked| {
+            asked
+                .message::<PutSecretValueRequest>()
+                .client_request_token
+        })
+        .collect();
+    assert_eq!(tokens.len(), 3);
+    assert_eq!(tokens[0].len(), 36, "a UUID");
+    assert!(tokens.iter().all(|token| *token == tokens[0]), "{tokens:?}");
+
+    region.add(Reply::answer(&answer));
+    region
+        .client()
+        .put_secret_value(put())
+        .await
+        .expect("an answer");
+    let next = region.asked()[3].message::<PutSecretValueRequest>();
+    assert_ne!(
+        next.client_request_token, tokens[0],
+        "another write, another token"
+    );
+}
+
+#[tokio::test]
+async fn a_token_of_the_caller_is_kept() {
+    let region = Region::start(1, [Reply::answer(&PutSecretValueResponse::default())]).await;
+    let token = "00000000-0000-0000-0000-000000000001".to_owned();
+    let request = PutSecretValueRequest {
+        client_request_token: token.clone(),
+        ..put()
+    };
+    region
+        .client()
+        .put_secret_value(request)
+        .await
+        .expect("an answer");
+    let sent = region.asked()[0].message::<PutSecretValueRequest>();
+    assert_eq!(sent.client_request_token, token);
+}
+
+#[tokio::test]
+async fn a_call_is_sent_four_times_at_most() {
+    let region = Region::start(2, (0..10).map(|_| stopping())).await;
+    let request = DescribeSecretRequest {
+        secret_id: "app/db".to_owned(),
+    };
+    let error = region
+        .client()
+        .describe_secret(request)
+        .await
+        .expect_err("nobody serves");
+    assert_eq!(
+        (error.reason(), error.retry()),
+        ("ServiceUnavailable", Retry::Safe)
+    );
+    let nodes: Vec<u64> = region.asked().iter().map(|asked| asked.node).collect();
+    assert_eq!(nodes.len(), 4);
+    assert!(
+        nodes.windows(2).all(|pair| pair[0] != pair[1]),
+        "each time another: {nodes:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_write_without_a_token_is_sent_again_only_if_nothing_was_done() {
+    let region = Region::start(1, []).await;
+    let client = region.client();
+    let secret_id = || "app/db".to_owned();
+
+    region.add(unknown());
+    let request = DeleteSecretRequest {
+        secret_id: secret_id(),
+        ..Default::default()
+    };
+    let error = client
+        .delete_secret(request)
+        .await
+        .expect_err("the outcome is unknown");
+    assert_eq!(
+        (error.reason(), error.retry()),
+        ("OutcomeUnknown", Retry::Unknown)
+    );
+
+    region.add(unknown());
+    let request = TagResourceRequest {
+        secret_id: secret_id(),
+        tags: Vec::new(),
+    };
+    client
+        .tag_resource(request)
+        .await
+        .expect_err("the outcome is unknown");
+
+    // Without a value the token becomes no version, and holds nothing back.
+    region.add(unknown());
+    let request = UpdateSecretRequest {
+        secret_id: secret_id(),
+        ..Default::default()
+    };
+    client
+        .update_secret(request)
+        .await
+        .expect_err("the outcome is unknown");
+    region.add(unknown());
+    let request = CreateSecretRequest {
+        name: secret_id(),
+        ..Default::default()
+    };
+    client
+        .create_secret(request)
+        .await
+        .expect_err("the outcome is unknown");
+    assert_eq!(region.asked().len(), 4);
+
+    region.add(unknown());
+    let value = update_secret_request::Value::SecretBinary(vec![1]);
+    let request = UpdateSecretRequest {
+        secret_id: secret_id(),
+        value: Some(value),
+        ..Default::default()
+    };
+    client
+        .update_secret(request)
+        .await
+        .expect_err("the script is over");
+    assert_eq!(region.asked().len(), 6);
+}
+
+#[tokio::test]
+async fn a_node_that_hangs_leaves_time_for_another() {
+    let answer = DescribeSecretResponse {
+        name: "app/db".to_owned(),
+        ..Default::default()
+    };
+    let region = Region::start(2, [Reply::Hang, Reply::answer(&answer)]).await;
+    let client = region.client().with_timeout(Duration::from_millis(2_400));
+    let request = DescribeSecretRequest {
+        secret_id: "app/db".to_owned(),
+    };
+    assert_eq!(
+        client.describe_secret(request).await.expect("an answer"),
+        answer
+    );
+    let asked = region.asked();
+    assert_ne!(asked[0].node, asked[1].node);
+    assert!(
+        asked[0].metadata("grpc-timeout").is_some(),
+        "the node knows the time"
+    );
+}
+
+#[tokio::test]
+async fn the_deadline_ends_a_call_whatever_the_nodes_do() {
+    let region = Region::start(1, [Reply::Hang, Reply::Hang]).await;
+    let client = region.client().with_timeout(Duration::from_millis(200));
+    let request = DeleteSecretRequest {
+        secret_id: "x".to_owned(),
+        ..Default::default()
+    };
+    let error = client
+        .delete_secret(request)
+        .await
+        .expect_err("nobody answers");
+    assert!(matches!(error, Error::TimedOut { .. }), "{error:?}");
+    assert_eq!(
+        (error.code(), error.retry()),
+        (Code::DeadlineExceeded, Retry::Unknown)
+    );
+    assert_eq!(region.asked().len(), 1);
+}
