@@ -14,6 +14,8 @@ use crate::trace::Event;
 /// Work that a cut can fall into; one cut may fall into several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Moment {
+    /// The store is being opened.
+    Open,
     /// Records are written and not synced.
     Append,
     /// A new segment is being made, or its name is not durable.
@@ -29,7 +31,8 @@ pub enum Moment {
 }
 
 /// Every moment, as it is printed.
-pub const MOMENTS: [(Moment, &str); 6] = [
+pub const MOMENTS: [(Moment, &str); 7] = [
+    (Moment::Open, "in the opening of the store"),
     (Moment::Append, "between append and fsync"),
     (Moment::SegmentRoll, "in a segment roll"),
     (Moment::Anchor, "in a change of vote or purge mark"),
@@ -50,13 +53,16 @@ impl Places {
         let mut disk = recording.disk();
         let mut ledger = Ledger::new();
         let mut moments = vec![Vec::new()];
+        let mut marked = false;
         let mut by_moment: BTreeMap<Moment, Vec<usize>> = BTreeMap::new();
         for (at, event) in recording.events.iter().enumerate() {
             disk.take(event);
             if let Event::Mark { line } = event {
                 ledger.take(Mark::from_line(line));
+                marked = true;
             }
-            let now = moments_of(&disk, &ledger);
+            let mut now = moments_of(&disk, &ledger);
+            now.extend((!marked).then_some(Moment::Open));
             for moment in &now {
                 by_moment.entry(*moment).or_default().push(at + 1);
             }
@@ -94,9 +100,9 @@ fn moments_of(disk: &Disk, ledger: &Ledger) -> Vec<Moment> {
         (Moment::Anchor, is_anchor),
         (
             Moment::SegmentRoll,
-            segment(renames, ".log") || segment(files.clone(), ".new"),
+            segment(renames, ".wal") || segment(files.clone(), ".new"),
         ),
-        (Moment::Append, segment(files, ".log")),
+        (Moment::Append, segment(files, ".wal")),
         (
             Moment::SnapshotRename,
             ends(disk.unsynced_renames("snapshots"), ".snap"),

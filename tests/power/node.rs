@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use envelope::{RootKey, StorageKeyring};
-use store::{Cipher, CipherFault, Place, Rows, SnapshotDir, Stamped, Wal, WalOptions};
+use store::{
+    Cipher, CipherFault, Place, Rows, RowsOptions, SledRows, SnapshotDir, Stamped, Wal, WalOptions,
+};
 
 /// Small enough that a short workload fills many.
 pub const SEGMENT_BYTES: u64 = 64 * 1024;
@@ -41,11 +43,15 @@ impl Node {
         };
         let log = Wal::open(&directory.join("log"), &stamped, cipher.clone(), options)?;
         let snapshots = SnapshotDir::open(&directory.join("snapshots"), &stamped, cipher.clone())?;
+        let cache = RowsOptions {
+            cache_bytes: 1024 * 1024,
+        };
+        let opened = SledRows::open(&directory.join("rows"), &stamped, cipher, cache)?;
         Ok(Node {
             log: Arc::new(log),
-            rows: Box::new(store::MemoryRows::new()),
+            rows: Box::new(opened.rows),
             snapshots,
-            rebuilt: true,
+            rebuilt: opened.rebuilt,
         })
     }
 }

@@ -19,6 +19,7 @@ pub struct Recording {
     root: PathBuf,
     /// What was there before.
     before: PathBuf,
+    trace: PathBuf,
     pub events: Vec<Event>,
 }
 
@@ -60,12 +61,7 @@ impl Orders<'_> {
             copy(from, &root);
         }
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args([
-            "the_recorded_process",
-            "--exact",
-            "--ignored",
-            "--nocapture",
-        ]);
+        command.args(["the_recorded_process", "--exact", "--nocapture"]);
         command.env("LD_PRELOAD", library(self.workshop));
         command
             .env("POWER_ROOT", &root)
@@ -82,7 +78,9 @@ impl Orders<'_> {
         let told = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "the workload failed: {told}{text}");
         let events = trace::read(&self.path("trace"));
+        assert!(!events.is_empty(), "nothing was recorded: {told}{text}");
         Recording {
+            trace: self.path("trace"),
             root,
             before,
             events,
@@ -98,6 +96,13 @@ impl Recording {
     /// The disk before the first call.
     pub fn disk(&self) -> Disk {
         Disk::load(&self.before, &self.root)
+    }
+
+    /// Removes what the recording needed on disk.
+    pub fn discard(self) {
+        std::fs::remove_dir_all(&self.before).unwrap();
+        std::fs::remove_dir_all(&self.root).unwrap();
+        std::fs::remove_file(&self.trace).unwrap();
     }
 
     /// What the process left behind, with nothing lost.

@@ -30,7 +30,6 @@ pub struct Tally {
     pub cuts: usize,
     pub moments: BTreeMap<Moment, usize>,
     pub torn: usize,
-    pub rebuilt: usize,
     /// One line each.
     pub failures: Vec<String>,
 }
@@ -55,7 +54,9 @@ impl Session {
     }
 
     /// Cuts the power `cuts` times.
-    pub fn cut(&self, cuts: usize, broken: Option<Broken>) -> Tally {
+    ///
+    /// After a failure everything stays on disk: the trace, and what each failed cut left.
+    pub fn cut(&mut self, cuts: usize, broken: Option<Broken>) -> Tally {
         let mut tally = Tally::default();
         let mut start = Start::empty();
         for round in 0..cuts.div_ceil(CUTS_PER_ROUND) {
@@ -67,7 +68,12 @@ impl Session {
             let recording = self.record(round, &start, broken);
             let count = CUTS_PER_ROUND.min(cuts - tally.cuts);
             start = self.round(round, count, &recording, &start.ledger, &mut tally);
+            if tally.failures.is_empty() {
+                recording.discard();
+            }
         }
+        self.workshop
+            .disable_cleanup(broken.is_none() && !tally.failures.is_empty());
         tally
     }
 
@@ -155,16 +161,17 @@ impl Session {
             match self.judge(&left, &ledger) {
                 Ok(found) => {
                     tally.torn += usize::from(found.torn);
-                    tally.rebuilt += usize::from(found.rebuilt);
-                    next = Start {
-                        directory: Some(left),
-                        ledger: found.ledger,
-                    };
+                    next.ledger = found.ledger;
+                    if let Some(older) = next.directory.replace(left) {
+                        std::fs::remove_dir_all(older).unwrap();
+                    }
                 }
                 Err(failure) => {
                     let moments = places.moments(events);
-                    let place = format!("round {round}, cut after {events} calls {moments:?}");
-                    tally.failures.push(format!("{place}: {failure}"));
+                    let place = format!("cut after {events} calls {moments:?}");
+                    tally
+                        .failures
+                        .push(format!("{}: {place}: {failure}", left.display()));
                 }
             }
         }

@@ -174,10 +174,10 @@ impl Workload {
             .step(Step::Vote { term }, || self.node.log.save_vote(&vote))
     }
 
+    /// Drops what was never applied, neither to the rows nor to a snapshot.
     fn truncate(&mut self) -> Result<(), store::Fault> {
-        let last = self
-            .random
-            .random_range(self.applied.max(self.purged)..=self.last);
+        let kept = self.applied.max(self.snapshot);
+        let last = self.random.random_range(kept..=self.last);
         if last == 0 {
             return Ok(());
         }

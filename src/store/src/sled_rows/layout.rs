@@ -198,7 +198,9 @@ mod tests {
         }
 
         #[test]
-        fn arbitrary_keys_and_pieces_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
+        fn arbitrary_keys_and_pieces_never_panic(
+            bytes in proptest::collection::vec(any::<u8>(), 0..40),
+        ) {
             split_piece_key(&bytes);
             Head::read(&bytes);
             Tally::split(&bytes);

@@ -2,7 +2,7 @@
 //!
 //! What must always hold:
 //!
-//! - nothing is called durable before its bytes, and the names of the files they lie in, are synced;
+//! - nothing is called durable before its bytes and the names of the files they lie in are synced;
 //! - group n + 1 is written only after group n was synced (`frame.rs` builds on it);
 //! - a segment is deleted only after an anchor that does not need it is durable;
 //! - an open either finds everything acknowledged or refuses, and says where.
@@ -74,8 +74,8 @@ pub struct Wal {
 impl Wal {
     /// Opens the log in `dir`, or starts one if the directory is missing or empty.
     ///
-    /// A torn end is cut off and reported by [`Wal::torn`]; anything that would lose an acknowledged
-    /// record is an error.
+    /// A torn end is cut off and reported by [`Wal::torn`]; anything that would lose an
+    /// acknowledged record is an error.
     pub fn open(
         dir: &Path,
         stamped: &Stamped,

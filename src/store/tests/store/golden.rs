@@ -1,7 +1,7 @@
 //! Directories that earlier releases wrote, in `tests/fixtures/storage`: this one reads them.
 //!
-//! `UPDATE_GOLDENFILES=1` writes the directory of the present version if there is none yet; one that
-//! was released is never written again.
+//! `UPDATE_GOLDENFILES=1` writes the directory of the present version if there is none yet; one
+//! that was released is never written again.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -295,7 +295,8 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        6 => (1..6u64, 0..3000usize).prop_map(|(count, body_bytes)| Step::Append { count, body_bytes }),
+        6 => (1..6u64, 0..3000usize)
+            .prop_map(|(count, body_bytes)| Step::Append { count, body_bytes }),
         2 => (0..6u64).prop_map(|back| Step::Truncate { back }),
         1 => Just(Step::TruncateAll),
         2 => (0..9u64).prop_map(|back| Step::Purge { back }),
