@@ -120,6 +120,9 @@ fn truncation_drops_the_end_and_the_log_goes_on_from_there() {
             log.read(4..9).unwrap(),
             [record(4, 1, 300), record(5, 2, 10)]
         );
+        log.truncate_after(Some(5)).unwrap();
+        log.truncate_after(Some(99)).unwrap();
+        assert_eq!(log.bounds().unwrap().last, Some(record(5, 2, 0).to_mark()));
         log.truncate_after(None).unwrap();
         assert_eq!(log.bounds().unwrap(), Bounds::default());
     });
