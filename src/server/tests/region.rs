@@ -6,5 +6,17 @@
 
 mod region {
     pub mod harness;
-    mod secrets;
+    mod requests;
+
+    mod bad_input;
+    mod batch;
+    mod canary;
+    mod life;
+    mod lists;
+    mod membership;
+    mod operations;
+    mod reads;
+    mod strangers;
+    mod versions;
+    mod watch;
 }

@@ -207,6 +207,18 @@ pub struct JournalRow {
     pub body: Option<Bytes>,
 }
 
+impl JournalRow {
+    /// Decodes the secret this change put; none for a deletion, and for rows of another kind.
+    pub fn secret(&self) -> Option<Secret> {
+        let key = RowKey::Secret(self.header.uid);
+        let body = self
+            .body
+            .as_ref()
+            .filter(|_| self.header.kind == key.kind())?;
+        Secret::from_bytes(&key, body).ok()
+    }
+}
+
 impl<T> Kept<T> {
     /// Gives the body.
     pub fn body(&self) -> &Arc<T> {

@@ -39,7 +39,7 @@ impl Admin {
     ) -> Result<api::CreateJoinTokenResponse, Refusal> {
         let lifetime = match message.lifetime {
             None => LIFETIME_DEFAULT,
-            Some(asked) => Duration::try_from(asked).unwrap_or(Duration::ZERO),
+            Some(asked) => lifetime(&asked),
         };
         if !(LIFETIME_MIN..=LIFETIME_MAX).contains(&lifetime) {
             return Err(Refusal::parameter(
@@ -133,6 +133,15 @@ impl Admin {
             ) => Err(refused()),
             Err(rejection) => Err(rejection.into()),
         }
+    }
+}
+
+/// The duration a caller asks for; zero for one that is none. The conversion of prost panics on the
+/// least number.
+fn lifetime(asked: &prost_types::Duration) -> Duration {
+    match (u64::try_from(asked.seconds), u32::try_from(asked.nanos)) {
+        (Ok(seconds), Ok(nanos)) if nanos < 1_000_000_000 => Duration::new(seconds, nanos),
+        _ => Duration::ZERO,
     }
 }
 

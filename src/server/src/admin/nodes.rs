@@ -11,8 +11,8 @@ use super::{Admin, audit};
 use crate::door::Call;
 use crate::errors::{Reason, Refusal};
 
-/// Pause between two looks whether a snapshot is done.
-const SNAPSHOT_PAUSE: Duration = Duration::from_millis(50);
+/// Pause between two looks whether what was asked for is so.
+const PAUSE: Duration = Duration::from_millis(20);
 
 impl Admin {
     pub(super) async fn list_nodes(&self, call: &Call) -> Result<api::ListNodesResponse, Refusal> {
@@ -57,11 +57,12 @@ impl Admin {
             None => self.heir()?,
         };
         self.consensus.transfer_leader(to, call.deadline).await?;
-        let status = self.consensus.status();
-        Ok(api::TransferLeaderResponse {
-            leader: status.leader.map_or(0, |leader| leader.0),
-            term: status.term,
-        })
+        // The leader knows first; the caller may have asked another node.
+        while self.consensus.status().leader != Some(to) && Instant::now() < call.deadline {
+            tokio::time::sleep(PAUSE).await;
+        }
+        let term = self.consensus.status().term;
+        Ok(api::TransferLeaderResponse { leader: to.0, term })
     }
 
     /// Waits until a snapshot that holds everything applied before the call has its name.
@@ -74,11 +75,11 @@ impl Admin {
         let index = loop {
             match self.consensus.status().snapshot {
                 Some(index) if index >= wanted => break index,
-                _ if Instant::now() + SNAPSHOT_PAUSE >= call.deadline => {
+                _ if Instant::now() + PAUSE >= call.deadline => {
                     let late = "The snapshot is still being written.";
                     return Err(Refusal::new(Reason::RequestTimeout, late));
                 }
-                _ => tokio::time::sleep(SNAPSHOT_PAUSE).await,
+                _ => tokio::time::sleep(PAUSE).await,
             }
         };
         let snapshots = self.snapshots.clone();

@@ -115,7 +115,7 @@ impl Default for Config {
                 shutdown_timeout: Duration::from_secs(10),
             },
             log: LogSection {
-                level: "info".into(),
+                level: "info,openraft=off".into(),
                 format: LogFormat::Json,
             },
         }

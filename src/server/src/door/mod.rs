@@ -27,6 +27,9 @@ use crate::errors::{Reason, Refusal};
 use crate::methods::{CallerClass, Method, MethodTable, Port, Span};
 use crate::metrics::CallMetrics;
 
+/// What is kept of a caller's deadline for the way of the answer.
+const ANSWER_TIME: Duration = Duration::from_millis(20);
+
 /// One call as the handlers see it: who, until when, under which id.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -153,6 +156,8 @@ impl Inner {
             .get("grpc-timeout")
             .and_then(|value| value.to_str().ok());
         let asked = header.and_then(deadline::grpc_timeout);
+        // A little early, so that the caller still hears why.
+        let asked = asked.map(|span| span - (span / 10).min(ANSWER_TIME));
         let span = asked
             .unwrap_or(self.bounds.deadline_default)
             .min(self.bounds.deadline_max);

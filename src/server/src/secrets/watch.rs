@@ -10,7 +10,7 @@ use std::sync::Arc;
 use consensus::{Consensus, View};
 use futures::Stream;
 use machine::{
-    FeedId, LogIndex, NotHeld, Position, Revision, Row, RowKey, Secret, SecretId, Token, Uid,
+    FeedId, LogIndex, NotHeld, Position, Revision, RowKey, Secret, SecretId, Token, Uid,
 };
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
@@ -188,24 +188,16 @@ impl Watcher {
         let rows = view
             .journal(&home, self.after)
             .ok_or_else(|| lost(self.after))?;
-        let mut last: BTreeMap<Uid, (Revision, Option<Arc<Secret>>)> = BTreeMap::new();
+        let mut last: BTreeMap<Uid, Revision> = BTreeMap::new();
         for row in rows {
             let header = &row.header;
-            let key = RowKey::Secret(header.uid);
-            if header.kind != key.kind() {
-                continue;
-            }
-            let (revision, body) = last.entry(header.uid).or_insert((header.revision, None));
-            *revision = header.revision;
-            if let Some(Ok(Row::Secret(kept))) =
-                row.body.clone().map(|bytes| Row::decode_bytes(&key, bytes))
-            {
-                *body = Some(Arc::clone(kept.body()));
+            if header.kind == RowKey::Secret(header.uid).kind() {
+                last.insert(header.uid, header.revision);
             }
         }
         let mut by_revision: Vec<(Revision, Told)> = Vec::new();
-        for (uid, (revision, body)) in last {
-            if let Some(told) = self.told(view, &uid, body)? {
+        for (uid, revision) in last {
+            if let Some(told) = self.told(view, &home, &uid)? {
                 by_revision.push((revision, told));
             }
         }
@@ -216,12 +208,7 @@ impl Watcher {
         ))
     }
 
-    fn told(
-        &self,
-        view: &View,
-        uid: &Uid,
-        journalled: Option<Arc<Secret>>,
-    ) -> Result<Option<Told>, Refusal> {
+    fn told(&self, view: &View, home: &FeedId, uid: &Uid) -> Result<Option<Told>, Refusal> {
         let told = match view.secret(uid) {
             Some(secret) if secret.is_scheduled() => Told {
                 secret: Arc::clone(secret),
@@ -232,8 +219,9 @@ impl Watcher {
                 state: SecretState::Active,
             },
             None => {
-                let before = self.view.secret(uid).cloned().or(journalled);
-                // Whoever has not seen it cannot miss it; with its name lost, only a list tells.
+                let before = self.view.secret(uid).cloned();
+                let before = before.or_else(|| journalled(view, home, uid));
+                // With its name trimmed away too, only a list tells what is gone.
                 let secret = before.ok_or_else(|| lost(self.after))?;
                 Told {
                     secret,
@@ -263,6 +251,16 @@ impl Watcher {
             .filter(|at| Some(&at.feed) == home.as_ref());
         positions.map(|at| Position { revision, ..at }).collect()
     }
+}
+
+/// A purged secret as the journal last had it.
+fn journalled(view: &View, home: &FeedId, uid: &Uid) -> Option<Arc<Secret>> {
+    let first = view.feed(home)?.state()?.journal_first;
+    let rows = view.journal(home, Revision(first.0.saturating_sub(1)))?;
+    let rows = rows.filter(|row| row.header.uid == *uid);
+    rows.filter_map(machine::JournalRow::secret)
+        .last()
+        .map(Arc::new)
 }
 
 /// Where a token says a watch goes on.

@@ -112,9 +112,10 @@ impl Files {
 }
 
 /// A running region.
+/// The nodes go before their files: a node that loses its directory aborts the process.
 pub struct Region {
-    pub files: Files,
     pub nodes: Vec<Node>,
+    pub files: Files,
 }
 
 impl Region {

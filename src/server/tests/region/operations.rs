@@ -1,0 +1,84 @@
+//! The operations port and the health and reflection services.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+use super::canary::metrics;
+use super::harness::{REGION, Region, eventually};
+use super::requests::{create, read};
+
+fn http(address: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).unwrap();
+    reply
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn probes_tell_a_node_that_serves_from_one_that_has_lost_its_quorum() {
+    let mut region = Region::start(3).await;
+    let address = region.nodes[0].addresses().operations;
+    assert!(http(address, "/live").starts_with("HTTP/1.1 200"));
+    assert!(http(address, "/ready").contains(r#"{"status":"ready"}"#));
+    assert!(http(address, "/secrets").starts_with("HTTP/1.1 404"));
+    for node in region.nodes.split_off(1) {
+        node.shutdown().await;
+    }
+    eventually("the last node is not ready", async || {
+        let reply = http(address, "/ready");
+        reply.starts_with("HTTP/1.1 503") && reply.contains("no-quorum")
+    })
+    .await;
+    assert!(http(address, "/live").starts_with("HTTP/1.1 200"));
+    region.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_count_calls_by_method_and_code() {
+    let region = Region::start(1).await;
+    let mut client = region.secrets(0);
+    client.create_secret(create("s", 1, "x")).await.unwrap();
+    client.create_secret(create("s", 2, "x")).await.unwrap_err();
+    read(&mut client, "s").await.unwrap();
+    let text = metrics(region.nodes[0].addresses().operations);
+    let method = "strongroom.secrets.v1.SecretsService/CreateSecret";
+    for line in [
+        format!(r#"strongroom_server_requests_total{{code="Ok",method="{method}"}} 1"#),
+        format!(r#"strongroom_server_requests_total{{code="AlreadyExists",method="{method}"}} 1"#),
+        "strongroom_consensus_leader 1".to_owned(),
+        "strongroom_machine_secrets 1".to_owned(),
+    ] {
+        assert!(text.contains(&line), "{line} is not in\n{text}");
+    }
+    region.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn anybody_may_ask_for_health_and_learns_one_word() {
+    let region = Region::start(1).await;
+    let other = region.files.client("somebody");
+    let channel = region
+        .files
+        .channel(region.nodes[0].addresses().api, &other);
+    let mut health = HealthClient::new(channel);
+    eventually("the node serves", async || {
+        let request = HealthCheckRequest {
+            service: String::new(),
+        };
+        let reply = health.check(request).await.unwrap().into_inner();
+        reply.status() == ServingStatus::Serving
+    })
+    .await;
+    let named = HealthCheckRequest {
+        service: "strongroom.secrets.v1.SecretsService".to_owned(),
+    };
+    assert!(health.check(named).await.is_err());
+    assert!(region.files.layout.client(REGION, "somebody").cert.exists());
+    region.stop().await;
+}

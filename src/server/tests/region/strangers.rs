@@ -1,0 +1,148 @@
+//! I11: who has no right gets no answer, whatever rpc and whichever port.
+
+use http::{Request, Response};
+use prost_reflect::DescriptorPool;
+use tonic::body::Body;
+use tonic::{Code, Status};
+use tower::{Service, ServiceExt};
+use wire::certs::Pair;
+use wire::{Channel, CredentialFiles, Credentials, Dialer, Expected};
+
+use super::harness::{Files, REGION, Region, assert_refused};
+use super::requests::{create, get};
+
+fn paths() -> Vec<String> {
+    let mut pool = DescriptorPool::new();
+    for set in [
+        wire::DESCRIPTOR_SET,
+        tonic_health::pb::FILE_DESCRIPTOR_SET,
+        tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+    ] {
+        pool.decode_file_descriptor_set(set).unwrap();
+    }
+    let rpcs = pool
+        .services()
+        .flat_map(|service| service.methods().collect::<Vec<_>>());
+    rpcs.map(|rpc| format!("/{}/{}", rpc.parent_service().full_name(), rpc.name()))
+        .collect()
+}
+
+/// Sends an empty message and gives the status of the head; none when the stream was opened.
+async fn call(channel: &mut Channel, path: &str) -> Result<Option<Code>, Status> {
+    let frame = axum::body::Body::from(vec![0_u8; 5]);
+    let request = Request::post(path)
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .body(Body::new(frame))
+        .unwrap();
+    let ready = channel
+        .ready()
+        .await
+        .map_err(|error| Status::from_error(error.into()))?;
+    let response: Response<Body> = ready
+        .call(request)
+        .await
+        .map_err(|error| Status::from_error(error.into()))?;
+    let code = response.headers().get("grpc-status");
+    Ok(code.map(|value| Code::from_bytes(value.as_bytes())))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_client_and_a_node_are_refused_every_rpc_but_theirs() {
+    let region = Region::start(1).await;
+    let address = region.nodes[0].addresses().api;
+    let other = region.files.client("somebody");
+    let node = region.files.node(9);
+    let mine = [
+        "/strongroom.admin.v1.AdminService/GetStatus",
+        "/strongroom.admin.v1.AdminService/Join",
+    ];
+    for (pair, is_node) in [(other, false), (node, true)] {
+        let mut channel = region.files.channel(address, &pair);
+        for path in paths() {
+            let code = call(&mut channel, &path).await.unwrap();
+            if path.starts_with("/grpc.health.v1.Health/") {
+                assert!(code.is_none_or(|code| code == Code::Ok), "{path} {code:?}");
+            } else if path.contains("RaftService") {
+                assert_eq!(code, Some(Code::Unimplemented), "{path}");
+            } else if is_node && mine.contains(&path.as_str()) {
+                assert_ne!(code, Some(Code::Unimplemented), "{path}");
+            } else {
+                assert_eq!(code, Some(Code::PermissionDenied), "{path}");
+            }
+        }
+        for path in [
+            "/",
+            "/x",
+            "/strongroom.secrets.v1.SecretsService/Nothing",
+            "//",
+        ] {
+            let code = call(&mut channel, path).await.unwrap();
+            assert_eq!(code, Some(Code::Unimplemented), "{path}");
+        }
+    }
+    region.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_tells_nothing_of_what_was_asked_for() {
+    let region = Region::start(1).await;
+    region
+        .secrets(0)
+        .create_secret(create("there", 1, "x"))
+        .await
+        .unwrap();
+    let other = region.files.client("somebody");
+    let channel = region
+        .files
+        .channel(region.nodes[0].addresses().api, &other);
+    let mut client = super::harness::SecretsClient::new(channel);
+    for id in ["there", "missing", "b!d", ""] {
+        assert_refused(
+            client.get_secret_value(get(id)).await,
+            "AccessDeniedException",
+            "You are not authorized to perform this operation.",
+        );
+    }
+    region.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_certificate_does_not_get_through_the_handshake() {
+    let region = Region::start(1).await;
+    let foreign = Files::new();
+    let admin = foreign.layout.client(REGION, super::harness::ADMIN);
+    let addresses = region.nodes[0].addresses();
+    for (address, pair) in [(addresses.api, &admin), (addresses.peers, &foreign.node(1))] {
+        let mut channel = presenting(&region, address, pair);
+        for path in paths() {
+            assert!(call(&mut channel, &path).await.is_err(), "{path}");
+        }
+    }
+    region.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_peer_port_lets_no_client_in() {
+    let region = Region::start(1).await;
+    let admin = region.files.layout.client(REGION, super::harness::ADMIN);
+    let mut channel = presenting(&region, region.nodes[0].addresses().peers, &admin);
+    for path in paths() {
+        assert!(call(&mut channel, &path).await.is_err(), "{path}");
+    }
+    region.stop().await;
+}
+
+/// A channel that trusts the region but presents any certificate.
+fn presenting(region: &Region, address: std::net::SocketAddr, pair: &Pair) -> Channel {
+    let credentials = Credentials::load(CredentialFiles {
+        cert: pair.cert.clone(),
+        key: pair.key.clone(),
+        ca: vec![region.files.layout.root().cert],
+    });
+    let dialer = Dialer::for_callers(credentials.unwrap());
+    let expected = Expected::Server {
+        name: "127.0.0.1".to_owned(),
+    };
+    dialer.channel(&address.to_string(), expected).unwrap()
+}
