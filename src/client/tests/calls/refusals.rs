@@ -85,16 +85,31 @@ async fn a_client_that_does_not_trust_the_node_says_why() {
         ),
         "{error:?}"
     );
-    let mut causes = String::new();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        causes = format!("{causes}{cause}; ");
-        source = cause.source();
-    }
+    let causes = causes(&error);
     assert!(
         causes.contains("cannot trust") && causes.contains("UnknownIssuer"),
         "{causes}"
     );
+    assert!(region.asked().is_empty());
+}
+
+#[tokio::test]
+async fn a_client_that_the_node_does_not_trust_is_told_by_its_alert() {
+    let (region, other) = (Region::start(1, []).await, Region::start(1, []).await);
+    let Options { cert, key, .. } = other.options();
+    let options = Options {
+        cert,
+        key,
+        ..region.options()
+    };
+    let client = Client::connect(options).expect("a client");
+    let error = client
+        .describe_secret(describe())
+        .await
+        .expect_err("no trust");
+    assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+    let causes = causes(&error);
+    assert!(causes.contains("alert"), "{causes}");
     assert!(region.asked().is_empty());
 }
 
@@ -127,4 +142,14 @@ async fn what_cannot_be_connected_with_is_told_at_once() {
         ..region.options()
     };
     assert!(matches!(connect(options), Err(Error::Credentials(_))));
+}
+
+fn causes(error: &Error) -> String {
+    let mut causes = String::new();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        causes = format!("{causes}{cause}; ");
+        source = cause.source();
+    }
+    causes
 }

@@ -1,14 +1,15 @@
 //! Whom a listener lets in.
 
 use rustls::{
-    ClientConfig, RootCertStore,
+    ClientConfig, NamedGroup, RootCertStore, SupportedProtocolVersion,
     pki_types::{CertificateDer, ServerName, pem::PemObject},
+    version::{TLS12, TLS13},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
-use tokio_rustls::TlsConnector;
+use tokio_rustls::{TlsConnector, client::TlsStream};
 use wire::Admission;
 
 use crate::harbour::{Harbour, Served, by_name, dial, in_the_past, serve, who_am_i};
@@ -75,28 +76,54 @@ async fn a_caller_without_a_certificate_is_anonymous_at_the_api_and_refused_amon
     );
 }
 
+#[tokio::test]
+async fn the_key_exchange_is_hybrid_post_quantum_and_the_protocol_not_older_than_1_3() {
+    let harbour = Harbour::new();
+    let served = serve(&harbour.node(1), Admission::Anyone).await;
+    let stream = shake_hands(&harbour, &served, &[&TLS13])
+        .await
+        .expect("a handshake");
+    let group = stream
+        .get_ref()
+        .1
+        .negotiated_key_exchange_group()
+        .expect("a group");
+    assert_eq!(group.name(), NamedGroup::X25519MLKEM768);
+    shake_hands(&harbour, &served, &[&TLS12])
+        .await
+        .expect_err("TLS 1.2 is refused");
+}
+
 async fn http_get_without_certificate(
     harbour: &Harbour,
     served: &Served,
 ) -> Result<String, std::io::Error> {
-    let root = CertificateDer::from_pem_file(harbour.root()).expect("a root");
-    let mut roots = RootCertStore::empty();
-    roots.add(root).expect("a root");
-    let provider = rustls::crypto::aws_lc_rs::default_provider();
-    let config = ClientConfig::builder_with_provider(provider.into())
-        .with_safe_default_protocol_versions()
-        .expect("versions")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let stream = TcpStream::connect(served.address).await?;
-    let name = ServerName::try_from("localhost").expect("a name");
-    let mut stream = TlsConnector::from(std::sync::Arc::new(config))
-        .connect(name, stream)
-        .await?;
+    let mut stream = shake_hands(harbour, served, &[&TLS13]).await?;
     stream
         .write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
         .await?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await?;
     Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+async fn shake_hands(
+    harbour: &Harbour,
+    served: &Served,
+    versions: &[&'static SupportedProtocolVersion],
+) -> Result<TlsStream<TcpStream>, std::io::Error> {
+    let root = CertificateDer::from_pem_file(harbour.root()).expect("a root");
+    let mut roots = RootCertStore::empty();
+    roots.add(root).expect("a root");
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    let config = ClientConfig::builder_with_provider(provider.into())
+        .with_protocol_versions(versions)
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let stream = TcpStream::connect(served.address).await?;
+    let name = ServerName::try_from("localhost").expect("a name");
+    TlsConnector::from(std::sync::Arc::new(config))
+        .connect(name, stream)
+        .await
 }
