@@ -7,15 +7,6 @@
 //!
 //! `POWER_SEED` repeats a run, `POWER_CUTS` makes it longer; `scripts/soak power --cuts N` does.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test may take what it knows for granted"
-)]
-#![allow(
-    clippy::print_stdout,
-    reason = "what was cut is told, and is read on a failure"
-)]
-
 mod content;
 mod cuts;
 mod disk;

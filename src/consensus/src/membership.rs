@@ -256,7 +256,8 @@ impl Members {
             .min_by_key(|voter| self.lag(*voter))
     }
 
-    fn lag(&self, node: u64) -> u64 {
+    /// Entries of this leader's log that `node` is not known to have.
+    pub(crate) fn lag(&self, node: u64) -> u64 {
         core::metrics(&self.raft, |metrics| {
             let matched = metrics.replication.as_ref().and_then(|all| all.get(&node));
             let matched = matched.and_then(|id| id.as_ref()).map(|id| id.index + 1);

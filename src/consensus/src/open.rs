@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
+use std::thread::JoinHandle;
 
 use machine::State;
 use store::{Batch, SnapshotDir};
@@ -97,11 +98,75 @@ impl Consensus {
         let config = options.config().map_err(|error| OpenError::Timing {
             reason: error.to_string(),
         })?;
+        let node = options.node.0;
+        let value_memory_bytes = options.keep.value_memory_bytes;
+        let opening = move || Storage::open(log, rows, snapshots, value_memory_bytes);
+        let storage = blocking(opening).await?;
+        let origin = v1::Origin {
+            cluster: options.cluster.0.to_vec().into(),
+            region: options.region.to_string(),
+            node,
+        };
+        let links = Arc::new(Links::new(origin, peers, Arc::clone(&storage.published)));
+        let clocks = Arc::new(Clocks::new(clock));
+        let networks = Networks {
+            links: Arc::clone(&links),
+            clocks: Arc::clone(&clocks),
+        };
+        let config = Arc::new(config);
+        let raft = Raft::new(node, config, networks, storage.log, storage.machine).await;
+        let raft = raft.map_err(|fatal| OpenError::Core {
+            reason: fatal.to_string(),
+        })?;
+        let (lent, to, at) = (&raft, &links, &clocks);
+        let inner = Arc::new(Inner {
+            node,
+            cluster_hex: options.cluster.to_string(),
+            barrier: Barrier::spawn(lent.clone(), Arc::clone(to), Arc::clone(at), node),
+            proposer: Proposer::new(lent.clone(), Arc::clone(to), Arc::clone(at), node),
+            members: Members::new(lent.clone(), Arc::clone(to), node),
+            raft,
+            published: storage.published,
+            backlog: storage.backlog,
+            snapshots: storage.snapshots,
+            links,
+            clocks,
+            faults: storage.faults,
+            stopping: AtomicBool::new(false),
+            materialiser: Mutex::new(Some(storage.materialiser)),
+            #[cfg(test)]
+            danger_reads: options.danger_reads,
+        });
+        tokio::spawn(watch_core(Arc::clone(&inner)));
+        tokio::spawn(watch_clock(Arc::downgrade(&inner)));
+        Ok(Consensus { inner })
+    }
+}
+
+/// Everything of a node that touches its store.
+pub(crate) struct Storage {
+    pub(crate) log: LogStore,
+    pub(crate) machine: Machine,
+    pub(crate) published: Arc<Published>,
+    pub(crate) backlog: Arc<Backlog>,
+    pub(crate) snapshots: Arc<Snapshots>,
+    #[cfg(test)]
+    pub(crate) floor: Arc<Floor>,
+    pub(crate) faults: Faults,
+    pub(crate) materialiser: JoinHandle<()>,
+}
+
+impl Storage {
+    /// Loads the rows and starts the materialiser. Blocks.
+    pub(crate) fn open(
+        log: Arc<dyn store::Log>,
+        rows: Arc<dyn store::Rows>,
+        snapshots: SnapshotDir,
+        value_memory_bytes: u64,
+    ) -> Result<Storage, OpenError> {
         let faults = Faults::new();
         let floor = Arc::new(Floor::new());
-        let loaded = Arc::clone(&rows);
-        let value_memory_bytes = options.keep.value_memory_bytes;
-        let root = blocking(move || load(loaded.as_ref(), value_memory_bytes)).await?;
+        let root = load(rows.as_ref(), value_memory_bytes)?;
         let index = root.index();
         floor.raise_rows(index);
         let backlog = Arc::new(Backlog::new(index));
@@ -115,15 +180,7 @@ impl Consensus {
         );
         let snapshots = Arc::new(snapshots.map_err(|source| OpenError::Snapshot { source })?);
         check_reach(log.as_ref(), &snapshots, index)?;
-        let materialiser = Materialiser::spawn(
-            rows,
-            Arc::clone(&backlog),
-            Arc::clone(&floor),
-            faults.clone(),
-            index,
-        );
-        let materialiser = materialiser.map_err(|source| OpenError::Log { source })?;
-        let log = LogStore::open(log, floor, faults.clone());
+        let log = LogStore::open(log, Arc::clone(&floor), faults.clone());
         let log = log.map_err(|source| OpenError::Log { source })?;
         let machine = Machine::new(
             Arc::clone(&published),
@@ -132,48 +189,24 @@ impl Consensus {
             faults.clone(),
             value_memory_bytes,
         );
-        let origin = v1::Origin {
-            cluster: options.cluster.0.to_vec().into(),
-            region: options.region.to_string(),
-            node: options.node.0,
-        };
-        let links = Arc::new(Links::new(origin, peers, Arc::clone(&published)));
-        let clocks = Arc::new(Clocks::new(clock));
-        let networks = Networks {
-            links: Arc::clone(&links),
-            clocks: Arc::clone(&clocks),
-        };
-        let raft = Raft::new(options.node.0, Arc::new(config), networks, log, machine)
-            .await
-            .map_err(|fatal| OpenError::Core {
-                reason: fatal.to_string(),
-            })?;
-        let node = options.node.0;
-        let lent = || (raft.clone(), Arc::clone(&links));
-        let (barrier_raft, barrier_links) = lent();
-        let (proposer_raft, proposer_links) = lent();
-        let (members_raft, members_links) = lent();
-        let inner = Arc::new(Inner {
-            node,
-            cluster_hex: options.cluster.to_string(),
-            barrier: Barrier::spawn(barrier_raft, barrier_links, Arc::clone(&clocks), node),
-            proposer: Proposer::new(proposer_raft, proposer_links, Arc::clone(&clocks), node),
-            members: Members::new(members_raft, members_links, node),
-            raft,
+        let materialiser = Materialiser::spawn(
+            rows,
+            Arc::clone(&backlog),
+            Arc::clone(&floor),
+            faults.clone(),
+            index,
+        );
+        Ok(Storage {
+            log,
+            machine,
             published,
             backlog,
             snapshots,
-            links,
-            clocks,
-            faults,
-            stopping: AtomicBool::new(false),
-            materialiser: Mutex::new(Some(materialiser)),
             #[cfg(test)]
-            danger_reads: options.danger_reads,
-        });
-        tokio::spawn(watch_core(Arc::clone(&inner)));
-        tokio::spawn(watch_clock(Arc::downgrade(&inner)));
-        Ok(Consensus { inner })
+            floor,
+            faults,
+            materialiser: materialiser.map_err(|source| OpenError::Log { source })?,
+        })
     }
 }
 

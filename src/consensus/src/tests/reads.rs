@@ -8,8 +8,11 @@ use machine::Uid;
 use super::fabric::{Link, Way};
 use super::node::Settings;
 use super::region::{Region, create, propose};
-use super::{Random, soon};
+use super::{Random, eventually, soon};
 use crate::options::DangerReads;
+
+/// One way, so that news of another leader takes longer than the answers that were under way.
+const DELAY: Duration = Duration::from_millis(20);
 
 /// What the rounds of one run saw.
 #[derive(Default, Debug)]
@@ -29,7 +32,7 @@ async fn pause_rounds(reads: DangerReads, rounds: usize, enough_stale: usize) ->
     let region = Region::of(3, settings).await;
     let mut random = Random::new();
     let mut seen = Seen::default();
-    region.fabric.delay(Duration::from_millis(5));
+    region.fabric.delay(DELAY);
     for _ in 0..rounds {
         round(&region, &mut random, &mut seen).await;
         if seen.stale >= enough_stale {
@@ -51,6 +54,7 @@ async fn round(region: &Region, random: &mut Random, seen: &mut Seen) {
         .into_iter()
         .filter(|node| *node != leader)
         .collect();
+    settle(region, leader, &others).await;
     let each = |way: Way, link: Link| {
         for other in &others {
             region.fabric.set(*other, leader, way, link);
@@ -66,7 +70,7 @@ async fn round(region: &Region, random: &mut Random, seen: &mut Seen) {
                 .run(move |consensus| propose(consensus, command, until))
         })
         .collect();
-    pause(random, 12_000, 8_000).await;
+    pause(random, 30_000, 10_000).await;
     let paused = region.node(leader).pause();
     each(Way::Asks, Link::Silent);
     let via = region.leader_among(&others).await;
@@ -82,10 +86,10 @@ async fn round(region: &Region, random: &mut Random, seen: &mut Seen) {
     drop(paused);
     let first = usize::from(random.below(2) == 1);
     for other in [others[first], others[1 - first]] {
-        pause(random, 500, 3_000).await;
+        pause(random, 2_000, 10_000).await;
         region.fabric.set(other, leader, Way::Replies, Link::Up);
     }
-    pause(random, 20_000, 10_000).await;
+    pause(random, 40_000, 10_000).await;
     each(Way::Asks, Link::Up);
     for read in reads {
         match read.await {
@@ -98,6 +102,17 @@ async fn round(region: &Region, random: &mut Random, seen: &mut Seen) {
         // Whether they were written does not matter.
         let _ = writer.await;
     }
+}
+
+/// Waits until both peers have everything and their append streams are idle.
+async fn settle(region: &Region, leader: u64, others: &[u64]) {
+    region.write(leader).await.expect("written");
+    let members = &region.node(leader).consensus.inner.members;
+    eventually("both peers have everything", || {
+        others.iter().all(|other| members.lag(*other) == 0)
+    })
+    .await;
+    tokio::time::sleep(DELAY * 4).await;
 }
 
 async fn pause(random: &mut Random, least_us: u64, spread_us: u64) {
@@ -123,6 +138,6 @@ async fn a_paused_leader_never_answers_a_stale_read() {
 
 #[tokio::test]
 async fn openrafts_read_index_answers_stale_reads_so_the_test_above_means_something() {
-    let seen = pause_rounds(DangerReads::OpenraftReadIndex, 80, 1).await;
+    let seen = pause_rounds(DangerReads::OpenraftReadIndex, 40, 1).await;
     assert!(seen.stale > 0, "{seen:?}");
 }
