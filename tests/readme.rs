@@ -1,8 +1,8 @@
 //! Every command block of the README, and of the page for operators, as a reader would type it.
 //!
 //! A document's blocks run one after the other in one shell, in an empty folder that looks like the
-//! checkout. `cargo run --release` is the binary under test; scripts are only looked at, because they
-//! run these tests.
+//! checkout. `cargo run --release` is the binary under test; scripts are only looked at, because
+//! they run these tests.
 
 use std::fmt::Write;
 use std::fs;
@@ -16,7 +16,10 @@ use strongroom_tests::{binary, root};
 fn the_shell_commands_of_the_readme_work() {
     let blocks = blocks("README.md");
     let needs_python = |block: &Block| block.language != "sh" || block.text.contains("python");
-    let blocks: Vec<Block> = blocks.into_iter().filter(|block| !needs_python(block)).collect();
+    let blocks: Vec<Block> = blocks
+        .into_iter()
+        .filter(|block| !needs_python(block))
+        .collect();
     run(&blocks);
 }
 
@@ -45,7 +48,11 @@ fn blocks(document: &str) -> Vec<Block> {
         match (&mut open, line.strip_prefix("```")) {
             (None, Some(language)) => {
                 let language = language.to_owned();
-                open = Some(Block { language, text: String::new(), line: at + 1 });
+                open = Some(Block {
+                    language,
+                    text: String::new(),
+                    line: at + 1,
+                });
             }
             (Some(_), Some(_)) => blocks.extend(open.take()),
             (Some(block), None) => writeln!(block.text, "{line}").expect("a string takes all"),
@@ -62,14 +69,22 @@ fn run(blocks: &[Block]) {
     lay_out(folder.path());
     let mut script = PROLOGUE.to_owned();
     for block in blocks {
-        writeln!(script, "echo '== line {}' >&2", block.line).expect("a string takes all");
+        writeln!(
+            script,
+            "echo \"== line {}, after $SECONDS s\" >&2",
+            block.line
+        )
+        .expect("a string takes all");
         script.push_str(&translated(block));
     }
     let path = std::env::var("PATH").expect("there is a path");
     let output = Command::new("bash")
         .args(["-c", &script])
         .current_dir(folder.path())
-        .env("PATH", format!("{}:{path}", folder.path().join("shims").display()))
+        .env(
+            "PATH",
+            format!("{}:{path}", folder.path().join("shims").display()),
+        )
         .env_remove("XDG_STATE_HOME")
         .stdin(Stdio::null())
         .output()
@@ -77,13 +92,17 @@ fn run(blocks: &[Block]) {
     let said = String::from_utf8_lossy(&output.stderr);
     let printed = String::from_utf8_lossy(&output.stdout);
     let log = fs::read_to_string(folder.path().join("log")).unwrap_or_default();
-    assert!(output.status.success(), "a command failed:\n{said}\n{printed}\n{log}");
+    assert!(
+        output.status.success(),
+        "a command failed:\n{said}\n{printed}\n{log}"
+    );
 }
 
 /// What runs before the blocks: everything in the background ends with the shell, and a server is
 /// waited for until it is ready.
 const PROLOGUE: &str = r#"
-set -euo pipefail
+set -Eeuo pipefail
+trap 'echo "failed: $BASH_COMMAND" >&2' ERR
 trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT
 until_ready() {
     for _ in $(seq 600); do
@@ -93,11 +112,11 @@ until_ready() {
     echo "not ready: $*" >&2
     exit 1
 }
-probe() {
+probe() (
     exec 3<>"/dev/tcp/$1/9420"
     printf 'GET /ready HTTP/1.0\r\n\r\n' >&3
     grep -q '200 OK' <&3
-}
+)
 "#;
 
 /// A block as the shell runs it: what would not end runs in the background.
@@ -113,10 +132,16 @@ fn translated(block: &Block) -> String {
             let name = line.split(' ').next().unwrap_or_default();
             writeln!(script, "test -x {name}")
         } else if line == "cargo run --release -- dev" {
-            writeln!(script, "{line} >>log 2>&1 &\nuntil_ready strongroom dev status")
+            writeln!(
+                script,
+                "{line} >>log 2>&1 &\nuntil_ready strongroom dev status"
+            )
         } else if let Some(rest) = line.strip_prefix("strongroom server --config host-") {
             let node = rest.split('/').next().unwrap_or_default();
-            writeln!(script, "{line} >>log 2>&1 &\nuntil_ready probe 127.0.77.{node}")
+            writeln!(
+                script,
+                "{line} >>log 2>&1 &\nuntil_ready probe 127.0.77.{node}"
+            )
         } else {
             writeln!(script, "{line}")
         }
@@ -139,7 +164,8 @@ fn lay_out(folder: &Path) {
     let venv = root().join("target/venv");
     symlink(venv, folder.join("target/venv")).expect("a link can be made");
     let cargo = folder.join("shims/cargo");
-    let shim = "#!/bin/sh\n# cargo run --release -- dev, on free ports\nexec strongroom dev --port 0\n";
+    // cargo run --release -- dev, on free ports
+    let shim = "#!/bin/sh\nexec strongroom dev --port 0\n";
     fs::write(&cargo, shim).expect("a file can be written");
     let executable = fs::Permissions::from_mode(0o755);
     fs::set_permissions(&cargo, executable).expect("a file can be made executable");

@@ -21,10 +21,11 @@ pub fn methods(sources: &[Source]) -> Vec<String> {
         .iter()
         .filter(|source| source.path.ends_with(".proto"));
     let rpcs: BTreeSet<String> = protos.flat_map(|proto| rpcs(&proto.text)).collect();
-    let rows: BTreeSet<String> = literals(&table.text)
-        .filter(|text| text.starts_with("/strongroom."))
-        .map(str::to_owned)
-        .collect();
+    let rows: BTreeSet<String> =
+        literals(table.text.split("#[cfg(test)]").next().unwrap_or_default())
+            .filter(|text| text.starts_with("/strongroom."))
+            .map(str::to_owned)
+            .collect();
     let missing = rpcs
         .difference(&rows)
         .map(|rpc| format!("{METHOD_TABLE}: {rpc} has no row"));
