@@ -109,8 +109,11 @@ impl Default for BucketSums {
 fn hash_of(sums: impl Iterator<Item = [u64; 4]>) -> Hash {
     let mut hasher = Sha256::new_with_prefix(SUMS);
     for sum in sums {
-        sum.iter()
-            .for_each(|word| hasher.update(word.to_le_bytes()));
+        let mut bytes = [0; 32];
+        for (to, word) in bytes.chunks_exact_mut(8).zip(sum) {
+            to.copy_from_slice(&word.to_le_bytes());
+        }
+        hasher.update(bytes);
     }
     Hash(hasher.finalize().into())
 }

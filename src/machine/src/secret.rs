@@ -8,6 +8,7 @@ use bytes::Bytes;
 use crate::arn::Arn;
 use crate::ids::{KeyId, Ordinal, Stamp, Uid};
 use crate::names::{AccountId, ArnSuffix, Label, RegionName, SecretName, VersionId};
+use crate::rejection::Rejection;
 
 /// A secret's metadata.
 #[derive(Clone, PartialEq, Eq)]
@@ -137,6 +138,28 @@ impl Secret {
     /// Finds the current version.
     pub fn current(&self) -> Option<&Version> {
         self.labelled(Label::CURRENT)
+    }
+
+    /// Finds the version a read asks for: by id, by label, or by both if they agree; AWSCURRENT if
+    /// by neither.
+    pub fn select(
+        &self,
+        id: Option<&VersionId>,
+        label: Option<&Label>,
+    ) -> Result<&Version, Rejection> {
+        let Some(id) = id else {
+            let label = label.cloned().unwrap_or_else(Label::current);
+            return self
+                .labelled(label.as_str())
+                .ok_or(Rejection::LabelNotFound(label));
+        };
+        let version = self
+            .version(id)
+            .ok_or_else(|| Rejection::VersionNotFound(id.clone()))?;
+        match label {
+            Some(label) if !version.holds(label.as_str()) => Err(Rejection::LabelMismatch),
+            _ => Ok(version),
+        }
     }
 
     /// Says whether the secret waits to be purged.

@@ -29,8 +29,10 @@ pub(super) fn put(draft: &mut Draft<'_>, put: &PutSecretValue) -> Result<Outcome
 pub(super) fn update(draft: &mut Draft<'_>, update: &UpdateSecret) -> Result<Outcome, Rejection> {
     unmoved(draft.state, &update.seen)?;
     let (feed, before) = secret::live(draft.state, &update.uid)?;
+    rewrap(draft, &before, &update.rewrapped)?;
     let touches = update.description.is_some() || update.kms_key.is_some() || update.new.is_some();
     if !touches {
+        // New wraps alone are rows of the region: the secret is what it was (R1).
         return Ok(Outcome::Secret {
             secret: before,
             version: None,
@@ -46,7 +48,6 @@ pub(super) fn update(draft: &mut Draft<'_>, update: &UpdateSecret) -> Result<Out
         key::usable(draft.state, kms_key.as_ref())?;
         secret.kms_key = *kms_key;
     }
-    rewrap(draft, &secret, &update.rewrapped)?;
     if let Some(new) = &update.new {
         add(draft, &feed, &mut secret, new, &[])?;
         prune(draft, &feed, &mut secret, update.young_protection_ms)?;
@@ -89,10 +90,13 @@ pub(super) fn add(
         created: draft.stamp,
         labels: Vec::new(),
     });
-    labels
-        .iter()
-        .for_each(|label| label::attach(secret, label, ordinal));
-    if labels.is_empty() || secret.current().is_none() {
+    // AWSCURRENT comes last, so that AWSPREVIOUS ends where AWSCURRENT was, whatever was asked for.
+    let (current, others): (Vec<&Label>, Vec<&Label>) =
+        labels.iter().partition(|label| label.is_current());
+    for label in others {
+        label::attach(secret, label, ordinal);
+    }
+    if labels.is_empty() || !current.is_empty() || secret.current().is_none() {
         label::attach(secret, &Label::current(), ordinal);
     }
     label::counted(secret)?;

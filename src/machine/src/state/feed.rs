@@ -163,11 +163,11 @@ impl State {
     }
 
     /// Gives the journal of a feed after a revision: what [`Feed::journal_after`] gives.
-    pub fn journal(
-        &self,
+    pub fn journal<'a>(
+        &'a self,
         feed: &FeedId,
         after: Revision,
-    ) -> Option<impl Iterator<Item = &JournalRow>> {
+    ) -> Option<impl Iterator<Item = &'a JournalRow> + use<'a>> {
         self.feed(feed)?.journal_after(after)
     }
 

@@ -1,0 +1,176 @@
+//! Prints answers and changes, one to a line.
+
+use std::fmt::Write as _;
+
+use strongroom_machine::{
+    Applied, Change, Op, Ordinal, Outcome, Rejection, Row, RowKey, Secret, Uid, Version,
+};
+
+pub fn applied(applied: &Applied) -> String {
+    let mut output = match &applied.answer {
+        Ok(outcome) => format!("accepted{}\n", self::outcome(outcome)),
+        Err(rejection) => rejected(rejection),
+    };
+    applied
+        .changes
+        .iter()
+        .filter_map(change)
+        .for_each(|line| output.push_str(&line));
+    output
+}
+
+pub fn rejected(rejection: &Rejection) -> String {
+    let debug = format!("{rejection:?}");
+    let name: String = debug
+        .chars()
+        .take_while(char::is_ascii_alphanumeric)
+        .collect();
+    format!("rejected {name}, {}: {rejection}\n", rejection.aws_name())
+}
+
+fn outcome(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::None => String::new(),
+        Outcome::Node(node) => format!(": node {}", node.id),
+        Outcome::Secret {
+            secret,
+            version,
+            unchanged,
+        } => {
+            let mut text = format!(": secret {}", number(secret.uid));
+            if let Some(version) = version {
+                let _ = write!(text, " version {version}");
+            }
+            if *unchanged {
+                text.push_str(" unchanged");
+            }
+            text
+        }
+    }
+}
+
+fn change(change: &Change) -> Option<String> {
+    if matches!(change.key, RowKey::Feed(_) | RowKey::Clock) {
+        return None;
+    }
+    let place = change.header.as_ref().map(|header| {
+        let op = match header.op {
+            Op::Put => "put",
+            Op::Delete => "delete",
+        };
+        format!("{} {} {op}", header.feed, header.revision)
+    });
+    let local = if change.row.is_some() {
+        "local put"
+    } else {
+        "local delete"
+    };
+    let place = place.unwrap_or_else(|| local.to_owned());
+    let row = change.row.as_ref().map(row).unwrap_or_default();
+    match (&change.key, &change.row) {
+        (RowKey::Journal(..), Some(_)) => None,
+        (key, _) => Some(format!("  {place} {}{row}\n", self::key(key))),
+    }
+}
+
+fn key(key: &RowKey) -> String {
+    let versioned =
+        |kind: &str, uid: &Uid, ordinal: &Ordinal| format!("{kind} {}/{ordinal}", number(*uid));
+    match key {
+        RowKey::Machine => "machine".to_owned(),
+        RowKey::Clock => "clock".to_owned(),
+        RowKey::Feed(_) => "feed".to_owned(),
+        RowKey::Node(id) => format!("node {id}"),
+        RowKey::RetiredNode(id) => format!("retired node {id}"),
+        RowKey::JoinToken(digest) => format!("join token {}", digest.0[31]),
+        RowKey::KmsKey(id) => format!("kms key {}", id.0[0]),
+        RowKey::Wrap(uid, ordinal) => versioned("wrap", uid, ordinal),
+        RowKey::Access(uid) => format!("access {}", number(*uid)),
+        RowKey::Epoch(_, number) => format!("epoch {number}"),
+        RowKey::Checkpoint(_) => "checkpoint".to_owned(),
+        RowKey::Account(number) => format!("account {number}"),
+        RowKey::Region(number) => format!("region {number}"),
+        RowKey::Principal(number) => format!("principal {number}"),
+        RowKey::Secret(uid) => format!("secret {}", number(*uid)),
+        RowKey::Version(uid, ordinal) => versioned("version", uid, ordinal),
+        RowKey::Tombstone(uid) => format!("tombstone {}", number(*uid)),
+        RowKey::Journal(_, revision) => format!("journal {revision}"),
+    }
+}
+
+fn row(row: &Row) -> String {
+    match row {
+        Row::Machine(kept) => format!(": version {}", kept.body().version),
+        Row::JoinToken(kept) => match kept.body().used_by {
+            Some(node) => format!(": used by node {node}"),
+            None => ": unused".to_owned(),
+        },
+        Row::Wrap(kept) => {
+            let wrap = kept.body();
+            format!(": key {} version {}", wrap.key_id.0[0], wrap.key_version)
+        }
+        Row::Access(kept) => {
+            let versions = kept.body().versions.iter();
+            let versions: Vec<String> = versions.map(|(n, day)| format!("{n} on {day}")).collect();
+            format!(
+                ": day {}, versions {}",
+                kept.body().day,
+                versions.join(", ")
+            )
+        }
+        Row::Epoch(kept) => format!(
+            ": {} begins, primary {}",
+            kept.body().epoch,
+            kept.body().primary
+        ),
+        Row::Checkpoint(kept) => format!(": at revision {}", kept.body().revision),
+        Row::Account(kept) => format!(": {}", kept.body()),
+        Row::Region(kept) => format!(": {}", kept.body()),
+        Row::Principal(kept) => format!(": {}", kept.body().client),
+        Row::Secret(kept) => format!(": {}", secret(kept.body())),
+        Row::Version(kept) => format!(": {} bytes", kept.body().ciphertext.len()),
+        _ => String::new(),
+    }
+}
+
+pub fn secret(secret: &Secret) -> String {
+    let versions: Vec<String> = secret.versions.iter().map(version).collect();
+    let mut text = format!(
+        "{} changed {} [{}]",
+        secret.name,
+        secret.changed,
+        versions.join(" ")
+    );
+    if !secret.description.is_empty() {
+        let described: String = secret.description.chars().take(40).collect();
+        let _ = write!(text, " described {described:?}");
+    }
+    if let Some(key) = secret.kms_key {
+        let _ = write!(text, " key {}", key.0[0]);
+    }
+    if secret.tagged {
+        let tags = secret
+            .tags
+            .iter()
+            .map(|tag| format!("{}={}", tag.key, tag.value));
+        let _ = write!(text, " tagged [{}]", tags.collect::<Vec<_>>().join(" "));
+    }
+    if let Some(deletion) = secret.deletion {
+        let _ = write!(text, " due {}", deletion.due);
+    }
+    text
+}
+
+pub fn version(version: &Version) -> String {
+    let labels: Vec<&str> = version.labels.iter().map(|label| label.as_str()).collect();
+    let id = version.id.as_str().trim_end_matches('-');
+    if labels.is_empty() {
+        id.to_owned()
+    } else {
+        format!("{id}:{}", labels.join(","))
+    }
+}
+
+pub fn number(uid: Uid) -> u128 {
+    u128::from_be_bytes(uid.0)
+}

@@ -1,0 +1,112 @@
+//! What the tests of the machine share: short names for long identifiers.
+#![allow(dead_code)]
+
+use std::error::Error;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use strongroom_machine::{
+    AccountId, Audit, ClusterId, Entry, Found, Hash, KeyId, KeyState, KeyVersion, KmsKey,
+    MACHINE_VERSION, NewVersion, Node, NodeId, RegionName, RequestId, RowRef, SealedValue, Stamp,
+    State, Uid, ValueKind, VersionId, Wrap,
+};
+
+pub type Failure = Box<dyn Error>;
+
+pub const ACCOUNT: &str = "000000000001";
+pub const REGION: &str = "eu-north-1";
+pub const DEFAULT_KEY: KeyId = KeyId([1; 16]);
+
+pub fn account() -> Result<AccountId, Failure> {
+    Ok(AccountId::new(ACCOUNT)?)
+}
+
+/// Numbers a secret.
+pub fn uid(n: u64) -> Uid {
+    Uid(u128::from(n).to_be_bytes())
+}
+
+/// Makes a version id of a short name: padded with hyphens to its least length.
+pub fn version(name: &str) -> Result<VersionId, Failure> {
+    Ok(VersionId::new(&format!("{name:-<32}"))?)
+}
+
+pub fn new(name: &str, bytes: usize) -> Result<NewVersion, Failure> {
+    Ok(NewVersion {
+        id: version(name)?,
+        kind: ValueKind::String,
+        sealed: Arc::new(SealedValue {
+            nonce: [4; 12],
+            ciphertext: vec![5; bytes].into(),
+        }),
+        wrap: wrap(DEFAULT_KEY, 1),
+    })
+}
+
+pub fn wrap(key_id: KeyId, key_version: u32) -> Wrap {
+    Wrap {
+        key_id,
+        key_version,
+        wrapped_dek: Bytes::from_static(&[6; 48]),
+    }
+}
+
+pub fn node(id: u64, key: u8) -> Node {
+    Node {
+        id: NodeId(id),
+        peer_address: format!("10.0.0.{id}:7421"),
+        api_address: format!("10.0.0.{id}:7420"),
+        public_key: Hash([key; 32]),
+    }
+}
+
+pub fn found() -> Result<Found, Failure> {
+    let created = Stamp(0);
+    let version = KeyVersion {
+        version: 1,
+        wrapped: Bytes::from_static(&[7; 60]),
+        created,
+    };
+    Ok(Found {
+        cluster: ClusterId([8; 16]),
+        region: RegionName::new(REGION)?,
+        account: account()?,
+        administrator: "admin".to_owned(),
+        default_key: KmsKey {
+            id: DEFAULT_KEY,
+            alias: "alias/aws/secretsmanager".to_owned(),
+            state: KeyState::Enabled,
+            versions: vec![version],
+        },
+        node: node(1, 1),
+        machine_version: MACHINE_VERSION,
+    })
+}
+
+pub fn entry(stamp: u64, command: strongroom_machine::Command) -> Entry {
+    let audit = Audit {
+        caller: "admin".to_owned(),
+        request_id: RequestId([0; 16]),
+    };
+    Entry {
+        stamp: Stamp(stamp),
+        audit,
+        seed: [9; 32],
+        command,
+    }
+}
+
+/// Stores every row and loads them again, as a snapshot does.
+pub fn reload(state: &State) -> Result<State, Failure> {
+    let mut rows = Vec::new();
+    for (key, row) in state.rows() {
+        let RowRef::Here(row) = row else {
+            return Err("a value left memory".into());
+        };
+        rows.push((key.encode(), row.encode()));
+    }
+    if !rows.is_sorted_by(|a, b| a.0 < b.0) {
+        return Err("rows are not sorted by key".into());
+    }
+    Ok(State::load(rows.into_iter())?)
+}
