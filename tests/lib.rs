@@ -13,10 +13,12 @@ use std::sync::OnceLock;
 
 pub use process::Process;
 pub use region::{REGION, Region};
+pub use tap::Tap;
 
 mod process;
 mod region;
 pub mod shell;
+mod tap;
 
 /// The `strongroom` binary, built once per test process unless `STRONGROOM_BINARY` names one.
 ///

@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 use crate::binary;
 use crate::process::Process;
 use crate::shell::{Environment, Finished, command, run, until};
+use crate::tap::Tap;
 
 /// The region's name.
 pub const REGION: &str = "test-local-1";
@@ -20,6 +21,8 @@ pub struct Region {
     temporary: Option<tempfile::TempDir>,
     ports: BTreeMap<u64, [u16; 3]>,
     nodes: BTreeMap<u64, Process>,
+    taps: Option<BTreeMap<u64, Tap>>,
+    log_level: &'static str,
 }
 
 impl Region {
@@ -29,17 +32,9 @@ impl Region {
     ///
     /// When a command fails or a node does not become ready; its log is in `folder`.
     pub fn found(binary: &Path, folder: &Path, count: u64) -> Self {
-        let mut region = Self {
-            binary: binary.into(),
-            folder: folder.into(),
-            temporary: None,
-            ports: BTreeMap::new(),
-            nodes: BTreeMap::new(),
-        };
+        let mut region = Self::empty(binary, folder);
         region.prepare(count);
-        region.start(1, &["--bootstrap"]);
-        region.wait_for(1);
-        (2..=count).for_each(|node| region.join(node));
+        region.grow(count);
         region
     }
 
@@ -51,18 +46,43 @@ impl Region {
         region
     }
 
+    /// As `founded`, but what passes between the nodes is recorded, and they log at `level`.
+    pub fn tapped(level: &'static str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut region = Self::empty(binary(), folder.path());
+        region.temporary = Some(folder);
+        region.taps = Some(BTreeMap::new());
+        region.log_level = level;
+        region.prepare(3);
+        region.grow(3);
+        region
+    }
+
     /// Certificates, root key and configuration of nodes 1 to 3; nothing runs.
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut region = Self {
-            binary: binary().into(),
-            folder: folder.path().into(),
-            temporary: Some(folder),
-            ports: BTreeMap::new(),
-            nodes: BTreeMap::new(),
-        };
+        let mut region = Self::empty(binary(), folder.path());
+        region.temporary = Some(folder);
         region.prepare(3);
         region
+    }
+
+    fn empty(binary: &Path, folder: &Path) -> Self {
+        Self {
+            binary: binary.into(),
+            folder: folder.into(),
+            temporary: None,
+            ports: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+            taps: None,
+            log_level: "info",
+        }
+    }
+
+    fn grow(&mut self, count: u64) {
+        self.start(1, &["--bootstrap"]);
+        self.wait_for(1);
+        (2..=count).for_each(|node| self.join(node));
     }
 
     fn prepare(&mut self, count: u64) {
@@ -82,7 +102,11 @@ impl Region {
             "certs", "issue", "node", &id, "--dir", &certs, "--region", REGION,
         ];
         self.offline(&[&issue[..], &["--host", "127.0.0.1", "--host", "localhost"]].concat());
-        self.ports.insert(node, free_ports());
+        let ports = free_ports();
+        self.ports.insert(node, ports);
+        if let Some(taps) = &mut self.taps {
+            taps.insert(node, Tap::to(ports[1]));
+        }
         std::fs::write(self.config_path(node), self.config(node)).unwrap();
     }
 
@@ -91,6 +115,9 @@ impl Region {
         let certs = self.path(&format!("certs/{REGION}"));
         let data = self.data(node).display().to_string();
         let root_key = self.path("root.key");
+        let level = self.log_level;
+        let tap = self.taps.as_ref().map(|taps| taps[&node].address());
+        let advertise = tap.map_or_else(String::new, |tap| tap.to_string());
         format!(
             r#"
             [node]
@@ -99,6 +126,7 @@ impl Region {
             listen = "127.0.0.1:{api}"
             [peers]
             listen = "127.0.0.1:{peers}"
+            advertise = "{advertise}"
             [operations]
             listen = "127.0.0.1:{operations}"
             [tls]
@@ -111,6 +139,8 @@ impl Region {
             disk_free_min = "16 MiB"
             [seal]
             root_key = "{root_key}"
+            [log]
+            level = "{level}"
             "#
         )
     }
@@ -278,6 +308,22 @@ impl Region {
     /// A node's API address.
     pub fn api(&self, node: u64) -> String {
         format!("127.0.0.1:{}", self.ports[&node][0])
+    }
+
+    /// A node's operations address.
+    pub fn operations(&self, node: u64) -> String {
+        format!("127.0.0.1:{}", self.ports[&node][2])
+    }
+
+    /// The nodes that run.
+    pub fn nodes(&self) -> Vec<u64> {
+        self.nodes.keys().copied().collect()
+    }
+
+    /// What passed between the nodes so far, if they were founded `tapped`.
+    pub fn captured(&self) -> Vec<u8> {
+        let taps = self.taps.iter().flat_map(BTreeMap::values);
+        taps.flat_map(Tap::taken).collect()
     }
 
     /// A node's data directory.
