@@ -39,6 +39,8 @@ pub fn reflection() -> Result<ServerReflectionServer<impl ServerReflection>, Sta
     let built = Builder::configure()
         .register_encoded_file_descriptor_set(wire::DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        // So that callers can read the details of an error.
+        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
         .build_v1();
     let service = built.map_err(|error| StartError::Build(error.to_string()))?;
     Ok(service.max_decoding_message_size(SMALL_REQUEST_BYTES_MAX))
