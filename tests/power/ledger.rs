@@ -10,6 +10,8 @@ use crate::mark::{Mark, Step};
 pub struct Ledger {
     /// The log as acknowledged, purged records included.
     terms: Terms,
+    /// What the leader has behind the end of the log, until a snapshot of it takes the log's place.
+    ahead: Terms,
     /// Appends and truncations that began and are not acknowledged, in their order.
     pending: VecDeque<Step>,
     /// The acknowledged vote; then those that began. Zero is none.
@@ -36,15 +38,20 @@ impl Ledger {
     }
 
     /// Exactly what a store was found to hold.
-    pub fn found(terms: Terms, vote: u64, purged: u64, rows: u64, snapshot: u64) -> Ledger {
-        Ledger {
-            terms,
+    pub fn found(&self, log: Terms, vote: u64, purged: u64, rows: u64, snapshot: u64) -> Ledger {
+        let mut found = Ledger {
+            terms: log,
+            ahead: self.ahead.clone(),
             votes: vec![vote],
             purges: vec![purged],
             rows: vec![rows],
             snapshot,
             ..Ledger::default()
-        }
+        };
+        found.purged(purged);
+        // Without its snapshot, what was ahead never reached this node.
+        found.ahead.retain(|index, _| *index <= snapshot);
+        found
     }
 
     /// Takes the next mark.
@@ -62,6 +69,9 @@ impl Ledger {
             Step::Vote { term } => self.votes.push(term),
             Step::Purge { upto } => self.purges.push(upto),
             Step::Rows { applied } | Step::Replace { applied } => self.rows.push(applied),
+            Step::Ahead { first, count, term } => {
+                self.ahead = (first..first + count).map(|index| (index, term)).collect();
+            }
             Step::Checkpoint { .. } | Step::Snapshot { .. } => {}
         }
         self.under_way = Some(step);
@@ -77,14 +87,32 @@ impl Ledger {
                     .for_each(|change| change.apply(&mut self.terms));
             }
             Step::Vote { term } => self.votes = vec![*term],
-            Step::Purge { upto } => self.purges = vec![*upto],
+            Step::Purge { upto } => {
+                self.purges = vec![*upto];
+                self.purged(*upto);
+            }
             Step::Checkpoint { .. } | Step::Replace { .. } => {
                 self.rows = self.rows.split_off(self.rows.len() - 1);
             }
             Step::Snapshot { applied } => self.snapshot = *applied,
-            Step::Rows { .. } => {}
+            Step::Rows { .. } | Step::Ahead { .. } => {}
         }
         self.under_way = self.under_way.take().filter(|under_way| under_way != step);
+    }
+
+    /// Takes what was ahead for the log's own, once the log begins behind it.
+    fn purged(&mut self, upto: u64) {
+        if self.ahead.keys().next().is_some_and(|first| *first <= upto) {
+            self.terms.append(&mut self.ahead);
+        }
+    }
+
+    /// The history that rows and snapshots may hold: a log that was found, and what is ahead of it.
+    pub fn history(&self, log: &Terms) -> Terms {
+        log.iter()
+            .chain(&self.ahead)
+            .map(|(index, term)| (*index, *term))
+            .collect()
     }
 
     /// The step of the workload's own thread that a cut here interrupts.

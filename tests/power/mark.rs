@@ -29,6 +29,12 @@ pub enum Step {
     Snapshot {
         applied: u64,
     },
+    /// The leader has records that this node will only get in a snapshot.
+    Ahead {
+        first: u64,
+        count: u64,
+        term: u64,
+    },
     /// All rows are replaced by those of a snapshot.
     Replace {
         applied: u64,

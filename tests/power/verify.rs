@@ -34,11 +34,12 @@ pub fn verify(directory: &Path, keyring: &Path, ledger: &Ledger) -> Verdict<Foun
     })?;
     let vote = vote(&node, ledger)?;
     let (terms, purged) = log(&node, ledger)?;
-    let snapshot = snapshot(&node, ledger, &terms, purged)?;
-    let rows = rows(&node, ledger, &terms, purged)?;
-    goes_on(&node, &terms, purged)?;
+    let history = ledger.history(&terms);
+    let snapshot = snapshot(&node, ledger, &history, purged)?;
+    let rows = rows(&node, ledger, &history, purged)?;
+    goes_on(&node)?;
     Ok(Found {
-        ledger: Ledger::found(terms, vote, purged, rows, snapshot),
+        ledger: ledger.found(terms, vote, purged, rows, snapshot),
         torn: node.log.torn().is_some(),
     })
 }
@@ -158,11 +159,9 @@ fn rows(node: &Node, ledger: &Ledger, terms: &Terms, purged: u64) -> Verdict<u64
     Ok(applied)
 }
 
-fn goes_on(node: &Node, terms: &Terms, purged: u64) -> Verdict<()> {
-    let last = terms
-        .last_key_value()
-        .map_or(0, |(index, _)| *index)
-        .max(purged);
+fn goes_on(node: &Node) -> Verdict<()> {
+    let bounds = node.log.bounds().map_err(|fault| fault.to_string())?;
+    let last = bounds.last.map_or(0, |mark| mark.index);
     let record = content::record(last + 1, u64::MAX >> 1);
     let (answer, answered) = sync_channel(1);
     let done = move |result| answer.send(result).unwrap();

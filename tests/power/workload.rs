@@ -1,5 +1,7 @@
 //! What the recorded process does: everything a node asks of its store, in a seeded order.
 
+mod snapshots;
+
 use std::error::Error;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -114,9 +116,15 @@ impl Workload {
         let Some(latest) = self.node.snapshots.latest()? else {
             return Ok(());
         };
-        self.snapshot = index(self.node.snapshots.read(&latest)?.meta());
-        if self.applied < self.snapshot && self.applied < self.purged {
+        let meta = self.node.snapshots.read(&latest)?.meta().to_vec();
+        self.snapshot = index(&meta);
+        if self.applied < self.snapshot.min(self.purged) || self.snapshot > self.last {
             self.replace_from_snapshot()?;
+        }
+        if self.snapshot > self.last {
+            // The power went while a snapshot from the leader was put in the log's place.
+            let term = content::read_mark(&meta).map_or(0, |(term, _)| term);
+            self.begin_log_after(self.snapshot, term)?;
         }
         Ok(())
     }
@@ -132,7 +140,8 @@ impl Workload {
             89..95 => self.purge()?,
             95..97 => self.node.log.save_committed(self.committed())?,
             97 => self.replace_with_same()?,
-            98 if self.snapshot > 0 && self.snapshot >= self.checkpoint => {
+            98 => self.install()?,
+            99 if self.snapshot > 0 && self.snapshot >= self.checkpoint => {
                 self.replace_from_snapshot()?;
             }
             _ => self.wait(),
@@ -178,12 +187,13 @@ impl Workload {
     fn truncate(&mut self) -> Result<(), store::Fault> {
         let kept = self.applied.max(self.snapshot);
         let last = self.random.random_range(kept..=self.last);
-        if last == 0 {
+        if last == self.last {
             return Ok(());
         }
         let step = Step::Truncate { last };
-        self.report
-            .step(step, || self.node.log.truncate_after(Some(last)))?;
+        self.report.step(step, || {
+            self.node.log.truncate_after((last > 0).then_some(last))
+        })?;
         self.terms.split_off(&(last + 1));
         self.last = last;
         self.acknowledged.store(last, Ordering::SeqCst);
@@ -228,85 +238,10 @@ impl Workload {
         Ok(())
     }
 
-    fn write_snapshot(&mut self) -> Result<(), Box<dyn Error>> {
-        let Some(meta) = self.node.rows.meta()? else {
-            return Ok(());
-        };
-        // Rows that a cut took back are behind the latest snapshot until the log is applied again;
-        // a node writes none from there.
-        if self.applied < self.snapshot {
-            return Ok(());
-        }
-        let id = format!("at-{}", self.applied);
-        let step = Step::Snapshot {
-            applied: self.applied,
-        };
-        let rows = &self.node.rows;
-        let file = self.report.step(step.clone(), || {
-            self.node.snapshots.write(&id, &meta, rows.scan())
-        })?;
-        self.snapshot = self.applied;
-        if self.random.random() {
-            // The same file once more, as from a peer.
-            self.report.step(step, || {
-                let mut receiving = self.node.snapshots.receive(&id)?;
-                loop {
-                    let chunk = file.chunk(receiving.received_bytes(), 10_000)?;
-                    if chunk.is_empty() {
-                        break receiving.finish();
-                    }
-                    receiving.push(&chunk)?;
-                }
-            })?;
-        }
-        Ok(self.node.snapshots.remove_old(2)?)
-    }
-
-    /// Rewrites the rows beside themselves, as a node does to give back space.
-    fn replace_with_same(&mut self) -> Result<(), store::Fault> {
-        let Some(meta) = self.node.rows.meta()? else {
-            return Ok(());
-        };
-        let rows = &self.node.rows;
-        let step = Step::Replace {
-            applied: self.applied,
-        };
-        self.report
-            .step(step, || rows.replace(&mut rows.scan(), &meta))?;
-        self.checkpoint = self.applied;
-        Ok(())
-    }
-
-    fn replace_from_snapshot(&mut self) -> Result<(), Box<dyn Error>> {
-        let latest = self
-            .node
-            .snapshots
-            .latest()?
-            .ok_or("there is no snapshot")?;
-        let mut rows = self.node.snapshots.read(&latest)?;
-        let meta = rows.meta().to_vec();
-        let step = Step::Replace {
-            applied: self.snapshot,
-        };
-        let mut rows = std::iter::from_fn(|| rows.next().map(|row| row.map_err(into_fault)));
-        self.report
-            .step(step, || self.node.rows.replace(&mut rows, &meta))?;
-        self.applied = self.snapshot;
-        self.checkpoint = self.snapshot;
-        Ok(())
-    }
-
     fn committed(&self) -> Option<store::Mark> {
         let index = self.acknowledged.load(Ordering::SeqCst);
         self.terms
             .get(&index)
             .map(|term| content::mark(index, *term))
-    }
-}
-
-fn into_fault(error: store::SnapshotError) -> store::Fault {
-    match error {
-        store::SnapshotError::Fault(fault) => fault,
-        other => panic!("a verified snapshot is not readable: {other}"),
     }
 }

@@ -1,0 +1,123 @@
+//! Steps with snapshots: written, received, put in the place of rows and log.
+
+use std::error::Error;
+use std::sync::atomic::Ordering;
+
+use rand::RngExt;
+use store::Log;
+
+use super::Workload;
+use crate::content::{self, Table};
+use crate::mark::{Mark, Step};
+
+impl Workload {
+    pub(super) fn write_snapshot(&mut self) -> Result<(), Box<dyn Error>> {
+        let Some(meta) = self.node.rows.meta()? else {
+            return Ok(());
+        };
+        // Rows that a cut took back are behind the latest snapshot until the log is applied again;
+        // a node writes none from there.
+        if self.applied < self.snapshot {
+            return Ok(());
+        }
+        let id = format!("at-{}", self.applied);
+        let step = Step::Snapshot {
+            applied: self.applied,
+        };
+        let rows = &self.node.rows;
+        let file = self.report.step(step.clone(), || {
+            self.node.snapshots.write(&id, &meta, rows.scan())
+        })?;
+        self.snapshot = self.applied;
+        if self.random.random() {
+            // The same file once more, as from a peer.
+            self.report.step(step, || {
+                let mut receiving = self.node.snapshots.receive(&id)?;
+                loop {
+                    let chunk = file.chunk(receiving.received_bytes(), 10_000)?;
+                    if chunk.is_empty() {
+                        break receiving.finish();
+                    }
+                    receiving.push(&chunk)?;
+                }
+            })?;
+        }
+        Ok(self.node.snapshots.remove_old(2)?)
+    }
+
+    /// Rewrites the rows beside themselves, as a node does to give back space.
+    pub(super) fn replace_with_same(&mut self) -> Result<(), store::Fault> {
+        let Some(meta) = self.node.rows.meta()? else {
+            return Ok(());
+        };
+        let rows = &self.node.rows;
+        let step = Step::Replace {
+            applied: self.applied,
+        };
+        self.report
+            .step(step, || rows.replace(&mut rows.scan(), &meta))?;
+        self.checkpoint = self.applied;
+        Ok(())
+    }
+
+    pub(super) fn replace_from_snapshot(&mut self) -> Result<(), Box<dyn Error>> {
+        let latest = self
+            .node
+            .snapshots
+            .latest()?
+            .ok_or("there is no snapshot")?;
+        let mut rows = self.node.snapshots.read(&latest)?;
+        let meta = rows.meta().to_vec();
+        let step = Step::Replace {
+            applied: self.snapshot,
+        };
+        let mut rows = std::iter::from_fn(|| rows.next().map(|row| row.map_err(into_fault)));
+        self.report
+            .step(step, || self.node.rows.replace(&mut rows, &meta))?;
+        self.applied = self.snapshot;
+        self.checkpoint = self.snapshot;
+        Ok(())
+    }
+
+    /// Takes a snapshot from a leader that is ahead of this log, as a node does that was away long.
+    pub(super) fn install(&mut self) -> Result<(), Box<dyn Error>> {
+        self.wait();
+        let (first, count, term) = (self.last + 1, self.random.random_range(1..20), self.term);
+        let upto = self.last + count;
+        self.report
+            .mark(&Mark::Begins(Step::Ahead { first, count, term }));
+        self.terms.extend((first..=upto).map(|index| (index, term)));
+        let mut table: Table = self.node.rows.scan().collect::<Result<_, _>>()?;
+        for (index, term) in self.terms.range(self.applied + 1..) {
+            content::apply(&mut table, *index, *term);
+        }
+        let (id, meta) = (format!("at-{upto}"), content::mark(upto, term).id);
+        let step = Step::Snapshot { applied: upto };
+        let write = || {
+            self.node
+                .snapshots
+                .write(&id, &meta, table.into_iter().map(Ok))
+        };
+        self.report.step(step, write)?;
+        self.snapshot = upto;
+        self.replace_from_snapshot()?;
+        Ok(self.begin_log_after(upto, term)?)
+    }
+
+    pub(super) fn begin_log_after(&mut self, upto: u64, term: u64) -> Result<(), store::Fault> {
+        let mark = content::mark(upto, term);
+        self.report
+            .step(Step::Purge { upto }, || self.node.log.purge(mark))?;
+        self.acknowledged.store(upto, Ordering::SeqCst);
+        (self.purged, self.last) = (upto, upto);
+        self.terms.clear();
+        Ok(())
+    }
+}
+
+fn into_fault(error: store::SnapshotError) -> store::Fault {
+    match error {
+        store::SnapshotError::Fault(fault) => fault,
+        other => panic!("a verified snapshot is not readable: {other}"),
+    }
+}
