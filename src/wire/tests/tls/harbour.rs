@@ -34,9 +34,14 @@ pub struct Harbour {
 
 impl Harbour {
     pub fn new() -> Self {
+        Self::of_cluster(None)
+    }
+
+    /// Authorities of their own for a cluster that has others already.
+    pub fn of_cluster(cluster: Option<&str>) -> Self {
         let directory = TempDir::new().expect("a temporary directory");
         let layout = Layout::new(directory.path());
-        let cluster = certs::init(&layout, None, REGION).expect("a root and an issuer");
+        let cluster = certs::init(&layout, cluster, REGION).expect("a root and an issuer");
         Self {
             layout,
             cluster,

@@ -47,6 +47,31 @@ async fn a_renewed_certificate_is_served_without_cutting_open_calls() {
 }
 
 #[tokio::test]
+async fn an_authority_from_elsewhere_counts_from_the_reload_that_adds_it_to_the_one_that_does_not()
+{
+    let harbour = Harbour::new();
+    let elsewhere = Harbour::of_cluster(Some(&harbour.cluster));
+    let node = harbour.node(1);
+    let served = serve(&node, Admission::Anyone).await;
+    let client = elsewhere.client_trusting("ci", &harbour);
+    let own = fs::read(harbour.root()).expect("a root");
+    let both = [own.clone(), fs::read(elsewhere.root()).expect("a root")].concat();
+
+    who_am_i(&dial(&client, &served, by_name()))
+        .await
+        .expect_err("an unknown authority");
+    fs::write(harbour.root(), both).expect("a write");
+    node.reload().expect("two authorities");
+    let known = dial(&client, &served, by_name());
+    assert_eq!(who_am_i(&known).await, Ok("client ci".to_owned()));
+    fs::write(harbour.root(), own).expect("a write");
+    node.reload().expect("one authority");
+    who_am_i(&dial(&client, &served, by_name()))
+        .await
+        .expect_err("an unknown authority");
+}
+
+#[tokio::test]
 async fn changed_files_are_noticed() {
     let harbour = Harbour::new();
     let node = harbour.node(1);
