@@ -112,19 +112,16 @@ impl Rounds {
                 return;
             };
             let failed = match self.lead(deadline).await {
-                Ok(index) => return answer(batch, Ok(index)),
+                Ok(index) => return answer(batch, &Ok(index)),
                 Err(Failed::NotLeading(leader)) => {
                     let (peers, own) = batch.into_iter().partition(|waiting| waiting.from_peer);
-                    let leader_hint = leader.map(NodeId);
-                    answer(
-                        peers,
-                        Err(Unavailable::NoLeader {
-                            leader: leader_hint,
-                        }),
-                    );
+                    let elsewhere = Unavailable::NoLeader {
+                        leader: leader.map(NodeId),
+                    };
+                    answer(peers, &Err(elsewhere));
                     batch = own;
                     match self.follow(leader, deadline).await {
-                        Ok(index) => return answer(batch, Ok(index)),
+                        Ok(index) => return answer(batch, &Ok(index)),
                         Err(error) => Failed::Again(error),
                     }
                 }
@@ -132,9 +129,9 @@ impl Rounds {
             };
             match failed {
                 Failed::Again(error) if Instant::now() + RETRY_PAUSE >= deadline => {
-                    return answer(batch, Err(error));
+                    return answer(batch, &Err(error));
                 }
-                Failed::Final(error) => return answer(batch, Err(error)),
+                Failed::Final(error) => return answer(batch, &Err(error)),
                 Failed::Again(_) | Failed::NotLeading(_) => tokio::time::sleep(RETRY_PAUSE).await,
             }
         }
@@ -247,7 +244,7 @@ fn is_quorum(state: &CoreState, yes: &[u64]) -> bool {
     })
 }
 
-fn answer(batch: Vec<Waiting>, result: Result<u64, Unavailable>) {
+fn answer(batch: Vec<Waiting>, result: &Result<u64, Unavailable>) {
     for waiting in batch {
         // A caller that gave up needs no answer.
         let _ = waiting.answer.send(result.clone());

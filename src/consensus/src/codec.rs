@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bytes::Bytes;
 use openraft::EntryPayload;
 use openraft::entry::RaftEntry;
 use openraft::raft::{AppendEntriesRequest, StreamAppendError, VoteRequest, VoteResponse};
@@ -135,9 +134,7 @@ pub(crate) fn from_member(member: v1::Member) -> Member {
 pub(crate) fn entry(entry: &LogEntry) -> v1::LogEntry {
     let payload = match &entry.payload {
         EntryPayload::Blank => v1::log_entry::Payload::Blank(v1::Blank {}),
-        EntryPayload::Normal(Proposed(bytes)) => {
-            v1::log_entry::Payload::Command(bytes.clone().into())
-        }
+        EntryPayload::Normal(Proposed(bytes)) => v1::log_entry::Payload::Command(bytes.clone()),
         EntryPayload::Membership(voters) => v1::log_entry::Payload::Membership(membership(voters)),
     };
     v1::LogEntry {
@@ -150,9 +147,7 @@ pub(crate) fn from_entry(message: v1::LogEntry) -> Result<LogEntry, DecodeError>
     let id = from_log_id(message.log_id.ok_or(missing("log_id"))?);
     let payload = match message.payload.ok_or(missing("payload"))? {
         v1::log_entry::Payload::Blank(_) => EntryPayload::Blank,
-        v1::log_entry::Payload::Command(bytes) => {
-            EntryPayload::Normal(Proposed(Bytes::from(bytes)))
-        }
+        v1::log_entry::Payload::Command(bytes) => EntryPayload::Normal(Proposed(bytes)),
         v1::log_entry::Payload::Membership(voters) => {
             EntryPayload::Membership(from_membership(voters)?)
         }
@@ -160,7 +155,7 @@ pub(crate) fn from_entry(message: v1::LogEntry) -> Result<LogEntry, DecodeError>
     Ok(LogEntry::new(id, payload))
 }
 
-pub(crate) fn append(request: AppendEntriesRequest<TypeConfig>) -> v1::Append {
+pub(crate) fn append(request: &AppendEntriesRequest<TypeConfig>) -> v1::Append {
     v1::Append {
         vote: Some(vote(&request.vote)),
         previous: request.prev_log_id.as_ref().map(log_id),

@@ -30,7 +30,7 @@ impl CoreState {
 
 /// Asks the core for its state, within the deadline.
 pub(crate) async fn ask(raft: &Raft, deadline: Instant) -> Result<CoreState, Unavailable> {
-    let asked = raft.with_raft_state(|state| core_state(state));
+    let asked = raft.with_raft_state(core_state);
     match tokio::time::timeout_at(deadline, asked).await {
         Ok(Ok(state)) => Ok(state),
         Ok(Err(_stopped)) => Err(Unavailable::Stopped),

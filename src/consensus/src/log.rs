@@ -113,7 +113,7 @@ impl LogStore {
         let records = self
             .blocking("read entries", move |log| log.read(start..end))
             .await?;
-        records.into_iter().map(entry_of).collect()
+        records.iter().map(entry_of).collect()
     }
 }
 
@@ -343,7 +343,7 @@ fn record_of(entry: &LogEntry) -> Record {
     }
 }
 
-fn entry_of(record: Record) -> Result<LogEntry, io::Error> {
+fn entry_of(record: &Record) -> Result<LogEntry, io::Error> {
     let message = codec::decode("log entry", &record.body).map_err(io::Error::other)?;
     codec::from_entry(message).map_err(io::Error::other)
 }

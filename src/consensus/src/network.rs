@@ -95,7 +95,7 @@ impl Network {
     ) -> Rpc<StreamAppendResult> {
         let message = v1::AppendEntriesRequest {
             origin: Some(self.links.origin()),
-            append: Some(codec::append(request)),
+            append: Some(codec::append(&request)),
         };
         let asked = Instant::now();
         let answer = self.client()?.append_entries(message).await;
@@ -111,7 +111,7 @@ impl Network {
         let origin = self.links.origin();
         let requests = input.map(move |request| v1::StreamAppendRequest {
             origin: Some(origin.clone()),
-            append: Some(codec::append(request)),
+            append: Some(codec::append(&request)),
         });
         let mut client = self.client()?;
         let opened = tokio::time::timeout(wait, client.stream_append(requests)).await;
@@ -213,7 +213,10 @@ impl RaftNetworkV2<TypeConfig> for Network {
         };
         let answer = match answer {
             Ok(answer) => answer.into_inner(),
-            Err(status) => return Err(calmed::<()>(failed(status)).await.unwrap_err().into()),
+            Err(status) => {
+                pause().await;
+                return Err(failed(status).into());
+            }
         };
         let ballot = answer.vote.ok_or(codec::missing("vote")).map_err(garbled)?;
         Ok(SnapshotResponse::new(codec::from_vote(ballot)))
@@ -255,6 +258,7 @@ impl RaftNetworkV2<TypeConfig> for Network {
 }
 
 /// Unreachable makes openraft back off; anything else it tries again at once.
+#[allow(clippy::needless_pass_by_value)]
 fn failed(status: Status) -> RPCError<TypeConfig> {
     match status.code() {
         Code::Unavailable | Code::PermissionDenied | Code::Unauthenticated => {
@@ -264,17 +268,22 @@ fn failed(status: Status) -> RPCError<TypeConfig> {
     }
 }
 
+#[allow(clippy::needless_pass_by_value)]
 fn garbled(error: DecodeError) -> RPCError<TypeConfig> {
     RPCError::Network(NetworkError::new(&error))
 }
 
-/// Pauses before the error reaches openraft, which calls again without any pause of its own.
+/// An error that reaches openraft only after a pause: it calls again without one of its own.
 async fn calmed<T>(error: RPCError<TypeConfig>) -> Rpc<T> {
+    pause().await;
+    Err(error)
+}
+
+async fn pause() {
     let (min, max) = DEAD_PEER_PAUSE;
     let mut byte = [0_u8];
     // Without randomness the pause is the shortest; peers then fall into step, no worse.
     let _ = getrandom::fill(&mut byte);
     let share = f64::from(byte[0]) / f64::from(u8::MAX);
     tokio::time::sleep(min + (max - min).mul_f64(share)).await;
-    Err(error)
 }

@@ -1,11 +1,14 @@
 //! Whole nodes, each on a runtime of its own, over pipes that can be cut, silenced and slowed.
 
+mod clocks;
+mod disk;
 mod fabric;
 mod membership;
 mod node;
 mod reads;
 mod recovery;
 mod region;
+mod rows;
 mod suite;
 mod writes;
 

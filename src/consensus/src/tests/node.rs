@@ -2,9 +2,10 @@
 
 use std::future::Future;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
-use machine::{ClusterId, Hash, Node, NodeId, RegionName};
+use machine::{ClusterId, Hash, Node, NodeId, RegionName, Stamp};
 use store::{Cipher, CipherFault, Log, MemoryLog, MemoryRows, Place, Rows, SnapshotDir, Stamped};
 use tokio::runtime::Runtime;
 use tokio_stream::StreamExt;
@@ -13,7 +14,7 @@ use wire::PeerIdentity;
 
 use super::fabric::{Fabric, FabricPeers};
 use crate::options::DangerReads;
-use crate::{Consensus, Keep, OpenError, Options, SystemClock, Timing};
+use crate::{Clock, Consensus, Keep, OpenError, Options, SystemClock, Timing};
 
 pub(super) const CLUSTER: ClusterId = ClusterId([7; 16]);
 pub(super) const REGION: &str = "eu-north-1";
@@ -25,7 +26,7 @@ pub(super) struct Disk {
     pub(super) log: Arc<dyn Log>,
     pub(super) rows: Arc<dyn Rows>,
     pub(super) snapshots: PathBuf,
-    _dir: Arc<tempfile::TempDir>,
+    pub(super) _dir: Arc<tempfile::TempDir>,
 }
 
 /// A cipher that leaves everything as it is.
@@ -61,6 +62,15 @@ impl Disk {
         }
     }
 
+    /// A node on a log and rows of the caller's.
+    pub(super) fn with(node: u64, log: Arc<dyn Log>, rows: Arc<dyn Rows>) -> Disk {
+        Disk {
+            log,
+            rows,
+            ..Disk::memory(node)
+        }
+    }
+
     /// The same node after its rows were lost.
     pub(super) fn without_rows(&self) -> Disk {
         Disk {
@@ -82,10 +92,28 @@ pub(super) struct Settings {
     pub(super) reads: DangerReads,
 }
 
+/// A wall clock that a test can set off.
+#[derive(Clone, Default)]
+pub(super) struct TestClock(Arc<AtomicI64>);
+
+impl TestClock {
+    pub(super) fn set_off(&self, offset_ms: i64) {
+        self.0.store(offset_ms, Ordering::Relaxed);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Stamp {
+        let offset = self.0.load(Ordering::Relaxed);
+        Stamp(SystemClock.now().0.saturating_add_signed(offset))
+    }
+}
+
 /// A node that runs.
 pub(super) struct Running {
     pub(super) disk: Disk,
     pub(super) consensus: Consensus,
+    pub(super) clock: TestClock,
     runtime: Option<Runtime>,
     fabric: Arc<Fabric>,
 }
@@ -138,13 +166,14 @@ impl Running {
             node,
             fabric: Arc::clone(fabric),
         };
+        let clock = TestClock::default();
         let opening = Consensus::open(
             options,
             Arc::clone(&disk.log),
             Arc::clone(&disk.rows),
             disk.snapshot_dir(),
             Arc::new(peers),
-            Arc::new(SystemClock),
+            Arc::new(clock.clone()),
         );
         let opened = runtime.spawn(opening).await.expect("no panic");
         let consensus = match opened {
@@ -162,6 +191,7 @@ impl Running {
         Ok(Running {
             disk,
             consensus,
+            clock,
             runtime: Some(runtime),
             fabric: Arc::clone(fabric),
         })

@@ -31,8 +31,13 @@ pub(super) struct Region {
 impl Region {
     /// Founds a region and adds nodes until it has `size` voters.
     pub(super) async fn of(size: u64, settings: Settings) -> Region {
+        Region::on(Disk::memory(1), size, settings).await
+    }
+
+    /// The same, with the first node on `disk`.
+    pub(super) async fn on(disk: Disk, size: u64, settings: Settings) -> Region {
         let fabric = Fabric::new();
-        let first = Running::start(Disk::memory(1), &fabric, settings).await;
+        let first = Running::start(disk, &fabric, settings).await;
         let mut region = Region {
             fabric,
             nodes: BTreeMap::from([(1, first.expect("a node"))]),

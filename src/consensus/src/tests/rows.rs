@@ -1,0 +1,159 @@
+//! R12: what the rows hold, and for whom.
+
+use machine::{Command, DeleteSecret, Seen};
+
+use super::eventually;
+use super::node::Settings;
+use super::region::{Region, create, value, version_id};
+use crate::Keep;
+
+/// Every value leaves memory as soon as it may.
+const NOTHING_STAYS: Settings = Settings {
+    keep: Keep {
+        value_memory_bytes: 0,
+        snapshot_entries: 10_000,
+        log_entries: 5,
+    },
+    reads: crate::options::DangerReads::Barrier,
+};
+
+async fn written(region: &Region) {
+    let node = region.node(1);
+    eventually("the rows have everything", || {
+        node.consensus.inner.backlog.written() >= node.consensus.local_view().index().0
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_deleted_value_stays_readable_for_views_that_began_before() {
+    let mut region = Region::of(1, NOTHING_STAYS).await;
+    let (uid, command) = create(Some(value(5, 3_000)));
+    region
+        .propose(1, command)
+        .await
+        .expect("committed")
+        .answer
+        .expect("accepted");
+    written(&region).await;
+    region.write(1).await.expect("written");
+    let before = region.node(1).consensus.local_view();
+    assert_eq!(before.counts().resident_value_bytes, 0);
+    let key = before
+        .value_key(&uid, &version_id(5))
+        .expect("a key")
+        .encode();
+    let delete = Command::DeleteSecret(DeleteSecret {
+        uid,
+        window_days: None,
+        seen: Seen::default(),
+    });
+    region
+        .propose(1, delete)
+        .await
+        .expect("committed")
+        .answer
+        .expect("accepted");
+    written(&region).await;
+    let value = before.value(&uid, &version_id(5)).expect("readable");
+    assert_eq!(value.expect("still there").ciphertext.len(), 3_000);
+    let after = region.node(1).consensus.local_view();
+    assert!(
+        after
+            .value(&uid, &version_id(5))
+            .expect("readable")
+            .is_none()
+    );
+    drop((before, after));
+    // The last reader is gone: the row follows with the next batch.
+    region.write(1).await.expect("written");
+    written(&region).await;
+    region.write(1).await.expect("written");
+    let rows = std::sync::Arc::clone(&region.node(1).disk.rows);
+    eventually("the row is gone", || {
+        rows.row(&key).expect("readable").is_none()
+    })
+    .await;
+    let hash = region.node(1).consensus.local_view().node_hash();
+    let disk = region.nodes.remove(&1).expect("the node").crash();
+    region.start(disk).await;
+    region.leader().await;
+    assert_eq!(region.node(1).consensus.local_view().node_hash(), hash);
+}
+
+#[tokio::test]
+async fn a_restart_forgets_the_values_kept_for_readers() {
+    let mut region = Region::of(1, NOTHING_STAYS).await;
+    let (uid, command) = create(Some(value(5, 3_000)));
+    region
+        .propose(1, command)
+        .await
+        .expect("committed")
+        .answer
+        .expect("accepted");
+    written(&region).await;
+    region.write(1).await.expect("written");
+    let before = region.node(1).consensus.local_view();
+    let key = before
+        .value_key(&uid, &version_id(5))
+        .expect("a key")
+        .encode();
+    let delete = Command::DeleteSecret(DeleteSecret {
+        uid,
+        window_days: None,
+        seen: Seen::default(),
+    });
+    region
+        .propose(1, delete)
+        .await
+        .expect("committed")
+        .answer
+        .expect("accepted");
+    written(&region).await;
+    let hash = region.node(1).consensus.local_view().node_hash();
+    let disk = region.nodes.remove(&1).expect("the node").crash();
+    assert!(
+        disk.rows.row(&key).expect("readable").is_some(),
+        "kept for `before`"
+    );
+    region.start(disk).await;
+    region.leader().await;
+    let rows = &region.node(1).disk.rows;
+    assert!(rows.row(&key).expect("readable").is_none());
+    assert_eq!(region.node(1).consensus.local_view().node_hash(), hash);
+    drop(before);
+}
+
+#[tokio::test]
+async fn a_snapshot_holds_the_values_that_have_left_memory() {
+    let region = Region::of(1, NOTHING_STAYS).await;
+    let mut uids = Vec::new();
+    for number in 0..30 {
+        let (uid, command) = create(Some(value(number, 1_000)));
+        region
+            .propose(1, command)
+            .await
+            .expect("committed")
+            .answer
+            .expect("accepted");
+        uids.push(uid);
+    }
+    written(&region).await;
+    region.write(1).await.expect("written");
+    let consensus = region.node(1).consensus.clone();
+    assert_eq!(consensus.local_view().counts().resident_value_bytes, 0);
+    let asked = region
+        .node(1)
+        .run(|consensus| async move { consensus.snapshot().await });
+    asked.await.expect("triggered");
+    eventually("a snapshot", || consensus.status().snapshot.is_some()).await;
+    let dir = region.node(1).disk.snapshot_dir();
+    let file = dir.latest().expect("listed").expect("there");
+    let loaded = machine::State::load(dir.read(&file).expect("read").map_while(Result::ok));
+    let loaded = loaded.expect("a state");
+    assert_eq!(loaded.counts().versions, 30);
+    assert_eq!(
+        loaded.counts().resident_value_bytes,
+        loaded.counts().value_bytes
+    );
+}
