@@ -249,7 +249,7 @@ mod tests {
         );
         assert!(
             table
-                .find(Port::Api, "/strongroom.secrets.v1.SecretsService/Nothing")
+                .find(Port::Api, &get.replace("GetSecretValue", "Nothing"))
                 .is_none()
         );
     }

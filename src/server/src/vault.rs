@@ -189,3 +189,153 @@ fn open_failed() -> Refusal {
         "Secrets Manager can't decrypt the protected secret text using the provided KMS key.",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use machine::{
+        AccountId, ArnSuffix, Audit, Command, CreateSecret, Entry, Found, Hash, KeyId, LogIndex,
+        MACHINE_VERSION, NewVersion, Node, NodeId, RegionName, RequestId, SecretName, Seen, Stamp,
+        State, Uid, ValueKind, VersionId,
+    };
+
+    use super::{Address, Vault};
+    use crate::errors::Reason;
+
+    const CLUSTER: [u8; 16] = [1; 16];
+    const REGION: &str = "eu-west-1";
+
+    struct Rig {
+        vault: Vault,
+        state: State,
+        index: u64,
+    }
+
+    impl Rig {
+        fn new() -> Self {
+            let root = envelope::RootKey::generate().unwrap();
+            let vault = Vault::new(root, CLUSTER, REGION.to_owned());
+            let found = Found {
+                cluster: machine::ClusterId(CLUSTER),
+                region: RegionName::new(REGION).unwrap(),
+                account: AccountId::new("000000000000").unwrap(),
+                administrator: "admin".to_owned(),
+                default_key: vault.make_default_key(Stamp(1)).unwrap(),
+                node: Node {
+                    id: NodeId(1),
+                    peer_address: "a:1".to_owned(),
+                    api_address: "a:2".to_owned(),
+                    public_key: Hash([1; 32]),
+                },
+                machine_version: MACHINE_VERSION,
+            };
+            let mut rig = Self {
+                vault,
+                state: State::new(),
+                index: 0,
+            };
+            rig.apply(Command::Found(found));
+            rig
+        }
+
+        fn apply(&mut self, command: Command) {
+            self.index += 1;
+            let audit = Audit {
+                caller: "test".to_owned(),
+                request_id: RequestId([0; 16]),
+            };
+            let stamp = Stamp(1_000 + self.index);
+            let entry = Entry {
+                stamp,
+                audit,
+                seed: [0; 32],
+                command,
+            };
+            machine::apply(&mut self.state, LogIndex(self.index), &entry)
+                .answer
+                .unwrap();
+        }
+
+        fn sealed(&self, uid: Uid, version: &VersionId, plain: &[u8]) -> NewVersion {
+            let at = Address { uid: &uid, version };
+            self.vault
+                .seal(&self.state, None, at, ValueKind::String, plain)
+                .unwrap()
+        }
+
+        fn create(&mut self, uid: Uid, name: &str, new: NewVersion) {
+            self.apply(Command::CreateSecret(CreateSecret {
+                uid,
+                account: AccountId::new("000000000000").unwrap(),
+                name: SecretName::new(name).unwrap(),
+                arn_suffix: ArnSuffix::new("AbCdEf").unwrap(),
+                description: String::new(),
+                kms_key: None,
+                tags: Vec::new(),
+                new: Some(new),
+                seen: Seen::default(),
+            }));
+        }
+
+        fn open(&self, uid: Uid, version: &VersionId) -> Result<Vec<u8>, Reason> {
+            let Some(machine::Value::Here(sealed)) = self.state.value(&uid, version) else {
+                panic!("the value is here");
+            };
+            let at = Address { uid: &uid, version };
+            let opened = self.vault.open(&self.state, at, &sealed);
+            opened
+                .map(|plain| plain.to_vec())
+                .map_err(|refusal| refusal.reason())
+        }
+    }
+
+    fn version(number: u32) -> VersionId {
+        VersionId::new(&format!("{number:032}")).unwrap()
+    }
+
+    #[test]
+    fn a_value_opens_where_it_was_sealed_for_and_nowhere_else() {
+        let mut rig = Rig::new();
+        let (one, other) = (Uid([1; 16]), Uid([2; 16]));
+        let sealed = rig.sealed(one, &version(1), b"value");
+        rig.create(one, "one", sealed.clone());
+        // The same bytes with their wrap, moved to another secret: AAD binds uid and version.
+        rig.create(other, "other", sealed);
+        assert_eq!(rig.open(one, &version(1)).unwrap(), b"value");
+        assert_eq!(rig.open(other, &version(1)), Err(Reason::DecryptionFailure));
+        let moved = NewVersion {
+            id: version(2),
+            ..rig.sealed(Uid([3; 16]), &version(1), b"x")
+        };
+        rig.create(Uid([3; 16]), "third", moved);
+        assert_eq!(
+            rig.open(Uid([3; 16]), &version(2)),
+            Err(Reason::DecryptionFailure)
+        );
+    }
+
+    #[test]
+    fn an_unknown_key_seals_nothing() {
+        let rig = Rig::new();
+        let (uid, version) = (Uid([1; 16]), version(1));
+        let at = Address {
+            uid: &uid,
+            version: &version,
+        };
+        let key = KeyId([9; 16]);
+        let refused = rig
+            .vault
+            .seal(&rig.state, Some(&key), at, ValueKind::String, b"x");
+        assert_eq!(refused.unwrap_err().reason(), Reason::EncryptionFailure);
+    }
+
+    #[test]
+    fn another_root_key_opens_nothing() {
+        let mut rig = Rig::new();
+        let uid = Uid([1; 16]);
+        let sealed = rig.sealed(uid, &version(1), b"value");
+        rig.create(uid, "one", sealed);
+        let root = envelope::RootKey::generate().unwrap();
+        rig.vault = Vault::new(root, CLUSTER, REGION.to_owned());
+        assert_eq!(rig.open(uid, &version(1)), Err(Reason::DecryptionFailure));
+    }
+}

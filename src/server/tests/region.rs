@@ -14,6 +14,7 @@ mod region {
     mod life;
     mod lists;
     mod membership;
+    mod not_yet;
     mod operations;
     mod reads;
     mod strangers;

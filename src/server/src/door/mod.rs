@@ -35,7 +35,7 @@ const ANSWER_TIME: Duration = Duration::from_millis(20);
 pub struct Call {
     /// When the caller stops waiting.
     pub deadline: Instant,
-    /// Random, for the logs and the audit fields of a write.
+    /// Random for a write, whose audit fields carry it; zero for a read.
     pub request: [u8; 16],
     /// The identity of the caller, as audit fields show it.
     pub caller: Arc<str>,
@@ -163,7 +163,9 @@ impl Inner {
             .min(self.bounds.deadline_max);
         let deadline = Instant::now() + span;
         let mut id = [0; 16];
-        getrandom::fill(&mut id).map_err(|_| Refusal::internal())?;
+        if method.writes {
+            getrandom::fill(&mut id).map_err(|_| Refusal::internal())?;
+        }
         request.extensions_mut().insert(Call {
             deadline,
             request: id,
@@ -232,3 +234,6 @@ pub fn call_of<T>(request: &tonic::Request<T>) -> Result<Call, Status> {
         .cloned()
         .ok_or_else(|| Refusal::denied().into())
 }
+
+#[cfg(test)]
+mod tests;

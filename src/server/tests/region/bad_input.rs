@@ -1,14 +1,14 @@
 //! I12: bad input of any kind gets a typed error, and the node goes on.
 
 use http::Request;
-use tonic::Code;
 use tonic::body::Body;
+use tonic::{Code, Status};
 use tower::{Service, ServiceExt};
 use wire::secrets::v1 as api;
 
-use super::harness::{REGION, Region, refusal};
+use super::harness::{REGION, Region, SecretsClient, refusal};
 use super::requests::{
-    create, delete, describe, get, put, read, stage, tag, token, untag, update, versions,
+    create, delete, describe, get, put, read, stage, tag, untag, update, versions,
 };
 
 /// A small generator, so that a failing seed can be run again.
@@ -61,123 +61,118 @@ async fn random_requests_get_typed_answers_and_the_node_lives() {
     println!("seed {seed:#x}");
     let mut random = Random(seed);
     for round in 0..150 {
-        let id = if random.next() % 3 == 0 {
-            "alive".to_owned()
-        } else {
-            random.text()
+        let id = match random.next() % 3 {
+            0 => "alive".to_owned(),
+            _ => random.text(),
         };
-        let text = random.text();
-        let number = i32::try_from(random.number()).ok();
-        let filter = api::Filter {
-            key: number.unwrap_or(7),
-            values: vec![text.clone()],
-        };
-        let outcomes = [
-            client
-                .get_secret_value(api::GetSecretValueRequest {
-                    version_id: Some(text.clone()),
-                    version_stage: Some(random.text()),
-                    ..get(&id)
-                })
-                .await
-                .map(drop),
-            client.describe_secret(describe(&id)).await.map(drop),
-            client
-                .create_secret(api::CreateSecretRequest {
-                    client_request_token: random.text(),
-                    description: text.clone(),
-                    ..create(&id, 1, &text)
-                })
-                .await
-                .map(drop),
-            client
-                .put_secret_value(api::PutSecretValueRequest {
-                    version_stages: vec![random.text(); 3],
-                    ..put(&id, round + 100, &text)
-                })
-                .await
-                .map(drop),
-            client
-                .update_secret(api::UpdateSecretRequest {
-                    description: Some(random.text()),
-                    kms_key_id: Some(text.clone()),
-                    ..update(&id)
-                })
-                .await
-                .map(drop),
-            client
-                .update_secret_version_stage(stage(&id, &text, None, Some(1)))
-                .await
-                .map(drop),
-            client
-                .delete_secret(api::DeleteSecretRequest {
-                    recovery_window_in_days: Some(random.number() | 32),
-                    ..delete(&id)
-                })
-                .await
-                .map(drop),
-            client
-                .tag_resource(tag(&id, &[(text.as_str(), text.as_str())]))
-                .await
-                .map(drop),
-            client
-                .untag_resource(untag(&id, &[text.as_str()]))
-                .await
-                .map(drop),
-            client
-                .list_secret_version_ids(api::ListSecretVersionIdsRequest {
-                    max_results: number,
-                    next_token: random.text(),
-                    ..versions(&id)
-                })
-                .await
-                .map(drop),
-            client
-                .list_secrets(api::ListSecretsRequest {
-                    max_results: number,
-                    next_token: random.text(),
-                    filters: vec![filter.clone()],
-                    sort_by: number.unwrap_or(3),
-                    sort_order: number.unwrap_or(1),
-                    ..Default::default()
-                })
-                .await
-                .map(drop),
-            client
-                .batch_get_secret_value(api::BatchGetSecretValueRequest {
-                    secret_id_list: vec![text.clone(); 3],
-                    ..Default::default()
-                })
-                .await
-                .map(drop),
-            client
-                .get_random_password(api::GetRandomPasswordRequest {
-                    password_length: Some(random.number()),
-                    exclude_characters: text.clone(),
-                    ..Default::default()
-                })
-                .await
-                .map(drop),
-            client
-                .watch(api::WatchRequest {
-                    resume_token: text.clone() + "x",
-                    secret_ids: vec![id.clone()],
-                })
-                .await
-                .map(drop),
-        ];
-        for outcome in outcomes {
-            if outcome.is_err() {
-                let (reason, code, message) = refusal(outcome);
-                assert!(
-                    code != Code::Internal && code != Code::Unknown,
-                    "{reason} {message}"
-                );
-            }
+        let mut outcomes = writes(&mut client, &mut random, &id, round).await;
+        outcomes.extend(reads(&mut client, &mut random, &id).await);
+        for outcome in outcomes.into_iter().filter(Result::is_err) {
+            let (reason, code, message) = refusal(outcome);
+            assert!(
+                code != Code::Internal && code != Code::Unknown,
+                "{reason} {message}"
+            );
         }
     }
     assert!(read(&mut client, "alive").await.is_ok());
     region.stop().await;
+}
+
+async fn writes(
+    client: &mut SecretsClient,
+    random: &mut Random,
+    id: &str,
+    round: u32,
+) -> Vec<Result<(), Status>> {
+    let text = random.text();
+    let created = api::CreateSecretRequest {
+        client_request_token: random.text(),
+        description: text.clone(),
+        ..create(id, 1, &text)
+    };
+    let stored = api::PutSecretValueRequest {
+        version_stages: vec![random.text(); 3],
+        ..put(id, round + 100, &text)
+    };
+    let updated = api::UpdateSecretRequest {
+        description: Some(random.text()),
+        kms_key_id: Some(text.clone()),
+        ..update(id)
+    };
+    let deleted = api::DeleteSecretRequest {
+        recovery_window_in_days: Some(random.number() | 32),
+        ..delete(id)
+    };
+    let tags = [(text.as_str(), text.as_str())];
+    let staged = stage(id, &text, None, Some(1));
+    vec![
+        client.create_secret(created).await.map(drop),
+        client.put_secret_value(stored).await.map(drop),
+        client.update_secret(updated).await.map(drop),
+        client.update_secret_version_stage(staged).await.map(drop),
+        client.delete_secret(deleted).await.map(drop),
+        client.tag_resource(tag(id, &tags)).await.map(drop),
+        client
+            .untag_resource(untag(id, &[text.as_str()]))
+            .await
+            .map(drop),
+    ]
+}
+
+async fn reads(
+    client: &mut SecretsClient,
+    random: &mut Random,
+    id: &str,
+) -> Vec<Result<(), Status>> {
+    let text = random.text();
+    let number = i32::try_from(random.number()).ok();
+    let read = api::GetSecretValueRequest {
+        version_id: Some(text.clone()),
+        version_stage: Some(random.text()),
+        ..get(id)
+    };
+    let listed_versions = api::ListSecretVersionIdsRequest {
+        max_results: number,
+        next_token: random.text(),
+        ..versions(id)
+    };
+    let listed = api::ListSecretsRequest {
+        max_results: number,
+        next_token: random.text(),
+        filters: vec![api::Filter {
+            key: number.unwrap_or(7),
+            values: vec![text.clone()],
+        }],
+        sort_by: number.unwrap_or(3),
+        sort_order: number.unwrap_or(1),
+        ..Default::default()
+    };
+    let batch = api::BatchGetSecretValueRequest {
+        secret_id_list: vec![text.clone(); 3],
+        ..Default::default()
+    };
+    let password = api::GetRandomPasswordRequest {
+        password_length: Some(random.number()),
+        exclude_characters: text.clone(),
+        ..Default::default()
+    };
+    let watched = api::WatchRequest {
+        resume_token: text.clone() + "x",
+        secret_ids: vec![id.to_owned()],
+    };
+    vec![
+        client.get_secret_value(read).await.map(drop),
+        client.describe_secret(describe(id)).await.map(drop),
+        client
+            .list_secret_version_ids(listed_versions)
+            .await
+            .map(drop),
+        client.list_secrets(listed).await.map(drop),
+        client.batch_get_secret_value(batch).await.map(drop),
+        client.get_random_password(password).await.map(drop),
+        client.watch(watched).await.map(drop),
+    ]
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -276,6 +271,5 @@ async fn unusable_metadata_is_refused() {
         let (reason, ..) = refusal(client.get_secret_value(request).await);
         assert_eq!(reason, "InvalidParameterException", "{key}: {value}");
     }
-    let _ = token(1);
     region.stop().await;
 }

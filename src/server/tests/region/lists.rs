@@ -225,7 +225,7 @@ async fn a_list_is_refused_word_for_word() {
         .into_inner();
     for token in [
         "x".to_owned(),
-        page.next_token.replace(|c: char| c == 'A', "B"),
+        page.next_token.replace('A', "B"),
         "=".repeat(9000),
     ] {
         let request = api::ListSecretsRequest {

@@ -1,0 +1,144 @@
+//! I11 at the door itself: every rpc of the table, by every kind of caller.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use tonic::Code;
+use tonic::body::Body;
+use tonic::service::Routes;
+use tower::ServiceExt;
+use wire::{Caller, ClientIdentity, PeerIdentity};
+
+use super::{Bounds, Door, Guests, answer};
+use crate::methods::{CallerClass, METHODS, Port};
+use crate::metrics::Metrics;
+
+const CLUSTER: &str = "00112233445566778899aabbccddeeff";
+const REGION: &str = "eu-west-1";
+
+/// A door whose handlers answer `DataLoss`, so that a call that got through is known.
+fn door(port: Port, requests_max: usize) -> Routes {
+    let reached = || async { tonic::Status::data_loss("reached").into_http::<Body>() };
+    let routes = Routes::from(axum::Router::new().fallback(reached));
+    let guests = Arc::new(Guests {
+        cluster: CLUSTER.to_owned(),
+        region: REGION.to_owned(),
+        is_administrator: Box::new(|name| name == "admin"),
+    });
+    let bounds = Bounds {
+        deadline_default: Duration::from_secs(10),
+        deadline_max: Duration::from_secs(10),
+        requests_max,
+    };
+    Door::before(port, routes, guests, bounds, Metrics::new().unwrap().calls)
+}
+
+async fn call(door: &Routes, path: &str, caller: Option<Caller>) -> Response<Body> {
+    let mut request = Request::post(path).body(axum::body::Body::empty()).unwrap();
+    if let Some(caller) = caller {
+        request.extensions_mut().insert(caller);
+    }
+    door.clone().oneshot(request).await.unwrap()
+}
+
+fn client(cluster: &str, name: &str) -> Option<Caller> {
+    let (cluster, name) = (cluster.to_owned(), name.to_owned());
+    Some(Caller::Client(ClientIdentity { cluster, name }))
+}
+
+fn node(cluster: &str, region: &str) -> Option<Caller> {
+    let (cluster, region) = (cluster.to_owned(), region.to_owned());
+    Some(Caller::Peer(PeerIdentity {
+        cluster,
+        region,
+        node: 7,
+        public_key: [7; 32],
+    }))
+}
+
+#[tokio::test]
+async fn each_kind_of_caller_reaches_its_own_rpcs_and_no_others() {
+    use CallerClass::{Administrator, AdministratorOrPeer, Peer, PeerWithToken, Stranger};
+    let other_cluster = CLUSTER.replace('0', "1");
+    let callers: [(Option<Caller>, &[CallerClass]); 7] = [
+        (None, &[Stranger]),
+        (Some(Caller::Anonymous), &[Stranger]),
+        (client(CLUSTER, "somebody"), &[Stranger]),
+        (client(&other_cluster, "admin"), &[Stranger]),
+        (node(&other_cluster, REGION), &[Stranger]),
+        (
+            client(CLUSTER, "admin"),
+            &[Stranger, Administrator, AdministratorOrPeer],
+        ),
+        (
+            node(CLUSTER, REGION),
+            &[Stranger, AdministratorOrPeer, Peer, PeerWithToken],
+        ),
+    ];
+    let doors = [
+        (Port::Api, door(Port::Api, 8)),
+        (Port::Peers, door(Port::Peers, 8)),
+    ];
+    for (caller, classes) in callers {
+        for method in METHODS {
+            for (port, door) in &doors {
+                let code = answer::code(&call(door, method.path, caller.clone()).await);
+                let expected = match (method.port == *port, classes.contains(&method.caller)) {
+                    (false, _) => Code::Unimplemented,
+                    (true, true) => Code::DataLoss,
+                    (true, false) if matches!(caller, None | Some(Caller::Anonymous)) => {
+                        Code::Unauthenticated
+                    }
+                    (true, false) => Code::PermissionDenied,
+                };
+                assert_eq!(code, expected, "{} {caller:?} {port:?}", method.path);
+            }
+        }
+    }
+    let elsewhere = answer::code(&call(&doors[1].1, METHODS[32].path, node(CLUSTER, "us-1")).await);
+    assert_eq!(elsewhere, Code::PermissionDenied);
+}
+
+#[tokio::test]
+async fn what_the_table_does_not_list_is_not_served_to_anybody() {
+    for port in [Port::Api, Port::Peers] {
+        let door = door(port, 8);
+        for path in [
+            "/",
+            "/x",
+            "/strongroom.secrets.v1.SecretsService/",
+            "/grpc.health.v1.Health",
+        ] {
+            for caller in [client(CLUSTER, "admin"), node(CLUSTER, REGION), None] {
+                let code = answer::code(&call(&door, path, caller).await);
+                assert_eq!(code, Code::Unimplemented, "{path}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_refusal_carries_its_reason() {
+    let door = door(Port::Api, 8);
+    let get = "/strongroom.secrets.v1.SecretsService/GetSecretValue";
+    for (path, caller) in [
+        ("/x", None),
+        (get, None),
+        (get, client(CLUSTER, "somebody")),
+    ] {
+        let response = call(&door, path, caller).await;
+        assert!(
+            response.headers().contains_key("grpc-status-details-bin"),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_call_above_the_bound_is_told_to_wait() {
+    let door = door(Port::Api, 0);
+    let get = "/strongroom.secrets.v1.SecretsService/GetSecretValue";
+    let response = call(&door, get, client(CLUSTER, "admin")).await;
+    assert_eq!(answer::code(&response), Code::ResourceExhausted);
+}

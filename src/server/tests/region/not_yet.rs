@@ -1,0 +1,120 @@
+//! What comes with later releases, listed: each member and each operation is refused by its name.
+
+use tonic::Status;
+use wire::secrets::v1 as api;
+
+use super::harness::{Region, SecretsClient, assert_refused};
+use super::requests::{create, put, update};
+
+#[track_caller]
+fn not_yet(member: &str, outcome: Result<(), Status>) {
+    let said = format!("{member} is not supported yet by this release.");
+    assert_refused(outcome, "NotYetSupported", &said);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_of_later_releases_are_refused_by_name() {
+    let region = Region::start(1).await;
+    let mut client = region.secrets(0);
+    let base = || create("later", 1, "x");
+    let replica = api::ReplicaRegion {
+        region: "us-east-1".to_owned(),
+        kms_key_id: None,
+    };
+    let replicas = vec![replica];
+    let some = || Some("x".repeat(36));
+    let creates = [
+        (
+            "AddReplicaRegions",
+            api::CreateSecretRequest {
+                add_replica_regions: replicas,
+                ..base()
+            },
+        ),
+        (
+            "ForceOverwriteReplicaSecret",
+            api::CreateSecretRequest {
+                force_overwrite_replica_secret: true,
+                ..base()
+            },
+        ),
+        (
+            "Type",
+            api::CreateSecretRequest {
+                r#type: some(),
+                ..base()
+            },
+        ),
+        (
+            "CrossAccountPrimaryARN",
+            api::CreateSecretRequest {
+                cross_account_primary_arn: some(),
+                ..base()
+            },
+        ),
+    ];
+    for (member, request) in creates {
+        not_yet(member, client.create_secret(request).await.map(drop));
+    }
+    let request = api::PutSecretValueRequest {
+        rotation_token: some(),
+        ..put("later", 1, "x")
+    };
+    not_yet(
+        "RotationToken",
+        client.put_secret_value(request).await.map(drop),
+    );
+    let request = api::UpdateSecretRequest {
+        r#type: some(),
+        ..update("later")
+    };
+    not_yet("Type", client.update_secret(request).await.map(drop));
+    region.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operations_of_later_releases_are_refused_by_name() {
+    let region = Region::start(1).await;
+    let mut client = region.secrets(0);
+    rotation_and_replication(&mut client).await;
+    policies(&mut client).await;
+    region.stop().await;
+}
+
+async fn rotation_and_replication(client: &mut SecretsClient) {
+    let refused = client
+        .rotate_secret(api::RotateSecretRequest::default())
+        .await;
+    not_yet("RotateSecret", refused.map(drop));
+    let refused = client
+        .cancel_rotate_secret(api::CancelRotateSecretRequest::default())
+        .await;
+    not_yet("CancelRotateSecret", refused.map(drop));
+    let request = api::ReplicateSecretToRegionsRequest::default();
+    let refused = client.replicate_secret_to_regions(request).await;
+    not_yet("ReplicateSecretToRegions", refused.map(drop));
+    let request = api::RemoveRegionsFromReplicationRequest::default();
+    let refused = client.remove_regions_from_replication(request).await;
+    not_yet("RemoveRegionsFromReplication", refused.map(drop));
+    let request = api::StopReplicationToReplicaRequest::default();
+    let refused = client.stop_replication_to_replica(request).await;
+    not_yet("StopReplicationToReplica", refused.map(drop));
+}
+
+async fn policies(client: &mut SecretsClient) {
+    let refused = client
+        .put_resource_policy(api::PutResourcePolicyRequest::default())
+        .await;
+    not_yet("PutResourcePolicy", refused.map(drop));
+    let refused = client
+        .get_resource_policy(api::GetResourcePolicyRequest::default())
+        .await;
+    not_yet("GetResourcePolicy", refused.map(drop));
+    let refused = client
+        .delete_resource_policy(api::DeleteResourcePolicyRequest::default())
+        .await;
+    not_yet("DeleteResourcePolicy", refused.map(drop));
+    let request = api::ValidateResourcePolicyRequest::default();
+    let refused = client.validate_resource_policy(request).await;
+    not_yet("ValidateResourcePolicy", refused.map(drop));
+}
