@@ -10,8 +10,8 @@ use std::collections::HashMap;
 pub enum CallerClass {
     /// The administrator, by client certificate.
     Administrator,
-    /// The administrator, or a node of this region by its node certificate.
-    AdministratorOrPeer,
+    /// The administrator, or a node of this region whose key is pinned.
+    AdministratorOrMember,
     /// A node of this region; the service behind checks that its key is pinned.
     Peer,
     /// A node certificate of this region and a one-time token, which the handler checks.
@@ -83,9 +83,9 @@ const fn write(path: &'static str) -> Method {
     }
 }
 
-const fn open_to_peers(path: &'static str) -> Method {
+const fn open_to_members(path: &'static str) -> Method {
     Method {
-        caller: CallerClass::AdministratorOrPeer,
+        caller: CallerClass::AdministratorOrMember,
         ..read(path)
     }
 }
@@ -152,7 +152,7 @@ pub const METHODS: &[Method] = &[
     write("/strongroom.secrets.v1.SecretsService/DeleteResourcePolicy"),
     read("/strongroom.secrets.v1.SecretsService/ValidateResourcePolicy"),
     stream("/strongroom.secrets.v1.SecretsService/Watch"),
-    open_to_peers("/strongroom.admin.v1.AdminService/GetStatus"),
+    open_to_members("/strongroom.admin.v1.AdminService/GetStatus"),
     read("/strongroom.admin.v1.AdminService/ListNodes"),
     write("/strongroom.admin.v1.AdminService/CreateJoinToken"),
     with_token("/strongroom.admin.v1.AdminService/Join"),

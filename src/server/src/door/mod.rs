@@ -21,7 +21,7 @@ use tonic::Status;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tower::Service;
-use wire::Caller;
+use wire::{Caller, PeerIdentity};
 
 use crate::errors::{Reason, Refusal};
 use crate::methods::{CallerClass, Method, MethodTable, Port, Span};
@@ -49,6 +49,8 @@ pub struct Guests {
     pub region: String,
     /// Says whether a client of this name is the administrator.
     pub is_administrator: Box<dyn Fn(&str) -> bool + Send + Sync>,
+    /// Says whether a node is a member, with the key that is pinned for it.
+    pub is_member: Box<dyn Fn(&PeerIdentity) -> bool + Send + Sync>,
 }
 
 /// Time and room for calls.
@@ -185,15 +187,21 @@ impl Inner {
                 "A client certificate is required.",
             )),
             (
-                CallerClass::Administrator | CallerClass::AdministratorOrPeer,
+                CallerClass::Administrator | CallerClass::AdministratorOrMember,
                 Some(Caller::Client(client)),
             ) if client.cluster == guests.cluster && (guests.is_administrator)(&client.name) => {
                 Ok(format!("client/{}", client.name).into())
             }
             (
-                CallerClass::Peer | CallerClass::PeerWithToken | CallerClass::AdministratorOrPeer,
+                CallerClass::Peer | CallerClass::PeerWithToken | CallerClass::AdministratorOrMember,
                 Some(Caller::Peer(peer)),
-            ) if is_peer(&peer.cluster, &peer.region) => Ok(format!("node/{}", peer.node).into()),
+            ) if is_peer(&peer.cluster, &peer.region) => {
+                let must_be_pinned = method.caller == CallerClass::AdministratorOrMember;
+                if must_be_pinned && !(guests.is_member)(peer) {
+                    return Err(Refusal::denied());
+                }
+                Ok(format!("node/{}", peer.node).into())
+            }
             _ => Err(Refusal::denied()),
         }
     }

@@ -25,6 +25,7 @@ fn door(port: Port, requests_max: usize) -> Routes {
         cluster: CLUSTER.to_owned(),
         region: REGION.to_owned(),
         is_administrator: Box::new(|name| name == "admin"),
+        is_member: Box::new(|peer| peer.node == 7),
     });
     let bounds = Bounds {
         deadline_default: Duration::from_secs(10),
@@ -59,7 +60,7 @@ fn node(cluster: &str, region: &str) -> Option<Caller> {
 
 #[tokio::test]
 async fn each_kind_of_caller_reaches_its_own_rpcs_and_no_others() {
-    use CallerClass::{Administrator, AdministratorOrPeer, Peer, PeerWithToken, Stranger};
+    use CallerClass::{Administrator, AdministratorOrMember, Peer, PeerWithToken, Stranger};
     let other_cluster = CLUSTER.replace('0', "1");
     let callers: [(Option<Caller>, &[CallerClass]); 7] = [
         (None, &[Stranger]),
@@ -69,11 +70,11 @@ async fn each_kind_of_caller_reaches_its_own_rpcs_and_no_others() {
         (node(&other_cluster, REGION), &[Stranger]),
         (
             client(CLUSTER, "admin"),
-            &[Stranger, Administrator, AdministratorOrPeer],
+            &[Stranger, Administrator, AdministratorOrMember],
         ),
         (
             node(CLUSTER, REGION),
-            &[Stranger, AdministratorOrPeer, Peer, PeerWithToken],
+            &[Stranger, AdministratorOrMember, Peer, PeerWithToken],
         ),
     ];
     let doors = [

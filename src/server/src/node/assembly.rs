@@ -186,11 +186,17 @@ impl Assembly<'_> {
 
     fn guests(&self) -> Guests {
         let consensus = self.parts.consensus.clone();
+        let members = consensus.clone();
         Guests {
             cluster: self.identity.peer.cluster.clone(),
             region: self.identity.peer.region.clone(),
             is_administrator: Box::new(move |name| {
                 consensus.local_view().administrator() == Some(name)
+            }),
+            is_member: Box::new(move |peer| {
+                let view = members.local_view();
+                let known = view.node(NodeId(peer.node));
+                known.is_some_and(|node| node.public_key.0 == peer.public_key)
             }),
         }
     }

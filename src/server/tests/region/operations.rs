@@ -3,12 +3,14 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
+use strongroom_server::config::Size;
+use strongroom_server::{Node, Start};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use super::canary::metrics;
-use super::harness::{REGION, Region, eventually};
+use super::harness::{ADMIN, Files, REGION, Region, eventually};
 use super::requests::{create, read};
 
 fn http(address: SocketAddr, path: &str) -> String {
@@ -80,5 +82,26 @@ async fn anybody_may_ask_for_health_and_learns_one_word() {
     };
     assert!(health.check(named).await.is_err());
     assert!(region.files.layout.client(REGION, "somebody").cert.exists());
+    region.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_on_a_full_disk_says_so() {
+    let files = Files::new();
+    let mut config = files.config(1);
+    config.storage.disk_free_min = Size::of_mebibytes(1 << 40);
+    let bootstrap = Start::Bootstrap {
+        administrator: ADMIN.to_owned(),
+    };
+    let node = Node::start(config, bootstrap).await.unwrap();
+    let region = Region {
+        nodes: vec![node],
+        files,
+    };
+    let address = region.nodes[0].addresses().operations;
+    eventually("the disk is too full", async || {
+        http(address, "/ready").contains("disk-low")
+    })
+    .await;
     region.stop().await;
 }
