@@ -1,341 +1,24 @@
 //! Random commands against the machine: what must hold after every entry, whatever was asked.
 
+mod asks;
 mod support;
 
 use std::collections::BTreeSet;
 
-use proptest::prelude::{Just, Strategy, any, prop_assert, prop_assert_eq, proptest};
+use proptest::collection;
+use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 use proptest::test_runner::{Config as ProptestConfig, TestCaseError};
-use proptest::{collection, option, prop_oneof, sample};
 use sha2::{Digest as _, Sha256};
 use strongroom_machine::{
-    AdmitNode, Answer, Applied, ArnSuffix, Change, Checkpoint, Command, CreateSecret, DecodeError,
-    DeleteSecret, Entry, FeedId, Hash, IssueJoinToken, Label, LogIndex, Op, PurgeSecret,
-    PutSecretValue, RecordAccess, RegionName, RemoveNode, RestoreSecret, Revision, Row, RowKey,
-    SecretName, Seen, SeenRow, Stamp, State, Tag, TagResource, Token, TrimFeed, UntagResource,
-    UpdateSecret, UpdateSecretVersionStage, apply, limits,
+    Answer, Applied, Change, Command, DecodeError, Entry, FeedId, Hash, Label, LogIndex, Op,
+    Ordinal, RestoreSecret, Revision, Row, RowKey, RowRef, SecretId, Seen, State, Token, apply,
+    limits,
 };
 
-use support::{Failure, account, entry, found, new, node, reload, uid, version, wrap};
+use asks::asks;
+use support::{Failure, account, entry, found, reload, uid};
 
 const DAY_MS: u64 = limits::DAY_MS;
-
-/// What a random caller asks. Few names, so that callers meet.
-#[derive(Debug, Clone)]
-enum Ask {
-    Create {
-        uid: u64,
-        name: u8,
-        version: Option<u8>,
-        tags: Vec<(u8, u8)>,
-    },
-    Put {
-        uid: u64,
-        version: u8,
-        labels: Vec<&'static str>,
-        young_days: u64,
-        seen: Option<u64>,
-    },
-    Update {
-        uid: u64,
-        text: Option<u8>,
-        key: Option<bool>,
-        rewrap: Vec<u8>,
-        version: Option<u8>,
-    },
-    Stage {
-        uid: u64,
-        label: &'static str,
-        from: Option<u8>,
-        to: Option<u8>,
-    },
-    Delete {
-        uid: u64,
-        days: Option<u32>,
-    },
-    Restore {
-        uid: u64,
-    },
-    Purge {
-        uid: u64,
-        off_by_ms: u64,
-    },
-    Tag {
-        uid: u64,
-        tags: Vec<(u8, u8)>,
-    },
-    Untag {
-        uid: u64,
-        keys: Vec<u8>,
-    },
-    Access {
-        day: u32,
-        touched: Vec<(u64, u8)>,
-    },
-    Token {
-        number: u8,
-        days: u64,
-    },
-    Admit {
-        token: u8,
-        node: u64,
-        key: u8,
-    },
-    Remove {
-        node: u64,
-    },
-    Checkpoint {
-        root: bool,
-    },
-    Trim {
-        root: bool,
-        upto: u64,
-    },
-}
-
-fn asks() -> impl Strategy<Value = Ask> {
-    let labels = ["AWSCURRENT", "AWSPREVIOUS", "AWSPENDING", "A", "B"];
-    let label = sample::select(labels.to_vec());
-    let some = |strategy: std::ops::Range<u8>| option::of(strategy);
-    let tags = || collection::vec((0..4u8, any::<u8>()), 0..3);
-    let secret = || {
-        prop_oneof![
-            (1..6u64, 0..4u8, some(0..3), tags()).prop_map(|(uid, name, version, tags)| {
-                Ask::Create {
-                    uid,
-                    name,
-                    version,
-                    tags,
-                }
-            }),
-            (1..6u64, option::of(7..31u32)).prop_map(|(uid, days)| Ask::Delete { uid, days }),
-            (1..6u64).prop_map(|uid| Ask::Restore { uid }),
-            (1..6u64, 0..2u64).prop_map(|(uid, off_by_ms)| Ask::Purge { uid, off_by_ms }),
-        ]
-    };
-    let put = (
-        1..6u64,
-        0..12u8,
-        collection::vec(label.clone(), 0..4),
-        0..3u64,
-    );
-    let put = (put, option::of(0..40u64)).prop_map(|((uid, version, labels, young_days), seen)| {
-        Ask::Put {
-            uid,
-            version,
-            labels,
-            young_days,
-            seen,
-        }
-    });
-    let rewrap = collection::vec(0..12u8, 0..3);
-    let update = (
-        1..6u64,
-        some(0..9),
-        option::of(any::<bool>()),
-        rewrap,
-        some(0..12),
-    );
-    let update = update.prop_map(|(uid, text, key, rewrap, version)| Ask::Update {
-        uid,
-        text,
-        key,
-        rewrap,
-        version,
-    });
-    let stage =
-        (1..6u64, label, some(0..12), some(0..12)).prop_map(|(uid, label, from, to)| Ask::Stage {
-            uid,
-            label,
-            from,
-            to,
-        });
-    let tag = prop_oneof![
-        (1..6u64, tags()).prop_map(|(uid, tags)| Ask::Tag { uid, tags }),
-        (1..6u64, collection::vec(0..4u8, 0..3)).prop_map(|(uid, keys)| Ask::Untag { uid, keys }),
-    ];
-    let touched = collection::vec((1..6u64, 0..12u8), 0..4);
-    let access = (100..140u32, touched).prop_map(|(day, touched)| Ask::Access { day, touched });
-    let nodes = prop_oneof![
-        (0..4u8, 0..9u64).prop_map(|(number, days)| Ask::Token { number, days }),
-        (0..4u8, 1..5u64, 1..5u8).prop_map(|(token, node, key)| Ask::Admit { token, node, key }),
-        (1..5u64).prop_map(|node| Ask::Remove { node }),
-    ];
-    let feeds = prop_oneof![
-        any::<bool>().prop_map(|root| Ask::Checkpoint { root }),
-        (any::<bool>(), 0..60u64).prop_map(|(root, upto)| Ask::Trim { root, upto }),
-        Just(Ask::Checkpoint { root: false }),
-    ];
-    prop_oneof![4 => secret(), 6 => put, 3 => update, 4 => stage, 2 => tag, 2 => access,
-        1 => nodes, 1 => feeds]
-}
-
-fn command(ask: &Ask, state: &State) -> Result<Command, Failure> {
-    let feed = |root: bool| -> Result<FeedId, Failure> {
-        Ok(if root {
-            FeedId::Root
-        } else {
-            FeedId::Home(RegionName::new(support::REGION)?)
-        })
-    };
-    Ok(match ask.clone() {
-        Ask::Create {
-            uid: id,
-            name,
-            version,
-            tags,
-        } => Command::CreateSecret(CreateSecret {
-            uid: uid(id),
-            account: account()?,
-            name: SecretName::new(&format!("n{name}"))?,
-            arn_suffix: ArnSuffix::new("AbC123")?,
-            description: String::new(),
-            kms_key: None,
-            tags: self::tags(&tags),
-            new: version
-                .map(|version| new(&version.to_string(), 10))
-                .transpose()?,
-            seen: Seen::default(),
-        }),
-        Ask::Put {
-            uid: id,
-            version,
-            labels,
-            young_days,
-            seen,
-        } => {
-            let key = RowKey::Secret(uid(id));
-            let seen = seen.map(|revision| SeenRow {
-                key,
-                revision: Revision(revision),
-            });
-            Command::PutSecretValue(PutSecretValue {
-                uid: uid(id),
-                new: new(&version.to_string(), 10)?,
-                labels: labels
-                    .into_iter()
-                    .map(Label::new)
-                    .collect::<Result<_, _>>()?,
-                young_protection_ms: young_days * DAY_MS,
-                seen: Seen(seen.into_iter().collect()),
-            })
-        }
-        Ask::Update {
-            uid: id,
-            text,
-            key,
-            rewrap,
-            version: name,
-        } => {
-            let wraps = rewrap
-                .iter()
-                .map(|name| Ok((version(&name.to_string())?, wrap(support::DEFAULT_KEY, 1))));
-            Command::UpdateSecret(UpdateSecret {
-                uid: uid(id),
-                description: text.map(|text| "x".repeat(text.into())),
-                kms_key: key.map(|default| {
-                    if default {
-                        None
-                    } else {
-                        Some(support::DEFAULT_KEY)
-                    }
-                }),
-                rewrapped: wraps.collect::<Result<_, Failure>>()?,
-                new: name.map(|name| new(&name.to_string(), 10)).transpose()?,
-                young_protection_ms: 0,
-                seen: Seen::default(),
-            })
-        }
-        Ask::Stage {
-            uid: id,
-            label,
-            from,
-            to,
-        } => {
-            let named = |name: Option<u8>| name.map(|name| version(&name.to_string())).transpose();
-            Command::UpdateSecretVersionStage(UpdateSecretVersionStage {
-                uid: uid(id),
-                label: Label::new(label)?,
-                remove_from: named(from)?,
-                move_to: named(to)?,
-                seen: Seen::default(),
-            })
-        }
-        Ask::Delete { uid: id, days } => {
-            let (uid, seen) = (uid(id), Seen::default());
-            Command::DeleteSecret(DeleteSecret {
-                uid,
-                window_days: days,
-                seen,
-            })
-        }
-        Ask::Restore { uid: id } => Command::RestoreSecret(RestoreSecret {
-            uid: uid(id),
-            seen: Seen::default(),
-        }),
-        Ask::Purge { uid: id, off_by_ms } => {
-            let due = state.secret(&uid(id)).and_then(|secret| secret.deletion);
-            let due = due.map_or(0, |deletion| deletion.due.0 + off_by_ms);
-            Command::PurgeSecret(PurgeSecret {
-                uid: uid(id),
-                deletion_date: Stamp(due),
-            })
-        }
-        Ask::Tag { uid: id, tags } => {
-            let (uid, tags, seen) = (uid(id), self::tags(&tags), Seen::default());
-            Command::TagResource(TagResource { uid, tags, seen })
-        }
-        Ask::Untag { uid: id, keys } => {
-            let keys = keys.iter().map(|key| format!("k{key}")).collect();
-            Command::UntagResource(UntagResource {
-                uid: uid(id),
-                keys,
-                seen: Seen::default(),
-            })
-        }
-        Ask::Access { day, touched } => {
-            let touched = touched
-                .iter()
-                .map(|(id, n)| Ok((uid(*id), version(&n.to_string())?)));
-            let touched = touched.collect::<Result<_, Failure>>()?;
-            Command::RecordAccess(RecordAccess { day, touched })
-        }
-        Ask::Token { number, days } => {
-            let expires = Stamp(state.last_stamp().0 + days * DAY_MS);
-            Command::IssueJoinToken(IssueJoinToken {
-                digest: Hash([number; 32]),
-                expires,
-            })
-        }
-        Ask::Admit {
-            token,
-            node: id,
-            key,
-        } => {
-            let token_digest = Hash([token; 32]);
-            Command::AdmitNode(AdmitNode {
-                token_digest,
-                node: node(id, key),
-            })
-        }
-        Ask::Remove { node: id } => Command::RemoveNode(RemoveNode {
-            node: strongroom_machine::NodeId(id),
-        }),
-        Ask::Checkpoint { root } => Command::Checkpoint(Checkpoint { feed: feed(root)? }),
-        Ask::Trim { root, upto } => Command::TrimFeed(TrimFeed {
-            feed: feed(root)?,
-            upto: Revision(upto),
-        }),
-    })
-}
-
-fn tags(tags: &[(u8, u8)]) -> Vec<Tag> {
-    let tag = |(key, value): &(u8, u8)| Tag {
-        key: format!("k{key}"),
-        value: value.to_string(),
-    };
-    tags.iter().map(tag).collect()
-}
 
 /// Keeps what a follower would know: the last revision and chain of each feed.
 #[derive(Default)]
@@ -461,6 +144,11 @@ fn applied(state: &mut State, index: u64, entry: &Entry) -> Result<Applied, Test
     Ok(applied)
 }
 
+fn founding(stamp: u64) -> Result<Entry, TestCaseError> {
+    let found = found().map_err(|error| failed(&*error))?;
+    Ok(entry(stamp, Command::Found(found)))
+}
+
 fn failed(error: &dyn std::error::Error) -> TestCaseError {
     TestCaseError::fail(error.to_string())
 }
@@ -478,12 +166,12 @@ proptest! {
         let mut other = State::new();
         let mut follower = Follower::default();
         let mut now = 100 * DAY_MS;
-        let founding = entry(now, Command::Found(found().map_err(|error| failed(&*error))?));
+        let founding = founding(now)?;
         follower.follow(&applied(&mut state, 1, &founding)?.changes)?;
         apply(&mut other, LogIndex(1), &founding);
         for (index, (ask, pause_ms)) in (2..).zip(&asks) {
             now += pause_ms;
-            let command = command(ask, &state).map_err(|error| failed(&*error))?;
+            let command = ask.command(&state);
             let entry = entry(now, command);
             let changes = applied(&mut state, index, &entry)?.changes;
             follower.follow(&changes)?;
@@ -522,7 +210,7 @@ proptest! {
         }
         let text = String::from_utf8_lossy(&bytes);
         let _ = Token::decode(&text);
-        let _ = text.parse::<strongroom_machine::SecretId>();
+        let _ = text.parse::<SecretId>();
     }
 
     /// I12: an entry with a flipped bit is refused, or decided like any other.
@@ -532,9 +220,9 @@ proptest! {
         flips in collection::vec((any::<u16>(), 0..8u8), 1..4),
     ) {
         let mut state = State::new();
-        apply(&mut state, LogIndex(1), &entry(1, Command::Found(found().map_err(|error| failed(&*error))?)));
+        apply(&mut state, LogIndex(1), &founding(1)?);
         for (index, ask) in (2..).zip(&asks) {
-            let mut bytes = entry(index, command(ask, &state).map_err(|error| failed(&*error))?).encode();
+            let mut bytes = entry(index, ask.command(&state)).encode();
             for (at, bit) in &flips {
                 let at = usize::from(*at) % bytes.len();
                 bytes[at] ^= 1 << bit;
@@ -552,10 +240,10 @@ proptest! {
 fn a_damaged_row_is_not_loaded() -> Result<(), Failure> {
     let mut state = State::new();
     apply(&mut state, LogIndex(1), &entry(1, Command::Found(found()?)));
-    let key = RowKey::Principal(strongroom_machine::Ordinal(1));
+    let key = RowKey::Principal(Ordinal(1));
     let mut bytes = None;
     for (found, row) in state.rows() {
-        if let (true, strongroom_machine::RowRef::Here(row)) = (found == key, row) {
+        if let (true, RowRef::Here(row)) = (found == key, row) {
             bytes = Some(row.encode());
         }
     }

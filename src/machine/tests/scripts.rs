@@ -1,5 +1,5 @@
-//! Golden scripts: a scenario in each file of `scripts/`, with what every entry answers and changes.
-//! Journal rows, feed states and the clock change with every entry and are left out.
+//! Golden scripts: a scenario in each file of `scripts/`, with what every entry answers and
+//! changes. Journal rows, feed states and the clock change with every entry and are left out.
 
 mod runner;
 mod support;

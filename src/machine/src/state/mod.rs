@@ -6,6 +6,8 @@ mod feed;
 mod load;
 mod query;
 mod rows;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
