@@ -294,13 +294,20 @@ impl TomlFile {
             .parse()
             .map_err(|error: toml::de::Error| ConfigError::Syntax {
                 path: path.to_owned(),
-                reason: error.to_string(),
+                reason: one_line(text, &error),
             })?;
         Ok(Self {
             path: path.to_owned(),
             table,
         })
     }
+}
+
+/// What is wrong with a text and where, in one line.
+fn one_line(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let line = before.unwrap_or_default().split('\n').count();
+    format!("{} in line {line}", error.message().replace('\n', ", "))
 }
 
 impl Provider for TomlFile {
