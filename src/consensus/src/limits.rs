@@ -78,6 +78,9 @@ pub const VOTER_SILENCE_MAX: Duration = Duration::from_secs(1);
 /// Time a leadership transfer may take.
 pub const TRANSFER_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Time after which an heir that does not lead is told again: longer than an election.
+pub const TRANSFER_AGAIN: Duration = Duration::from_millis(600);
+
 /// Time between two looks at the peers' clocks.
 pub const CLOCK_WATCH_INTERVAL: Duration = Duration::from_secs(1);
 

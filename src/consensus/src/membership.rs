@@ -13,7 +13,7 @@ use crate::barrier::wait_ms;
 use crate::codec;
 use crate::core;
 use crate::error::Unavailable;
-use crate::limits::{PROMOTE_LAG_ENTRIES_MAX, RETRY_PAUSE, VOTER_SILENCE_MAX};
+use crate::limits::{PROMOTE_LAG_ENTRIES_MAX, RETRY_PAUSE, TRANSFER_AGAIN, VOTER_SILENCE_MAX};
 use crate::links::{Lane, Links};
 use crate::types::{Member, Membership, Raft, TypeConfig};
 
@@ -235,16 +235,18 @@ impl Members {
         if core::leader(&self.raft) == Some(to) {
             return Ok(());
         }
-        let asked = self.raft.trigger().transfer_leader(to).await;
-        asked.map_err(|_stopped| Unavailable::Stopped)?;
-        let moved = core::until(&self.raft, |metrics| metrics.current_leader == Some(to));
-        match tokio::time::timeout_at(deadline, moved).await {
-            Ok(result) => Ok(result?),
-            Err(_late) => Err(Unavailable::NoLeader {
-                leader: Some(NodeId(to)),
+        // The heir may not get the word, or lose its election: then it is told again.
+        while Instant::now() < deadline {
+            let asked = self.raft.trigger().transfer_leader(to).await;
+            asked.map_err(|_stopped| Unavailable::Stopped)?;
+            let again = deadline.min(Instant::now() + TRANSFER_AGAIN);
+            let moved = core::until(&self.raft, |metrics| metrics.current_leader == Some(to));
+            if let Ok(result) = tokio::time::timeout_at(again, moved).await {
+                return Ok(result?);
             }
-            .into()),
         }
+        let leader = Some(NodeId(to));
+        Err(Unavailable::NoLeader { leader }.into())
     }
 
     /// The voter that is nearest to this leader's log and answers.
