@@ -6,6 +6,7 @@ use std::io::{IsTerminal, Write};
 use clap::ValueEnum;
 use comfy_table::{Table, presets};
 use serde_json::{Value, json};
+use tonic::Status;
 
 use crate::failure::Failure;
 
@@ -153,7 +154,7 @@ pub fn with_causes(error: &dyn Error) -> String {
     let mut message = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        let text = error.to_string();
+        let text = text_of(error);
         // Some libraries repeat their cause in their own text; saying it twice helps nobody.
         if !message.ends_with(&text) {
             message = format!("{message}: {text}");
@@ -161,4 +162,14 @@ pub fn with_causes(error: &dyn Error) -> String {
         cause = error.source();
     }
     message
+}
+
+/// What an error says. A status says all of its insides; its message is enough.
+fn text_of(error: &(dyn Error + 'static)) -> String {
+    let status = error.downcast_ref::<Status>();
+    let boxed = error.downcast_ref::<Box<Status>>().map(AsRef::as_ref);
+    match status.or(boxed) {
+        Some(status) => status.message().to_owned(),
+        None => error.to_string(),
+    }
 }
