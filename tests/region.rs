@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Instant;
 
 use serde_json::Value as Json;
 
 use crate::binary;
 use crate::process::Process;
-use crate::shell::{Environment, Finished, command, run, until};
+use crate::shell::{Environment, Finished, PATIENCE, command, run, until};
 use crate::tap::Tap;
 
 /// The region's name.
@@ -59,7 +61,7 @@ impl Region {
     }
 
     /// Certificates, root key and configuration of nodes 1 to 3; nothing runs.
-    pub fn new() -> Self {
+    pub fn prepared() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut region = Self::empty(binary(), folder.path());
         region.temporary = Some(folder);
@@ -176,7 +178,12 @@ impl Region {
     pub fn promote(&self, node: u64) {
         let id = node.to_string();
         until("a learner becomes a voter", || {
-            (self.call(&["node", "promote", &id]).code == Some(0)).then_some(())
+            let promoted = self.call(&["node", "promote", &id]);
+            let again = promoted.code != Some(0);
+            if again {
+                println!("not yet: {}", promoted.errors.trim_end());
+            }
+            (!again).then_some(())
         });
     }
 
@@ -264,16 +271,26 @@ impl Region {
 
     /// Waits until the running nodes have the same hash at the same index.
     pub fn wait_for_equal_hashes(&self) {
-        until("equal hashes at an equal index", || {
-            let mut seen: Vec<(Json, Json)> = Vec::new();
-            for node in self.nodes.keys() {
-                let status = self.status(*node);
-                let node = &status["node"];
-                seen.push((node["applied_index"].clone(), node["node_hash"].clone()));
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let seen: Vec<(Json, Json)> = self
+                .nodes
+                .keys()
+                .map(|node| self.index_and_hash(*node))
+                .collect();
+            if seen.windows(2).all(|pair| pair[0] == pair[1]) {
+                return;
             }
-            let first = seen.first()?;
-            seen.iter().all(|other| other == first).then_some(())
-        });
+            assert!(
+                Instant::now() < deadline,
+                "indexes and hashes differ: {seen:#?}"
+            );
+        }
+    }
+
+    fn index_and_hash(&self, node: u64) -> (Json, Json) {
+        let node = &self.status(node)["node"];
+        (node["applied_index"].clone(), node["node_hash"].clone())
     }
 
     /// Runs the binary as administrator, against all nodes that run.
@@ -303,6 +320,11 @@ impl Region {
             certs.join(format!("{name}.pem")),
             certs.join(format!("{name}-key.pem")),
         ]
+    }
+
+    /// The folder with certificates, configurations, logs and data directories.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// A node's API address.
@@ -361,8 +383,18 @@ impl Region {
     }
 }
 
-/// Three ports that nobody listens on now.
+/// Three ports that nobody listens on now. They lie below those that the operating system gives to
+/// outgoing connections, so that none of these takes one before its node does.
 fn free_ports() -> [u16; 3] {
-    let held = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    held.map(|listener| listener.local_addr().unwrap().port())
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = (std::process::id() % 2_000) as u16;
+    [(); 3].map(|()| {
+        loop {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let port = 10_000 + (first * 10 + number) % 20_000;
+            if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+                break port;
+            }
+        }
+    })
 }

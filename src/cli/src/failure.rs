@@ -39,7 +39,7 @@ pub enum Failure {
     },
     /// A node refused, or none answered.
     #[error(transparent)]
-    Call(#[from] client::Error),
+    Call(Box<client::Error>),
     /// Nothing says whom to ask.
     #[error(transparent)]
     Connect(#[from] ConnectError),
@@ -66,10 +66,10 @@ pub enum Failure {
     },
     /// The node did not start, or ended by itself.
     #[error(transparent)]
-    Server(#[from] ServerFailure),
+    Server(Box<ServerFailure>),
     /// The development region does not do what it was asked.
     #[error(transparent)]
-    Dev(#[from] DevError),
+    Dev(Box<DevError>),
     /// The configuration is not usable.
     #[error(transparent)]
     Config(#[from] ConfigFailure),
@@ -82,6 +82,24 @@ pub enum Failure {
     /// Destructive work was not confirmed.
     #[error(transparent)]
     Confirm(#[from] ConfirmError),
+}
+
+impl From<client::Error> for Failure {
+    fn from(error: client::Error) -> Self {
+        Self::Call(Box::new(error))
+    }
+}
+
+impl From<ServerFailure> for Failure {
+    fn from(error: ServerFailure) -> Self {
+        Self::Server(Box::new(error))
+    }
+}
+
+impl From<DevError> for Failure {
+    fn from(error: DevError) -> Self {
+        Self::Dev(Box::new(error))
+    }
 }
 
 impl Failure {
@@ -168,7 +186,7 @@ fn of_dev(error: &DevError) -> Exit {
             | DirectoryError::Foreign { .. } => Exit::Refused,
         },
         DevError::Ports(error) => match error {
-            PortsError::Taken { .. } => Exit::Unavailable,
+            PortsError::Taken { .. } | PortsError::NoneFree => Exit::Unavailable,
             PortsError::Range | PortsError::Fixed { .. } => Exit::Usage,
         },
         DevError::Credentials(_) => Exit::Create,

@@ -1,6 +1,8 @@
 //! The help texts and manual pages, compared with golden files: a change of the command line shows
 //! in review. `scripts/golden` writes them anew.
 
+#![allow(clippy::unwrap_used, reason = "what a test takes for granted")]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

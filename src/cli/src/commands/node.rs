@@ -35,21 +35,17 @@ pub fn run(node: &Node, format: Format) -> Result<(), Failure> {
 
 async fn ask(client: &Client, verb: &Verb) -> Result<Answer, Failure> {
     Ok(match verb {
-        Verb::List => nodes(client.list_nodes(ListNodesRequest {}).await?.nodes),
+        Verb::List => nodes(&client.list_nodes(ListNodesRequest {}).await?.nodes),
         Verb::Status => status(&client.get_status(GetStatusRequest {}).await?),
         Verb::Token(Token::Create(options)) => token(client, options).await?,
-        Verb::Promote(node) => nodes(
-            client
-                .promote_node(PromoteNodeRequest { node: node.id })
-                .await?
-                .nodes,
-        ),
-        Verb::Remove(node) => nodes(
-            client
-                .remove_node(RemoveNodeRequest { node: node.id })
-                .await?
-                .nodes,
-        ),
+        Verb::Promote(node) => {
+            let request = PromoteNodeRequest { node: node.id };
+            nodes(&client.promote_node(request).await?.nodes)
+        }
+        Verb::Remove(node) => {
+            let request = RemoveNodeRequest { node: node.id };
+            nodes(&client.remove_node(request).await?.nodes)
+        }
         Verb::TransferLeader(transfer) => {
             let answer = client
                 .transfer_leader(TransferLeaderRequest { to: transfer.to })
@@ -72,7 +68,7 @@ async fn ask(client: &Client, verb: &Verb) -> Result<Answer, Failure> {
     })
 }
 
-fn nodes(nodes: Vec<WireNode>) -> Answer {
+fn nodes(nodes: &[WireNode]) -> Answer {
     let json: Vec<Json> = nodes.iter().map(node_json).collect();
     let rows = nodes.iter().map(node_row).collect();
     let heading = vec!["ID", "ROLE", "API", "PEERS", "LOG INDEX"];

@@ -1,6 +1,7 @@
 //! The ports of a development region.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,9 @@ const NODE_STEP: u16 = 10;
 const OPERATIONS_STEP: u16 = 2000;
 /// The largest first port whose last node still has ports.
 const PORT_MAX: u16 = u16::MAX - OPERATIONS_STEP - NODE_STEP * (NODES as u16 - 1);
+
+/// Where free ports are looked for.
+const FREE_PORTS: Range<u16> = 10_000..30_000;
 
 /// Why there are no ports to listen on.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +37,10 @@ pub enum PortsError {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// All ports are taken.
+    #[error("no port between {} and {} is free; end what listens there, or choose with --port",
+        FREE_PORTS.start, FREE_PORTS.end)]
+    NoneFree,
     /// The region was made with other ports, which its nodes remember.
     #[error(
         "the region was made with port {made}; start it without --port, or make a new one \
@@ -109,16 +117,17 @@ pub fn probe(nodes: &[NodePorts]) -> Result<(), PortsError> {
     Ok(())
 }
 
-/// Asks the operating system for ports; all are held until the last is known, so none comes twice.
+/// Looks for ports that nobody listens on, below those that the operating system gives to outgoing
+/// connections: the region keeps its ports, and must find them free at its next start.
 fn free() -> Result<Vec<NodePorts>, PortsError> {
-    let mut held = Vec::new();
-    let mut port = || {
-        let taken = |source| PortsError::Taken { port: 0, source };
-        let listener = TcpListener::bind(loopback(0)).map_err(taken)?;
-        let port = listener.local_addr().map_err(taken)?.port();
-        held.push(listener);
-        Ok(port)
-    };
+    let (first, count) = (FREE_PORTS.start, FREE_PORTS.end - FREE_PORTS.start);
+    // Two regions that begin at the same time begin at different ports.
+    let begin = std::process::id().wrapping_mul(NODE_STEP.into()) % u32::from(count);
+    let begin = u16::try_from(begin).unwrap_or_default();
+    let mut ports = (0..count)
+        .map(|step| first + (begin + step) % count)
+        .filter(|port| TcpListener::bind(loopback(*port)).is_ok());
+    let mut port = || ports.next().ok_or(PortsError::NoneFree);
     (0..NODES)
         .map(|_| {
             Ok(NodePorts {

@@ -29,7 +29,7 @@ pub enum RegionError {
         /// The node's number.
         node: u64,
         /// Why.
-        source: server::StartError,
+        source: Box<server::StartError>,
     },
     /// A node did not answer.
     #[error("the nodes started, but {doing} failed; the log says more")]
@@ -37,7 +37,7 @@ pub enum RegionError {
         /// What was being done.
         doing: &'static str,
         /// Why.
-        source: client::Error,
+        source: Box<client::Error>,
     },
     /// It took too long.
     #[error("the region was not ready in {} s; end what keeps this machine busy and start again",
@@ -52,6 +52,15 @@ pub enum RegionError {
     /// There is no such node.
     #[error("there is no node {0}")]
     NoNode(u64),
+}
+
+impl RegionError {
+    fn call(doing: &'static str, source: client::Error) -> Self {
+        Self::Call {
+            doing,
+            source: Box::new(source),
+        }
+    }
 }
 
 /// The running nodes.
@@ -157,7 +166,10 @@ impl Region {
         let config = self.config(node)?;
         let started = Node::start(config, start)
             .await
-            .map_err(|source| RegionError::Start { node, source })?;
+            .map_err(|source| RegionError::Start {
+                node,
+                source: Box::new(source),
+            })?;
         *self.slot(node)? = Some(started);
         Ok(())
     }
@@ -169,11 +181,10 @@ impl Region {
         node: u64,
         deadline: Instant,
     ) -> Result<(), RegionError> {
-        let call = |doing| move |source| RegionError::Call { doing, source };
         let mut answer = client
             .create_join_token(CreateJoinTokenRequest::default())
             .await
-            .map_err(call("making a join token"))?;
+            .map_err(|error| RegionError::call("making a join token", error))?;
         let token = Zeroizing::new(std::mem::take(&mut answer.token));
         let address = self.ports(1)?.api_address().to_string();
         self.begin(node, Start::Join { address, token }).await?;
@@ -183,10 +194,7 @@ impl Region {
             };
             // A learner that has not caught up yet is refused; it will have in a moment.
             if Instant::now() >= deadline {
-                return Err(RegionError::Call {
-                    doing: "making a node a voter",
-                    source,
-                });
+                return Err(RegionError::call("making a node a voter", source));
             }
             sleep(LOOK_AGAIN).await;
         }
@@ -223,10 +231,7 @@ impl Region {
     fn client(&self, node: u64) -> Result<Client, RegionError> {
         let mut options = credentials::administrator(&self.directory, &self.record, DEV_CALL_MAX);
         options.endpoints = vec![self.ports(node)?.api_address().to_string()];
-        Client::connect(options).map_err(|source| RegionError::Call {
-            doing: "connecting to a node",
-            source,
-        })
+        Client::connect(options).map_err(|error| RegionError::call("connecting to a node", error))
     }
 
     fn config(&self, node: u64) -> Result<Config, RegionError> {

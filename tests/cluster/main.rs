@@ -1,0 +1,13 @@
+//! Built binaries on loopback: three `strongroom server` processes, each with configuration, data
+//! directory and certificates of its own, and `strongroom dev`. One scenario per file.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "what a test takes for granted"
+)]
+
+mod damage;
+mod dev;
+mod refusals;
+mod walk;

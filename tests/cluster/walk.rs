@@ -1,0 +1,142 @@
+//! What the README promises of three nodes: a life of a secret through a follower, the loss of the
+//! leader, and a restart of everything.
+
+use serde_json::json;
+
+use strongroom_tests::Region;
+use strongroom_tests::shell::{strongroom_with, until};
+
+#[test]
+fn three_servers_keep_a_secret_through_its_life_the_leaders_end_and_a_restart() {
+    let mut region = Region::founded();
+    let follower = region.api(region.follower());
+    let environment = region.environment();
+    let with_value = |verb: &str, value: &str| {
+        let arguments = [
+            "secret",
+            verb,
+            "app/db",
+            "--value-file",
+            "-",
+            "--endpoint",
+            &follower,
+        ];
+        strongroom_with(
+            &environment,
+            &[&arguments[..], &["-o", "json"]].concat(),
+            value,
+        )
+        .done()
+    };
+    let read = |region: &Region, endpoint: &[&str]| {
+        let get = ["secret", "get", "app/db", "--raw"];
+        region.call(&[&get[..], endpoint].concat()).done().output
+    };
+    let first = with_value("create", "one").json()["VersionId"].clone();
+    assert_eq!(read(&region, &["--endpoint", &follower]), "one");
+    with_value("put", "two");
+    assert_eq!(read(&region, &["--endpoint", &follower]), "two");
+    let first = first.as_str().unwrap();
+    let old = region
+        .call(&["secret", "get", "app/db", "--raw", "--version-id", first])
+        .done();
+    assert_eq!(old.output, "one");
+    with_value("update", "three");
+
+    let list = region
+        .call(&["secret", "list", "-o", "json", "--endpoint", &follower])
+        .done();
+    assert_eq!(list.json()["SecretList"][0]["Name"], "app/db");
+    let window = [
+        "--recovery-window-days",
+        "7",
+        "--yes",
+        "--endpoint",
+        &follower,
+    ];
+    region
+        .call(&[&["secret", "delete", "app/db"][..], &window].concat())
+        .done();
+    assert_eq!(
+        region.call(&["secret", "get", "app/db", "--raw"]).code,
+        Some(65)
+    );
+    let list = region
+        .call(&["secret", "list", "-o", "json", "--endpoint", &follower])
+        .done();
+    assert_eq!(list.json()["SecretList"], json!([]));
+    region
+        .call(&["secret", "restore", "app/db", "--endpoint", &follower])
+        .done();
+
+    let leader = region.leader();
+    region.stop(leader);
+    until("the others go on", || {
+        (region.call(&["secret", "get", "app/db", "--raw"]).code == Some(0)).then_some(())
+    });
+    let put = ["secret", "put", "app/db", "--value-file", "-"];
+    strongroom_with(&region.environment(), &put, "four").done();
+
+    region.start_all();
+    for node in 1..=3 {
+        region.stop(node);
+    }
+    region.start_all();
+    for node in 1..=3 {
+        assert_eq!(read(&region, &["--endpoint", &region.api(node)]), "four");
+    }
+    region.wait_for_equal_hashes();
+}
+
+#[test]
+fn a_value_shows_only_when_it_is_asked_for() {
+    let region = {
+        let mut region = Region::prepared();
+        region.start(1, &["--bootstrap"]);
+        region.wait_for(1);
+        region
+    };
+    let value = "canary-5f1d";
+    let create = ["secret", "create", "shown", "--value-file", "-"];
+    let created = strongroom_with(&region.environment(), &create, value).done();
+    assert!(!created.output.contains(value));
+    for arguments in [
+        &["secret", "get", "shown"][..],
+        &["secret", "get", "shown", "-o", "json"],
+        &["secret", "batch-get", "shown"],
+        &["secret", "batch-get", "shown", "-o", "json"],
+        &["secret", "describe", "shown", "-o", "json"],
+    ] {
+        let answer = region.call(arguments).done();
+        assert!(!answer.output.contains(value), "{arguments:?}");
+    }
+    let show = region
+        .call(&["secret", "get", "shown", "--show", "-o", "json"])
+        .done();
+    assert_eq!(show.json()["SecretString"], value);
+    assert_eq!(
+        region
+            .call(&["secret", "get", "shown", "--raw"])
+            .done()
+            .output,
+        value
+    );
+    let file = region.path("value");
+    region
+        .call(&["secret", "get", "shown", "--output-file", &file])
+        .done();
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), value);
+    assert!(!region.log(1).contains(value));
+}
+
+#[test]
+fn leadership_and_snapshots_go_by_command() {
+    let region = Region::founded();
+    let to = region.follower();
+    let answer = region
+        .call(&["node", "transfer-leader", &to.to_string(), "-o", "json"])
+        .done();
+    assert_eq!(answer.json()["leader"], to);
+    let answer = region.call(&["node", "snapshot", "-o", "json"]).done();
+    assert!(answer.json()["size_bytes"].as_u64().unwrap() > 0);
+}
