@@ -24,7 +24,7 @@ fn the_shell_commands_of_the_readme_work() {
 }
 
 #[test]
-#[ignore = "needs the packages of tests/requirements.txt; scripts/test runs it"]
+#[ignore = "installs the packages of tests/requirements.txt; scripts/test runs it"]
 fn the_commands_of_the_readme_work_with_python_too() {
     run(&blocks("README.md"));
 }
@@ -161,8 +161,6 @@ fn lay_out(folder: &Path) {
     for name in ["target/release/strongroom", "shims/strongroom"] {
         symlink(binary(), folder.join(name)).expect("a link can be made");
     }
-    let venv = root().join("target/venv");
-    symlink(venv, folder.join("target/venv")).expect("a link can be made");
     let cargo = folder.join("shims/cargo");
     // cargo run --release -- dev, on free ports
     let shim = "#!/bin/sh\nexec strongroom dev --port 0\n";

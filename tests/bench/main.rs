@@ -143,7 +143,12 @@ impl Bench {
         );
         println!("date       {}", said("date", &["-u", "+%F %H:%M UTC"]));
         println!("machine    {cores} cores, {}", said("uname", &["-srm"]));
-        println!("build      release, default configuration");
+        let build = if cfg!(debug_assertions) {
+            "debug"
+        } else {
+            "release"
+        };
+        println!("build      {build}, default configuration");
         println!("processes  3 servers, the echo and the loader, all on this machine, by TLS");
         println!(
             "secrets    {} of {VALUE_BYTES} bytes, all different, zipf 0.99",
