@@ -5,7 +5,9 @@
 //! what chance leaves of it (`disk.rs`). The real store must open there, hold everything that was
 //! acknowledged by then, hold nothing else, and go on; and it is cut again while it recovers.
 //!
-//! `POWER_SEED` repeats a run, `POWER_CUTS` makes it longer; `scripts/soak power --cuts N` does.
+//! `POWER_SEED` repeats every choice of a run, `POWER_CUTS` makes it longer; `scripts/soak power
+//! --cuts N` does. How the threads take turns is not repeated: a failure leaves on disk the trace
+//! and what the cut left, which opens the same way every time.
 
 mod content;
 mod cuts;
