@@ -54,7 +54,7 @@ pub enum Error {
     TimedOut {
         /// The time the call had.
         timeout: Duration,
-        /// What the last attempt that ended said, if one did.
+        /// What the attempt before said, if one was answered.
         source: Option<Box<Error>>,
     },
     /// There is nobody to call.
@@ -116,8 +116,11 @@ impl Error {
     pub(crate) fn is_of_the_node(&self) -> bool {
         match self {
             Self::Refused { code, .. } => {
-                matches!(code, Code::Unavailable | Code::ResourceExhausted)
-                    && self.retry() != Retry::No
+                self.retry() != Retry::No
+                    && matches!(
+                        code,
+                        Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded
+                    )
             }
             Self::Unreachable { .. } | Self::TimedOut { .. } => true,
             _ => false,
@@ -125,7 +128,7 @@ impl Error {
     }
 
     /// Reads the status of an attempt.
-    pub(crate) fn of_status(status: Status, endpoint: &str) -> Self {
+    pub(crate) fn of_status(status: Status, endpoint: &str, timeout: Duration) -> Self {
         let details = status.get_error_details();
         if let Some(info) = details.error_info() {
             let retry = match info.metadata.get("retry").map(String::as_str) {
@@ -143,7 +146,11 @@ impl Error {
         }
         match status.code() {
             // Without our details these come from the transport, not from a handler.
-            Code::Unavailable | Code::Unknown | Code::Cancelled | Code::Internal => {
+            Code::Cancelled | Code::DeadlineExceeded => Self::TimedOut {
+                timeout,
+                source: None,
+            },
+            Code::Unavailable | Code::Unknown | Code::Internal => {
                 let retry = if never_sent(&status) {
                     Retry::Safe
                 } else {
@@ -163,11 +170,7 @@ impl Error {
                 reason: format!("{code:?}"),
                 message: status.message().to_owned(),
                 code,
-                retry: if code == Code::DeadlineExceeded {
-                    Retry::Unknown
-                } else {
-                    Retry::No
-                },
+                retry: Retry::No,
                 metadata: HashMap::new(),
             },
         }

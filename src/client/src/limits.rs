@@ -14,6 +14,9 @@ pub const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// What a call gets, all its attempts together, unless the options say otherwise.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What a call gets whose time is beyond counting.
+pub const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Silence after which a watch goes to another node: three heartbeats.
 pub const WATCH_SILENCE_MAX: Duration = Duration::from_secs(45);
 

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::{
     sync::mpsc,
-    time::{Instant, sleep, timeout, timeout_at},
+    time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
 use tokio_stream::Stream;
 use tonic::{Request, Streaming};
@@ -47,7 +47,7 @@ impl Client {
 
     /// Opens a stream and waits for its first message, by the rules of any call that reads.
     async fn begin(&self, request: &WatchRequest) -> Result<Begun, Error> {
-        let deadline = Instant::now() + self.timeout;
+        let deadline = self.deadline();
         let mut attempts = 0;
         loop {
             attempts += 1;
@@ -63,7 +63,7 @@ impl Client {
             };
             let pause = retry::pause(&error, Repeated::Harmless, attempts, retry::chance());
             match pause.map(|pause| Instant::now() + pause) {
-                Some(next) if next < deadline => sleep(next - Instant::now()).await,
+                Some(next) if next < deadline => sleep_until(next).await,
                 _ => return Err(error),
             }
         }
@@ -82,7 +82,7 @@ impl Client {
             Ok((first.ok_or_else(ended)?, stream))
         };
         opened.await.map_err(|status| {
-            let error = Error::of_status(status, &node.address);
+            let error = Error::of_status(status, &node.address, self.timeout);
             if error.is_of_the_node() {
                 self.shared.endpoints.turn_from(node);
             }
@@ -154,7 +154,7 @@ impl Watcher {
                 Ok(Ok(Some(next))) => next,
                 Ok(Ok(None)) | Err(_) => return Relayed::Broken,
                 Ok(Err(status)) => {
-                    let error = Error::of_status(status, "");
+                    let error = Error::of_status(status, "", self.client.timeout);
                     if error.retry() == Retry::No {
                         return Relayed::Refused(error);
                     }

@@ -5,13 +5,14 @@ pub(crate) mod secrets;
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tonic::{Request, Response, Status, metadata::MetadataValue};
 use wire::Channel;
 
 use crate::{
     Client, Consistency,
     error::{Error, Retry},
+    limits::TIMEOUT_MAX,
     position::Before,
     retry::{self, Repeated},
 };
@@ -46,9 +47,10 @@ impl Client {
         F: Fn(Channel, Request<Q>) -> S,
         S: Future<Output = Result<Response<A>, Status>>,
     {
-        let deadline = Instant::now() + self.timeout;
+        let deadline = self.deadline();
         let before = self.shared.positions.before();
         let mut attempts = 0;
+        let mut earlier = None;
         loop {
             attempts += 1;
             let node = self.shared.endpoints.preferred()?;
@@ -57,7 +59,7 @@ impl Client {
             let answered = timeout_at(until, send(node.channel.clone(), request)).await;
             let error = match answered {
                 Ok(Ok(answer)) => return Ok(self.learn(effect, &before, answer)),
-                Ok(Err(status)) => Error::of_status(status, &node.address),
+                Ok(Err(status)) => Error::of_status(status, &node.address, self.timeout),
                 Err(_) => Error::TimedOut {
                     timeout: self.timeout,
                     source: None,
@@ -68,10 +70,18 @@ impl Client {
             }
             let pause = retry::pause(&error, effect.repeated(), attempts, retry::chance());
             match pause.map(|pause| Instant::now() + pause) {
-                Some(next) if next < deadline => sleep(next - Instant::now()).await,
-                _ => return Err(self.last(error, attempts)),
+                Some(next) if next < deadline => sleep_until(next).await,
+                _ => return Err(self.last(error, earlier, attempts)),
             }
+            earlier = Some(error);
         }
+    }
+
+    /// When a call that begins now has to end.
+    pub(crate) fn deadline(&self) -> Instant {
+        let now = Instant::now();
+        now.checked_add(self.timeout)
+            .unwrap_or_else(|| now + TIMEOUT_MAX)
     }
 
     fn request<Q>(
@@ -105,9 +115,14 @@ impl Client {
         answer.into_inner()
     }
 
-    /// Adds to the last error how many nodes there are, which one attempt does not know.
-    fn last(&self, error: Error, attempts: u32) -> Error {
+    /// Adds to the last error what one attempt does not know: how many nodes there are, and what
+    /// the attempt before said.
+    fn last(&self, error: Error, earlier: Option<Error>, attempts: u32) -> Error {
         match error {
+            Error::TimedOut { timeout, .. } => Error::TimedOut {
+                timeout,
+                source: earlier.map(Box::new),
+            },
             Error::Unreachable {
                 endpoint,
                 retry,

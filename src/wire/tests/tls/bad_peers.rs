@@ -40,7 +40,7 @@ async fn bytes_that_are_not_tls_are_answered_by_a_closed_connection() {
 async fn a_handshake_that_does_not_go_on_is_cut_and_holds_up_nobody() {
     let harbour = Harbour::new();
     let mut options = ListenOptions::new(Admission::Anyone);
-    options.handshake_timeout = Duration::from_millis(300);
+    options.handshake_timeout = Duration::from_secs(1);
     let served = serve_with(&harbour.node(1), options).await;
     let mut silent = TcpStream::connect(served.address)
         .await

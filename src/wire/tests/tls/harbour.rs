@@ -18,8 +18,8 @@ use tonic_health::pb::{
     health_server::{Health, HealthServer},
 };
 use wire::{
-    Admission, Caller, CredentialFiles, Credentials, Dialer, Expected, ListenError, ListenOptions,
-    Listener,
+    Admission, Caller, CredentialFiles, Credentials, DialOptions, Dialer, Expected, ListenError,
+    ListenOptions, Listener,
     certs::{self, ClientSpec, Existing, Layout, NodeSpec, Validity},
 };
 
@@ -154,7 +154,13 @@ pub async fn serve_with(credentials: &Arc<Credentials>, options: ListenOptions) 
 }
 
 pub fn dial(credentials: &Arc<Credentials>, served: &Served, expected: Expected) -> Channel {
-    let dialer = Dialer::for_peers(Arc::clone(credentials));
+    // Patient, because a machine that runs every test at once is slow.
+    let patience = Duration::from_secs(20);
+    let options = DialOptions {
+        connect_timeout: patience,
+        keepalive: patience,
+    };
+    let dialer = Dialer::new(Arc::clone(credentials), options);
     dialer
         .channel(&served.address.to_string(), expected)
         .expect("a channel")
