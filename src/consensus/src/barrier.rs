@@ -120,6 +120,9 @@ impl Rounds {
                     };
                     answer(peers, &Err(elsewhere));
                     batch = own;
+                    if batch.is_empty() {
+                        return;
+                    }
                     match self.follow(leader, deadline).await {
                         Ok(index) => return answer(batch, &Ok(index)),
                         Err(error) => Failed::Again(error),

@@ -168,6 +168,9 @@ impl Storage {
         let floor = Arc::new(Floor::new());
         let root = load(rows.as_ref(), value_memory_bytes)?;
         let index = root.index();
+        // What a killed process left in the page cache must be on disk before the log may lose it.
+        rows.checkpoint()
+            .map_err(|source| OpenError::Store { source })?;
         floor.raise_rows(index);
         let backlog = Arc::new(Backlog::new(index));
         let published = Arc::new(Published::new(root, Arc::clone(&rows)));

@@ -90,6 +90,9 @@ impl Options {
             election_timeout_min: millis(self.timing.election_min),
             election_timeout_max: millis(self.timing.election_max),
             enable_pre_vote: Some(true),
+            // A leader that comes back in its own term knows an older commit index than it has
+            // acknowledged: its barrier would pass and answer stale reads (R8).
+            enable_leader_restore: Some(false),
             max_payload_entries: APPEND_ENTRIES_MAX,
             snapshot_policy: SnapshotPolicy::LogsSinceLast(self.keep.snapshot_entries),
             max_in_snapshot_log_to_keep: self.keep.log_entries,

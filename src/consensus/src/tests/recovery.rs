@@ -97,6 +97,17 @@ async fn lost_rows_are_rebuilt_from_snapshot_and_log() {
 }
 
 #[tokio::test]
+async fn a_leader_that_restarts_is_elected_again_before_it_leads() {
+    let mut region = Region::of(1, Settings::default()).await;
+    let uid = region.write(1).await.expect("written");
+    let term = region.node(1).consensus.status().term;
+    let disk = region.nodes.remove(&1).expect("the node").crash();
+    region.start(disk).await;
+    assert_eq!(region.shows(1, uid).await.ok(), Some(true));
+    assert!(region.node(1).consensus.status().term > term);
+}
+
+#[tokio::test]
 async fn a_node_that_lost_rows_and_snapshots_says_so() {
     let mut region = Region::of(1, SMALL).await;
     for _ in 0..60 {
