@@ -44,6 +44,8 @@ pub(crate) struct Pending {
     pub(crate) stop: bool,
     bytes: usize,
     since: Option<Instant>,
+    /// Age and size of what was taken and is being written.
+    writing: Option<(Instant, usize)>,
 }
 
 /// A state that came by snapshot. `done` is told when its rows are durable.
@@ -58,6 +60,15 @@ impl Pending {
         if let Some(Some(before)) = self.rows.insert(key, row) {
             self.bytes = self.bytes.saturating_sub(before.len());
         }
+    }
+
+    fn is_within_bounds(&self) -> bool {
+        let (oldest, writing_bytes) = match self.writing {
+            Some((since, bytes)) => (Some(since), bytes),
+            None => (self.since, 0),
+        };
+        let old = oldest.is_some_and(|since| since.elapsed() > BACKLOG_AGE_MAX);
+        !old && self.bytes + writing_bytes <= BACKLOG_BYTES_MAX
     }
 
     fn is_idle(&self) -> bool {
@@ -140,10 +151,7 @@ impl Backlog {
             let drained = self.drained.notified();
             {
                 let pending = self.lock();
-                let old = pending
-                    .since
-                    .is_some_and(|at| at.elapsed() > BACKLOG_AGE_MAX);
-                if pending.stop || (pending.bytes <= BACKLOG_BYTES_MAX && !old) {
+                if pending.stop || pending.is_within_bounds() {
                     return;
                 }
             }
@@ -164,10 +172,13 @@ impl Backlog {
         let stop = pending.stop;
         let taken = std::mem::take(&mut *pending);
         pending.stop = stop;
+        pending.writing = taken.since.map(|since| (since, taken.bytes));
         taken
     }
 
+    /// What was taken is in the rows, up to `index`.
     pub(crate) fn has_written(&self, index: u64) {
+        self.lock().writing = None;
         self.written.send_replace(index);
         self.drained.notify_waiters();
     }
@@ -209,5 +220,65 @@ impl Backlog {
         self.lock().stop = true;
         self.filled.notify_one();
         self.drained.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use machine::State;
+
+    use super::*;
+    use crate::view::Era;
+
+    fn root() -> Arc<Root> {
+        Arc::new(Root {
+            state: State::new(),
+            applied: None,
+            membership: Default::default(),
+            era: Era::default(),
+        })
+    }
+
+    fn push(backlog: &Backlog, changes: Vec<RowChange>) {
+        backlog.push(changes, Era::default().watch(), root(), root());
+    }
+
+    fn put(key: u8, bytes: usize) -> RowChange {
+        RowChange::Put(vec![key], vec![0; bytes])
+    }
+
+    #[test]
+    fn apply_waits_until_a_backlog_above_its_bound_is_written() {
+        let backlog = Backlog::new(0);
+        assert!(backlog.room().now_or_never().is_some());
+        push(&backlog, vec![put(1, BACKLOG_BYTES_MAX)]);
+        assert!(backlog.room().now_or_never().is_none());
+        let taken = backlog.take(Duration::ZERO);
+        assert_eq!(taken.rows.len(), 1);
+        assert!(backlog.room().now_or_never().is_none(), "not yet written");
+        backlog.has_written(1);
+        assert!(backlog.room().now_or_never().is_some());
+        assert_eq!(backlog.written(), 1);
+    }
+
+    #[test]
+    fn a_row_that_changes_again_is_written_once() {
+        let backlog = Backlog::new(0);
+        for _ in 0..10 {
+            push(&backlog, vec![put(1, BACKLOG_BYTES_MAX / 2)]);
+        }
+        assert!(backlog.room().now_or_never().is_some());
+        assert_eq!(backlog.take(Duration::ZERO).rows.len(), 1);
+    }
+
+    #[test]
+    fn a_value_put_and_deleted_in_between_is_never_written() {
+        let backlog = Backlog::new(0);
+        push(&backlog, vec![put(1, 10)]);
+        push(&backlog, vec![RowChange::DeleteValue(vec![1])]);
+        let taken = backlog.take(Duration::ZERO);
+        assert!(taken.rows.is_empty());
+        assert_eq!(taken.deferred.len(), 1);
     }
 }

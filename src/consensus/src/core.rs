@@ -38,6 +38,16 @@ pub(crate) async fn ask(raft: &Raft, deadline: Instant) -> Result<CoreState, Una
     }
 }
 
+/// Asks the core for whom it votes, within the deadline.
+pub(crate) async fn ask_vote(raft: &Raft, deadline: Instant) -> Result<LeaderId, Unavailable> {
+    let asked = raft.with_raft_state(|state| state.vote_ref().leader_id);
+    match tokio::time::timeout_at(deadline, asked).await {
+        Ok(Ok(leader_id)) => Ok(leader_id),
+        Ok(Err(_stopped)) => Err(Unavailable::Stopped),
+        Err(_late) => Err(Unavailable::NoQuorum),
+    }
+}
+
 fn core_state(state: &RaftState<TypeConfig>) -> CoreState {
     let vote = state.vote_ref();
     let committed = state.cluster_committed().max(state.local_committed());

@@ -264,7 +264,7 @@ impl Consensus {
         if core::leader(&self.inner.raft) != Some(self.inner.node) {
             return;
         }
-        let Some(heir) = self.inner.members.best_heir() else {
+        let Some(heir) = self.inner.members.heir().await else {
             return;
         };
         let deadline = Instant::now() + limits::TRANSFER_TIMEOUT;

@@ -180,9 +180,9 @@ impl Members {
             let learner = ChangeMembers::RemoveNodes(BTreeSet::from([node]));
             return self.set(node, learner).await;
         }
-        self.check_quorum_without(node, &membership)?;
+        self.hear_quorum_without(node, &membership).await?;
         if node == self.node {
-            let heir = self.best_heir().ok_or(self.below_quorum(node, 0, 1))?;
+            let heir = self.heir().await.ok_or(self.below_quorum(node, 0, 1))?;
             self.transfer(heir, deadline).await?;
             // The new leader removes this node.
             let leader = NodeId(heir);
@@ -193,6 +193,21 @@ impl Members {
         }
         self.set(node, ChangeMembers::RemoveVoters(BTreeSet::from([node])))
             .await
+    }
+
+    /// Gives voters time to be heard: after an election or a change nobody has been, yet.
+    async fn hear_quorum_without(
+        &self,
+        node: u64,
+        membership: &Membership,
+    ) -> Result<(), MembershipError> {
+        let until = Instant::now() + VOTER_SILENCE_MAX;
+        loop {
+            match self.check_quorum_without(node, membership) {
+                Err(_) if Instant::now() < until => tokio::time::sleep(RETRY_PAUSE).await,
+                checked => return checked,
+            }
+        }
     }
 
     /// The voters that remain must be enough for the new membership and, while it is joint, for
@@ -247,6 +262,22 @@ impl Members {
         }
         let leader = Some(NodeId(to));
         Err(Unavailable::NoLeader { leader }.into())
+    }
+
+    /// A voter to lead next, once one has been heard; `None` when none is.
+    pub(crate) async fn heir(&self) -> Option<u64> {
+        let until = Instant::now() + VOTER_SILENCE_MAX;
+        loop {
+            let alone = self
+                .membership()
+                .voter_ids()
+                .all(|voter| voter == self.node);
+            let heir = self.best_heir();
+            if heir.is_some() || alone || Instant::now() >= until {
+                return heir;
+            }
+            tokio::time::sleep(RETRY_PAUSE).await;
+        }
     }
 
     /// The voter that is nearest to this leader's log and answers.

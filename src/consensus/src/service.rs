@@ -235,11 +235,10 @@ impl RaftService for Service {
             return Err(denied("only the leader asks for itself"));
         }
         let deadline = Instant::now() + crate::limits::BARRIER_ROUND_TIMEOUT;
-        let core = core::ask(&self.inner.raft, deadline)
-            .await
-            .map_err(unavailable)?;
+        let voted = core::ask_vote(&self.inner.raft, deadline).await;
+        let voted = voted.map_err(unavailable)?;
         Ok(Response::new(v1::ConfirmResponse {
-            yes: core.leader_id == asked,
+            yes: voted == asked,
             clock_ms: self.inner.clocks.now().0,
         }))
     }
