@@ -77,7 +77,7 @@ impl<'a> Draft<'a> {
 
     /// Opens a feed that has no change yet.
     pub(super) fn begin(&mut self, state: FeedState) {
-        self.cursors.push(Cursor::new(state));
+        self.cursors.push(Cursor::new(state.feed.uid(), state));
     }
 
     /// Puts a feed row. Gives the row as it will be kept; none if there is no such feed.
@@ -172,8 +172,9 @@ impl<'a> Draft<'a> {
         let at = match known {
             Some(at) => at,
             None => {
-                let state = self.state.feed(feed)?.state()?.clone();
-                self.cursors.push(Cursor::new(state));
+                let uid = feed.uid();
+                let state = self.state.feed_of(&uid)?.state()?.clone();
+                self.cursors.push(Cursor::new(uid, state));
                 self.cursors.len().saturating_sub(1)
             }
         };
@@ -183,10 +184,10 @@ impl<'a> Draft<'a> {
 
 impl Cursor {
     /// Until regions exist, the only member is the primary itself.
-    fn new(state: FeedState) -> Cursor {
+    fn new(uid: Uid, state: FeedState) -> Cursor {
         let members = Arc::new([state.epoch.region.clone()]);
         Cursor {
-            uid: state.feed.uid(),
+            uid,
             state,
             members,
         }
@@ -254,7 +255,7 @@ impl Cursor {
     /// Drops the oldest journal rows while asked to. Rows of this very decision stay.
     fn trim(&mut self, state: &State, more: impl Fn(&Cursor) -> bool) -> Vec<Change> {
         let mut dropped = Vec::new();
-        let Some(feed) = state.feed(&self.state.feed) else {
+        let Some(feed) = state.feed_of(&self.uid) else {
             return dropped;
         };
         while more(self) && (dropped.len() as u64) < TRIM_ROWS_MAX {

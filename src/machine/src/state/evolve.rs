@@ -8,7 +8,8 @@ use crate::change::Change;
 use crate::ids::{Hash, Ordinal, Uid};
 use crate::row::{Kept, Row, RowKey};
 use crate::secret::{SealedValue, Secret};
-use crate::state::{Feed, Held, State};
+use crate::state::slot::{Held, Slot};
+use crate::state::{Feed, State};
 
 /// What a row adds to the hashes: to its feed's, or to the local one.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -43,9 +44,13 @@ impl State {
             }
             (RowKey::KmsKey(id), Row::KmsKey(kept)) => insert(&mut self.kms_keys, *id, kept),
             (RowKey::Wrap(uid, ordinal), Row::Wrap(kept)) => {
-                insert(&mut self.wraps, (*uid, *ordinal), kept)
+                let wrap = Some(Arc::clone(kept));
+                let before = self.with_slot(*uid, |slot| slot.set_wrap(*ordinal, wrap));
+                before.as_ref().map(of)
             }
-            (RowKey::Access(uid), Row::Access(kept)) => insert(&mut self.accesses, *uid, kept),
+            (RowKey::Access(uid), Row::Access(kept)) => {
+                self.with_slot(*uid, |slot| replace(&mut slot.access, kept))
+            }
             (RowKey::Epoch(uid, number), Row::Epoch(kept)) => {
                 insert(&mut self.feed_mut(*uid).epochs, *number, kept)
             }
@@ -87,8 +92,14 @@ impl State {
             RowKey::RetiredNode(id) => remove(&mut self.retired_nodes, id),
             RowKey::JoinToken(digest) => remove(&mut self.join_tokens, digest),
             RowKey::KmsKey(id) => remove(&mut self.kms_keys, id),
-            RowKey::Wrap(uid, ordinal) => remove(&mut self.wraps, &(*uid, *ordinal)),
-            RowKey::Access(uid) => remove(&mut self.accesses, uid),
+            RowKey::Wrap(uid, ordinal) => {
+                let before = self.with_slot(*uid, |slot| slot.set_wrap(*ordinal, None));
+                before.as_ref().map(of)
+            }
+            RowKey::Access(uid) => self
+                .with_slot(*uid, |slot| slot.access.take())
+                .as_ref()
+                .map(of),
             RowKey::Epoch(uid, number) => remove(&mut self.feed_mut(*uid).epochs, number),
             RowKey::Checkpoint(uid) => self.feed_mut(*uid).checkpoint.take().map(|kept| of(&kept)),
             RowKey::Account(number) => remove(&mut self.accounts, number),
@@ -105,11 +116,13 @@ impl State {
     }
 
     fn put_secret(&mut self, uid: Uid, kept: &Arc<Kept<Secret>>) -> Option<Share> {
-        let replaced = self.secrets.insert(uid, Arc::clone(kept));
+        let secret = Some(Arc::clone(kept));
+        let replaced = self.with_slot(uid, |slot| std::mem::replace(&mut slot.secret, secret));
         let before = replaced.as_ref().map(|before| before.body.as_ref());
         let after = kept.body.as_ref();
         let derived = &mut self.derived;
         if before.is_none() {
+            derived.secrets = derived.secrets.saturating_add(1);
             let account = &after.account;
             derived
                 .names
@@ -130,10 +143,11 @@ impl State {
     }
 
     fn delete_secret(&mut self, uid: Uid) -> Option<Share> {
-        let kept = self.secrets.remove(&uid)?;
+        let kept = self.with_slot(uid, |slot| slot.secret.take())?;
         let secret = kept.body.as_ref();
         let account = &secret.account;
         let derived = &mut self.derived;
+        derived.secrets = derived.secrets.saturating_sub(1);
         derived
             .names
             .remove(&(account.clone(), secret.name.clone()));
@@ -164,16 +178,18 @@ impl State {
             stored_bytes,
             row: Some(Arc::clone(kept)),
         };
-        let replaced = self.versions.insert((uid, ordinal), Arc::new(held));
+        let held = Some(Arc::new(held));
+        let replaced = self.with_slot(uid, |slot| slot.set_held(ordinal, held));
         let replaced = replaced.map(|held| self.let_go(&held));
         let derived = &mut self.derived;
+        derived.versions = derived.versions.saturating_add(1);
         derived.value_bytes = derived.value_bytes.saturating_add(stored_bytes);
         derived.resident_value_bytes = derived.resident_value_bytes.saturating_add(stored_bytes);
         replaced
     }
 
     fn delete_version(&mut self, uid: Uid, ordinal: Ordinal) -> Option<Share> {
-        let held = self.versions.remove(&(uid, ordinal))?;
+        let held = self.with_slot(uid, |slot| slot.set_held(ordinal, None))?;
         Some(self.let_go(&held))
     }
 
@@ -181,6 +197,7 @@ impl State {
     fn let_go(&mut self, held: &Held) -> Share {
         let bytes = held.stored_bytes;
         let derived = &mut self.derived;
+        derived.versions = derived.versions.saturating_sub(1);
         derived.value_bytes = derived.value_bytes.saturating_sub(bytes);
         if held.row.is_some() {
             derived.resident_value_bytes = derived.resident_value_bytes.saturating_sub(bytes);
@@ -189,6 +206,24 @@ impl State {
             feed: held.feed,
             commitment: held.commitment,
         }
+    }
+
+    /// Changes the rows of one secret; the last row gone, its place goes too.
+    pub(super) fn with_slot<T>(&mut self, uid: Uid, step: impl FnOnce(&mut Slot) -> T) -> T {
+        let Some(slot) = self.slots.get_mut(&uid) else {
+            let mut slot = Slot::default();
+            let before = step(&mut slot);
+            if !slot.is_empty() {
+                self.slots.insert(uid, Arc::new(slot));
+            }
+            return before;
+        };
+        let slot = Arc::make_mut(slot);
+        let before = step(slot);
+        if slot.is_empty() {
+            self.slots.remove(&uid);
+        }
+        before
     }
 
     fn feed_mut(&mut self, uid: Uid) -> &mut Feed {

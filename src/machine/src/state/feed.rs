@@ -6,7 +6,7 @@ use imbl::OrdMap;
 use thiserror::Error;
 
 use crate::hash::BucketSums;
-use crate::ids::{Hash, Ordinal, Revision};
+use crate::ids::{Hash, Ordinal, Revision, Uid};
 use crate::position::{Epoch, FeedId, Position, Token};
 use crate::row::{BeginEpoch, FeedCheckpoint, FeedState, JournalRow, Kept};
 use crate::state::State;
@@ -150,6 +150,11 @@ impl State {
     /// Finds a feed.
     pub fn feed(&self, feed: &FeedId) -> Option<&Feed> {
         self.feeds.get(&feed.uid())
+    }
+
+    /// Finds a feed by its uid.
+    pub(crate) fn feed_of(&self, uid: &Uid) -> Option<&Feed> {
+        self.feeds.get(uid)
     }
 
     /// Gives all feeds.

@@ -6,6 +6,7 @@ mod feed;
 mod load;
 mod query;
 mod rows;
+mod slot;
 #[cfg(test)]
 mod tests;
 
@@ -15,10 +16,10 @@ use imbl::{OrdMap, OrdSet};
 
 use crate::command::{KmsKey, Node};
 use crate::hash::BucketSums;
-use crate::ids::{Hash, KeyId, NodeId, Ordinal, Revision, Stamp, Uid};
+use crate::ids::{Hash, KeyId, NodeId, Ordinal, Stamp, Uid};
 use crate::names::{AccountId, RegionName, SecretName};
-use crate::row::{Access, Clock, JoinToken, Kept, Machine, Principal, RetiredNode, Tombstone};
-use crate::secret::{SealedValue, Secret, Wrap};
+use crate::row::{Clock, JoinToken, Kept, Machine, Principal, RetiredNode, Tombstone};
+use crate::state::slot::Slot;
 
 pub use feed::{Feed, NotHeld};
 pub use load::LoadError;
@@ -34,13 +35,11 @@ pub struct State {
     retired_nodes: OrdMap<NodeId, Arc<Kept<RetiredNode>>>,
     join_tokens: OrdMap<Hash, Arc<Kept<JoinToken>>>,
     kms_keys: OrdMap<KeyId, Arc<Kept<KmsKey>>>,
-    wraps: OrdMap<(Uid, Ordinal), Arc<Kept<Wrap>>>,
-    accesses: OrdMap<Uid, Arc<Kept<Access>>>,
     accounts: OrdMap<Ordinal, Arc<Kept<AccountId>>>,
     regions: OrdMap<Ordinal, Arc<Kept<RegionName>>>,
     principals: OrdMap<Ordinal, Arc<Kept<Principal>>>,
-    secrets: OrdMap<Uid, Arc<Kept<Secret>>>,
-    versions: OrdMap<(Uid, Ordinal), Arc<Held>>,
+    /// The rows of secrets, by uid: metadata, values, wraps and access dates.
+    slots: OrdMap<Uid, Arc<Slot>>,
     tombstones: OrdMap<Uid, Arc<Kept<Tombstone>>>,
     derived: Derived,
 }
@@ -54,18 +53,10 @@ struct Derived {
     by_creation: OrdSet<(AccountId, Stamp, Uid)>,
     by_deletion: OrdSet<(Stamp, Uid)>,
     owned: OrdMap<AccountId, usize>,
+    secrets: u64,
+    versions: u64,
     resident_value_bytes: u64,
     value_bytes: u64,
-}
-
-/// A version row. Its value may leave memory; what stands for it in hashes stays.
-#[derive(Debug, Clone)]
-struct Held {
-    commitment: Hash,
-    feed: Option<Uid>,
-    revision: Revision,
-    stored_bytes: u64,
-    row: Option<Arc<Kept<SealedValue>>>,
 }
 
 /// How much the state holds.

@@ -12,7 +12,8 @@ use crate::names::{AccountId, RegionName, SecretName, VersionId};
 use crate::position::FeedId;
 use crate::row::{Access, JoinToken, Kept, Machine, Origin, RowKey, Tombstone};
 use crate::secret::{Secret, Value, Wrap};
-use crate::state::{Counts, Feed, Held, State};
+use crate::state::slot::Held;
+use crate::state::{Counts, Feed, State};
 
 impl State {
     /// Says whether the region was founded.
@@ -86,7 +87,7 @@ impl State {
 
     /// Finds a secret.
     pub fn secret(&self, uid: &Uid) -> Option<&Arc<Secret>> {
-        self.secrets.get(uid).map(|kept| &kept.body)
+        self.secret_row(uid).map(|kept| &kept.body)
     }
 
     /// Finds the secret a caller means. An ARN is taken as full first, then as one without suffix;
@@ -183,7 +184,7 @@ impl State {
     /// Finds a version's wrapped key.
     pub fn wrap(&self, uid: &Uid, version: &VersionId) -> Option<&Arc<Wrap>> {
         let ordinal = self.secret(uid)?.version(version)?.ordinal;
-        self.wraps.get(&(*uid, ordinal)).map(|kept| &kept.body)
+        self.slots.get(uid)?.wrap(ordinal).map(|kept| &kept.body)
     }
 
     /// Finds a KMS key.
@@ -230,7 +231,7 @@ impl State {
 
     /// Finds when a secret was last read.
     pub fn access(&self, uid: &Uid) -> Option<&Arc<Access>> {
-        self.accesses.get(uid).map(|kept| &kept.body)
+        self.slots.get(uid)?.access.as_ref().map(|kept| &kept.body)
     }
 
     /// Finds the revision that last wrote a feed row: what a command says it has seen.
@@ -240,8 +241,8 @@ impl State {
             RowKey::Account(number) => revision(&self.accounts.get(number)?.origin),
             RowKey::Region(number) => revision(&self.regions.get(number)?.origin),
             RowKey::Principal(number) => revision(&self.principals.get(number)?.origin),
-            RowKey::Secret(uid) => revision(&self.secrets.get(uid)?.origin),
-            RowKey::Version(uid, n) => self.versions.get(&(*uid, *n)).map(|held| held.revision),
+            RowKey::Secret(uid) => revision(&self.secret_row(uid)?.origin),
+            RowKey::Version(uid, n) => self.slots.get(uid)?.held(*n).map(|held| held.revision),
             RowKey::Tombstone(uid) => revision(&self.tombstones.get(uid)?.origin),
             _ => None,
         }
@@ -251,8 +252,8 @@ impl State {
     pub fn counts(&self) -> Counts {
         let journals = self.feeds.values().filter_map(Feed::state);
         Counts {
-            secrets: self.secrets.len() as u64,
-            versions: self.versions.len() as u64,
+            secrets: self.derived.secrets,
+            versions: self.derived.versions,
             scheduled: self.derived.by_deletion.len() as u64,
             tombstones: self.tombstones.len() as u64,
             value_bytes: self.derived.value_bytes,
@@ -272,28 +273,28 @@ impl State {
     }
 
     pub(super) fn evict_row(&mut self, uid: Uid, ordinal: Ordinal) -> u64 {
-        let Some(held) = self.versions.get_mut(&(uid, ordinal)) else {
+        let held = self.slots.get(&uid).and_then(|slot| slot.held(ordinal));
+        let Some(held) = held.filter(|held| held.row.is_some()) else {
             return 0;
         };
-        if held.row.is_none() {
-            return 0;
-        }
         let bytes = held.stored_bytes;
-        *held = Arc::new(Held {
+        let evicted = Some(Arc::new(Held {
             row: None,
             ..Held::clone(held)
-        });
-        self.derived.resident_value_bytes = self.derived.resident_value_bytes.saturating_sub(bytes);
+        }));
+        self.with_slot(uid, |slot| slot.set_held(ordinal, evicted));
+        let resident = &mut self.derived.resident_value_bytes;
+        *resident = resident.saturating_sub(bytes);
         bytes
     }
 
     fn held(&self, uid: &Uid, version: &VersionId) -> Option<&Arc<Held>> {
         let ordinal = self.secret(uid)?.version(version)?.ordinal;
-        self.versions.get(&(*uid, ordinal))
+        self.slots.get(uid)?.held(ordinal)
     }
 
     /// Gives a secret's row with where it comes from.
     pub(crate) fn secret_row(&self, uid: &Uid) -> Option<&Arc<Kept<Secret>>> {
-        self.secrets.get(uid)
+        self.slots.get(uid)?.secret.as_ref()
     }
 }

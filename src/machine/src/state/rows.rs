@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::row::{Row, RowKey};
 use crate::state::State;
+use crate::state::slot::Held;
 
 /// A row, or where to find it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,10 +47,14 @@ impl State {
         let tokens = tokens.map(|(id, k)| (RowKey::JoinToken(*id), Row::JoinToken(Arc::clone(k))));
         let keys = self.kms_keys.iter();
         let keys = keys.map(|(id, k)| (RowKey::KmsKey(*id), Row::KmsKey(Arc::clone(k))));
-        let wraps = self.wraps.iter();
-        let wraps = wraps.map(|((uid, n), k)| (RowKey::Wrap(*uid, *n), Row::Wrap(Arc::clone(k))));
-        let accesses = self.accesses.iter();
-        let accesses = accesses.map(|(uid, k)| (RowKey::Access(*uid), Row::Access(Arc::clone(k))));
+        let wraps = self.slots.iter().flat_map(|(uid, slot)| {
+            let wraps = slot.all_wraps();
+            wraps.map(|(n, k)| (RowKey::Wrap(*uid, n), Row::Wrap(Arc::clone(k))))
+        });
+        let accesses = self.slots.iter().filter_map(|(uid, slot)| {
+            let access = Arc::clone(slot.access.as_ref()?);
+            Some((RowKey::Access(*uid), Row::Access(access)))
+        });
         let rows = machine
             .chain(clock)
             .chain(feeds)
@@ -75,12 +80,13 @@ impl State {
         let principals = self.principals.iter();
         let principals =
             principals.map(|(n, k)| (RowKey::Principal(*n), Row::Principal(Arc::clone(k))));
-        let secrets = self.secrets.iter();
-        let secrets = secrets.map(|(uid, k)| (RowKey::Secret(*uid), Row::Secret(Arc::clone(k))));
-        let versions = self.versions.iter().map(|((uid, n), held)| {
-            let row = held.row.as_ref();
-            let row = row.map(|kept| RowRef::Here(Row::Version(Arc::clone(kept))));
-            (RowKey::Version(*uid, *n), row.unwrap_or(RowRef::Evicted))
+        let secrets = self.slots.iter().filter_map(|(uid, slot)| {
+            let secret = Arc::clone(slot.secret.as_ref()?);
+            Some((RowKey::Secret(*uid), Row::Secret(secret)))
+        });
+        let versions = self.slots.iter().flat_map(|(uid, slot)| {
+            let all = slot.all_held();
+            all.map(|(n, held)| (RowKey::Version(*uid, n), value(held)))
         });
         let tombstones = self.tombstones.iter();
         let tombstones =
@@ -106,4 +112,11 @@ impl State {
 
 fn here((key, row): (RowKey, Row)) -> (RowKey, RowRef) {
     (key, RowRef::Here(row))
+}
+
+fn value(held: &Held) -> RowRef {
+    let row = held.row.as_ref();
+    row.map_or(RowRef::Evicted, |kept| {
+        RowRef::Here(Row::Version(Arc::clone(kept)))
+    })
 }
