@@ -21,6 +21,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::files::Unfinished;
 use crate::format::Stamped;
@@ -41,6 +42,8 @@ pub struct SnapshotDir {
     dir: PathBuf,
     stamped: Stamped,
     cipher: Arc<dyn Cipher>,
+    /// The last number given out: two files that are written at once share no name.
+    last: Arc<AtomicU64>,
 }
 
 /// A complete snapshot file; stays readable while held, even if it is removed meanwhile.
@@ -65,6 +68,7 @@ impl SnapshotDir {
             dir: dir.to_path_buf(),
             stamped: stamped.clone(),
             cipher,
+            last: Arc::default(),
         })
     }
 
@@ -152,7 +156,9 @@ impl SnapshotDir {
             return Err(SnapshotError::Id);
         }
         let last = self.names()?.last().map_or(0, |(number, _, _)| *number);
-        Ok(self.dir.join(format!("{:016x}-{id}.{EXTENSION}", last + 1)))
+        self.last.fetch_max(last, Ordering::AcqRel);
+        let number = self.last.fetch_add(1, Ordering::AcqRel) + 1;
+        Ok(self.dir.join(format!("{number:016x}-{id}.{EXTENSION}")))
     }
 
     /// Lists number, id and path of every snapshot, oldest first.

@@ -110,6 +110,21 @@ fn a_snapshot_is_sent_in_chunks_and_received_by_another_node() {
 }
 
 #[test]
+fn a_transfer_that_broke_off_does_not_disturb_the_one_that_follows_it() {
+    let (from, to) = (tempdir().unwrap(), tempdir().unwrap());
+    let sent = write(&open(from.path()), "s-1", &rows(30, 90)).unwrap();
+    let bytes = sent.chunk(0, usize::MAX).unwrap();
+    let dir = open(to.path());
+    let mut broken = dir.receive("s-1").unwrap();
+    broken.push(&bytes[..10]).unwrap();
+    let mut whole = dir.receive("s-1").unwrap();
+    whole.push(&bytes).unwrap();
+    broken.finish().unwrap_err();
+    let received = whole.finish().unwrap();
+    assert_eq!(read(&dir, &received).unwrap().1, rows(30, 90));
+}
+
+#[test]
 fn what_is_received_incomplete_or_changed_is_refused_and_removed() {
     let (from, to) = (tempdir().unwrap(), tempdir().unwrap());
     let sent = write(&open(from.path()), "s-1", &rows(30, 90)).unwrap();
