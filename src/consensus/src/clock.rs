@@ -29,11 +29,13 @@ impl Clock for SystemClock {
     }
 }
 
-/// This node's clock is too far from the median of its peers' to stamp an entry.
-#[derive(Debug, thiserror::Error)]
-#[error("this node's clock is {} ms from the median of its peers' clocks", distance.as_millis())]
-pub(crate) struct ClockSkewed {
-    pub(crate) distance: Duration,
+/// Why this node's clock may not stamp an entry.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ClockRefused {
+    #[error("this node's clock is {} ms from the median of its peers' clocks", distance.as_millis())]
+    Skewed { distance: Duration },
+    #[error("no peer has told its clock")]
+    Unproven,
 }
 
 /// This node's clock beside the readings of its peers'.
@@ -61,11 +63,15 @@ impl Clocks {
         self.own.now()
     }
 
-    /// Answers the stamp for an entry appended now; refuses beyond [`CLOCK_REFUSE`].
-    pub(crate) fn stamp(&self) -> Result<Stamp, ClockSkewed> {
+    /// Answers the stamp for an entry appended now; refuses beyond [`CLOCK_REFUSE`], and, unless
+    /// this is the only voter, before a peer has told its clock. Whoever voted for a leader has.
+    pub(crate) fn stamp(&self, is_only_voter: bool) -> Result<Stamp, ClockRefused> {
         let distance = self.distance();
         if distance > CLOCK_REFUSE {
-            return Err(ClockSkewed { distance });
+            return Err(ClockRefused::Skewed { distance });
+        }
+        if !is_only_voter && self.lock().is_empty() {
+            return Err(ClockRefused::Unproven);
         }
         Ok(self.own.now())
     }
@@ -139,23 +145,28 @@ mod tests {
     fn one_wrong_peer_of_two_proves_nothing() {
         let clocks = clocks(&[1_000_010, 1_900_000]);
         assert!(!clocks.should_hand_over());
-        assert!(clocks.stamp().is_ok());
+        assert!(clocks.stamp(false).is_ok());
     }
 
     #[test]
     fn a_clock_a_second_from_its_peers_hands_over_but_still_stamps() {
         let clocks = clocks(&[1_002_000, 1_002_100]);
         assert!(clocks.should_hand_over());
-        assert!(clocks.stamp().is_ok());
+        assert!(clocks.stamp(false).is_ok());
     }
 
     #[test]
     fn a_clock_five_seconds_from_its_peers_refuses_to_stamp() {
-        assert!(clocks(&[990_000, 990_100]).stamp().is_err());
+        assert!(clocks(&[990_000, 990_100]).stamp(false).is_err());
     }
 
     #[test]
     fn a_node_without_peers_trusts_its_clock() {
-        assert!(clocks(&[]).stamp().is_ok());
+        assert!(clocks(&[]).stamp(true).is_ok());
+    }
+
+    #[test]
+    fn a_leader_that_knows_no_clock_but_its_own_refuses_to_stamp() {
+        assert_eq!(clocks(&[]).stamp(false), Err(ClockRefused::Unproven));
     }
 }

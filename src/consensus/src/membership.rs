@@ -157,7 +157,9 @@ impl Members {
         if membership.get_node(&node).is_none() {
             return Err(self.unknown(node));
         }
-        if membership.voter_ids().any(|voter| voter == node) {
+        // A joint membership is a change that a lost leader left half made: it is made again.
+        let is_joint = membership.get_joint_config().len() > 1;
+        if !is_joint && membership.voter_ids().any(|voter| voter == node) {
             return Ok(());
         }
         let lag_entries = self.lag(node);
@@ -304,7 +306,10 @@ impl Members {
         node: u64,
         change: ChangeMembers<u64, Member>,
     ) -> Result<(), MembershipError> {
-        let changed = self.raft.change_membership(change, false).await;
+        let raft = self.raft.clone();
+        // A caller that gives up between the two steps must not leave the membership joint.
+        let changing = tokio::spawn(async move { raft.change_membership(change, false).await });
+        let changed = changing.await.map_err(|_panicked| Unavailable::Stopped)?;
         changed
             .map(drop)
             .map_err(|error| change_failed(node, error))

@@ -174,8 +174,11 @@ impl RaftNetworkV2<TypeConfig> for Network {
             origin: Some(self.links.origin()),
             candidacy: Some(codec::candidacy(&request)),
         };
+        let asked = Instant::now();
         let answer = self.client()?.vote(message).await.map_err(failed)?;
-        codec::from_verdict(answer.into_inner().verdict).map_err(garbled)
+        let answer = answer.into_inner();
+        self.clocks.read(self.target, asked, answer.clock_ms);
+        codec::from_verdict(answer.verdict).map_err(garbled)
     }
 
     async fn pre_vote(
@@ -187,8 +190,11 @@ impl RaftNetworkV2<TypeConfig> for Network {
             origin: Some(self.links.origin()),
             candidacy: Some(codec::candidacy(&request)),
         };
+        let asked = Instant::now();
         let answer = self.client()?.pre_vote(message).await.map_err(failed)?;
-        codec::from_verdict(answer.into_inner().verdict).map_err(garbled)
+        let answer = answer.into_inner();
+        self.clocks.read(self.target, asked, answer.clock_ms);
+        codec::from_verdict(answer.verdict).map_err(garbled)
     }
 
     async fn full_snapshot(

@@ -13,11 +13,11 @@ use machine::{
 use openraft::errors::{ClientWriteError, RaftError};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use tonic::{Code, Status};
+use tonic::Status;
 use wire::raft::v1;
 
 use crate::barrier::wait_ms;
-use crate::clock::Clocks;
+use crate::clock::{ClockRefused, Clocks};
 use crate::core;
 use crate::error::Unavailable;
 use crate::limits::{ENTRY_BYTES_MAX, PROPOSALS_MAX, RETRY_PAUSE};
@@ -81,8 +81,9 @@ impl Proposer {
         let mut seed = [0; 32];
         // Without randomness no blind can be made; the entry must not exist.
         getrandom::fill(&mut seed).map_err(|_error| Unavailable::Stopped)?;
+        // The leader sets its own stamp; this one makes the entry as long as it will be.
         let entry = Entry {
-            stamp: machine::Stamp(0),
+            stamp: self.clocks.now(),
             audit,
             seed,
             command,
@@ -119,17 +120,18 @@ impl Proposer {
         entry: &mut Entry,
         deadline: Instant,
     ) -> Result<Committed, Failed> {
-        entry.stamp = self.clocks.stamp().map_err(|skewed| {
-            tracing::error!(distance = ?skewed.distance, "refused to stamp an entry");
-            Failed::NotWritten(Unavailable::ClockSkewed)
+        let is_only_voter = core::metrics(&self.raft, |metrics| {
+            let halves = metrics.membership_config.membership().get_joint_config();
+            halves.iter().all(|voters| voters.len() <= 1)
+        });
+        entry.stamp = self.clocks.stamp(is_only_voter).map_err(|refused| {
+            tracing::error!(%refused, "did not stamp an entry");
+            Failed::NotWritten(match refused {
+                ClockRefused::Skewed { .. } => Unavailable::ClockSkewed,
+                ClockRefused::Unproven => Unavailable::NoQuorum,
+            })
         })?;
-        let bytes = Bytes::from(entry.encode());
-        if bytes.len() > ENTRY_BYTES_MAX {
-            return Err(Failed::Final(Unavailable::EntryTooLarge {
-                bytes: bytes.len(),
-                limit_bytes: ENTRY_BYTES_MAX,
-            }));
-        }
+        let bytes = encode(entry)?;
         let written = self.raft.client_write(Proposed(bytes));
         let response = match tokio::time::timeout_at(deadline, written).await {
             Ok(Ok(response)) => response,
@@ -166,7 +168,7 @@ impl Proposer {
             .map_err(|_refused| unknown())?;
         let request = v1::ForwardRequest {
             origin: Some(self.links.origin()),
-            entry: entry.encode().into(),
+            entry: encode(entry)?.into(),
             wait_ms: wait_ms(deadline),
         };
         let answered = tokio::time::timeout_at(deadline, client.forward(request)).await;
@@ -187,6 +189,17 @@ impl Proposer {
     }
 }
 
+fn encode(entry: &Entry) -> Result<Bytes, Failed> {
+    let bytes = Bytes::from(entry.encode());
+    if bytes.len() > ENTRY_BYTES_MAX {
+        return Err(Failed::Final(Unavailable::EntryTooLarge {
+            bytes: bytes.len(),
+            limit_bytes: ENTRY_BYTES_MAX,
+        }));
+    }
+    Ok(bytes)
+}
+
 fn write_failed(
     error: RaftError<crate::types::TypeConfig, ClientWriteError<crate::types::TypeConfig>>,
 ) -> Failed {
@@ -200,15 +213,13 @@ fn write_failed(
     }
 }
 
+/// What `service.rs` puts into a status to say that it has appended nothing. The code alone is no
+/// proof: tonic answers RESOURCE_EXHAUSTED itself when a connection or an answer is too much for it.
+pub(crate) const NOT_WRITTEN: &str = "strongroom-not-written";
+
 /// Whether the answer proves that nothing was written.
 fn was_not_written(status: &Status) -> bool {
-    match status.code() {
-        // Sent by `service.rs` before it appends, and only then.
-        Code::FailedPrecondition | Code::ResourceExhausted => true,
-        Code::PermissionDenied | Code::Unauthenticated | Code::Unimplemented => true,
-        Code::Unavailable => never_connected(status),
-        _ => false,
-    }
+    status.metadata().contains_key(NOT_WRITTEN) || never_connected(status)
 }
 
 /// A request is not sent before its connection stands.
@@ -221,4 +232,20 @@ fn never_connected(status: &Status) -> bool {
         cause = error.source();
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_alone_does_not_prove_that_nothing_was_written() {
+        assert!(!was_not_written(&Status::resource_exhausted(
+            "too many resets"
+        )));
+        let mut marked = Status::resource_exhausted("too many calls");
+        let mark = tonic::metadata::MetadataValue::from_static("1");
+        marked.metadata_mut().insert(NOT_WRITTEN, mark);
+        assert!(was_not_written(&marked));
+    }
 }

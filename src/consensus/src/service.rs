@@ -12,6 +12,7 @@ use futures::{Stream, StreamExt};
 use machine::{Answer, Entry, NodeId, Token};
 use openraft::raft::{TransferLeaderError, TransferLeaderRequest};
 use tokio::time::Instant;
+use tonic::metadata::MetadataValue;
 use tonic::{Extensions, Request, Response, Status, Streaming};
 use wire::raft::v1;
 use wire::raft::v1::raft_service_server::RaftService;
@@ -22,7 +23,7 @@ use crate::core;
 use crate::error::Unavailable;
 use crate::links::{Standing, standing};
 use crate::membership::{Change, MembershipError, to_refusal};
-use crate::propose::Failed;
+use crate::propose::{Failed, NOT_WRITTEN};
 
 type Answered<T> = Result<Response<T>, Status>;
 
@@ -154,6 +155,7 @@ impl RaftService for Service {
         let verdict = verdict.map_err(|_stopped| stopping())?;
         Ok(Response::new(v1::VoteResponse {
             verdict: Some(codec::verdict(&verdict)),
+            clock_ms: self.inner.clocks.now().0,
         }))
     }
 
@@ -168,6 +170,7 @@ impl RaftService for Service {
         let verdict = verdict.map_err(|_stopped| stopping())?;
         Ok(Response::new(v1::PreVoteResponse {
             verdict: Some(codec::verdict(&verdict)),
+            clock_ms: self.inner.clocks.now().0,
         }))
     }
 
@@ -257,13 +260,14 @@ impl RaftService for Service {
 
     async fn forward(&self, request: Request<v1::ForwardRequest>) -> Answered<v1::ForwardResponse> {
         let (_, extensions, message) = request.into_parts();
-        self.check(&extensions, message.origin.as_ref(), Callers::Pinned)?;
+        self.check(&extensions, message.origin.as_ref(), Callers::Pinned)
+            .map_err(not_written)?;
         let mut entry = Entry::decode(&message.entry)
-            .map_err(|error| Status::unimplemented(error.to_string()))?;
+            .map_err(|error| not_written(Status::unimplemented(error.to_string())))?;
         let deadline = deadline(message.wait_ms);
         let appended = self.inner.proposer.append(&mut entry, deadline).await;
         let committed = appended.map_err(|failed| match failed {
-            Failed::NotWritten(error) => unavailable(error),
+            Failed::NotWritten(error) => not_written(unavailable(error)),
             Failed::Final(Unavailable::OutcomeUnknown) => Status::aborted("outcome unknown"),
             Failed::Final(error) => unavailable(error),
         })?;
@@ -319,8 +323,13 @@ fn invalid(error: DecodeError) -> Status {
     Status::invalid_argument(error.to_string())
 }
 
-/// `propose.rs` reads these codes on the other side: a code that says "nothing was written" is
-/// sent only when nothing was.
+/// Marks an answer to a forwarded entry that was not appended: it may be tried again.
+fn not_written(mut status: Status) -> Status {
+    let mark = MetadataValue::from_static("1");
+    status.metadata_mut().insert(NOT_WRITTEN, mark);
+    status
+}
+
 #[allow(clippy::needless_pass_by_value)]
 fn unavailable(error: Unavailable) -> Status {
     let message = error.to_string();

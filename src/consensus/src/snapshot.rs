@@ -146,7 +146,10 @@ impl Snapshots {
     /// Takes a file that is verified, and whose state the rows hold durably, as the current one.
     pub(crate) async fn accept(self: &Arc<Self>, file: SnapshotFile) -> Result<(), io::Error> {
         self.floor.raise_snapshot(file.index());
-        *self.lock() = Some(file);
+        // A slow build must not hide what was installed meanwhile.
+        if self.index() <= file.index() {
+            *self.lock() = Some(file);
+        }
         let dir = self.dir.clone();
         let removed = tokio::task::spawn_blocking(move || dir.remove_old(SNAPSHOTS_KEPT)).await;
         removed

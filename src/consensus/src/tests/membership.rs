@@ -106,6 +106,30 @@ async fn a_removal_below_quorum_is_refused() {
 }
 
 #[tokio::test]
+async fn a_change_whose_caller_gave_up_is_finished_all_the_same() {
+    let mut region = Region::of(1, Settings::default()).await;
+    region.join(Disk::memory(2)).await;
+    let leader = region.node(1).consensus.clone();
+    eventually("the learner has everything", || {
+        leader.inner.members.lag(2) == 0
+    })
+    .await;
+    region.fabric.delay(Duration::from_millis(20));
+    let hurried = region.node(1).run(|consensus| async move {
+        let deadline = tokio::time::Instant::now() + Duration::from_millis(10);
+        consensus.promote(NodeId(2), deadline).await
+    });
+    assert!(hurried.await.is_err());
+    eventually("two voters, no longer joint", || {
+        crate::core::metrics(&leader.inner.raft, |metrics| {
+            let halves = metrics.membership_config.membership().get_joint_config();
+            halves.len() == 1 && halves.iter().all(|voters| voters.len() == 2)
+        })
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_last_voter_cannot_be_removed() {
     let region = Region::of(1, Settings::default()).await;
     assert!(matches!(

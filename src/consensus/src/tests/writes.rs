@@ -81,6 +81,32 @@ async fn a_rejection_is_the_same_through_a_follower() {
 }
 
 #[tokio::test]
+async fn an_entry_that_is_too_large_is_refused_as_such_by_a_follower_too() {
+    let region = Region::of(2, Settings::default()).await;
+    for via in region.ids() {
+        let (_, command) = create(Some(value(1, crate::limits::ENTRY_BYTES_MAX)));
+        let refused = region.propose(via, command).await;
+        assert!(matches!(refused, Err(Unavailable::EntryTooLarge { .. })));
+    }
+}
+
+#[tokio::test]
+async fn a_leader_knows_a_clock_before_its_first_heartbeat_is_answered() {
+    let region = Region::of(2, Settings::default()).await;
+    let leader = region.leader().await;
+    let next = region.ids().into_iter().find(|node| *node != leader);
+    let next = next.expect("a follower");
+    let stamped = region.node(next).run(move |consensus| async move {
+        let node = machine::NodeId(next);
+        consensus.transfer_leader(node, soon()).await.map(|()| {
+            let clocks = &consensus.inner.clocks;
+            clocks.stamp(false).is_ok()
+        })
+    });
+    assert!(stamped.await.expect("transferred"));
+}
+
+#[tokio::test]
 async fn the_leader_stops_and_writes_go_on() {
     let mut region = Region::of(3, Settings::default()).await;
     let leader = region.leader().await;
