@@ -28,14 +28,10 @@ fn three_servers_keep_a_secret_through_its_life_the_leaders_end_and_a_restart() 
         )
         .done()
     };
-    let read = |region: &Region, endpoint: &[&str]| {
-        let get = ["secret", "get", "app/db", "--raw"];
-        region.call(&[&get[..], endpoint].concat()).done().output
-    };
     let first = with_value("create", "one").json()["VersionId"].clone();
-    assert_eq!(read(&region, &["--endpoint", &follower]), "one");
+    assert_eq!(read(&region, &follower), "one");
     with_value("put", "two");
-    assert_eq!(read(&region, &["--endpoint", &follower]), "two");
+    assert_eq!(read(&region, &follower), "two");
     let first = first.as_str().unwrap();
     let old = region
         .call(&["secret", "get", "app/db", "--raw", "--version-id", first])
@@ -43,31 +39,7 @@ fn three_servers_keep_a_secret_through_its_life_the_leaders_end_and_a_restart() 
     assert_eq!(old.output, "one");
     with_value("update", "three");
 
-    let list = region
-        .call(&["secret", "list", "-o", "json", "--endpoint", &follower])
-        .done();
-    assert_eq!(list.json()["SecretList"][0]["Name"], "app/db");
-    let window = [
-        "--recovery-window-days",
-        "7",
-        "--yes",
-        "--endpoint",
-        &follower,
-    ];
-    region
-        .call(&[&["secret", "delete", "app/db"][..], &window].concat())
-        .done();
-    assert_eq!(
-        region.call(&["secret", "get", "app/db", "--raw"]).code,
-        Some(65)
-    );
-    let list = region
-        .call(&["secret", "list", "-o", "json", "--endpoint", &follower])
-        .done();
-    assert_eq!(list.json()["SecretList"], json!([]));
-    region
-        .call(&["secret", "restore", "app/db", "--endpoint", &follower])
-        .done();
+    delete_and_restore(&region, &follower);
 
     let leader = region.leader();
     region.stop(leader);
@@ -83,9 +55,43 @@ fn three_servers_keep_a_secret_through_its_life_the_leaders_end_and_a_restart() 
     }
     region.start_all();
     for node in 1..=3 {
-        assert_eq!(read(&region, &["--endpoint", &region.api(node)]), "four");
+        assert_eq!(read(&region, &region.api(node)), "four");
     }
     region.wait_for_equal_hashes();
+}
+
+/// Reads the current value through one node.
+fn read(region: &Region, endpoint: &str) -> String {
+    let get = ["secret", "get", "app/db", "--raw", "--endpoint", endpoint];
+    region.call(&get).done().output
+}
+
+fn delete_and_restore(region: &Region, follower: &str) {
+    let list = region
+        .call(&["secret", "list", "-o", "json", "--endpoint", follower])
+        .done();
+    assert_eq!(list.json()["SecretList"][0]["Name"], "app/db");
+    let window = [
+        "--recovery-window-days",
+        "7",
+        "--yes",
+        "--endpoint",
+        follower,
+    ];
+    region
+        .call(&[&["secret", "delete", "app/db"][..], &window].concat())
+        .done();
+    assert_eq!(
+        region.call(&["secret", "get", "app/db", "--raw"]).code,
+        Some(65)
+    );
+    let list = region
+        .call(&["secret", "list", "-o", "json", "--endpoint", follower])
+        .done();
+    assert_eq!(list.json()["SecretList"], json!([]));
+    region
+        .call(&["secret", "restore", "app/db", "--endpoint", follower])
+        .done();
 }
 
 #[test]

@@ -1,4 +1,4 @@
-"""Creates, reads, batch-reads and watches secrets. Needs the environment of `strongroom dev env`."""
+"""Creates, reads and watches secrets. Needs the environment of `strongroom dev env`."""
 import json, os, uuid
 import grpc
 from google.rpc import error_details_pb2
