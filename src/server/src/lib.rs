@@ -8,6 +8,7 @@ pub mod config;
 mod directory;
 mod door;
 mod errors;
+mod freshness;
 mod health;
 mod keys;
 mod limits;

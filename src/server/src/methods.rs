@@ -111,13 +111,6 @@ const fn stranger(path: &'static str) -> Method {
     }
 }
 
-const fn stranger_stream(path: &'static str) -> Method {
-    Method {
-        caller: CallerClass::Stranger,
-        ..stream(path)
-    }
-}
-
 const fn raft(path: &'static str) -> Method {
     Method {
         caller: CallerClass::Peer,
@@ -171,7 +164,8 @@ pub const METHODS: &[Method] = &[
     raft("/strongroom.raft.v1.RaftService/Confirm"),
     raft("/strongroom.raft.v1.RaftService/ChangeMembership"),
     stranger("/grpc.health.v1.Health/Check"),
-    stranger_stream("/grpc.health.v1.Health/Watch"),
+    // A stream costs memory for as long as its caller likes: not for strangers.
+    stream("/grpc.health.v1.Health/Watch"),
     stream("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"),
 ];
 

@@ -22,6 +22,7 @@ use crate::cipher::StorageCipher;
 use crate::config::Config;
 use crate::directory::DataDir;
 use crate::door::{Bounds, Door, Guests};
+use crate::freshness::Freshness;
 use crate::health;
 use crate::methods::{Port, SECRETS_REQUEST_BYTES_MAX, SMALL_REQUEST_BYTES_MAX};
 use crate::metrics::Metrics;
@@ -99,6 +100,7 @@ pub struct Assembly<'a> {
     pub parts: &'a Parts,
     pub vault: &'a Arc<Vault>,
     pub accesses: &'a Arc<Accesses>,
+    pub freshness: &'a Arc<Freshness>,
     pub metrics: &'a Metrics,
     pub status: &'a Arc<NodeStatus>,
     pub credentials: &'a Arc<Credentials>,
@@ -117,6 +119,7 @@ impl Assembly<'_> {
             consensus: consensus.clone(),
             vault: Arc::clone(self.vault),
             accesses: Arc::clone(self.accesses),
+            freshness: Arc::clone(self.freshness),
             metrics: self.metrics.clone(),
             watches_max: self.config.limits.watches_max,
             young_version_protection: self.config.secrets.young_version_protection,
@@ -175,6 +178,7 @@ impl Assembly<'_> {
         Tasks {
             consensus: self.parts.consensus.clone(),
             accesses: Arc::clone(self.accesses),
+            freshness: Arc::clone(self.freshness),
             metrics: self.metrics.clone(),
             purge_interval: secrets.purge_interval,
             access_record_interval: secrets.access_record_interval,

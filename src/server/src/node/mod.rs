@@ -22,7 +22,6 @@ pub use self::error::StartError;
 pub use self::first::Start;
 use self::first::{Advertised, Founding, sealed_keyring};
 use self::serve::{Bound, Stops};
-use crate::accesses::Accesses;
 use crate::config::{Config, SealProviderName};
 use crate::directory::DataDir;
 use crate::metrics::Metrics;
@@ -95,13 +94,14 @@ impl Node {
         ));
         let metrics = Metrics::new().map_err(|error| StartError::Build(error.to_string()))?;
         let status = Arc::new(node_status(&config, &data, &parts, &metrics, &credentials));
-        let accesses = Arc::new(Accesses::default());
+        let (accesses, freshness) = (Arc::default(), Arc::default());
         let assembly = Assembly {
             config: &config,
             identity: &identity,
             parts: &parts,
             vault: &vault,
             accesses: &accesses,
+            freshness: &freshness,
             metrics: &metrics,
             status: &status,
             credentials: &credentials,

@@ -1,5 +1,7 @@
 //! What a handler is given and what it gives back.
 
+use std::time::Duration;
+
 use machine::Token;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
@@ -9,6 +11,7 @@ use crate::errors::Refusal;
 
 const POSITION: &str = "strongroom-position";
 const MIN_POSITION: &str = "strongroom-min-position";
+const AGE_MS: &str = "strongroom-age-ms";
 const CONSISTENCY: &str = "strongroom-consistency";
 
 /// Which state a read must see.
@@ -36,7 +39,13 @@ pub struct Answer<T> {
     pub message: T,
     /// The positions of the feeds.
     pub position: Token,
+    /// How old the state may be, when no barrier was asked for.
+    pub age: Option<Age>,
 }
+
+/// The most a state can be behind; unknown before the first barrier.
+#[derive(Clone, Copy, Debug)]
+pub struct Age(pub Option<Duration>);
 
 impl<T> Ask<T> {
     /// Takes the request apart.
@@ -64,6 +73,12 @@ impl<T> Answer<T> {
         let mut response = Response::new(answer.message);
         if let Ok(token) = answer.position.encode().parse() {
             response.metadata_mut().insert(POSITION, token);
+        }
+        if let Some(Age(age)) = answer.age {
+            let text = age.map(|age| age.as_millis().to_string());
+            let text = text.as_deref().unwrap_or("unknown").parse();
+            text.map(|age| response.metadata_mut().insert(AGE_MS, age))
+                .ok();
         }
         Ok(response)
     }

@@ -30,10 +30,7 @@ impl Secrets {
         if message.filters.is_empty() {
             let view = self.view(&call, &reading).await?;
             let reply = self.read_named(&view, message.secret_id_list).await;
-            return Ok(Answer {
-                message: reply,
-                position: view.token(),
-            });
+            return Ok(view.answer(reply));
         }
         let items = parse::page_items(message.max_results, BATCH_ITEMS_MAX)?;
         let selection = Selection {
@@ -70,10 +67,7 @@ impl Secrets {
             let read = self.open_version(&view, secret, &Choice::Current).await;
             add(&mut reply, secret.arn().to_string(), read);
         }
-        Ok(Answer {
-            message: reply,
-            position: view.token(),
-        })
+        Ok(view.answer(reply))
     }
 
     async fn read_named(&self, view: &View, ids: Vec<String>) -> BatchGetSecretValueResponse {

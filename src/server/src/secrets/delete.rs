@@ -1,6 +1,5 @@
 //! DeleteSecret and RestoreSecret.
 
-use consensus::View;
 use machine::{Arn, Command, DeleteSecret, RestoreSecret, SecretId, Seen};
 use wire::secrets::v1::{
     DeleteSecretRequest, DeleteSecretResponse, RestoreSecretRequest, RestoreSecretResponse,
@@ -8,7 +7,7 @@ use wire::secrets::v1::{
 
 use super::ask::{Answer, Ask};
 use super::create::arn_suffix;
-use super::{Secrets, find, parse};
+use super::{Basis, Secrets, find, parse};
 use crate::clock;
 use crate::errors::Refusal;
 use crate::limits::{RECOVERY_WINDOW_DAYS, RECOVERY_WINDOW_DAYS_DEFAULT};
@@ -94,7 +93,7 @@ fn window_days(message: &DeleteSecretRequest) -> Result<Option<u32>, Refusal> {
     }
 }
 
-fn already_gone(view: &View, id: &SecretId) -> Result<Answer<DeleteSecretResponse>, Refusal> {
+fn already_gone(view: &Basis, id: &SecretId) -> Result<Answer<DeleteSecretResponse>, Refusal> {
     let (Some(region), Some(account)) = (view.region(), view.account()) else {
         return Err(Refusal::not_founded());
     };
@@ -118,8 +117,5 @@ fn already_gone(view: &View, id: &SecretId) -> Result<Answer<DeleteSecretRespons
         name: name.to_string(),
         deletion_date: Some(timestamp(clock::now())),
     };
-    Ok(Answer {
-        message,
-        position: view.token(),
-    })
+    Ok(view.answer(message))
 }

@@ -42,10 +42,7 @@ impl Secrets {
             created_date: entry.created_date,
             ..DescribeSecretResponse::default()
         };
-        Ok(Answer {
-            message,
-            position: view.token(),
-        })
+        Ok(view.answer(message))
     }
 }
 

@@ -35,10 +35,7 @@ impl Secrets {
             version_stages: read.version.labels.iter().map(Label::to_string).collect(),
             created_date: Some(timestamp(read.version.created)),
         };
-        Ok(Answer {
-            message,
-            position: view.token(),
-        })
+        Ok(view.answer(message))
     }
 
     /// Opens one version of a secret and notes the access.

@@ -52,10 +52,7 @@ impl Secrets {
                 secret_list,
                 next_token,
             };
-            Answer {
-                message,
-                position: view.token(),
-            }
+            view.answer(message)
         };
         tokio::task::spawn_blocking(list)
             .await

@@ -24,6 +24,7 @@ mod versions;
 mod watch;
 mod words;
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,13 +34,15 @@ use machine::{
     Token, Uid, Value, VersionId,
 };
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::ask::{Answer, Reading};
+use self::ask::{Age, Answer, Reading};
 use self::parse::Plain;
 use crate::accesses::Accesses;
 use crate::door::Call;
 use crate::errors::Refusal;
+use crate::freshness::Freshness;
 use crate::metrics::Metrics;
 use crate::vault::{Address, Vault};
 
@@ -49,6 +52,7 @@ pub struct Secrets {
     consensus: Consensus,
     vault: Arc<Vault>,
     accesses: Arc<Accesses>,
+    freshness: Arc<Freshness>,
     watches: Arc<Semaphore>,
     metrics: Metrics,
     young_protection_ms: u64,
@@ -63,6 +67,8 @@ pub struct SecretsOptions {
     pub vault: Arc<Vault>,
     /// Notes reads.
     pub accesses: Arc<Accesses>,
+    /// How old the local state may be.
+    pub freshness: Arc<Freshness>,
     /// Counts watches.
     pub metrics: Metrics,
     /// Watches open at once.
@@ -81,6 +87,7 @@ impl Secrets {
             consensus: options.consensus,
             vault: options.vault,
             accesses: options.accesses,
+            freshness: options.freshness,
             watches: Arc::new(Semaphore::new(options.watches_max)),
             metrics: options.metrics,
             young_protection_ms: protection.unwrap_or(u64::MAX),
@@ -89,15 +96,23 @@ impl Secrets {
     }
 
     /// The view a call is answered from: after a barrier unless the caller waives it.
-    async fn view(&self, call: &Call, reading: &Reading) -> Result<View, Refusal> {
-        let view = match reading.eventual {
-            true => self.consensus.local_view(),
-            false => self.consensus.read(call.deadline).await?,
+    async fn view(&self, call: &Call, reading: &Reading) -> Result<Basis, Refusal> {
+        let began = Instant::now();
+        let (view, age) = match reading.eventual {
+            true => (
+                self.consensus.local_view(),
+                Some(Age(self.freshness.age(began))),
+            ),
+            false => (self.consensus.read(call.deadline).await?, None),
         };
-        match &reading.min_position {
-            None => Ok(view),
-            Some(token) => self.view_holding(call, view, token).await,
+        if age.is_none() {
+            self.freshness.confirm(began);
         }
+        let view = match &reading.min_position {
+            None => view,
+            Some(token) => self.view_holding(call, view, token).await?,
+        };
+        Ok(Basis { view, age })
     }
 
     /// Waits until the local state holds the positions a caller has seen.
@@ -199,6 +214,32 @@ impl Secrets {
     }
 }
 
+/// The view of one call, and how old it may be when the caller waived the barrier.
+#[derive(Clone)]
+struct Basis {
+    view: View,
+    age: Option<Age>,
+}
+
+impl Deref for Basis {
+    type Target = View;
+
+    fn deref(&self) -> &View {
+        &self.view
+    }
+}
+
+impl Basis {
+    /// The answer made from this view.
+    fn answer<T>(&self, message: T) -> Answer<T> {
+        Answer {
+            message,
+            position: self.view.token(),
+            age: self.age,
+        }
+    }
+}
+
 /// A secret after a command changed it.
 struct Changed {
     secret: Arc<Secret>,
@@ -231,6 +272,7 @@ impl Changed {
         Answer {
             message,
             position: self.position,
+            age: None,
         }
     }
 }

@@ -33,6 +33,7 @@ impl Secrets {
         Ok(Answer {
             message,
             position: Token::default(),
+            age: None,
         })
     }
 }

@@ -55,10 +55,7 @@ impl Secrets {
             arn: secret.arn().to_string(),
             name: secret.name.to_string(),
         };
-        Ok(Answer {
-            message,
-            position: view.token(),
-        })
+        Ok(view.answer(message))
     }
 
     fn entry(&self, view: &View, secret: &Secret, version: &Version) -> SecretVersionsListEntry {

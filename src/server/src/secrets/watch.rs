@@ -46,7 +46,7 @@ impl Secrets {
         if reading.min_position.is_none() {
             reading.min_position.clone_from(&resumed);
         }
-        let view = self.view(&call, &reading).await?;
+        let view = self.view(&call, &reading).await?.view;
         let after = after(&view, resumed.as_ref())?;
         let (sender, receiver) = mpsc::channel(1);
         let watcher = Watcher {

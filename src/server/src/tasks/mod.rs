@@ -3,6 +3,7 @@
 
 mod access;
 mod checkpoint;
+mod confirm;
 mod promote;
 mod purge;
 
@@ -15,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::accesses::Accesses;
+use crate::freshness::Freshness;
 use crate::limits::TASK_DEADLINE;
 use crate::metrics::Metrics;
 
@@ -25,6 +27,8 @@ pub struct Tasks {
     pub consensus: Consensus,
     /// The reads to record.
     pub accesses: Arc<Accesses>,
+    /// How old the local state may be.
+    pub freshness: Arc<Freshness>,
     /// The metrics.
     pub metrics: Metrics,
     /// Pause between two looks for secrets to purge.
@@ -49,6 +53,7 @@ impl Tasks {
         tasks.spawn(self.clone().record_accesses());
         tasks.spawn(self.clone().promote_learners());
         tasks.spawn(self.clone().checkpoint_feeds());
+        tasks.spawn(self.clone().confirm_state());
     }
 
     fn leads(&self) -> bool {

@@ -125,11 +125,16 @@ async fn a_node_without_a_quorum_refuses_and_says_so() {
         ["ServiceUnavailable", "RequestTimeout"].contains(&reason.as_str()),
         "{reason}"
     );
-    let reply = region
-        .secrets(0)
-        .get_secret_value(eventual(get("s")))
-        .await
-        .unwrap();
-    assert_eq!(reply.into_inner().name, "s");
+    let aged = async || {
+        let reply = region
+            .secrets(0)
+            .get_secret_value(eventual(get("s")))
+            .await
+            .unwrap();
+        assert_eq!(reply.get_ref().name, "s");
+        let age = reply.metadata().get("strongroom-age-ms").unwrap();
+        age.to_str().unwrap().parse::<u64>().unwrap()
+    };
+    eventually("the age of the state grows", async || aged().await > 2000).await;
     region.stop().await;
 }
