@@ -1,7 +1,8 @@
 //! How old the local state may be: what an eventual read says beside its answer (R9).
 //!
-//! The state is at least as new as it was when the last barrier that succeeded began; a task asks for
-//! one each second, so the age stays near a second while a quorum answers, and grows when none does.
+//! The state is at least as new as it was when the last barrier that succeeded began; a task asks
+//! for one each second, so the age stays near a second while a quorum answers, and grows when none
+//! does.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
