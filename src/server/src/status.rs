@@ -44,6 +44,8 @@ pub struct NodeStatus {
     pub consensus: Consensus,
     /// The certificate.
     pub credentials: Arc<Credentials>,
+    /// The log.
+    pub log: Arc<store::Wal>,
     /// The rows.
     pub rows: Arc<dyn store::Rows>,
     /// The metrics.
@@ -80,6 +82,7 @@ impl NodeStatus {
         }
         match self.disk_free_bytes() {
             Some(bytes) if bytes < self.disk_free_min => Err(NotReady::DiskLow),
+            _ if self.log.lacks_space() => Err(NotReady::DiskLow),
             _ => Ok(()),
         }
     }

@@ -35,6 +35,8 @@ use crate::vault::Vault;
 pub struct Parts {
     /// The consensus.
     pub consensus: Consensus,
+    /// The log, for its spare segment.
+    pub log: Arc<Wal>,
     /// The rows, for their size.
     pub rows: Arc<dyn Rows>,
     /// The snapshots, for their size.
@@ -76,10 +78,11 @@ impl Parts {
             .await
             .map_err(|error| StartError::Build(error.to_string()))?;
         let (log, opened, snapshots) = opened?;
+        let log = Arc::new(log);
         let rows: Arc<dyn Rows> = Arc::new(opened.rows);
         let consensus = Consensus::open(
             options(config, identity),
-            Arc::new(log),
+            Arc::<Wal>::clone(&log),
             Arc::clone(&rows),
             snapshots.clone(),
             Arc::new(TlsPeers(dialer)),
@@ -87,6 +90,7 @@ impl Parts {
         );
         Ok(Self {
             consensus: consensus.await?,
+            log,
             rows,
             snapshots,
         })

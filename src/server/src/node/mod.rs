@@ -220,6 +220,7 @@ fn node_status(
     NodeStatus {
         consensus: parts.consensus.clone(),
         credentials: Arc::clone(credentials),
+        log: Arc::clone(&parts.log),
         rows: Arc::clone(&parts.rows),
         metrics: metrics.clone(),
         data: data.root().to_owned(),

@@ -133,10 +133,16 @@ impl Wal {
         self.torn.as_ref()
     }
 
-    /// Whether a whole prepared segment is ready: while it is not, a full disk will soon stop the
-    /// log.
+    /// Whether a whole prepared segment is ready; for a moment after each change of segment it is
+    /// not.
     pub fn has_spare_segment(&self) -> bool {
         self.prepare.is_ready()
+    }
+
+    /// Whether there is no spare segment because the disk had no room for it: the log goes on in
+    /// the one it has and will soon stop.
+    pub fn lacks_space(&self) -> bool {
+        self.prepare.is_starved()
     }
 
     fn check(&self) -> Result<(), Fault> {

@@ -27,6 +27,8 @@ struct State {
     next: u64,
     ready: Option<Segment>,
     fault: Option<Fault>,
+    /// The disk had no room for the next segment.
+    starved: bool,
     /// The flush thread is waiting: lack of space is now a fault.
     wanted: bool,
     unneeded: Vec<Arc<Segment>>,
@@ -82,6 +84,12 @@ impl Prepare {
         self.state().ready.is_some()
     }
 
+    /// Whether none is ready because it could not be made.
+    pub(crate) fn is_starved(&self) -> bool {
+        let state = self.state();
+        state.ready.is_none() && (state.starved || state.fault.is_some())
+    }
+
     pub(crate) fn stop(&self) {
         self.state().stopping = true;
         self.changed.notify_all();
@@ -111,9 +119,11 @@ impl Prepare {
                 Some(Ok(segment)) => {
                     state.next += 1;
                     state.ready = Some(segment);
+                    state.starved = false;
                 }
                 Some(Err(Fault::NoSpace { .. })) if !state.wanted => {
                     tracing::warn!(dir = %self.dir.display(), "no space to prepare a log segment");
+                    state.starved = true;
                     let waited = self.changed.wait_timeout(state, SPACE_RETRY);
                     state = waited.unwrap_or_else(PoisonError::into_inner).0;
                 }

@@ -276,8 +276,10 @@ fn a_disk_that_stays_full_is_a_fault_of_its_own_and_loses_nothing() {
     let (full, fault) = refused.unwrap();
     assert!(matches!(fault, Fault::NoSpace { .. }), "{fault}");
     assert!(matches!(appended(full + 1), Err(Fault::NoSpace { .. })));
+    assert!(wal.lacks_space());
     drop(wal);
     let wal = open_wal(dir.path()).unwrap();
+    assert!(!wal.lacks_space());
     assert_eq!(
         indexes(&wal.read(0..999).unwrap()),
         (0..full).collect::<Vec<_>>()
