@@ -141,6 +141,8 @@ impl Region {
             disk_free_min = "16 MiB"
             [seal]
             root_key = "{root_key}"
+            [secrets]
+            young_version_protection = "1s"
             [log]
             level = "{level}"
             "#

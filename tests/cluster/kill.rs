@@ -1,8 +1,8 @@
 //! `kill -9` of all nodes under load, again and again: no acknowledged write is lost.
 //!
 //! The ledger is kept here, by the process that is not killed. A value is the number of its write,
-//! so what is read tells which write won. After a write without an answer its writer rests until
-//! the next round: the ledger then allows both values, and nothing else.
+//! so what is read tells which write won. A write without an answer is repeated with its token until
+//! the kill; the ledger then allows both values, and nothing else.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,7 +11,7 @@
 )]
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -38,6 +38,13 @@ struct Entry {
     acknowledged: u64,
     /// The last write that was sent.
     sent: u64,
+}
+
+/// How far a round is.
+#[derive(Default)]
+struct Round {
+    acknowledged: AtomicUsize,
+    killed: AtomicBool,
 }
 
 /// What must be there.
@@ -68,27 +75,28 @@ fn killing_all_nodes_under_load_loses_no_acknowledged_write() {
 
 /// Lets all writers write until `goal` writes were acknowledged, then kills every node.
 async fn load_and_kill(region: &mut Region, ledger: &Ledger, goal: usize) -> usize {
-    let acknowledged = Arc::new(AtomicUsize::new(0));
+    let round = Arc::new(Round::default());
     let client = client(region);
     let writers: Vec<_> = (0..WRITERS)
         .map(|writer| {
             let name = format!("kill/{writer}");
-            let write = write(client.clone(), name, ledger.clone(), acknowledged.clone());
+            let write = write(client.clone(), name, ledger.clone(), round.clone());
             tokio::spawn(write)
         })
         .collect();
     shell::until("enough writes", || {
-        (acknowledged.load(Ordering::Acquire) >= goal).then_some(())
+        (round.acknowledged.load(Ordering::Acquire) >= goal).then_some(())
     });
     region.kill_all();
+    round.killed.store(true, Ordering::Release);
     for writer in writers {
         writer.await.unwrap();
     }
-    acknowledged.load(Ordering::Acquire)
+    round.acknowledged.load(Ordering::Acquire)
 }
 
-/// Writes until there is no answer.
-async fn write(client: Client, name: String, ledger: Ledger, acknowledged: Arc<AtomicUsize>) {
+/// Writes until the kill.
+async fn write(client: Client, name: String, ledger: Ledger, round: Arc<Round>) {
     loop {
         let number = {
             let mut ledger = ledger.lock().unwrap();
@@ -96,28 +104,37 @@ async fn write(client: Client, name: String, ledger: Ledger, acknowledged: Arc<A
             entry.sent += 1;
             entry.sent
         };
-        let done = if number == 1 {
-            let value = create_secret_request::Value::SecretString(number.to_string());
-            let request = CreateSecretRequest {
-                name: name.clone(),
-                value: Some(value),
-                ..CreateSecretRequest::default()
-            };
-            client.create_secret(request).await.map(drop)
-        } else {
-            let value = put_secret_value_request::Value::SecretString(number.to_string());
-            let request = PutSecretValueRequest {
-                secret_id: name.clone(),
-                value: Some(value),
-                ..PutSecretValueRequest::default()
-            };
-            client.put_secret_value(request).await.map(drop)
-        };
-        if done.is_err() {
-            return;
+        // A leader may move by itself on a busy machine: the same write again, by its token.
+        while !send(&client, &name, number).await {
+            if round.killed.load(Ordering::Acquire) {
+                return;
+            }
         }
         ledger.lock().unwrap().get_mut(&name).unwrap().acknowledged = number;
-        acknowledged.fetch_add(1, Ordering::Release);
+        round.acknowledged.fetch_add(1, Ordering::Release);
+    }
+}
+
+/// Whether a write was acknowledged. The first one creates the secret.
+async fn send(client: &Client, name: &str, number: u64) -> bool {
+    let client_request_token = format!("{:0>32}", format!("{name}-{number}"));
+    let value = number.to_string();
+    if number == 1 {
+        let request = CreateSecretRequest {
+            name: name.into(),
+            client_request_token,
+            value: Some(create_secret_request::Value::SecretString(value)),
+            ..CreateSecretRequest::default()
+        };
+        client.create_secret(request).await.is_ok()
+    } else {
+        let request = PutSecretValueRequest {
+            secret_id: name.into(),
+            client_request_token,
+            value: Some(put_secret_value_request::Value::SecretString(value)),
+            ..PutSecretValueRequest::default()
+        };
+        client.put_secret_value(request).await.is_ok()
     }
 }
 
