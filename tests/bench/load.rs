@@ -122,7 +122,12 @@ impl Caller {
             if due >= end {
                 break;
             }
-            let (key, fresh) = (self.zipf.draw(&mut rng), rng.next_u64());
+            let fresh = rng.next_u64();
+            // A secret takes a hundred new versions a day; a popular one would refuse the rest.
+            let key = match self.plan.call {
+                Call::Put => fresh as usize % self.plan.secrets,
+                _ => self.zipf.draw(&mut rng),
+            };
             let good = self.callers.call(self.at, self.plan.call, key, fresh).await;
             if due >= self.start {
                 let micros = u64::try_from(due.elapsed().as_micros()).unwrap_or(u64::MAX);

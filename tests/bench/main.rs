@@ -151,7 +151,7 @@ impl Bench {
         println!("build      {build}, default configuration");
         println!("processes  3 servers, the echo and the loader, all on this machine, by TLS");
         println!(
-            "secrets    {} of {VALUE_BYTES} bytes, all different, zipf 0.99",
+            "secrets    {} of {VALUE_BYTES} bytes, all different; zipf 0.99, puts evenly",
             self.secrets
         );
         println!("runs       {runs} of {seconds} s, the worst of each column; open: half the rate");
