@@ -1,8 +1,8 @@
 //! `kill -9` of all nodes under load, again and again: no acknowledged write is lost.
 //!
 //! The ledger is kept here, by the process that is not killed. A value is the number of its write,
-//! so what is read tells which write won. A write without an answer is repeated with its token until
-//! the kill; the ledger then allows both values, and nothing else.
+//! so what is read tells which write won. A write without an answer is repeated with its token
+//! until the kill; the ledger then allows both values, and nothing else.
 
 #![allow(
     clippy::unwrap_used,

@@ -214,7 +214,8 @@ fn write_failed(
 }
 
 /// What `service.rs` puts into a status to say that it has appended nothing. The code alone is no
-/// proof: tonic answers RESOURCE_EXHAUSTED itself when a connection or an answer is too much for it.
+/// proof: tonic answers RESOURCE_EXHAUSTED itself when a connection or an answer is too much for
+/// it.
 pub(crate) const NOT_WRITTEN: &str = "strongroom-not-written";
 
 /// Whether the answer proves that nothing was written.
