@@ -32,7 +32,10 @@ impl Clock for SystemClock {
 /// Why this node's clock may not stamp an entry.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ClockRefused {
-    #[error("this node's clock is {} ms from the median of its peers' clocks", distance.as_millis())]
+    #[error(
+        "this node's clock is {} ms from the median of its peers' clocks",
+        distance.as_millis()
+    )]
     Skewed { distance: Duration },
     #[error("no peer has told its clock")]
     Unproven,
