@@ -110,7 +110,7 @@ fn damage_log(log: &Path) {
 fn segments(log: &Path) -> Vec<PathBuf> {
     let files = log.read_dir().unwrap().map(|entry| entry.unwrap().path());
     let mut segments: Vec<PathBuf> = files
-        .filter(|path| path.extension().is_some_and(|ending| ending == "log"))
+        .filter(|path| path.extension().is_some_and(|ending| ending == "wal"))
         .collect();
     segments.sort();
     segments
