@@ -168,7 +168,7 @@ impl Proposer {
             .map_err(|_refused| unknown())?;
         let request = v1::ForwardRequest {
             origin: Some(self.links.origin()),
-            entry: encode(entry)?.into(),
+            entry: encode(entry)?,
             wait_ms: wait_ms(deadline),
         };
         let answered = tokio::time::timeout_at(deadline, client.forward(request)).await;
