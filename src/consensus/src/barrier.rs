@@ -206,7 +206,7 @@ impl Rounds {
             round,
             lease_ms: 0,
         };
-        let asked = std::time::Instant::now();
+        let asked = Instant::now();
         let answer = tokio::time::timeout_at(deadline, client.confirm(request)).await;
         let answer = answer.ok()?.ok()?.into_inner();
         self.clocks.read(node, asked, answer.clock_ms);

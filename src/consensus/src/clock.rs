@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use machine::Stamp;
+use tokio::time::Instant;
 
 use crate::limits::{CLOCK_HAND_OVER, CLOCK_READING_AGE_MAX, CLOCK_REFUSE};
 

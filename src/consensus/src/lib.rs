@@ -29,6 +29,7 @@ mod status;
 mod tests;
 mod types;
 mod view;
+mod work;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};

@@ -20,6 +20,7 @@ use crate::codec;
 use crate::fault::{Fault, Faults};
 use crate::limits::{APPEND_BYTES_MAX, TAIL_BYTES_MAX, TAIL_ENTRIES_MAX};
 use crate::types::{LogEntry, LogId, Proposed, TypeConfig, Vote};
+use crate::work;
 
 /// The highest index the log may be purged to. It only rises.
 #[derive(Debug)]
@@ -96,7 +97,7 @@ impl LogStore {
         work: impl FnOnce(&dyn store::Log) -> Result<T, store::Fault> + Send + 'static,
     ) -> Result<T, io::Error> {
         let log = Arc::clone(&self.log);
-        let done = tokio::task::spawn_blocking(move || work(log.as_ref())).await;
+        let done = work::run(move || work(log.as_ref())).await;
         match done {
             Ok(result) => result.map_err(|fault| self.fail(action, fault)),
             Err(stopped) => Err(io::Error::other(stopped)),

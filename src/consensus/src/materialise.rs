@@ -8,9 +8,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::Duration;
 
 use store::{Batch, Rows};
+use tokio::time::Instant;
 
 use crate::backlog::{Backlog, Install, Pending};
 use crate::codec::Applied;
@@ -19,6 +20,7 @@ use crate::limits::{BACKLOG_LINGER, CHECKPOINT_INTERVAL};
 use crate::log::Floor;
 use crate::snapshot::rows_of;
 use crate::view::{EraWatch, Root};
+use crate::work;
 
 pub(crate) struct Materialiser {
     rows: Arc<dyn Rows>,
@@ -40,7 +42,7 @@ impl Materialiser {
         floor: Arc<Floor>,
         faults: Faults,
         index: u64,
-    ) -> std::io::Result<JoinHandle<()>> {
+    ) -> std::io::Result<Option<JoinHandle<()>>> {
         let materialiser = Materialiser {
             rows,
             backlog,
@@ -51,27 +53,40 @@ impl Materialiser {
             checkpointed: index,
             checkpoint_at: Instant::now(),
         };
+        if work::is_in_place() {
+            tokio::spawn(materialiser.run_in_place());
+            return Ok(None);
+        }
         std::thread::Builder::new()
             .name("materialise".to_owned())
             .spawn(move || materialiser.run())
+            .map(Some)
     }
 
     fn run(mut self) {
-        loop {
-            let pending = self.backlog.take(CHECKPOINT_INTERVAL);
-            let stop = pending.stop;
-            if let Err(source) = self.write(pending) {
-                let action = "write rows";
-                self.faults.raise(Fault::Rows { action, source });
-                self.backlog.stop();
-                return;
-            }
-            if stop {
-                return;
-            }
+        while self.write_pending(CHECKPOINT_INTERVAL) {
             // Rows that change often are written once for all their changes in this time.
             std::thread::sleep(BACKLOG_LINGER);
         }
+    }
+
+    async fn run_in_place(mut self) {
+        while self.write_pending(Duration::ZERO) {
+            tokio::time::sleep(BACKLOG_LINGER).await;
+        }
+    }
+
+    /// Writes what is pending, waiting so long for it; `false` once there is no more to come.
+    fn write_pending(&mut self, patience: Duration) -> bool {
+        let pending = self.backlog.take(patience);
+        let stop = pending.stop;
+        if let Err(source) = self.write(pending) {
+            let action = "write rows";
+            self.faults.raise(Fault::Rows { action, source });
+            self.backlog.stop();
+            return false;
+        }
+        !stop
     }
 
     fn write(&mut self, mut pending: Pending) -> Result<(), store::Fault> {

@@ -1,7 +1,7 @@
 //! Carries openraft's messages to one peer.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::{FutureExt, Stream, StreamExt};
 use openraft::OptionalSend;
@@ -12,6 +12,7 @@ use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderError,
     TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
 };
+use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status};
 use wire::raft::v1;
@@ -210,7 +211,7 @@ impl RaftNetworkV2<TypeConfig> for Network {
             vote: Some(codec::vote(&vote)),
             id: snapshot.snapshot.id().to_owned(),
         };
-        tokio::task::spawn_blocking(move || snapshot.snapshot.send(head, &pieces));
+        tokio::spawn(snapshot.snapshot.send(head, pieces));
         let mut client = self.client()?;
         let sent = client.install_snapshot(ReceiverStream::new(messages));
         let answer = tokio::select! {

@@ -26,7 +26,7 @@ use crate::propose::Proposer;
 use crate::snapshot::{Snapshots, load_state};
 use crate::types::Raft;
 use crate::view::{Era, Published, Root};
-use crate::{Consensus, Inner};
+use crate::{Consensus, Inner, work};
 
 /// Why a node cannot take part.
 #[derive(Debug, thiserror::Error)]
@@ -133,7 +133,7 @@ impl Consensus {
             clocks,
             faults: storage.faults,
             stopping: AtomicBool::new(false),
-            materialiser: Mutex::new(Some(storage.materialiser)),
+            materialiser: Mutex::new(storage.materialiser),
             #[cfg(test)]
             danger_reads: options.danger_reads,
         });
@@ -153,7 +153,7 @@ pub(crate) struct Storage {
     #[cfg(test)]
     pub(crate) floor: Arc<Floor>,
     pub(crate) faults: Faults,
-    pub(crate) materialiser: JoinHandle<()>,
+    pub(crate) materialiser: Option<JoinHandle<()>>,
 }
 
 impl Storage {
@@ -314,7 +314,7 @@ async fn watch_clock(inner: Weak<Inner>) {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, OpenError> + Send + 'static,
 ) -> Result<T, OpenError> {
-    match tokio::task::spawn_blocking(work).await {
+    match work::run(work).await {
         Ok(result) => result,
         Err(stopped) => Err(OpenError::Core {
             reason: stopped.to_string(),

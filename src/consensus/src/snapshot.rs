@@ -18,11 +18,12 @@ use crate::apply::SnapshotOf;
 use crate::backlog::Backlog;
 use crate::codec::Applied;
 use crate::fault::{Fault, Faults};
-use crate::limits::{SNAPSHOT_CHUNK_BYTES_MAX, SNAPSHOT_CHUNKS_AHEAD_MAX, SNAPSHOTS_KEPT};
+use crate::limits::{SNAPSHOT_CHUNK_BYTES_MAX, SNAPSHOTS_KEPT};
 use crate::log::Floor;
 use crate::materialise::applied;
 use crate::types::{SnapshotMeta, TypeConfig};
 use crate::view::Root;
+use crate::work;
 
 /// The snapshot files of one node.
 pub(crate) struct Snapshots {
@@ -113,7 +114,7 @@ impl Snapshots {
     /// Writes a file from `root` and makes the rows durable that far.
     async fn build(self: &Arc<Self>, root: Arc<Root>) -> Result<SnapshotFile, io::Error> {
         let this = Arc::clone(self);
-        let written = tokio::task::spawn_blocking(move || this.write(&root)).await;
+        let written = work::run(move || this.write(&root)).await;
         let file = written
             .map_err(io::Error::other)?
             .map_err(|error| self.fail("write a snapshot", error))?;
@@ -151,7 +152,7 @@ impl Snapshots {
             *self.lock() = Some(file);
         }
         let dir = self.dir.clone();
-        let removed = tokio::task::spawn_blocking(move || dir.remove_old(SNAPSHOTS_KEPT)).await;
+        let removed = work::run(move || dir.remove_old(SNAPSHOTS_KEPT)).await;
         removed
             .map_err(io::Error::other)?
             .map_err(|error| self.fail("remove old snapshots", error))
@@ -163,7 +164,7 @@ impl Snapshots {
         file: SnapshotFile,
     ) -> Result<(State, Arc<Applied>), io::Error> {
         let dir = self.dir.clone();
-        let loaded = tokio::task::spawn_blocking(move || {
+        let loaded = work::run(move || {
             let reader = dir.read(&file.file)?;
             // Every value stays in memory until the rows have it.
             let state = load_state(reader, &file.applied.node_hash, u64::MAX);
@@ -180,25 +181,28 @@ impl Snapshots {
         id: &str,
         mut messages: Streaming<v1::InstallSnapshotRequest>,
     ) -> Result<SnapshotOf, Status> {
-        let (pieces, mut incoming) = mpsc::channel::<bytes::Bytes>(SNAPSHOT_CHUNKS_AHEAD_MAX);
         let (dir, id) = (self.dir.clone(), id.to_owned());
-        let receiving = tokio::task::spawn_blocking(move || {
-            let mut receiving = dir.receive(&id)?;
-            while let Some(piece) = incoming.blocking_recv() {
-                receiving.push(&piece)?;
-            }
-            // A sender that vanished leaves a file without its end, which does not verify.
-            describe(&dir, receiving.finish()?)
-        });
+        let mut receiving = self.receiving(move || dir.receive(&id)).await?;
         while let Some(message) = messages.message().await? {
-            let sent = pieces.send(message.chunk).await;
-            if sent.is_err() {
-                break;
-            }
+            let push = move || {
+                receiving.push(&message.chunk)?;
+                Ok(receiving)
+            };
+            receiving = self.receiving(push).await?;
         }
-        drop(pieces);
-        match receiving.await {
-            Ok(Ok(file)) => Ok(file.into_snapshot()),
+        // A sender that vanished leaves a file without its end, which does not verify.
+        let dir = self.dir.clone();
+        let finish = move || describe(&dir, receiving.finish()?);
+        Ok(self.receiving(finish).await?.into_snapshot())
+    }
+
+    /// Does one step of receiving a file.
+    async fn receiving<T: Send + 'static>(
+        &self,
+        step: impl FnOnce() -> Result<T, SnapshotError> + Send + 'static,
+    ) -> Result<T, Status> {
+        match work::run(step).await {
+            Ok(Ok(done)) => Ok(done),
             Ok(Err(SnapshotError::Fault(fault))) => {
                 self.fail("receive a snapshot", fault);
                 Err(Status::internal("the snapshot could not be stored"))
@@ -238,31 +242,35 @@ impl SnapshotFile {
     }
 
     /// Sends the file in pieces; stops when the receiver does, or when the file cannot be read.
-    pub(crate) fn send(
-        &self,
+    pub(crate) async fn send(
+        self,
         head: v1::SnapshotHead,
-        pieces: &mpsc::Sender<v1::InstallSnapshotRequest>,
+        pieces: mpsc::Sender<v1::InstallSnapshotRequest>,
     ) {
         let first = v1::InstallSnapshotRequest {
             head: Some(head),
             chunk: bytes::Bytes::new(),
         };
-        let mut sent = pieces.blocking_send(first);
+        let mut sent = pieces.send(first).await;
         let mut offset = 0;
         while sent.is_ok() {
-            let chunk = match self.file.chunk(offset, SNAPSHOT_CHUNK_BYTES_MAX) {
-                Ok(chunk) if chunk.is_empty() => return,
-                Ok(chunk) => chunk,
-                Err(fault) => {
+            let file = self.file.clone();
+            let reading = work::run(move || file.chunk(offset, SNAPSHOT_CHUNK_BYTES_MAX));
+            let chunk = match reading.await {
+                Ok(Ok(chunk)) if chunk.is_empty() => return,
+                Ok(Ok(chunk)) => chunk,
+                Ok(Err(fault)) => {
                     tracing::warn!(id = self.id(), %fault, "a snapshot could not be read");
                     return;
                 }
+                Err(_stopping) => return,
             };
             offset += chunk.len() as u64;
-            sent = pieces.blocking_send(v1::InstallSnapshotRequest {
+            let piece = v1::InstallSnapshotRequest {
                 head: None,
                 chunk: chunk.into(),
-            });
+            };
+            sent = pieces.send(piece).await;
         }
     }
 }
