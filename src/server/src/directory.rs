@@ -256,12 +256,20 @@ impl DataDir {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::{Path, PathBuf};
+
+    use envelope::{FileProvider, RootKey, SealProvider, StorageKeyring};
     use wire::PeerIdentity;
 
     use super::{DataDir, DataError};
 
+    const CLUSTER: &str = "00112233445566778899aabbccddeeff";
+    const CLUSTER_ID: [u8; 16] = 0x0011_2233_4455_6677_8899_aabb_ccdd_eeff_u128.to_be_bytes();
+
     fn node(node: u64) -> PeerIdentity {
-        let cluster = "00112233445566778899aabbccddeeff".to_owned();
+        let cluster = CLUSTER.to_owned();
         PeerIdentity {
             cluster,
             region: "eu-west-1".to_owned(),
@@ -306,6 +314,48 @@ mod tests {
             std::fs::write(place.path().join("node.toml"), text).unwrap();
             let error = data.belongs_to(&node(1)).unwrap_err();
             assert!(matches!(error, DataError::Damaged { .. }), "{text}");
+        }
+    }
+    /// Directories that releases wrote; a root key for tests, and nothing else, lies beside them.
+    fn fixtures() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/storage")
+    }
+
+    fn test_root_key(release: &Path, place: &Path) -> RootKey {
+        let copy = place.join("root.key");
+        fs::copy(release.join("test-root.key"), &copy).unwrap();
+        fs::set_permissions(&copy, fs::Permissions::from_mode(0o600)).unwrap();
+        FileProvider::new(copy).unseal().unwrap()
+    }
+
+    #[test]
+    fn the_identity_and_keyring_of_every_release_open() {
+        let own = fixtures().join(env!("CARGO_PKG_VERSION"));
+        if std::env::var_os("UPDATE_GOLDENFILES").is_some() && !own.join("keyring").exists() {
+            let place = tempfile::tempdir().unwrap();
+            let data = DataDir::open(&place.path().join("data")).unwrap();
+            let root = test_root_key(&own, place.path());
+            let mut keyring = StorageKeyring::generate(CLUSTER_ID).unwrap();
+            keyring.rotate().unwrap();
+            let sealed = keyring.to_sealed_bytes(&root).unwrap();
+            data.keep_keyring(&sealed).unwrap();
+            data.claim(&node(1)).unwrap();
+            for name in ["keyring", "node.toml"] {
+                fs::copy(data.path(name), own.join(name)).unwrap();
+            }
+        }
+        for release in fs::read_dir(fixtures()).unwrap() {
+            let release = release.unwrap().path();
+            let place = tempfile::tempdir().unwrap();
+            let data = DataDir::open(&place.path().join("data")).unwrap();
+            for name in ["keyring", "node.toml"] {
+                fs::copy(release.join(name), data.path(name)).unwrap();
+            }
+            assert!(data.belongs_to(&node(1)).unwrap(), "{}", release.display());
+            let root = test_root_key(&release, place.path());
+            let sealed = data.keyring().unwrap().unwrap();
+            let keyring = StorageKeyring::from_sealed_bytes(&root, CLUSTER_ID, &sealed).unwrap();
+            assert_eq!(keyring.active_version(), 2);
         }
     }
 }
