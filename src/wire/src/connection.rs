@@ -1,16 +1,19 @@
-//! One accepted connection: TLS over TCP, who is at the other end, and a way to cut it.
+//! One accepted connection: TLS over TCP, who is at the other end, and what cuts it: a stop, or
+//! too long a silence.
 
 use std::{
     io,
     net::SocketAddr,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
     sync::OwnedSemaphorePermit,
+    time::{Instant, Sleep, sleep},
 };
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::WaitForCancellationFutureOwned;
@@ -24,7 +27,16 @@ pub(crate) struct Connection {
     pub(crate) stream: TlsStream<TcpStream>,
     pub(crate) accepted: Accepted,
     pub(crate) cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    pub(crate) silence: Silence,
     pub(crate) _place: OwnedSemaphorePermit,
+}
+
+/// How long the other end has said nothing. A caller that is alive answers the pings of HTTP/2;
+/// one that shook hands and never began to speak would hold its place for ever.
+pub(crate) struct Silence {
+    allowed: Duration,
+    heard: Option<Instant>,
+    deadline: Pin<Box<Sleep>>,
 }
 
 /// What is known of a connection.
@@ -33,6 +45,33 @@ pub(crate) struct Accepted {
     pub(crate) caller: Caller,
     pub(crate) local: Option<SocketAddr>,
     pub(crate) remote: Option<SocketAddr>,
+}
+
+impl Silence {
+    /// Allows one silence before the first byte, and another after each.
+    pub(crate) fn new(first: Duration, allowed: Duration) -> Self {
+        Self {
+            allowed,
+            heard: None,
+            deadline: Box::pin(sleep(first)),
+        }
+    }
+
+    /// Takes note of bytes. The deadline is moved when it is reached, not on every read.
+    fn heard(&mut self) {
+        self.heard = Some(Instant::now());
+    }
+
+    fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while self.deadline.as_mut().poll(cx).is_ready() {
+            let next = self.heard.map(|heard| heard + self.allowed);
+            match next.filter(|next| *next > self.deadline.deadline()) {
+                Some(next) => self.deadline.as_mut().reset(next),
+                None => return Poll::Ready(()),
+            }
+        }
+        Poll::Pending
+    }
 }
 
 impl Connected for Connection {
@@ -53,7 +92,15 @@ impl AsyncRead for Connection {
         if self.cut.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if buffer.filled().len() > before {
+            self.silence.heard();
+        }
+        if read.is_pending() && self.silence.poll_over(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        read
     }
 }
 

@@ -8,6 +8,10 @@ pub const CONNECTIONS_MAX: usize = 4_096;
 /// Time from accepting a connection to the end of its TLS handshake.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Silence after which a listener cuts a connection: more than the pings below need to find out
+/// that a caller is gone, and more than any call over HTTP/1.1 takes.
+pub const SILENCE_TIMEOUT: Duration = Duration::from_secs(90);
+
 /// Time that open calls get to finish after a listener was told to stop.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -47,9 +51,6 @@ pub const PEER_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Silence after which a node asks whether a peer is alive, and the time to answer. A stream of
 /// appends has no time-out of its own, so this is what ends one whose peer vanished.
 pub const PEER_KEEPALIVE: Duration = Duration::from_secs(1);
-
-/// How often certificate files are looked at for a change.
-pub const CERTIFICATE_POLL: Duration = Duration::from_secs(10);
 
 /// Size of one certificate, key or bundle file.
 pub const PEM_BYTES_MAX: u64 = 1024 * 1024;

@@ -6,7 +6,7 @@
 //! `TcpConnectInfo`, among its extensions.
 //!
 //! Invariant: one connection cannot hold up another. Handshakes run beside each other, each has
-//! a time-out, and places are counted from the first byte.
+//! a time-out, places are counted from the first byte, and one that falls silent loses its place.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -30,13 +30,13 @@ use tonic::{
 use tower::util::MapRequestLayer;
 
 use crate::{
-    connection::{Accepted, Connection},
+    connection::{Accepted, Connection, Silence},
     credentials::{Credentials, Material, provider},
     identity::{Caller, Identity},
     limits::{
         ACCEPT_PAUSE, ACCEPTED_QUEUE_MAX, CONNECTION_WINDOW_BYTES, CONNECTIONS_MAX, DRAIN_TIMEOUT,
         HANDSHAKE_TIMEOUT, HEADERS_BYTES_MAX, SERVER_KEEPALIVE_INTERVAL, SERVER_KEEPALIVE_TIMEOUT,
-        STREAM_WINDOW_BYTES, STREAMS_MAX,
+        SILENCE_TIMEOUT, STREAM_WINDOW_BYTES, STREAMS_MAX,
     },
     verify::CallerVerifier,
 };
@@ -59,6 +59,9 @@ pub struct ListenOptions {
     pub connections_max: usize,
     /// From accepting a connection to the end of its TLS handshake.
     pub handshake_timeout: Duration,
+    /// Silence of the other end after which its connection is cut. Before the first byte, the
+    /// time-out of the handshake holds.
+    pub silence_timeout: Duration,
     /// What open calls get after a stop; then their connections are cut.
     pub drain_timeout: Duration,
 }
@@ -98,6 +101,7 @@ impl ListenOptions {
             admission,
             connections_max: CONNECTIONS_MAX,
             handshake_timeout: HANDSHAKE_TIMEOUT,
+            silence_timeout: SILENCE_TIMEOUT,
             drain_timeout: DRAIN_TIMEOUT,
         }
     }
@@ -288,6 +292,7 @@ impl Door {
                 remote,
             },
             cut,
+            silence: Silence::new(self.options.handshake_timeout, self.options.silence_timeout),
             _place: place,
         })
     }

@@ -1,18 +1,15 @@
 //! Whom a listener lets in.
 
 use rustls::{
-    ClientConfig, NamedGroup, RootCertStore, SupportedProtocolVersion,
-    pki_types::{CertificateDer, ServerName, pem::PemObject},
+    NamedGroup,
     version::{TLS12, TLS13},
 };
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
-use tokio_rustls::{TlsConnector, client::TlsStream};
-use wire::Admission;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use wire::{Admission, certs::Validity};
 
-use crate::harbour::{Harbour, Served, by_name, dial, in_the_past, serve, who_am_i};
+use crate::harbour::{
+    Harbour, Served, anonymous, by_name, dial, in_the_past, serve, shake_hands, who_am_i,
+};
 
 #[tokio::test]
 async fn a_client_and_a_node_are_known_by_their_certificates() {
@@ -37,17 +34,17 @@ async fn a_certificate_of_another_cluster_is_refused() {
 }
 
 #[tokio::test]
-async fn an_expired_certificate_is_refused() {
+async fn a_certificate_is_refused_before_and_after_its_time() {
     let harbour = Harbour::new();
     let served = serve(&harbour.node(1), Admission::Anyone).await;
-    let expired = dial(
-        &harbour.client_valid("ci", in_the_past()),
-        &served,
-        by_name(),
-    );
-    who_am_i(&expired)
-        .await
-        .expect_err("an expired certificate must not get in");
+    let not_yet = Validity {
+        from: Validity::days(1).until,
+        until: Validity::days(2).until,
+    };
+    for validity in [in_the_past(), not_yet] {
+        let client = dial(&harbour.client_valid("ci", validity), &served, by_name());
+        who_am_i(&client).await.expect_err("it must not get in now");
+    }
 }
 
 #[tokio::test]
@@ -80,7 +77,7 @@ async fn a_caller_without_a_certificate_is_anonymous_at_the_api_and_refused_amon
 async fn the_key_exchange_is_hybrid_post_quantum_and_the_protocol_not_older_than_1_3() {
     let harbour = Harbour::new();
     let served = serve(&harbour.node(1), Admission::Anyone).await;
-    let stream = shake_hands(&harbour, &served, &[&TLS13])
+    let stream = shake_hands(anonymous(&harbour, &[&TLS13]), &served)
         .await
         .expect("a handshake");
     let group = stream
@@ -89,7 +86,7 @@ async fn the_key_exchange_is_hybrid_post_quantum_and_the_protocol_not_older_than
         .negotiated_key_exchange_group()
         .expect("a group");
     assert_eq!(group.name(), NamedGroup::X25519MLKEM768);
-    shake_hands(&harbour, &served, &[&TLS12])
+    shake_hands(anonymous(&harbour, &[&TLS12]), &served)
         .await
         .expect_err("TLS 1.2 is refused");
 }
@@ -98,32 +95,11 @@ async fn http_get_without_certificate(
     harbour: &Harbour,
     served: &Served,
 ) -> Result<String, std::io::Error> {
-    let mut stream = shake_hands(harbour, served, &[&TLS13]).await?;
+    let mut stream = shake_hands(anonymous(harbour, &[&TLS13]), served).await?;
     stream
         .write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
         .await?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await?;
     Ok(String::from_utf8_lossy(&answer).into_owned())
-}
-
-async fn shake_hands(
-    harbour: &Harbour,
-    served: &Served,
-    versions: &[&'static SupportedProtocolVersion],
-) -> Result<TlsStream<TcpStream>, std::io::Error> {
-    let root = CertificateDer::from_pem_file(harbour.root()).expect("a root");
-    let mut roots = RootCertStore::empty();
-    roots.add(root).expect("a root");
-    let provider = rustls::crypto::aws_lc_rs::default_provider();
-    let config = ClientConfig::builder_with_provider(provider.into())
-        .with_protocol_versions(versions)
-        .expect("versions")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let stream = TcpStream::connect(served.address).await?;
-    let name = ServerName::try_from("localhost").expect("a name");
-    TlsConnector::from(std::sync::Arc::new(config))
-        .connect(name, stream)
-        .await
 }

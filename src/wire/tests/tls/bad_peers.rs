@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rustls::version::TLS13;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -9,7 +10,9 @@ use tokio::{
 };
 use wire::{Admission, ListenOptions};
 
-use crate::harbour::{Harbour, by_name, dial, hold, serve, serve_with, who_am_i};
+use crate::harbour::{
+    Harbour, anonymous, by_name, dial, hold, serve, serve_with, shake_hands, who_am_i,
+};
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -56,6 +59,30 @@ async fn a_handshake_that_does_not_go_on_is_cut_and_holds_up_nobody() {
         .await
         .expect("the handshake must be cut")
         .ok();
+}
+
+#[tokio::test]
+async fn a_caller_that_shakes_hands_and_falls_silent_loses_its_place() {
+    let harbour = Harbour::new();
+    let mut options = ListenOptions::new(Admission::Anyone);
+    options.handshake_timeout = Duration::from_secs(3);
+    options.silence_timeout = Duration::from_secs(1);
+    options.connections_max = 1;
+    let served = serve_with(&harbour.node(1), options).await;
+    // Nothing at all, and the beginning of what HTTP/2 begins with.
+    for said in [&b""[..], b"PRI * HTTP/2.0"] {
+        let config = anonymous(&harbour, &[&TLS13]);
+        let mut silent = shake_hands(config, &served).await.expect("a handshake");
+        silent.write_all(said).await.expect("a word");
+        let mut answer = Vec::new();
+        timeout(LONG, silent.read_to_end(&mut answer))
+            .await
+            .expect("the connection must be cut")
+            .ok();
+    }
+    let client = dial(&harbour.client("ci"), &served, by_name());
+    let placed = async { while who_am_i(&client).await.is_err() {} };
+    timeout(LONG, placed).await.expect("its place is free");
 }
 
 #[tokio::test]

@@ -8,8 +8,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use rustls::{
+    ClientConfig, RootCertStore, SupportedProtocolVersion,
+    pki_types::{CertificateDer, ServerName, pem::PemObject},
+};
 use tempfile::TempDir;
-use tokio::{sync::oneshot, task::JoinHandle};
+use tokio::{net::TcpStream, sync::oneshot, task::JoinHandle};
+use tokio_rustls::{TlsConnector, client::TlsStream};
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, service::Routes, transport::Channel};
 use tonic_health::pb::{
@@ -170,6 +175,33 @@ pub fn by_name() -> Expected {
     Expected::Server {
         name: "localhost".to_owned(),
     }
+}
+
+/// TLS of a caller without a certificate.
+pub fn anonymous(
+    harbour: &Harbour,
+    versions: &[&'static SupportedProtocolVersion],
+) -> Arc<ClientConfig> {
+    let root = CertificateDer::from_pem_file(harbour.root()).expect("a root");
+    let mut roots = RootCertStore::empty();
+    roots.add(root).expect("a root");
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    let config = ClientConfig::builder_with_provider(provider.into())
+        .with_protocol_versions(versions)
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Arc::new(config)
+}
+
+/// Connects, and nothing more.
+pub async fn shake_hands(
+    config: Arc<ClientConfig>,
+    served: &Served,
+) -> Result<TlsStream<TcpStream>, std::io::Error> {
+    let stream = TcpStream::connect(served.address).await?;
+    let name = ServerName::try_from("localhost").expect("a name");
+    TlsConnector::from(config).connect(name, stream).await
 }
 
 /// Calls, and returns who the service says called; the error when the call did not arrive.
