@@ -25,7 +25,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     identity::{Identity, IdentityError},
-    limits::{CERTIFICATE_POLL, PEM_BYTES_MAX},
+    limits::PEM_BYTES_MAX,
 };
 
 /// Where the PEM files are.
@@ -57,6 +57,12 @@ pub enum CredentialsError {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// A file is larger than any of its kind: half of it must not be taken for the whole.
+    #[error("{path} is larger than {PEM_BYTES_MAX} bytes")]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
     },
     /// A file is not the PEM it should be.
     #[error("{path} has no {wanted} in PEM form")]
@@ -109,7 +115,7 @@ pub enum CredentialsError {
 }
 
 impl Credentials {
-    /// Loads the files. Reads at most 1 MiB of each.
+    /// Loads the files, at most 1 MiB each.
     pub fn load(files: CredentialFiles) -> Result<Arc<Self>, CredentialsError> {
         let seen = Mutex::new(look(&files));
         let current = ArcSwap::from_pointee(Material::load(&files)?);
@@ -131,13 +137,8 @@ impl Credentials {
         Ok(())
     }
 
-    /// Looks at the files every 10 s, and loads them again when one changed, for as long as the
+    /// Looks at the files once a period, and loads them again when one changed, for as long as the
     /// returned future is polled. A change that cannot be loaded is logged and tried again.
-    pub async fn follow_files(self: Arc<Self>) {
-        self.follow_files_every(CERTIFICATE_POLL).await;
-    }
-
-    /// The same as `follow_files` with another period.
     pub async fn follow_files_every(self: Arc<Self>, period: Duration) {
         loop {
             tokio::time::sleep(period).await;
@@ -313,9 +314,11 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, CredentialsError> {
     };
     let mut bytes = Zeroizing::new(Vec::new());
     let file = File::open(path).map_err(failed)?;
-    file.take(PEM_BYTES_MAX)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
+    let read = file.take(PEM_BYTES_MAX + 1).read_to_end(&mut bytes);
+    if read.map_err(failed)? as u64 > PEM_BYTES_MAX {
+        let path = path.to_owned();
+        return Err(CredentialsError::TooLarge { path });
+    }
     Ok(bytes)
 }
 

@@ -170,12 +170,12 @@ impl Display for PublicKeyHash {
 }
 
 /// Says whether a text is a cluster id: 32 lower-case hexadecimal digits.
-pub fn is_cluster(text: &str) -> bool {
+pub(crate) fn is_cluster(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// Says whether a text is a region name: words of `a-z`, each followed by `-`, then digits.
-pub fn is_region(text: &str) -> bool {
+pub(crate) fn is_region(text: &str) -> bool {
     let Some((words, digits)) = text.rsplit_once('-') else {
         return false;
     };
@@ -188,7 +188,7 @@ pub fn is_region(text: &str) -> bool {
 }
 
 /// Says whether a text is a client name: 1 to 128 of `A-Z a-z 0-9 . _ @ -`.
-pub fn is_client_name(text: &str) -> bool {
+pub(crate) fn is_client_name(text: &str) -> bool {
     (1..=CLIENT_NAME_CHARS_MAX).contains(&text.len())
         && text
             .bytes()
@@ -274,5 +274,38 @@ mod tests {
             ),
             None
         );
+    }
+    /// The identity of a certificate with these URI and DNS names.
+    fn identity(uris: &[&str], dns: &[&str]) -> Result<Identity, IdentityError> {
+        let name = |text: &&str| rcgen::string::Ia5String::try_from(*text).expect("ASCII");
+        let uris = uris.iter().map(name).map(rcgen::SanType::URI);
+        let dns = dns.iter().map(name).map(rcgen::SanType::DnsName);
+        let mut params = rcgen::CertificateParams::default();
+        params.subject_alt_names = uris.chain(dns).collect();
+        let key = rcgen::KeyPair::generate().expect("a key");
+        Identity::of(params.self_signed(&key).expect("a certificate").der())
+    }
+
+    #[test]
+    fn a_certificate_has_one_name_of_ours_or_no_identity() {
+        let client = format!("strongroom://{CLUSTER}/client/ci");
+        let node = format!("strongroom://{CLUSTER}/eu-west-1/node/1");
+        let other = "spiffe://example.org/ci";
+        assert!(identity(&[other, &client], &["localhost"]).is_ok());
+        for twice in [[&*client, &*node], [&*client, &*client]] {
+            assert_eq!(identity(&twice, &[]), Err(IdentityError::Several));
+        }
+        let long = format!("strongroom://{CLUSTER}/client/{}", "a".repeat(100_000));
+        for uri in [&*long, "strongroom://", "strongroom:///client/ci"] {
+            let uri = uri.to_owned();
+            let malformed = identity(&[&uri], &[]);
+            assert_eq!(malformed, Err(IdentityError::Malformed { uri }));
+        }
+        // A name of another kind says nothing, whatever it looks like.
+        for names in [&[][..], &["STRONGROOM://x", other]] {
+            assert_eq!(identity(names, &[&client]), Err(IdentityError::Missing));
+        }
+        let rubbish = Identity::of(&CertificateDer::from(vec![0x30; 64]));
+        assert_eq!(rubbish, Err(IdentityError::Unreadable));
     }
 }

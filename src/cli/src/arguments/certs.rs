@@ -97,7 +97,7 @@ pub struct Leaf {
     /// The directory of `certs init`.
     #[arg(long, default_value = "certs", value_name = "DIR")]
     pub dir: PathBuf,
-    /// How long the certificate is good for.
+    /// How long the certificate is good for; never longer than its issuer.
     #[arg(long, default_value_t = 365, value_name = "DAYS")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=3650))]
     pub days: u32,

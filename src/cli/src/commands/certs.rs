@@ -51,7 +51,11 @@ fn init(options: &Init) -> Result<Answer, CertsError> {
 
 fn add_region(options: &AddRegion) -> Result<Answer, CertsError> {
     let layout = Layout::new(&options.dir);
-    certs::add_region(&layout, &options.region, Existing::Refuse).map(|pair| pair_answer(&pair))
+    pair_answer(&certs::add_region(
+        &layout,
+        &options.region,
+        Existing::Refuse,
+    )?)
 }
 
 fn issue_node(options: &IssueNode) -> Result<Answer, CertsError> {
@@ -62,7 +66,7 @@ fn issue_node(options: &IssueNode) -> Result<Answer, CertsError> {
         validity: Validity::days(options.leaf.days),
     };
     let layout = Layout::new(&options.leaf.dir);
-    certs::issue_node(&layout, &spec, existing(&options.leaf)).map(|pair| pair_answer(&pair))
+    pair_answer(&certs::issue_node(&layout, &spec, existing(&options.leaf))?)
 }
 
 fn issue_client(options: &IssueClient) -> Result<Answer, CertsError> {
@@ -72,7 +76,11 @@ fn issue_client(options: &IssueClient) -> Result<Answer, CertsError> {
         validity: Validity::days(options.leaf.days),
     };
     let layout = Layout::new(&options.leaf.dir);
-    certs::issue_client(&layout, &spec, existing(&options.leaf)).map(|pair| pair_answer(&pair))
+    pair_answer(&certs::issue_client(
+        &layout,
+        &spec,
+        existing(&options.leaf),
+    )?)
 }
 
 fn existing(leaf: &Leaf) -> Existing {
@@ -153,12 +161,18 @@ fn now() -> SystemTime {
     SystemTime::now()
 }
 
-fn pair_answer(pair: &Pair) -> Answer {
+/// What was made, and when it ends: its authority may end before the time that was asked for.
+fn pair_answer(pair: &Pair) -> Result<Answer, CertsError> {
+    let made = certs::status(&pair.cert)?;
+    let until = made.first().map(|made| date(made.valid_until));
+    let until = until.unwrap_or_default();
     let fields = vec![
         ("Certificate", pair.cert.display().to_string()),
         ("Key", pair.key.display().to_string()),
+        ("Expires", until.clone()),
     ];
-    Answer::fields(fields, pair_json(pair))
+    let json = json!({ "certificate": pair.cert, "key": pair.key, "valid_until": until });
+    Ok(Answer::fields(fields, json))
 }
 
 fn pair_json(pair: &Pair) -> Json {

@@ -1,6 +1,6 @@
 //! Makes certificates.
 
-use std::{fs, net::IpAddr, path::Path};
+use std::{fs, net::IpAddr, path::Path, time::SystemTime};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -15,7 +15,8 @@ use super::{
     write,
 };
 use crate::{
-    credentials::{CredentialsError, provider},
+    clock,
+    credentials::{CredentialsError, expiry, provider},
     identity::{ClientIdentity, Identity, PeerIdentity, is_client_name, is_cluster, is_region},
 };
 
@@ -61,7 +62,7 @@ pub fn add_region(layout: &Layout, region: &str, existing: Existing) -> Result<P
         cluster: cluster.clone(),
         region: region.to_owned(),
     };
-    let params = authority(&holder, 0, Validity::of_issuer())?;
+    let params = authority(&holder, 0, root.bound(Validity::of_issuer()))?;
     let pair = layout.issuer(region);
     root.sign(&params, &pair, existing, Chain::Alone)?;
     Ok(pair)
@@ -81,7 +82,7 @@ pub fn issue_node(
         node: spec.node,
         public_key: [0; 32],
     });
-    let mut params = leaf(&identity, spec.validity)?;
+    let mut params = leaf(&identity, issuer.bound(spec.validity))?;
     for name in &spec.names {
         params.subject_alt_names.push(server_name(name)?);
     }
@@ -107,7 +108,7 @@ pub fn issue_client(
         cluster,
         name: spec.name.clone(),
     });
-    let mut params = leaf(&identity, spec.validity)?;
+    let mut params = leaf(&identity, issuer.bound(spec.validity))?;
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     let pair = layout.client(&spec.region, &spec.name);
     issuer.sign(&params, &pair, existing, Chain::WithIssuer)?;
@@ -127,6 +128,7 @@ fn region_issuer(layout: &Layout, region: &str) -> Result<Authority, CertsError>
 /// An authority with its key at hand.
 struct Authority {
     holder: Holder,
+    until: SystemTime,
     pem: String,
     issuer: Issuer<'static, KeyPair>,
 }
@@ -148,13 +150,23 @@ impl Authority {
         if matches!(holder, Holder::Leaf(_) | Holder::Foreign) {
             return Err(not_ours());
         }
+        let until = expiry(&certificate).ok_or_else(not_ours)?;
+        if until <= clock::now() {
+            let path = pair.cert.clone();
+            return Err(CertsError::Expired { path });
+        }
         let pem = text(&pair.cert)?.to_string();
         let issuer = Issuer::from_ca_cert_der(&certificate, open_key(&pair.key)?)?;
         Ok(Self {
             holder,
+            until,
             pem,
             issuer,
         })
+    }
+
+    fn bound(&self, validity: Validity) -> Validity {
+        validity.within(self.until)
     }
 
     fn sign(
@@ -164,7 +176,7 @@ impl Authority {
         existing: Existing,
         chain: Chain,
     ) -> Result<(), CertsError> {
-        let kept = existing == Existing::Renew && pair.key.exists();
+        let kept = existing == Existing::Renew;
         if existing == Existing::Refuse {
             write::must_be_new(&pair.cert)?;
             write::must_be_new(&pair.key)?;

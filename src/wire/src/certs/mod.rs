@@ -10,7 +10,8 @@
 //! Callers and other regions trust `root.pem`. The nodes of a region trust `issuer.pem` of their
 //! region, so that the issuer of another region cannot make a peer of it.
 //!
-//! Keys are ECDSA P-256, written with mode 0600. Nothing is overwritten unless it is asked for.
+//! Keys are ECDSA P-256, written with mode 0600. Nothing is overwritten unless it is asked for. No
+//! certificate is valid for longer than the one that signed it.
 
 mod issue;
 mod status;
@@ -22,7 +23,7 @@ use std::{
 };
 
 pub use issue::{add_region, init, issue_client, issue_node};
-pub use status::{CertificateStatus, Holder, expiry, status};
+pub use status::{CertificateStatus, Holder, status};
 
 use crate::{clock, credentials::CredentialsError};
 
@@ -56,8 +57,8 @@ pub enum Existing {
     /// Fail and touch nothing.
     #[default]
     Refuse,
-    /// Keep the key, replace the certificate. This is how a node is renewed, because the members
-    /// have pinned its key.
+    /// Keep the key, which must be there, and replace the certificate. This is how a node is
+    /// renewed, because the members have pinned its key.
     Renew,
     /// Replace both.
     Replace,
@@ -122,6 +123,12 @@ pub enum CertsError {
         /// The file.
         path: PathBuf,
     },
+    /// An authority's certificate has ended: nobody would accept what it signs.
+    #[error("the authority {path} has expired; make another one")]
+    Expired {
+        /// The file.
+        path: PathBuf,
+    },
     /// A word does not have its form.
     #[error("{value:?} is not a {what}")]
     Invalid {
@@ -174,6 +181,15 @@ impl Pair {
 }
 
 impl Validity {
+    /// The same, but not beyond the end of the authority that signs: until then at most it is
+    /// accepted.
+    pub(crate) fn within(self, authority_until: SystemTime) -> Self {
+        Self {
+            until: self.until.min(authority_until),
+            ..self
+        }
+    }
+
     /// From five minutes ago, for clocks that are behind, for a number of days.
     pub fn days(days: u32) -> Self {
         let now = clock::now();

@@ -82,11 +82,6 @@ pub fn status(path: &Path) -> Result<Vec<CertificateStatus>, CertsError> {
     Ok(found)
 }
 
-/// When the first certificate of a file ends.
-pub fn expiry(path: &Path) -> Result<SystemTime, CertsError> {
-    Ok(describe(path)?.valid_until)
-}
-
 impl CertificateStatus {
     /// How long it is still valid; zero when it is not.
     pub fn remaining(&self) -> Duration {

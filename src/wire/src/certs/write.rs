@@ -1,4 +1,4 @@
-//! Puts files in place: never half of one, never over another unless asked.
+//! Puts files in place: not half of one when writing fails, never over another unless asked.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
@@ -79,6 +79,9 @@ fn fill(path: &Path, text: &str, mode: u32) -> io::Result<()> {
         .create_new(true)
         .mode(mode)
         .open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
+    let written = file.write_all(text.as_bytes());
+    written.and_then(|()| file.sync_all()).inspect_err(|_| {
+        // Half a file would stand in the way of the next try.
+        let _ = fs::remove_file(path);
+    })
 }

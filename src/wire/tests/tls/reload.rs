@@ -135,6 +135,14 @@ async fn a_reload_that_fails_changes_nothing() {
         matches!(refused, CredentialsError::NotPem { .. }),
         "{refused}"
     );
+    let large = fs::read(&two.cert).expect("a certificate");
+    let large = [large, vec![b'\n'; 1 << 20]].concat();
+    fs::write(&other.cert, large).expect("a write");
+    let refused = node.reload().expect_err("half of it might be missing");
+    assert!(
+        matches!(refused, CredentialsError::TooLarge { .. }),
+        "{refused}"
+    );
     fs::remove_file(&other.cert).expect("a removal");
     let refused = node.reload().expect_err("no file");
     assert!(
