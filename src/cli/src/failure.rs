@@ -1,5 +1,6 @@
 //! Why a command failed, whatever the command, and the exit code that says so.
 
+use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
@@ -161,8 +162,19 @@ fn of_certs(error: &CertsError) -> Exit {
     match error {
         CertsError::Exists { .. } | CertsError::Write { .. } => Exit::Create,
         CertsError::Invalid { .. } => Exit::Usage,
-        _ => Exit::Refused,
+        _ => io_cause(error).map_or(Exit::Refused, Exit::of_io),
     }
+}
+
+/// What the operating system said, somewhere among the causes of an error.
+pub fn io_cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a io::Error> {
+    let mut found = error.downcast_ref();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        found = error.downcast_ref().or(found);
+        cause = error.source();
+    }
+    found
 }
 
 fn of_server(error: &ServerFailure) -> Exit {
@@ -188,6 +200,7 @@ fn of_dev(error: &DevError) -> Exit {
         DevError::Ports(error) => match error {
             PortsError::Taken { .. } | PortsError::NoneFree => Exit::Unavailable,
             PortsError::Range | PortsError::Fixed { .. } => Exit::Usage,
+            PortsError::Refused { source, .. } => Exit::of_io(source),
         },
         DevError::Credentials(_) => Exit::Create,
         DevError::Region(_) => Exit::Unavailable,

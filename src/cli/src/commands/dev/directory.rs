@@ -3,10 +3,11 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::ports::NodePorts;
@@ -14,6 +15,11 @@ use crate::limits::DEV_RECORD_BYTES_MAX;
 
 /// The layout of the directory; a later one is refused.
 const FORMAT: u32 = 1;
+
+/// Held by the process that runs the region.
+const LOCK: &str = "LOCK";
+/// What makes a directory a development region.
+const RECORD: &str = "dev.toml";
 
 /// Why the directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -176,10 +182,11 @@ impl Directory {
     }
 
     fn record_path(&self) -> PathBuf {
-        self.root.join("dev.toml")
+        self.root.join(RECORD)
     }
 
-    /// Makes the directory if it is missing, for its owner only, and takes the lock.
+    /// Makes the directory if it is missing, for its owner only, and takes the lock. Anything that
+    /// is not a development region is left as it is.
     pub fn lock(&self) -> Result<Lock, DirectoryError> {
         let failed = |source| DirectoryError::at(&self.root, source);
         DirBuilder::new()
@@ -187,13 +194,8 @@ impl Directory {
             .mode(0o700)
             .create(&self.root)
             .map_err(failed)?;
-        let path = self.root.join("LOCK");
-        let foreign = !path.exists() && self.root.read_dir().map_err(failed)?.next().is_some();
-        if foreign {
-            return Err(DirectoryError::Foreign {
-                path: self.root.clone(),
-            });
-        }
+        self.refuse_foreign()?;
+        let path = self.root.join(LOCK);
         let mut options = OpenOptions::new();
         options
             .read(true)
@@ -205,16 +207,38 @@ impl Directory {
             .open(&path)
             .map_err(|source| DirectoryError::at(&path, source))?;
         // The kernel gives the lock back when a process ends, so it is never stale.
-        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-            return Err(DirectoryError::InUse {
-                path: self.root.clone(),
-                process: holder(file),
-            });
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => {
+                return Err(DirectoryError::InUse {
+                    path: self.root.clone(),
+                    process: holder(file),
+                });
+            }
+            Err(errno) => return Err(DirectoryError::at(&path, errno.into())),
         }
+        // A directory that was there before may have been open to others.
+        std::fs::set_permissions(&self.root, PermissionsExt::from_mode(0o700)).map_err(failed)?;
         file.set_len(0)
             .and_then(|()| write!(file, "{}", std::process::id()))
             .map_err(|source| DirectoryError::at(&path, source))?;
         Ok(Lock { _file: file })
+    }
+
+    /// A lock alone says nothing: a node's own data directory has one too, and what is taken for
+    /// an unfinished region is deleted.
+    fn refuse_foreign(&self) -> Result<(), DirectoryError> {
+        if self.record_path().symlink_metadata().is_ok() {
+            return Ok(());
+        }
+        let failed = |source| DirectoryError::at(&self.root, source);
+        for entry in self.root.read_dir().map_err(failed)? {
+            if entry.map_err(failed)?.file_name() != LOCK {
+                let path = self.root.clone();
+                return Err(DirectoryError::Foreign { path });
+            }
+        }
+        Ok(())
     }
 
     /// Reads what a former start left; none if there was none.
@@ -265,12 +289,12 @@ impl Directory {
         std::fs::rename(&draft, &path).map_err(failed)
     }
 
-    /// Deletes everything but the lock.
+    /// Deletes everything but the lock; the record last, so that a second try finds a region.
     pub fn clear(&self, _lock: &Lock) -> Result<(), DirectoryError> {
         let failed = |source| DirectoryError::at(&self.root, source);
         for entry in self.root.read_dir().map_err(failed)? {
             let entry = entry.map_err(failed)?;
-            if entry.file_name() == "LOCK" {
+            if entry.file_name() == LOCK || entry.file_name() == RECORD {
                 continue;
             }
             let path = entry.path();
@@ -280,7 +304,12 @@ impl Directory {
             };
             removed.map_err(|source| DirectoryError::at(&path, source))?;
         }
-        Ok(())
+        match std::fs::remove_file(self.record_path()) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(DirectoryError::at(&self.record_path(), error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Deletes the directory, lock and all.
@@ -304,8 +333,6 @@ fn holder(file: File) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     fn directory() -> (tempfile::TempDir, Directory) {
@@ -372,6 +399,33 @@ mod tests {
             directory.lock(),
             Err(DirectoryError::Foreign { .. })
         ));
+        // Other programs keep a file of that name too, a node in its data directory for one.
+        std::fs::write(directory.root().join(LOCK), "").unwrap();
+        assert!(matches!(
+            directory.lock(),
+            Err(DirectoryError::Foreign { .. })
+        ));
+    }
+
+    #[test]
+    fn a_directory_that_was_there_is_closed_to_others() {
+        let (_parent, directory) = directory();
+        std::fs::create_dir(directory.root()).unwrap();
+        std::fs::set_permissions(directory.root(), PermissionsExt::from_mode(0o755)).unwrap();
+        let _lock = directory.lock().unwrap();
+        let mode = std::fs::metadata(directory.root()).unwrap().permissions();
+        assert_eq!(mode.mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_cleared_directory_that_kept_its_record_is_cleared_again() {
+        let (_parent, directory) = directory();
+        let lock = directory.lock().unwrap();
+        directory.keep(&Record::new(Vec::new())).unwrap();
+        std::fs::create_dir(directory.node(1)).unwrap();
+        directory.clear(&lock).unwrap();
+        let left: Vec<_> = directory.root().read_dir().unwrap().collect();
+        assert_eq!(left.len(), 1, "{left:?}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod ports;
 mod region;
 
 use std::fs::File;
+use std::io::ErrorKind;
 
 use serde_json::json;
 use tokio::net::{UnixListener, UnixStream};
@@ -19,7 +20,7 @@ use self::ports::PortsError;
 use self::region::{Region, RegionError};
 use crate::arguments::dev::{Dev, Verb};
 use crate::confirm::confirm;
-use crate::failure::Failure;
+use crate::failure::{Failure, io_cause};
 use crate::output::{self, Answer, Format};
 use crate::signals::Signals;
 use crate::{crash, logs};
@@ -48,6 +49,18 @@ pub enum DevError {
     /// The running region was not reached.
     #[error(transparent)]
     Control(#[from] ControlError),
+}
+
+impl DevError {
+    /// Wherever in a start the disk turned out to be full, the cure is the same.
+    fn cured(self, directory: &Directory) -> Self {
+        let full =
+            |kind: &ErrorKind| matches!(kind, ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+        match io_cause(&self).map(std::io::Error::kind).filter(full) {
+            Some(kind) => DirectoryError::at(directory.root(), kind.into()).into(),
+            None => self,
+        }
+    }
 }
 
 /// Carries out one verb, or runs the region.
@@ -102,7 +115,7 @@ fn reset(directory: &Directory, yes: bool, format: Format) -> Result<(), Failure
 
 fn start(directory: &Directory, port: Option<u16>, format: Format) -> Result<(), Failure> {
     let lock = directory.lock().map_err(DevError::from)?;
-    let (record, kept) = prepare(directory, &lock, port)?;
+    let (record, kept) = prepare(directory, &lock, port).map_err(|error| error.cured(directory))?;
     let path = directory.log();
     let log = File::create(&path).map_err(|source| DirectoryError::at(&path, source));
     logs::to_file(log.map_err(DevError::from)?, LOG_LEVEL)?;
@@ -149,7 +162,7 @@ async fn run_region(
         Region::found(directory, &record).await
     };
     let mut region = tokio::select! {
-        region = starting => region.map_err(DevError::from)?,
+        region = starting => region.map_err(|error| DevError::from(error).cured(directory))?,
         () = signals.stop() => return Ok(()),
     };
     if !kept {

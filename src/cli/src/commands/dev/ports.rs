@@ -37,6 +37,14 @@ pub enum PortsError {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// The operating system does not let this process listen there.
+    #[error("cannot listen on port {port}; choose another with --port")]
+    Refused {
+        /// The port.
+        port: u16,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
     /// All ports are taken.
     #[error("no port between {} and {} is free; end what listens there, or choose with --port",
         FREE_PORTS.start, FREE_PORTS.end)]
@@ -112,7 +120,10 @@ pub fn probe(nodes: &[NodePorts]) -> Result<(), PortsError> {
         .iter()
         .flat_map(|node| [node.api, node.peers, node.operations])
     {
-        TcpListener::bind(loopback(port)).map_err(|source| PortsError::Taken { port, source })?;
+        TcpListener::bind(loopback(port)).map_err(|source| match source.kind() {
+            std::io::ErrorKind::AddrInUse => PortsError::Taken { port, source },
+            _ => PortsError::Refused { port, source },
+        })?;
     }
     Ok(())
 }
