@@ -19,7 +19,7 @@ pub struct EncryptionContext<'a> {
 impl EncryptionContext<'_> {
     /// The associated data of the value: domain (which carries the format), cluster, uid and
     /// version id, each behind its length.
-    pub fn aad(&self) -> Vec<u8> {
+    pub(crate) fn aad(&self) -> Vec<u8> {
         Domain::Value.aad(&[&self.cluster, &self.uid, self.version_id.as_bytes()])
     }
 

@@ -149,8 +149,6 @@ impl Label {
     pub const CURRENT: &'static str = "AWSCURRENT";
     /// The label of the version that was current before.
     pub const PREVIOUS: &'static str = "AWSPREVIOUS";
-    /// The label of the version a rotation is making.
-    pub const PENDING: &'static str = "AWSPENDING";
 
     /// Parses a label.
     pub fn new(text: &str) -> Result<Label, NameError> {

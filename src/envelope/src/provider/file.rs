@@ -29,7 +29,7 @@ impl FileProvider {
     }
 
     /// Makes a new random root key and writes it to a new file with mode 0600, durable on return.
-    /// Fails if the file exists.
+    /// Fails if the file exists, and leaves none behind when writing fails.
     pub fn create(path: impl Into<PathBuf>) -> Result<Self, ProviderError> {
         let provider = Self::new(path);
         let root = RootKey::generate()?;
@@ -51,9 +51,12 @@ impl FileProvider {
         let written = file
             .write_all(line.as_bytes())
             .and_then(|()| file.sync_all());
-        written
-            .and_then(|()| sync_parent(&provider.path))
-            .map_err(|source| provider.io("write", source))?;
+        let written = written.and_then(|()| sync_parent(&provider.path));
+        written.map_err(|source| {
+            // Half a key would stand in the way of the next try.
+            let _ = std::fs::remove_file(&provider.path);
+            provider.io("write", source)
+        })?;
         Ok(provider)
     }
 

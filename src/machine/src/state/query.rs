@@ -5,9 +5,7 @@ use std::sync::Arc;
 use crate::arn::SecretId;
 use crate::command::{KmsKey, Node};
 use crate::hash::BucketSums;
-use crate::ids::{
-    ClusterId, Hash, KeyId, LogIndex, MachineVersion, NodeId, Ordinal, Revision, Stamp, Uid,
-};
+use crate::ids::{ClusterId, Hash, KeyId, MachineVersion, NodeId, Ordinal, Revision, Stamp, Uid};
 use crate::names::{AccountId, RegionName, SecretName, VersionId};
 use crate::position::FeedId;
 use crate::row::{Access, JoinToken, Kept, Machine, Origin, RowKey, Tombstone};
@@ -69,11 +67,6 @@ impl State {
             .as_ref()
             .map(|kept| kept.body.stamp)
             .unwrap_or_default()
-    }
-
-    /// Gives the index of the last entry that changed something.
-    pub fn last_index(&self) -> Option<LogIndex> {
-        self.clock.as_ref().map(|kept| kept.body.index)
     }
 
     /// Gives the hash of all rows: equal on every node at an equal log index (R4).
@@ -150,11 +143,6 @@ impl State {
         due.filter_map(|(_, uid)| self.secret(uid))
     }
 
-    /// Gives when the next recovery window ends.
-    pub fn next_due(&self) -> Option<Stamp> {
-        self.derived.by_deletion.get_min().map(|(due, _)| *due)
-    }
-
     /// Finds what is left of a purged secret.
     pub fn tombstone(&self, uid: &Uid) -> Option<&Tombstone> {
         self.tombstones.get(uid).map(|kept| kept.body.as_ref())
@@ -174,11 +162,6 @@ impl State {
     pub fn value_key(&self, uid: &Uid, version: &VersionId) -> Option<RowKey> {
         let ordinal = self.secret(uid)?.version(version)?.ordinal;
         Some(RowKey::Version(*uid, ordinal))
-    }
-
-    /// Says what a value row read from the store must commit to.
-    pub fn value_commitment(&self, uid: &Uid, version: &VersionId) -> Option<Hash> {
-        self.held(uid, version).map(|held| held.commitment)
     }
 
     /// Finds a version's wrapped key.
