@@ -120,11 +120,22 @@ fn nodes_stop_and_start_by_command_and_an_interrupt_ends_all() {
     assert_eq!(role(&stopped, leader), "stopped");
     until("another leader", || leads(&dev.ask(&["status"])));
     let environment = dev.environment();
-    strongroom(&environment, &["secret", "create", "without-the-leader"]).done();
+    let value = parent.path().join("value").display().to_string();
+    std::fs::write(&value, "one").unwrap();
+    let create = ["secret", "create", "without-the-leader", "--value-file"];
+    strongroom(&environment, &[&create[..], &[&value]].concat()).done();
     dev.ask(&["start-node", &leader.to_string()]);
     until("it is back", || {
         (role(&dev.ask(&["status"]), leader) == "follower").then_some(())
     });
+
+    // One node alone asks nobody, and has nobody to hand over to when it ends.
+    let others = (1..=3).filter(|id| *id != leader);
+    others.for_each(|id| {
+        dev.ask(&["stop-node", &id.to_string()]);
+    });
+    let get = ["secret", "get", "without-the-leader", "--raw", "--eventual"];
+    assert_eq!(strongroom(&environment, &get).done().output, "one");
 
     let socket = Path::new(&dev.directory).join("control.sock");
     let mode = std::fs::metadata(&socket).unwrap().permissions().mode();

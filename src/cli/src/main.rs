@@ -12,6 +12,7 @@ mod exit;
 mod failure;
 mod limits;
 mod logs;
+mod new_file;
 mod output;
 mod signals;
 mod value;

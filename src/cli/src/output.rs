@@ -86,12 +86,12 @@ impl Answer {
 impl Text {
     fn render(&self, bold: bool) -> String {
         match self {
-            Self::Line(line) => line.clone(),
+            Self::Line(line) => plain(line),
             Self::Fields(fields) => {
                 let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
                 let line = |(name, value): &(&str, String)| {
                     let gap = " ".repeat(width - name.len() + 2);
-                    format!("{}{gap}{value}", heading(name, bold))
+                    format!("{}{gap}{}", heading(name, bold), plain(value))
                 };
                 fields.iter().map(line).collect::<Vec<_>>().join("\n")
             }
@@ -101,7 +101,7 @@ impl Text {
             } => {
                 let mut table = Table::new();
                 table.load_style(presets::NOTHING).set_header(names.clone());
-                table.add_rows(rows.clone());
+                table.add_rows(rows.iter().map(|row| row.iter().map(|cell| plain(cell))));
                 for column in table.column_iter_mut() {
                     column.set_padding((0, 2));
                 }
@@ -113,6 +113,21 @@ impl Text {
             }
         }
     }
+}
+
+/// What a terminal shows of a text and does not obey: names, labels and descriptions were written
+/// by somebody else. Lines and tabs stay; other control characters become visible.
+pub fn plain(text: &str) -> String {
+    let hides = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if hides(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
 }
 
 /// Prints one line, or one document, to standard output.
@@ -141,7 +156,7 @@ pub fn heading(text: &str, bold: bool) -> String {
 pub fn failure_line(failure: &Failure, format: Format) -> String {
     let message = with_causes(failure);
     match format {
-        Format::Table => format!("strongroom: {message}"),
+        Format::Table => format!("strongroom: {}", plain(&message)),
         Format::Json => {
             let (reason, exit) = (failure.reason(), failure.exit().code());
             json!({ "error": { "message": message, "reason": reason, "exit": exit } }).to_string()
@@ -171,5 +186,25 @@ fn text_of(error: &(dyn Error + 'static)) -> String {
     match status.or(boxed) {
         Some(status) => status.message().to_owned(),
         None => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_wrote_does_not_reach_the_terminal_as_a_command() {
+        let hostile = "a\u{1b}]0;owned\u{7}\u{9b}2Jb\tc\nd".to_owned();
+        let shown = "a\\u{1b}]0;owned\\u{7}\\u{9b}2Jb\tc\nd";
+        let line = Text::Line(hostile.clone());
+        assert_eq!(line.render(false), shown);
+        let fields = Text::Fields(vec![("Tags", hostile.clone())]);
+        assert_eq!(fields.render(false), format!("Tags  {shown}"));
+        let rows = Text::Rows {
+            heading: vec!["NAME"],
+            rows: vec![vec![hostile]],
+        };
+        assert!(!rows.render(false).contains(['\u{1b}', '\u{7}', '\u{9b}']));
     }
 }

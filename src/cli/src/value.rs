@@ -1,15 +1,16 @@
 //! Where secret values come from and where they go: never the command line, never the screen
 //! unless asked for.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{IsTerminal, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use zeroize::Zeroizing;
 
+use crate::failure::Failure;
 use crate::limits::VALUE_BYTES_MAX;
+use crate::new_file::NewFile;
 
 /// Why a value could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -130,43 +131,23 @@ impl Value {
 
     /// Writes the value to standard output, byte for byte; a terminal gets text only, with a
     /// newline after it.
-    pub fn write_to_output(&self) -> Result<(), ValueError> {
+    pub fn write_to_output(&self) -> Result<(), Failure> {
         let mut output = std::io::stdout();
         let terminal = output.is_terminal();
         if terminal && !self.is_text() {
-            return Err(ValueError::BinaryToTerminal);
+            return Err(ValueError::BinaryToTerminal.into());
         }
+        let end: &[u8] = if terminal { b"\n" } else { b"" };
         output
             .write_all(self.as_bytes())
-            .and_then(|()| {
-                if terminal {
-                    output.write_all(b"\n")
-                } else {
-                    Ok(())
-                }
-            })
+            .and_then(|()| output.write_all(end))
             .and_then(|()| output.flush())
-            .map_err(|source| ValueError::Write {
-                path: PathBuf::from("standard output"),
-                source,
-            })
+            .map_err(Failure::Output)
     }
 
     /// Writes the value to a new file that only its owner can read.
     pub fn write_to_file(&self, path: &Path) -> Result<(), ValueError> {
-        OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)
-            .and_then(|mut file| {
-                file.write_all(self.as_bytes())?;
-                file.sync_all()
-            })
-            .map_err(|source| ValueError::Write {
-                path: path.to_owned(),
-                source,
-            })
+        NewFile::create(path)?.fill(self.as_bytes())
     }
 }
 
@@ -289,23 +270,6 @@ mod tests {
         assert!(matches!(
             source(&missing).read(false),
             Err(ValueError::Read { .. })
-        ));
-    }
-
-    #[test]
-    fn a_written_value_is_its_owners_and_overwrites_nothing() {
-        use std::os::unix::fs::PermissionsExt;
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("out");
-        let value = Value::Binary(Zeroizing::new(vec![1, 2, 3]));
-        value.write_to_file(&path).unwrap();
-        assert_eq!(
-            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
-        assert!(matches!(
-            value.write_to_file(&path),
-            Err(ValueError::Write { .. })
         ));
     }
 

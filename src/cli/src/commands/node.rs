@@ -14,8 +14,8 @@ use super::secret::show::date;
 use crate::arguments::node::{Node, Token, TokenCreate, Verb};
 use crate::confirm::confirm;
 use crate::failure::Failure;
+use crate::new_file::NewFile;
 use crate::output::{Answer, Format};
-use crate::value::Value;
 
 /// Carries out one verb.
 pub fn run(node: &Node, format: Format) -> Result<(), Failure> {
@@ -188,6 +188,9 @@ fn status(answer: &GetStatusResponse) -> Answer {
 }
 
 async fn token(client: &Client, options: &TokenCreate) -> Result<Answer, Failure> {
+    // Made before the token: one that cannot be kept must not be good for an hour.
+    let file = options.output_file.as_deref().map(NewFile::create);
+    let file = file.transpose()?;
     let lifetime = client::Duration {
         seconds: i64::try_from(options.valid_for).unwrap_or(i64::MAX),
         nanos: 0,
@@ -200,19 +203,20 @@ async fn token(client: &Client, options: &TokenCreate) -> Result<Answer, Failure
         .expires
         .map(|at| date(at.seconds, at.nanos))
         .unwrap_or_default();
-    let token = std::mem::take(&mut answer.token);
-    Ok(match &options.output_file {
-        Some(path) => {
-            Value::Text(Zeroizing::new(token)).write_to_file(path)?;
+    let token = Zeroizing::new(std::mem::take(&mut answer.token));
+    Ok(match (file, &options.output_file) {
+        (Some(file), Some(path)) => {
+            file.fill(token.as_bytes())?;
             let json = json!({ "file": path, "expires": expires });
             Answer::line(
                 format!("written to {}, good until {expires}", path.display()),
                 json,
             )
         }
-        None => {
-            let json = json!({ "token": token, "expires": expires });
-            Answer::fields(vec![("Token", token), ("Expires", expires)], json)
+        _ => {
+            let json = json!({ "token": token.as_str(), "expires": expires });
+            let fields = vec![("Token", token.to_string()), ("Expires", expires)];
+            Answer::fields(fields, json)
         }
     })
 }

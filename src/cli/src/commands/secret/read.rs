@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use client::Consistency;
 use client::secrets::v1::{
     BatchGetSecretValueRequest, GetRandomPasswordRequest, GetSecretValueRequest, SecretValueEntry,
     get_secret_value_response, secret_value_entry,
@@ -22,7 +23,11 @@ pub async fn get(session: &Session, get: &Get) -> Result<(), Failure> {
         version_id: get.version_id.clone(),
         version_stage: get.stage.clone(),
     };
-    let mut answer = session.client.get_secret_value(request).await?;
+    let mut client = session.client.clone();
+    if get.eventual {
+        client = client.with_consistency(Consistency::Eventual);
+    }
+    let mut answer = client.get_secret_value(request).await?;
     let value = answer.value.take().map(|value| match value {
         get_secret_value_response::Value::SecretString(text) => Value::Text(Zeroizing::new(text)),
         get_secret_value_response::Value::SecretBinary(bytes) => {
@@ -30,7 +35,7 @@ pub async fn get(session: &Session, get: &Get) -> Result<(), Failure> {
         }
     });
     if let (true, Some(value)) = (get.destination.raw, &value) {
-        return Ok(value.write_to_output()?);
+        return value.write_to_output();
     }
     if let (Some(path), Some(value)) = (&get.destination.output_file, &value) {
         value.write_to_file(path)?;

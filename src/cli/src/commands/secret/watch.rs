@@ -50,7 +50,7 @@ fn line(change: &SecretChange, token: &str, format: Format) -> String {
     match format {
         Format::Table => {
             let versions = stages(&change.version_ids_to_stages);
-            format!("{changed}  {state}  {}  {versions}", change.name)
+            output::plain(&format!("{changed}  {state}  {}  {versions}", change.name))
         }
         Format::Json => object(vec![
             ("ARN", json!(change.arn)),
