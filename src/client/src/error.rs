@@ -4,7 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
-use wire::{CredentialsError, DialError};
+use wire::{CredentialsError, DialError, Distrust};
 
 /// Whether the same call may be sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +49,28 @@ pub enum Error {
         /// What broke.
         source: Box<Status>,
     },
+    /// A node's certificate is not accepted here.
+    #[error(
+        "the certificate of {endpoint} is not trusted; give the authority of its region, and the \
+         name that stands in the certificate"
+    )]
+    Untrusted {
+        /// The node.
+        endpoint: String,
+        /// What is wrong with it.
+        source: Box<Status>,
+    },
+    /// A node does not accept the certificate of this client.
+    #[error(
+        "{endpoint} does not accept the client certificate; use one of its region's authority \
+         that has not expired"
+    )]
+    CertificateRefused {
+        /// The node.
+        endpoint: String,
+        /// What it said.
+        source: Box<Status>,
+    },
     /// The deadline passed before an answer came.
     #[error("no answer within {} ms; a write may have been done", .timeout.as_millis())]
     TimedOut {
@@ -82,6 +104,8 @@ impl Error {
         match self {
             Self::Refused { reason, .. } => reason,
             Self::Unreachable { .. } => "ServiceUnavailable",
+            Self::Untrusted { .. } => "CertificateUntrusted",
+            Self::CertificateRefused { .. } => "CertificateRefused",
             Self::TimedOut { .. } => "RequestTimeout",
             Self::NoEndpoint | Self::Endpoint { .. } | Self::Credentials(_) => "Configuration",
             Self::Random(_) => "InternalServiceError",
@@ -93,6 +117,7 @@ impl Error {
         match self {
             Self::Refused { code, .. } => *code,
             Self::Unreachable { .. } => Code::Unavailable,
+            Self::Untrusted { .. } | Self::CertificateRefused { .. } => Code::Unauthenticated,
             Self::TimedOut { .. } => Code::DeadlineExceeded,
             Self::NoEndpoint | Self::Endpoint { .. } | Self::Credentials(_) => {
                 Code::InvalidArgument
@@ -106,6 +131,8 @@ impl Error {
         match self {
             Self::Refused { retry, .. } | Self::Unreachable { retry, .. } => *retry,
             Self::TimedOut { .. } => Retry::Unknown,
+            // Nothing passes before both sides have accepted; another node may have another view.
+            Self::Untrusted { .. } | Self::CertificateRefused { .. } => Retry::Safe,
             Self::NoEndpoint | Self::Endpoint { .. } | Self::Credentials(_) | Self::Random(_) => {
                 Retry::No
             }
@@ -122,7 +149,10 @@ impl Error {
                         Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded
                     )
             }
-            Self::Unreachable { .. } | Self::TimedOut { .. } => true,
+            Self::Unreachable { .. }
+            | Self::Untrusted { .. }
+            | Self::CertificateRefused { .. }
+            | Self::TimedOut { .. } => true,
             _ => false,
         }
     }
@@ -151,12 +181,23 @@ impl Error {
                 source: None,
             },
             Code::Unavailable | Code::Unknown | Code::Internal => {
+                let endpoint = endpoint.to_owned();
+                match Distrust::in_chain(&status) {
+                    Some(Distrust::OfServer) => {
+                        let source = Box::new(status);
+                        return Self::Untrusted { endpoint, source };
+                    }
+                    Some(Distrust::OfCaller) => {
+                        let source = Box::new(status);
+                        return Self::CertificateRefused { endpoint, source };
+                    }
+                    None => {}
+                }
                 let retry = if never_sent(&status) {
                     Retry::Safe
                 } else {
                     Retry::Unknown
                 };
-                let endpoint = endpoint.to_owned();
                 let source = Box::new(status);
                 Self::Unreachable {
                     endpoint,

@@ -14,7 +14,7 @@ pub const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// What a call gets, all its attempts together, unless the options say otherwise.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What a call gets whose time is beyond counting.
+/// What a call gets at most, whatever the options say.
 pub const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Silence after which a watch goes to another node: three heartbeats.

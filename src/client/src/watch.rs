@@ -15,7 +15,7 @@ use wire::secrets::v1::{WatchRequest, WatchResponse};
 
 use crate::{
     Client,
-    calls::secrets::service,
+    calls::{Effect, secrets::service},
     error::{Error, Retry},
     limits::{WATCH_QUEUE_MAX, WATCH_SILENCE_MAX},
     retry::{self, Repeated},
@@ -51,15 +51,9 @@ impl Client {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let error = match timeout_at(deadline, self.open(request)).await {
-                Ok(Ok(begun)) => return Ok(begun),
-                Ok(Err(error)) => error,
-                Err(_) => {
-                    return Err(Error::TimedOut {
-                        timeout: self.timeout,
-                        source: None,
-                    });
-                }
+            let error = match self.open(request, deadline).await {
+                Ok(begun) => return Ok(begun),
+                Err(error) => error,
             };
             let pause = retry::pause(&error, Repeated::Harmless, attempts, retry::chance());
             match pause.map(|pause| Instant::now() + pause) {
@@ -69,7 +63,9 @@ impl Client {
         }
     }
 
-    async fn open(&self, request: &WatchRequest) -> Result<Begun, Error> {
+    /// One attempt at the preferred node, which gets half of the time that is left: it may hang.
+    async fn open(&self, request: &WatchRequest, deadline: Instant) -> Result<Begun, Error> {
+        let until = Effect::Reads.attempt_deadline(deadline);
         let node = self.shared.endpoints.preferred()?;
         let opened = async {
             let request = Request::new(request.clone());
@@ -81,13 +77,18 @@ impl Client {
             let ended = || tonic::Status::unavailable("the stream ended before it began");
             Ok((first.ok_or_else(ended)?, stream))
         };
-        opened.await.map_err(|status| {
-            let error = Error::of_status(status, &node.address, self.timeout);
-            if error.is_of_the_node() {
-                self.shared.endpoints.turn_from(node);
-            }
-            error
-        })
+        let error = match timeout_at(until, opened).await {
+            Ok(Ok(begun)) => return Ok(begun),
+            Ok(Err(status)) => Error::of_status(status, &node.address, self.timeout),
+            Err(_) => Error::TimedOut {
+                timeout: self.timeout,
+                source: None,
+            },
+        };
+        if error.is_of_the_node() {
+            self.shared.endpoints.turn_from(node);
+        }
+        Err(error)
     }
 }
 
@@ -173,16 +174,15 @@ impl Watcher {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let opening = timeout(self.client.timeout, self.client.open(&self.request));
+            let deadline = self.client.deadline();
             let opened = tokio::select! {
                 () = self.sender.closed() => return Ok(None),
-                opened = opening => opened,
+                opened = self.client.open(&self.request, deadline) => opened,
             };
             match opened {
-                Ok(Ok(begun)) => return Ok(Some(begun)),
-                Ok(Err(error)) if error.retry() == Retry::No => return Err(error),
-                Ok(Err(error)) => tracing::debug!(%error, attempts, "watch not resumed yet"),
-                Err(_) => tracing::debug!(attempts, "watch not resumed yet: no answer"),
+                Ok(begun) => return Ok(Some(begun)),
+                Err(error) if error.retry() == Retry::No => return Err(error),
+                Err(error) => tracing::debug!(%error, attempts, "watch not resumed yet"),
             }
             tokio::select! {
                 () = self.sender.closed() => return Ok(None),

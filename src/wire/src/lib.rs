@@ -15,7 +15,7 @@ pub mod limits;
 pub mod listen;
 
 pub use credentials::{CredentialFiles, Credentials, CredentialsError};
-pub use dial::{DialError, DialOptions, Dialer, Expected};
+pub use dial::{DialError, DialOptions, Dialer, Distrust, Expected};
 pub use identity::{Caller, ClientIdentity, Identity, IdentityError, PeerIdentity, PublicKeyHash};
 pub use listen::{Admission, ListenError, ListenOptions, Listener};
 pub use tonic::transport::{Channel, server::TcpConnectInfo};

@@ -79,9 +79,7 @@ impl Client {
 
     /// When a call that begins now has to end.
     pub(crate) fn deadline(&self) -> Instant {
-        let now = Instant::now();
-        now.checked_add(self.timeout)
-            .unwrap_or_else(|| now + TIMEOUT_MAX)
+        Instant::now() + self.timeout.min(TIMEOUT_MAX)
     }
 
     fn request<Q>(
@@ -165,7 +163,7 @@ impl Effect {
 
     /// What one attempt gets: half of what is left where another may follow, so that a node that
     /// hangs does not use it all up.
-    fn attempt_deadline(self, deadline: Instant) -> Instant {
+    pub(crate) fn attempt_deadline(self, deadline: Instant) -> Instant {
         let left = deadline.saturating_duration_since(Instant::now());
         match self.repeated() {
             Repeated::Harmless if left > ATTEMPT_MIN => deadline - left / 2,

@@ -75,16 +75,8 @@ async fn a_client_that_does_not_trust_the_node_says_why() {
         .describe_secret(describe())
         .await
         .expect_err("no trust");
-    assert!(
-        matches!(
-            error,
-            Error::Unreachable {
-                retry: Retry::Safe,
-                ..
-            }
-        ),
-        "{error:?}"
-    );
+    assert!(matches!(error, Error::Untrusted { .. }), "{error:?}");
+    assert_eq!(error.reason(), "CertificateUntrusted");
     let causes = causes(&error);
     assert!(
         causes.contains("cannot trust") && causes.contains("UnknownIssuer"),
@@ -107,7 +99,11 @@ async fn a_client_that_the_node_does_not_trust_is_told_by_its_alert() {
         .describe_secret(describe())
         .await
         .expect_err("no trust");
-    assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+    assert!(
+        matches!(error, Error::CertificateRefused { .. }),
+        "{error:?}"
+    );
+    assert_eq!(error.reason(), "CertificateRefused");
     let causes = causes(&error);
     assert!(causes.contains("alert"), "{causes}");
     assert!(region.asked().is_empty());

@@ -215,3 +215,14 @@ async fn the_deadline_ends_a_call_whatever_the_nodes_do() {
     );
     assert_eq!(region.asked().len(), 1);
 }
+
+#[tokio::test]
+async fn a_time_beyond_counting_is_cut_and_not_a_panic() {
+    for seconds in [u64::MAX, u64::MAX / 4, 1 << 40] {
+        let answer = Reply::answer(&DescribeSecretResponse::default());
+        let region = Region::start(1, [answer]).await;
+        let client = region.client().with_timeout(Duration::from_secs(seconds));
+        let request = DescribeSecretRequest::default();
+        client.describe_secret(request).await.expect("an answer");
+    }
+}

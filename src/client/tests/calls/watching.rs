@@ -115,3 +115,29 @@ async fn a_watch_whose_history_is_gone_ends_with_that_reason() {
     assert_eq!(error.reason(), "PositionLost");
     assert!(watch.next().await.is_none(), "the stream is over");
 }
+
+#[tokio::test]
+async fn a_watch_turns_from_a_node_that_hangs() {
+    let broken = || Some(Status::unavailable("the node stops"));
+    let region = Region::start(
+        2,
+        [
+            Reply::Hang,
+            Reply::Stream(vec![heartbeat("t1")], broken()),
+            Reply::Hang,
+            Reply::Stream(vec![heartbeat("t2")], None),
+        ],
+    )
+    .await;
+    let client = region.client().with_timeout(Duration::from_millis(2_500));
+    let mut watch = client
+        .watch(WatchRequest::default())
+        .await
+        .expect("another node answers");
+    for token in ["t1", "t2"] {
+        assert_eq!(next(&mut watch).await.expect("a message"), token);
+    }
+    let nodes: Vec<u64> = region.asked().iter().map(|asked| asked.node).collect();
+    let turned = nodes.windows(2).all(|pair| pair[0] != pair[1]);
+    assert!(nodes.len() == 4 && turned, "{nodes:?}");
+}
