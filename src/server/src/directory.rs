@@ -109,12 +109,7 @@ impl DataDir {
                 source,
             }
         };
-        let mut builder = fs::DirBuilder::new();
-        builder
-            .recursive(true)
-            .mode(0o700)
-            .create(path)
-            .map_err(failed("make"))?;
+        make_durably(path).map_err(failed("make"))?;
         let lock = path.join(LOCK);
         let opened = OpenOptions::new()
             .write(true)
@@ -252,6 +247,20 @@ impl DataDir {
             source,
         })
     }
+}
+
+/// Makes a directory and what is missing above it; each entry is on the disk on return, or a power
+/// cut could take everything below with it.
+fn make_durably(path: &Path) -> io::Result<()> {
+    let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+    let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(path)?;
+    for made in missing {
+        let above = made.parent().filter(|above| !above.as_os_str().is_empty());
+        File::open(above.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

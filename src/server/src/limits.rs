@@ -26,6 +26,8 @@ pub const TOKEN_CHARS: std::ops::RangeInclusive<usize> = 32..=64;
 pub const TAGS_MAX: usize = 50;
 /// Longest tag key, in characters.
 pub const TAG_KEY_CHARS_MAX: usize = 128;
+/// Longest tag value, in characters.
+pub const TAG_VALUE_CHARS_MAX: usize = 256;
 /// Shortest and longest recovery window.
 pub const RECOVERY_WINDOW_DAYS: std::ops::RangeInclusive<i64> = 7..=30;
 /// Recovery window of a delete that names none.
@@ -36,10 +38,24 @@ pub const PASSWORD_CHARS_MAX: i64 = 4096;
 pub const PASSWORD_CHARS_DEFAULT: i64 = 32;
 /// Longest list of characters to leave out of a password.
 pub const PASSWORD_EXCLUDED_CHARS_MAX: usize = 4096;
+/// Calls of strangers worked on at once.
+pub const STRANGER_REQUESTS_MAX: usize = 64;
+/// Longest deadline of a call that anybody may make.
+pub const STRANGER_DEADLINE: std::time::Duration = std::time::Duration::from_secs(1);
+/// Connections to the operations port at once; more wait.
+pub const PROBES_MAX: usize = 256;
+/// Time one connection to the operations port has for its request and the answer.
+pub const PROBE_DEADLINE: std::time::Duration = std::time::Duration::from_secs(5);
 /// Pause after which a watch without a change says that it lives.
 pub const WATCH_HEARTBEAT: std::time::Duration = std::time::Duration::from_secs(15);
+/// Time a watch waits for its reader to take a message; then the stream ends.
+pub const WATCH_PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 /// Secrets purged in one turn of the task.
 pub const PURGES_MAX: usize = 100;
+/// Highest number of calls, connections or watches that can be configured.
+pub const COUNT_MAX: usize = 1_000_000;
+/// Longest duration that can be configured: a year.
+pub const DURATION_MAX: std::time::Duration = std::time::Duration::from_secs(365 * 24 * 60 * 60);
 /// Pause of a background task after a failure.
 pub const TASK_PAUSE: std::time::Duration = std::time::Duration::from_secs(1);
 /// Time one proposal of a background task may take.

@@ -6,15 +6,21 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::{ConnectInfo, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
 use serde::Serialize;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 
+use crate::limits::{PROBE_DEADLINE, PROBES_MAX, TASK_PAUSE};
 use crate::metrics::Metrics;
 use crate::status::NodeStatus;
 
@@ -40,25 +46,53 @@ impl Probe {
     }
 }
 
-/// Serves until `stop` is ready.
-///
-/// # Errors
-/// When the listener fails.
+/// Who asks.
+#[derive(Clone, Copy)]
+struct Source(SocketAddr);
+
+/// Serves until `stop` is ready, then cuts what is left: whoever connects here may be a stranger,
+/// and must not keep the node from stopping.
 pub async fn serve(
     listener: TcpListener,
     status: Arc<NodeStatus>,
     metrics: Metrics,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
+    stop: impl Future<Output = ()>,
+) {
     let router = Router::new()
         .route("/live", get(live))
         .route("/ready", get(ready))
         .route("/metrics", get(text))
         .with_state(Operations { status, metrics });
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service)
-        .with_graceful_shutdown(stop)
-        .await
+    let mut stop = std::pin::pin!(stop);
+    let mut probes = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            () = &mut stop => return,
+            Some(_) = probes.join_next() => continue,
+            accepted = listener.accept(), if probes.len() < PROBES_MAX => accepted,
+        };
+        match accepted {
+            Ok((stream, source)) => {
+                let router = router.clone().layer(Extension(Source(source)));
+                probes.spawn(timeout(PROBE_DEADLINE, answer(router, stream)));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "probe not accepted");
+                sleep(TASK_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Answers one request.
+async fn answer(router: Router, stream: TcpStream) {
+    let service = TowerToHyperService::new(router);
+    let connection = http1::Builder::new()
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = connection.await {
+        tracing::debug!(%error, "probe not answered");
+    }
 }
 
 async fn live() -> Response {
@@ -88,9 +122,9 @@ async fn ready(State(operations): State<Operations>) -> Response {
 
 async fn text(
     State(operations): State<Operations>,
-    ConnectInfo(caller): ConnectInfo<SocketAddr>,
+    Extension(Source(source)): Extension<Source>,
 ) -> Response {
-    if !caller.ip().is_loopback() {
+    if !source.ip().is_loopback() {
         return StatusCode::FORBIDDEN.into_response();
     }
     operations.status.measure();

@@ -48,7 +48,7 @@ impl Admin {
         }
         let mut bytes = Zeroizing::new([0; 32]);
         getrandom::fill(&mut *bytes).map_err(|_| Refusal::internal())?;
-        let token = URL_SAFE_NO_PAD.encode(*bytes);
+        let mut token = Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes.as_slice()));
         let millis = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
         let expires = clock::now().plus_ms(millis);
         let command = IssueJoinToken {
@@ -57,7 +57,7 @@ impl Admin {
         };
         self.propose(call, Command::IssueJoinToken(command)).await?;
         Ok(api::CreateJoinTokenResponse {
-            token,
+            token: std::mem::take(&mut *token),
             expires: Some(timestamp(expires)),
         })
     }
@@ -67,8 +67,9 @@ impl Admin {
         call: &Call,
         peer: &PeerIdentity,
         source: Option<IpAddr>,
-        message: api::JoinRequest,
+        mut message: api::JoinRequest,
     ) -> Result<api::JoinResponse, Refusal> {
+        let token = Zeroizing::new(std::mem::take(&mut message.token));
         if !self.attempts.may_try(source) {
             return Err(Refusal::new(
                 Reason::Throttling,
@@ -91,7 +92,7 @@ impl Admin {
             api_address: message.api_address.clone(),
             public_key: Hash(peer.public_key),
         };
-        self.admit(call, &message.token, &node).await?;
+        self.admit(call, &token, &node).await?;
         self.consensus.add_learner(&node, call.deadline).await?;
         let view = self.view(call).await?;
         Ok(api::JoinResponse {

@@ -58,11 +58,18 @@ impl Admin {
         };
         self.consensus.transfer_leader(to, call.deadline).await?;
         // The leader knows first; the caller may have asked another node.
-        while self.consensus.status().leader != Some(to) && Instant::now() < call.deadline {
+        loop {
+            let status = self.consensus.status();
+            if status.leader == Some(to) {
+                let term = status.term;
+                return Ok(api::TransferLeaderResponse { leader: to.0, term });
+            }
+            if Instant::now() + PAUSE >= call.deadline {
+                let late = "The node named does not lead yet.";
+                return Err(Refusal::new(Reason::RequestTimeout, late));
+            }
             tokio::time::sleep(PAUSE).await;
         }
-        let term = self.consensus.status().term;
-        Ok(api::TransferLeaderResponse { leader: to.0, term })
     }
 
     /// Waits until a snapshot that holds everything applied before the call has its name.

@@ -23,6 +23,7 @@ pub use self::sections::{
     StorageSection, TlsSection,
 };
 pub use self::size::{Size, SizeError};
+use crate::limits::{COUNT_MAX, DURATION_MAX};
 
 /// Everything an operator can set. `deploy/config/strongroom.toml` explains each option.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -202,6 +203,7 @@ impl Config {
                 reason: reason.to_owned(),
             })
         };
+        self.validate_durations()?;
         let timing = &self.consensus;
         if timing.heartbeat.is_zero() || timing.heartbeat * 2 > timing.election_timeout_min {
             return refuse(
@@ -221,9 +223,6 @@ impl Config {
                 "it must not be longer than deadline_max",
             );
         }
-        if self.limits.deadline_default.is_zero() {
-            return refuse("limits.deadline_default", "it must be longer than nothing");
-        }
         let account = &self.cluster.account;
         if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
             return refuse("cluster.account", "an account is 12 digits");
@@ -238,30 +237,57 @@ impl Config {
             ("limits.watches_max", self.limits.watches_max),
         ];
         for (option, number) in nonzero {
-            if number == 0 {
-                return refuse(option, "it must be at least 1");
+            if !(1..=COUNT_MAX).contains(&number) {
+                return refuse(option, "it must be at least 1 and at most a million");
             }
         }
-        self.validate_intervals()
+        Ok(())
     }
 
-    fn validate_intervals(&self) -> Result<(), ConfigError> {
+    /// Checks every duration by itself, before any is counted with.
+    fn validate_durations(&self) -> Result<(), ConfigError> {
+        let (timing, secrets, limits) = (&self.consensus, &self.secrets, &self.limits);
+        let may_be_nothing = [
+            (
+                "secrets.young_version_protection",
+                secrets.young_version_protection,
+            ),
+            ("limits.shutdown_timeout", limits.shutdown_timeout),
+        ];
         let intervals = [
+            ("consensus.heartbeat", timing.heartbeat),
+            (
+                "consensus.election_timeout_min",
+                timing.election_timeout_min,
+            ),
+            (
+                "consensus.election_timeout_max",
+                timing.election_timeout_max,
+            ),
+            ("limits.deadline_default", limits.deadline_default),
+            ("limits.deadline_max", limits.deadline_max),
             ("tls.reload_interval", self.tls.reload_interval),
-            ("secrets.purge_interval", self.secrets.purge_interval),
+            ("secrets.purge_interval", secrets.purge_interval),
             (
                 "secrets.access_record_interval",
-                self.secrets.access_record_interval,
+                secrets.access_record_interval,
             ),
             ("api.handshake_timeout", self.api.handshake_timeout),
             ("peers.handshake_timeout", self.peers.handshake_timeout),
         ];
-        match intervals.iter().find(|(_, interval)| interval.is_zero()) {
-            None => Ok(()),
-            Some((option, _)) => Err(ConfigError::Value {
+        let refuse = |option, reason: &str| {
+            Err(ConfigError::Value {
                 option,
-                reason: "it must be longer than nothing".to_owned(),
-            }),
+                reason: reason.to_owned(),
+            })
+        };
+        let mut all = intervals.iter().chain(&may_be_nothing);
+        match intervals.iter().find(|(_, interval)| interval.is_zero()) {
+            Some((option, _)) => refuse(option, "it must be longer than nothing"),
+            None => match all.find(|(_, duration)| *duration > DURATION_MAX) {
+                Some((option, _)) => refuse(option, "it must not be longer than a year"),
+                None => Ok(()),
+            },
         }
     }
 

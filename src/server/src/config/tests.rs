@@ -80,6 +80,18 @@ fn options_that_do_not_go_together_are_refused_by_name() {
         ("[cluster]\naccount = \"12\"\n", "cluster.account"),
         ("[api]\nrequests_max = 0\n", "api.requests_max"),
         (
+            "[api]\nrequests_max = 9223372036854775807\n",
+            "api.requests_max",
+        ),
+        (
+            "[consensus]\nheartbeat = \"300000000000y\"\n",
+            "consensus.heartbeat",
+        ),
+        (
+            "[limits]\ndeadline_max = \"300000000000y\"\n",
+            "limits.deadline_max",
+        ),
+        (
             "[secrets]\npurge_interval = \"0s\"\n",
             "secrets.purge_interval",
         ),

@@ -24,6 +24,7 @@ use tower::Service;
 use wire::{Caller, PeerIdentity};
 
 use crate::errors::{Reason, Refusal};
+use crate::limits::{STRANGER_DEADLINE, STRANGER_REQUESTS_MAX};
 use crate::methods::{CallerClass, Method, MethodTable, Port, Span};
 use crate::metrics::CallMetrics;
 
@@ -70,6 +71,8 @@ struct Inner {
     guests: Arc<Guests>,
     bounds: Bounds,
     room: Semaphore,
+    /// A stranger's calls have their own, or they could take it all from those who have a right.
+    room_for_strangers: Semaphore,
     metrics: CallMetrics,
 }
 
@@ -95,6 +98,7 @@ impl Door {
             guests,
             bounds,
             room: Semaphore::new(bounds.requests_max),
+            room_for_strangers: Semaphore::new(STRANGER_REQUESTS_MAX),
             metrics,
         };
         let door = Self {
@@ -147,11 +151,12 @@ impl Inner {
     ) -> Result<Instant, Refusal> {
         let caller = request.extensions().get::<Caller>();
         let caller = self.caller(method, caller).inspect_err(|refusal| {
-            tracing::warn!(
-                method = method.name(),
-                reason = refusal.reason().name(),
-                "call refused"
-            );
+            let (method, reason) = (method.name(), refusal.reason());
+            match reason {
+                // Anybody can make these: they must not fill a disk with lines.
+                Reason::MissingAuthentication => tracing::debug!(method, "anonymous call refused"),
+                _ => tracing::warn!(method, reason = reason.name(), "call refused"),
+            }
         })?;
         let header = request
             .headers()
@@ -160,9 +165,11 @@ impl Inner {
         let asked = header.and_then(deadline::grpc_timeout);
         // A little early, so that the caller still hears why.
         let asked = asked.map(|span| span - (span / 10).min(ANSWER_TIME));
-        let span = asked
-            .unwrap_or(self.bounds.deadline_default)
-            .min(self.bounds.deadline_max);
+        let longest = match method.caller {
+            CallerClass::Stranger => STRANGER_DEADLINE.min(self.bounds.deadline_max),
+            _ => self.bounds.deadline_max,
+        };
+        let span = asked.unwrap_or(self.bounds.deadline_default).min(longest);
         let deadline = Instant::now() + span;
         let mut id = [0; 16];
         if method.writes {
@@ -217,7 +224,11 @@ impl Inner {
             let Ok(response) = routes.call(request).await;
             return answer::with_details(response);
         }
-        let Ok(_room) = self.room.try_acquire() else {
+        let room = match method.caller {
+            CallerClass::Stranger => &self.room_for_strangers,
+            _ => &self.room,
+        };
+        let Ok(_room) = room.try_acquire() else {
             return answer::refused(Refusal::new(Reason::Throttling, "Rate exceeded"));
         };
         match tokio::time::timeout_at(deadline, routes.call(request)).await {

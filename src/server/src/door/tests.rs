@@ -21,6 +21,10 @@ const REGION: &str = "eu-west-1";
 fn door(port: Port, requests_max: usize) -> Routes {
     let reached = || async { tonic::Status::data_loss("reached").into_http::<Body>() };
     let routes = Routes::from(axum::Router::new().fallback(reached));
+    door_before(routes, port, requests_max)
+}
+
+fn door_before(routes: Routes, port: Port, requests_max: usize) -> Routes {
     let guests = Arc::new(Guests {
         cluster: CLUSTER.to_owned(),
         region: REGION.to_owned(),
@@ -142,4 +146,31 @@ async fn a_call_above_the_bound_is_told_to_wait() {
     let get = "/strongroom.secrets.v1.SecretsService/GetSecretValue";
     let response = call(&door, get, client(CLUSTER, "admin")).await;
     assert_eq!(answer::code(&response), Code::ResourceExhausted);
+}
+
+#[tokio::test]
+async fn strangers_that_never_end_their_calls_keep_nobody_out() {
+    let pending = || async { std::future::pending::<Response<Body>>().await };
+    let get = "/strongroom.secrets.v1.SecretsService/GetSecretValue";
+    let reached = || async { tonic::Status::data_loss("reached").into_http::<Body>() };
+    let routes = axum::Router::new()
+        .route("/grpc.health.v1.Health/Check", axum::routing::post(pending))
+        .fallback(reached);
+    let door = door_before(Routes::from(routes), Port::Api, 4);
+    let strangers: Vec<_> = (0..100)
+        .map(|_| {
+            let door = door.clone();
+            tokio::spawn(async move { call(&door, "/grpc.health.v1.Health/Check", None).await })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    let response = call(&door, get, client(CLUSTER, "admin")).await;
+    assert_eq!(answer::code(&response), Code::DataLoss);
+    let ended = async {
+        for stranger in strangers {
+            stranger.await.unwrap();
+        }
+    };
+    let soon = 3 * crate::limits::STRANGER_DEADLINE;
+    tokio::time::timeout(soon, ended).await.unwrap();
 }

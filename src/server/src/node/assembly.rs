@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use consensus::{Consensus, Keep, Options, SystemClock, Timing};
+use consensus::{Clock, Consensus, Keep, Options, Timing};
 use envelope::StorageKeyring;
 use machine::NodeId;
 use store::{Cipher, Rows, RowsOptions, SledRows, SnapshotDir, Stamped, Wal, WalOptions};
@@ -51,6 +51,7 @@ impl Parts {
         identity: &Identity,
         keyring: StorageKeyring,
         dialer: Dialer,
+        clock: &Arc<dyn Clock>,
     ) -> Result<Self, StartError> {
         let cipher: Arc<dyn Cipher> = Arc::new(StorageCipher(keyring));
         let stamped = Stamped {
@@ -86,7 +87,7 @@ impl Parts {
             Arc::clone(&rows),
             snapshots.clone(),
             Arc::new(TlsPeers(dialer)),
-            Arc::new(SystemClock),
+            Arc::clone(clock),
         );
         Ok(Self {
             consensus: consensus.await?,
@@ -100,6 +101,7 @@ impl Parts {
 /// Everything the services are made of.
 pub struct Assembly<'a> {
     pub config: &'a Config,
+    pub clock: &'a Arc<dyn Clock>,
     pub identity: &'a Identity,
     pub parts: &'a Parts,
     pub vault: &'a Arc<Vault>,
@@ -181,6 +183,7 @@ impl Assembly<'_> {
         let secrets = &self.config.secrets;
         Tasks {
             consensus: self.parts.consensus.clone(),
+            clock: Arc::clone(self.clock),
             accesses: Arc::clone(self.accesses),
             freshness: Arc::clone(self.freshness),
             metrics: self.metrics.clone(),

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use consensus::Fault;
+use consensus::{Clock, Fault, SystemClock};
 use envelope::{FileProvider, SealProvider, StorageKeyring};
 use machine::{ClusterId, RegionName};
 use tokio::sync::watch;
@@ -21,7 +21,7 @@ use self::assembly::{Assembly, Parts};
 pub use self::error::StartError;
 pub use self::first::Start;
 use self::first::{Advertised, Founding, sealed_keyring};
-use self::serve::{Bound, Stops};
+use self::serve::{Bound, Servers, Stops};
 use crate::config::{Config, SealProviderName};
 use crate::directory::DataDir;
 use crate::metrics::Metrics;
@@ -55,7 +55,7 @@ pub struct Node {
     addresses: Addresses,
     status: Arc<NodeStatus>,
     tasks: JoinSet<()>,
-    servers: JoinSet<()>,
+    servers: Servers,
     stops: Stops,
     _data: DataDir,
 }
@@ -69,6 +69,18 @@ impl Node {
     /// # Errors
     /// The first thing that is not as it must be, with its cure. Nothing is left running.
     pub async fn start(config: Config, start: Start) -> Result<Self, StartError> {
+        Self::start_by(config, start, Arc::new(SystemClock)).await
+    }
+
+    /// The same by another clock than the system's, for the stamps of entries and what falls due.
+    ///
+    /// # Errors
+    /// As `start`.
+    pub async fn start_by(
+        config: Config,
+        start: Start,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StartError> {
         config.validate()?;
         check_machine(&config)?;
         let credentials = credentials(&config)?;
@@ -86,7 +98,8 @@ impl Node {
         let dialer = Dialer::for_peers(Arc::clone(&credentials));
         let sealed = sealed_keyring(&data, &start, &identity, &root, &dialer, &advertised).await?;
         let keyring = StorageKeyring::from_sealed_bytes(&root, identity.cluster.0, &sealed)?;
-        let parts = Parts::open(&config, &data, &identity, keyring, dialer).await?;
+        let opened = Parts::open(&config, &data, &identity, keyring, dialer, &clock);
+        let parts = opened.await?;
         let vault = Arc::new(Vault::new(
             root,
             identity.cluster.0,
@@ -97,6 +110,7 @@ impl Node {
         let (accesses, freshness) = (Arc::default(), Arc::default());
         let assembly = Assembly {
             config: &config,
+            clock: &clock,
             identity: &identity,
             parts: &parts,
             vault: &vault,
@@ -171,18 +185,22 @@ impl Node {
         tracing::info!("node stops");
         self.status.stopping.store(true, Ordering::Release);
         self.stops.api.cancel();
-        // The first to end is the API: the others wait for their own word.
-        self.servers.join_next().await;
+        while self.servers.api.join_next().await.is_some() {}
         self.tasks.shutdown().await;
         self.status.consensus.shutdown().await;
         self.stops.peers.cancel();
-        while self.servers.join_next().await.is_some() {}
+        while self.servers.others.join_next().await.is_some() {}
         tracing::info!("node stopped");
     }
 
     /// Waits until a listener has ended by itself, which it does only when it failed.
     pub async fn wait(&mut self) {
-        self.servers.join_next().await;
+        let Servers { api, others } = &mut self.servers;
+        tokio::select! {
+            Some(_) = api.join_next() => {}
+            Some(_) = others.join_next() => {}
+            else => {}
+        }
     }
 }
 

@@ -43,6 +43,14 @@ pub struct Stops {
     pub peers: CancellationToken,
 }
 
+/// The listeners while they serve; dropped, they end.
+pub struct Servers {
+    /// The API.
+    pub api: JoinSet<()>,
+    /// Peers and operations.
+    pub others: JoinSet<()>,
+}
+
 impl Bound {
     /// Binds all three.
     pub async fn bind(config: &Config, credentials: &Arc<Credentials>) -> Result<Self, StartError> {
@@ -89,28 +97,30 @@ impl Bound {
     }
 
     /// Serves on all three until they are stopped; one that ends by itself says why.
-    pub fn serve(self, services: Services, stops: &Stops) -> JoinSet<()> {
+    pub fn serve(self, services: Services, stops: &Stops) -> Servers {
         let Services {
             api,
             peers,
             status,
             metrics,
         } = services;
-        let mut servers = JoinSet::new();
+        let mut servers = Servers {
+            api: JoinSet::new(),
+            others: JoinSet::new(),
+        };
         let stop = stops.api.clone();
-        servers.spawn(async move {
+        servers.api.spawn(async move {
             let served = self.api.serve(api, stop.cancelled_owned()).await;
             report("api", served.err().map(|error| error.to_string()));
         });
         let stop = stops.peers.clone();
-        servers.spawn(async move {
+        servers.others.spawn(async move {
             let served = self.peers.serve(peers, stop.cancelled_owned()).await;
             report("peers", served.err().map(|error| error.to_string()));
         });
         let stop = stops.peers.clone().cancelled_owned();
-        servers.spawn(async move {
-            let served = operations::serve(self.operations, status, metrics, stop).await;
-            report("operations", served.err().map(|error| error.to_string()));
+        servers.others.spawn(async move {
+            operations::serve(self.operations, status, metrics, stop).await;
         });
         servers
     }

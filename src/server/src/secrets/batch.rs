@@ -45,17 +45,14 @@ impl Secrets {
         let accesses = std::sync::Arc::clone(&self.accesses);
         let searched = view.clone();
         let search = move || {
-            let page = selection.page(&searched, &accesses, after.as_ref(), items);
+            let page =
+                selection.page(&searched, &accesses, after.as_ref(), items, call.deadline)?;
             let uids: Vec<_> = page.secrets.iter().map(|secret| secret.uid).collect();
-            (
-                uids,
-                page.last
-                    .map(|place| query.token(&place.encode()))
-                    .unwrap_or_default(),
-            )
+            let next_token = page.last.map(|place| query.token(&place.encode()));
+            Ok::<_, Refusal>((uids, next_token.unwrap_or_default()))
         };
         let found = tokio::task::spawn_blocking(search).await;
-        let (uids, next_token) = found.map_err(|_| Refusal::internal())?;
+        let (uids, next_token) = found.map_err(|_| Refusal::internal())??;
         let mut reply = BatchGetSecretValueResponse {
             next_token,
             ..Default::default()

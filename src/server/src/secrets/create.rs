@@ -1,8 +1,9 @@
 //! CreateSecret.
 
-use machine::{ArnSuffix, Command, CreateSecret, NewVersion, Seen, Tag, Uid, ValueKind, VersionId};
+use machine::{ArnSuffix, Command, CreateSecret, NewVersion, Seen, Uid, ValueKind, VersionId};
 use wire::secrets::v1::create_secret_request::Value;
 use wire::secrets::v1::{CreateSecretRequest, CreateSecretResponse};
+use zeroize::Zeroizing;
 
 use super::ask::{Answer, Ask};
 use super::parse::Plain;
@@ -20,12 +21,14 @@ impl Secrets {
         let Ask {
             call, mut message, ..
         } = ask;
+        // Held here from the start: whatever is refused below, the value is wiped.
+        let mut value = Zeroizing::new(message.value.take());
         not_yet::create(&message)?;
         let token = parse::client_request_token(&message.client_request_token)?;
         let name = parse::secret_name(&message.name)?;
         parse::at_most("description", &message.description, DESCRIPTION_CHARS_MAX)?;
-        let plain = message.value.take().map(plain).transpose()?;
-        let tags = std::mem::take(&mut message.tags);
+        let plain = value.take().map(plain).transpose()?;
+        let tags = parse::tags(std::mem::take(&mut message.tags))?;
         // Nothing is looked up before `decide` but the key, and keys only ever grow in number.
         let view = self.consensus.local_view();
         let account = view.account().cloned().ok_or_else(Refusal::not_founded)?;
@@ -39,13 +42,7 @@ impl Secrets {
             arn_suffix: arn_suffix()?,
             description: std::mem::take(&mut message.description),
             kms_key: key,
-            tags: tags
-                .into_iter()
-                .map(|tag| Tag {
-                    key: tag.key,
-                    value: tag.value,
-                })
-                .collect(),
+            tags,
             new,
             seen: Seen::default(),
         });

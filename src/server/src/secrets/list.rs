@@ -6,6 +6,7 @@ use std::sync::Arc;
 use consensus::View;
 use machine::{Secret, Stamp, Uid};
 use prost::Message;
+use tokio::time::Instant;
 use wire::secrets::v1::{Filter, ListSecretsRequest, ListSecretsResponse, SortBy, SortOrder};
 
 use super::ask::{Answer, Ask};
@@ -14,8 +15,11 @@ use super::filter::Filters;
 use super::page::{self, ListQuery};
 use super::{Secrets, parse};
 use crate::accesses::Accesses;
-use crate::errors::Refusal;
+use crate::errors::{Reason, Refusal};
 use crate::limits::PAGE_ITEMS_MAX;
+
+/// Secrets looked at between two looks at the clock.
+const LOOKS_BETWEEN_CLOCKS: usize = 256;
 
 impl Secrets {
     pub(super) async fn list(
@@ -40,7 +44,7 @@ impl Secrets {
         let accesses = Arc::clone(&self.accesses);
         // A filter looks at every secret: too long for the threads that carry all calls.
         let list = move || {
-            let page = selection.page(&view, &accesses, after.as_ref(), items);
+            let page = selection.page(&view, &accesses, after.as_ref(), items, call.deadline)?;
             let secret_list = page
                 .secrets
                 .iter()
@@ -52,11 +56,10 @@ impl Secrets {
                 secret_list,
                 next_token,
             };
-            view.answer(message)
+            Ok(view.answer(message))
         };
-        tokio::task::spawn_blocking(list)
-            .await
-            .map_err(|_| Refusal::internal())
+        let listed = tokio::task::spawn_blocking(list).await;
+        listed.map_err(|_| Refusal::internal())?
     }
 }
 
@@ -114,13 +117,17 @@ impl Selection {
     }
 
     /// The first secrets after a place.
+    ///
+    /// # Errors
+    /// `RequestTimeout`: nobody waits for the page any more.
     pub(super) fn page<'a>(
         &self,
         view: &'a View,
         accesses: &Accesses,
         after: Option<&Place>,
         items: usize,
-    ) -> Page<'a> {
+        deadline: Instant,
+    ) -> Result<Page<'a>, Refusal> {
         let order = |one: &Place, other: &Place| match self.descending {
             false => one.cmp(other),
             true => other.cmp(one),
@@ -130,16 +137,19 @@ impl Selection {
         let is_sorted = self.sort_by == SortBy::CreatedDate && !self.descending;
         let mut found: Vec<(Place, &Arc<Secret>)> = Vec::new();
         let Some(account) = view.account() else {
-            return Page {
+            return Ok(Page {
                 secrets: Vec::new(),
                 last: None,
-            };
+            });
         };
         // In the order of creation the page begins at its place; else all are looked at.
         let skip = after
             .filter(|_| is_sorted)
             .map(|after| (after.created, after.uid));
-        for secret in view.secrets_after(account, skip) {
+        for (looked_at, secret) in view.secrets_after(account, skip).enumerate() {
+            if looked_at.is_multiple_of(LOOKS_BETWEEN_CLOCKS) && Instant::now() >= deadline {
+                return Err(Refusal::new(Reason::RequestTimeout, "The deadline passed."));
+            }
             if secret.is_scheduled() && !self.scheduled {
                 continue;
             }
@@ -164,10 +174,10 @@ impl Selection {
             .last()
             .filter(|_| more)
             .map(|(place, _)| place.clone());
-        Page {
+        Ok(Page {
             secrets: found.into_iter().map(|(_, secret)| secret).collect(),
             last,
-        }
+        })
     }
 
     fn place_of(&self, view: &View, accesses: &Accesses, secret: &Secret) -> Place {

@@ -30,8 +30,8 @@ use std::time::Duration;
 
 use consensus::{Committed, Consensus, Proposal, Unavailable, View};
 use machine::{
-    Audit, Command, NotHeld, Outcome, Rejection, RequestId, SealedValue, Secret, SecretId, State,
-    Token, Uid, Value, VersionId,
+    Audit, Command, KeyId, NotHeld, Outcome, Rejection, RequestId, SealedValue, Secret, SecretId,
+    State, Tag, Token, Uid, Value, VersionId,
 };
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -159,13 +159,15 @@ impl Secrets {
     }
 
     /// Proposes a command with a new version. A token used before with the same value is answered
-    /// as it was then (R11): the stored version is opened and compared in constant time.
+    /// as it was then (R11): the stored version is opened and compared in constant time, and what
+    /// else the command would have stored with it.
     async fn change_value(
         &self,
         call: &Call,
         command: Command,
         plain: &Plain,
     ) -> Result<Changed, Refusal> {
+        let others = Others::of(&command);
         let committed = self.propose(call, command).await?;
         let Err(Rejection::VersionExists { uid, version, .. }) = &committed.answer else {
             return Changed::of(committed);
@@ -176,10 +178,11 @@ impl Secrets {
             .view_at(committed.index, call.deadline)
             .await?;
         let secret = view.secret(&uid).ok_or_else(Refusal::no_secret)?;
-        if !self
-            .holds_same_value(&view, secret, &version, plain)
-            .await?
-        {
+        let is_same = others.are_in(secret)
+            && self
+                .holds_same_value(&view, secret, &version, plain)
+                .await?;
+        if !is_same {
             return Err(Changed::of(committed)
                 .err()
                 .unwrap_or_else(Refusal::internal));
@@ -211,6 +214,42 @@ impl Secrets {
         };
         let opened = self.vault.open(view, at, &sealed)?;
         Ok(envelope::values_equal(&opened, &plain.bytes) && stored.kind == plain.kind)
+    }
+}
+
+/// What a command stores beside a new version. Labels are not among it: they move on by themselves.
+struct Others {
+    description: Option<String>,
+    kms_key: Option<Option<KeyId>>,
+    tags: Option<Vec<Tag>>,
+}
+
+impl Others {
+    fn of(command: &Command) -> Self {
+        let (description, kms_key, tags) = match command {
+            Command::CreateSecret(create) => (
+                Some(create.description.clone()),
+                Some(create.kms_key),
+                Some(create.tags.clone()),
+            ),
+            Command::UpdateSecret(update) => (update.description.clone(), update.kms_key, None),
+            _ => (None, None, None),
+        };
+        Self {
+            description,
+            kms_key,
+            tags,
+        }
+    }
+
+    fn are_in(&self, secret: &Secret) -> bool {
+        let is = |asked: Option<bool>| asked.unwrap_or(true);
+        is(self
+            .description
+            .as_ref()
+            .map(|text| *text == secret.description))
+            && is(self.kms_key.map(|key| key == secret.kms_key))
+            && is(self.tags.as_ref().map(|tags| *tags == secret.tags))
     }
 }
 

@@ -1,10 +1,12 @@
 //! Requests parsed into the machine's types, once; refusals in the words of the service.
 
-use machine::{Label, SecretId, SecretName, ValueKind, VersionId};
+use machine::{Label, Rejection, SecretId, SecretName, Tag, ValueKind, VersionId};
 use zeroize::Zeroizing;
 
 use crate::errors::{Reason, Refusal};
-use crate::limits::{TOKEN_CHARS, VALUE_BYTES_MAX};
+use crate::limits::{
+    TAG_KEY_CHARS_MAX, TAG_VALUE_CHARS_MAX, TAGS_MAX, TOKEN_CHARS, VALUE_BYTES_MAX,
+};
 
 /// A value on its way to be sealed.
 pub struct Plain {
@@ -65,6 +67,27 @@ pub fn version_id(place: &str, text: &str) -> Result<VersionId, Refusal> {
 /// A staging label.
 pub fn label(text: &str) -> Result<Label, Refusal> {
     Label::new(text).map_err(|error| named(&error))
+}
+
+/// Tags, each within its bounds: what `decide` would refuse must not travel through the log first.
+pub fn tags(asked: Vec<wire::secrets::v1::Tag>) -> Result<Vec<Tag>, Refusal> {
+    if asked.len() > TAGS_MAX {
+        return Err(Rejection::TagLimit.into());
+    }
+    let is_long = |text: &str, max: usize| text.chars().take(max + 1).count() > max;
+    let has_long = asked.iter().any(|tag| {
+        is_long(&tag.key, TAG_KEY_CHARS_MAX) || is_long(&tag.value, TAG_VALUE_CHARS_MAX)
+    });
+    if has_long {
+        return Err(Rejection::TagInvalid.into());
+    }
+    let tags = asked.into_iter();
+    Ok(tags
+        .map(|tag| Tag {
+            key: tag.key,
+            value: tag.value,
+        })
+        .collect())
 }
 
 /// A value as text or bytes: not empty, not too large.

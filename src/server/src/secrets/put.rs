@@ -3,6 +3,7 @@
 use machine::{Command, Label, PutSecretValue, Seen, ValueKind};
 use wire::secrets::v1::put_secret_value_request::Value;
 use wire::secrets::v1::{PutSecretValueRequest, PutSecretValueResponse};
+use zeroize::Zeroizing;
 
 use super::ask::{Answer, Ask};
 use super::parse::Plain;
@@ -21,11 +22,13 @@ impl Secrets {
             reading,
             mut message,
         } = ask;
+        // Held here from the start: whatever is refused below, the value is wiped.
+        let mut value = Zeroizing::new(message.value.take());
         not_yet::put(&message)?;
         let token = parse::client_request_token(&message.client_request_token)?;
         let id = parse::secret_id(&message.secret_id)?;
         let labels = labels(&message.version_stages)?;
-        let plain = plain(message.value.take())?;
+        let plain = plain(value.take())?;
         let view = self.view(&call, &reading).await?;
         let secret = find_live(&view, &id)?;
         let uid = secret.uid;

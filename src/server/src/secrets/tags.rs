@@ -1,6 +1,6 @@
 //! TagResource and UntagResource.
 
-use machine::{Command, Seen, Tag, TagResource, UntagResource};
+use machine::{Command, Seen, TagResource, UntagResource};
 use wire::secrets::v1::{
     TagResourceRequest, TagResourceResponse, UntagResourceRequest, UntagResourceResponse,
 };
@@ -24,16 +24,10 @@ impl Secrets {
         if message.tags.is_empty() {
             return Err(Refusal::parameter("You must provide at least one tag."));
         }
+        let tags = parse::tags(message.tags)?;
         let view = self.view(&call, &reading).await?;
         let uid = find_live(&view, &id)?.uid;
         drop(view);
-        let tags = message.tags.into_iter();
-        let tags = tags
-            .map(|tag| Tag {
-                key: tag.key,
-                value: tag.value,
-            })
-            .collect();
         let command = Command::TagResource(TagResource {
             uid,
             tags,

@@ -3,6 +3,7 @@
 use machine::{Command, KeyId, Seen, UpdateSecret, ValueKind, VersionId};
 use wire::secrets::v1::update_secret_request::Value;
 use wire::secrets::v1::{UpdateSecretRequest, UpdateSecretResponse};
+use zeroize::Zeroizing;
 
 use super::ask::{Answer, Ask};
 use super::parse::Plain;
@@ -22,12 +23,14 @@ impl Secrets {
             reading,
             mut message,
         } = ask;
+        // Held here from the start: whatever is refused below, the value is wiped.
+        let mut value = Zeroizing::new(message.value.take());
         not_yet::update(&message)?;
-        let value = match message.value.take() {
+        let value = match value.take().map(plain) {
             None => None,
-            Some(value) => Some((
+            Some(plain) => Some((
                 parse::client_request_token(&message.client_request_token)?,
-                plain(value)?,
+                plain?,
             )),
         };
         let id = parse::secret_id(&message.secret_id)?;

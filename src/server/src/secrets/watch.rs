@@ -23,7 +23,7 @@ use super::ask::Ask;
 use super::describe::stages;
 use super::{Secrets, parse};
 use crate::errors::{Reason, Refusal};
-use crate::limits::{BATCH_ITEMS_MAX, WATCH_HEARTBEAT};
+use crate::limits::{BATCH_ITEMS_MAX, WATCH_HEARTBEAT, WATCH_PATIENCE};
 use crate::metrics::Metrics;
 use crate::times::timestamp;
 
@@ -120,8 +120,11 @@ impl Watcher {
             ended = self.turn().await;
         }
         if let Err(Some(refusal)) = ended {
+            let told = self
+                .sender
+                .send_timeout(Err(refusal.into()), WATCH_PATIENCE);
             // The reader may be gone; then nobody is left to tell.
-            let _ = self.sender.send(Err(refusal.into())).await;
+            let _ = told.await;
         }
     }
 
@@ -133,8 +136,11 @@ impl Watcher {
             () = self.stop.cancelled() => return Err(Some(stopped())),
             changed = self.applied.changed() => changed.map_err(|_| Some(stopped()))?,
             () = tokio::time::sleep(WATCH_HEARTBEAT) => {
-                self.view = self.consensus.local_view();
-                return match self.heartbeat(self.view.token()).await {
+                // A change may have come at the same moment: no message may stand beyond one that
+                // is not told yet.
+                self.tell(self.consensus.local_view()).await?;
+                let positions = self.position(&self.view, self.after);
+                return match self.heartbeat(Token { positions }).await {
                     true => Ok(()),
                     false => Err(None),
                 };
@@ -170,7 +176,7 @@ impl Watcher {
                 resume_token,
                 item: Some(Item::Change(change)),
             };
-            if self.sender.send(Ok(message)).await.is_err() {
+            if !sent(&self.sender, message).await {
                 return Err(None);
             }
         }
@@ -195,9 +201,12 @@ impl Watcher {
                 last.insert(header.uid, header.revision);
             }
         }
+        let is_known = |uid: &Uid| view.secret(uid).is_some() || self.view.secret(uid).is_some();
+        let gone = last.keys().filter(|uid| !is_known(uid)).copied();
+        let journalled = journalled(view, &home, &gone.collect());
         let mut by_revision: Vec<(Revision, Told)> = Vec::new();
         for (uid, revision) in last {
-            if let Some(told) = self.told(view, &home, &uid)? {
+            if let Some(told) = self.told(view, &journalled, &uid)? {
                 by_revision.push((revision, told));
             }
         }
@@ -208,7 +217,12 @@ impl Watcher {
         ))
     }
 
-    fn told(&self, view: &View, home: &FeedId, uid: &Uid) -> Result<Option<Told>, Refusal> {
+    fn told(
+        &self,
+        view: &View,
+        journalled: &BTreeMap<Uid, Arc<Secret>>,
+        uid: &Uid,
+    ) -> Result<Option<Told>, Refusal> {
         let told = match view.secret(uid) {
             Some(secret) if secret.is_scheduled() => Told {
                 secret: Arc::clone(secret),
@@ -219,8 +233,11 @@ impl Watcher {
                 state: SecretState::Active,
             },
             None => {
-                let before = self.view.secret(uid).cloned();
-                let before = before.or_else(|| journalled(view, home, uid));
+                let before = self
+                    .view
+                    .secret(uid)
+                    .or_else(|| journalled.get(uid))
+                    .cloned();
                 // With its name trimmed away too, only a list tells what is gone.
                 let secret = before.ok_or_else(|| lost(self.after))?;
                 Told {
@@ -239,7 +256,7 @@ impl Watcher {
             resume_token: position.encode(),
             item,
         };
-        self.sender.send(Ok(message)).await.is_ok()
+        sent(&self.sender, message).await
     }
 
     /// The positions of a view, with the home feed at this revision.
@@ -253,14 +270,32 @@ impl Watcher {
     }
 }
 
-/// A purged secret as the journal last had it.
-fn journalled(view: &View, home: &FeedId, uid: &Uid) -> Option<Arc<Secret>> {
-    let first = view.feed(home)?.state()?.journal_first;
-    let rows = view.journal(home, Revision(first.0.saturating_sub(1)))?;
-    let rows = rows.filter(|row| row.header.uid == *uid);
-    rows.filter_map(machine::JournalRow::secret)
-        .last()
-        .map(Arc::new)
+/// These secrets as the journal last had them: one walk, however many they are.
+fn journalled(view: &View, home: &FeedId, uids: &BTreeSet<Uid>) -> BTreeMap<Uid, Arc<Secret>> {
+    if uids.is_empty() {
+        return BTreeMap::new();
+    }
+    let first = view.feed(home).and_then(|feed| feed.state());
+    let first = first.map_or(0, |state| state.journal_first.0);
+    let rows = view.journal(home, Revision(first.saturating_sub(1)));
+    let rows = rows.into_iter().flatten();
+    let rows = rows.filter(|row| uids.contains(&row.header.uid));
+    let secrets = rows.filter_map(machine::JournalRow::secret);
+    secrets
+        .map(|secret| (secret.uid, Arc::new(secret)))
+        .collect()
+}
+
+/// Whether the reader took the message. One that takes nothing for long is let go: while it waits,
+/// the state of its last look stays in memory.
+async fn sent(
+    sender: &mpsc::Sender<Result<WatchResponse, Status>>,
+    message: WatchResponse,
+) -> bool {
+    sender
+        .send_timeout(Ok(message), WATCH_PATIENCE)
+        .await
+        .is_ok()
 }
 
 /// Where a token says a watch goes on.

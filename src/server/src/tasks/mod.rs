@@ -10,7 +10,7 @@ mod purge;
 use std::sync::Arc;
 use std::time::Duration;
 
-use consensus::{Consensus, Proposal, Role, Unavailable};
+use consensus::{Clock, Consensus, Proposal, Role, Unavailable};
 use machine::{Audit, Command, Outcome, Rejection, RequestId};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -25,6 +25,8 @@ use crate::metrics::Metrics;
 pub struct Tasks {
     /// The consensus.
     pub consensus: Consensus,
+    /// The clock that stamps: what is due by another would not be by `decide`.
+    pub clock: Arc<dyn Clock>,
     /// The reads to record.
     pub accesses: Arc<Accesses>,
     /// How old the local state may be.

@@ -3,7 +3,6 @@
 use machine::{Command, PurgeSecret};
 
 use super::Tasks;
-use crate::clock;
 use crate::limits::PURGES_MAX;
 
 impl Tasks {
@@ -29,7 +28,7 @@ impl Tasks {
 
     fn due(&self) -> Vec<PurgeSecret> {
         let view = self.consensus.local_view();
-        let due = view.due(clock::now()).take(PURGES_MAX);
+        let due = view.due(self.clock.now()).take(PURGES_MAX);
         due.filter_map(|secret| {
             let deletion_date = secret.deletion?.due;
             Some(PurgeSecret {

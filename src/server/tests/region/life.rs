@@ -1,8 +1,13 @@
 //! Create, update, delete, restore, tag: each outcome and each refusal, word for word.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use strongroom_server::{Node, Start};
 use wire::secrets::v1 as api;
 
-use super::harness::{Region, assert_refused, eventually, refusal};
+use super::canary::metrics;
+use super::harness::{ADMIN, Files, Region, assert_refused, eventually, refusal};
 use super::requests::{
     create, delete, describe, force_delete, get, put, read, restore, tag, token, untag, update,
 };
@@ -360,5 +365,67 @@ async fn first_reads_of_the_day_are_seen_at_once_and_recorded() {
         .unwrap()
         .into_inner();
     assert_eq!(again.last_changed_date, described.last_changed_date);
+    region.stop().await;
+}
+
+/// A clock that can be put forward.
+#[derive(Default)]
+struct Shifted(AtomicU64);
+
+impl consensus::Clock for Shifted {
+    fn now(&self) -> machine::Stamp {
+        let now = consensus::SystemClock.now();
+        now.plus_ms(self.0.load(Ordering::Relaxed))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_purged_when_its_recovery_window_has_passed_and_not_before() {
+    const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+    let files = Files::new();
+    let clock = Arc::new(Shifted::default());
+    let bootstrap = Start::Bootstrap {
+        administrator: ADMIN.to_owned(),
+    };
+    let started = Node::start_by(files.config(1), bootstrap, clock.clone()).await;
+    let nodes = vec![started.unwrap()];
+    let region = Region { nodes, files };
+    let mut client = region.secrets(0);
+    for name in ["early", "late"] {
+        client.create_secret(create(name, 1, "x")).await.unwrap();
+    }
+    for (name, days) in [("early", 7), ("late", 8)] {
+        let request = api::DeleteSecretRequest {
+            recovery_window_in_days: Some(days),
+            ..delete(name)
+        };
+        client.delete_secret(request).await.unwrap();
+    }
+    let purged = || metrics(region.nodes[0].addresses().operations);
+    let counted = |times: u32| format!("strongroom_server_purges_total {times}\n");
+    clock.0.store(7 * DAY_MS - 60_000, Ordering::Relaxed);
+    // Two looks of the task: an entry after each tells that it had its turn.
+    for number in [2, 3] {
+        tokio::time::sleep(region.files.config(1).secrets.purge_interval).await;
+        let other = format!("other{number}");
+        client.create_secret(create(&other, 1, "x")).await.unwrap();
+    }
+    assert!(client.describe_secret(describe("early")).await.is_ok());
+    clock.0.store(7 * DAY_MS + 60_000, Ordering::Relaxed);
+    eventually("the secret is purged", async || {
+        let described = region.secrets(0).describe_secret(describe("early")).await;
+        described.is_err()
+    })
+    .await;
+    assert!(client.describe_secret(describe("late")).await.is_ok());
+    eventually("one purge is counted", async || {
+        purged().contains(&counted(1))
+    })
+    .await;
+    client
+        .create_secret(create("early", 1, "again"))
+        .await
+        .unwrap();
+    assert_eq!(read(&mut client, "early").await.unwrap(), "again");
     region.stop().await;
 }

@@ -2,7 +2,9 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
+use machine::Token;
 use strongroom_server::config::Size;
 use strongroom_server::{Node, Start};
 use tonic_health::pb::HealthCheckRequest;
@@ -11,7 +13,7 @@ use tonic_health::pb::health_client::HealthClient;
 
 use super::canary::metrics;
 use super::harness::{ADMIN, Files, REGION, Region, eventually};
-use super::requests::{create, read};
+use super::requests::{self, create, describe, put, read};
 
 fn http(address: SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
@@ -103,5 +105,71 @@ async fn a_node_on_a_full_disk_says_so() {
         http(address, "/ready").contains("disk-low")
     })
     .await;
+    region.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_probe_that_never_ends_its_request_does_not_keep_the_node_from_stopping() {
+    let region = Region::start(1).await;
+    let mut stream = TcpStream::connect(region.nodes[0].addresses().operations).unwrap();
+    stream.write_all(b"GET /live HTTP/1.1\r\nhost: ").unwrap();
+    // A probe after it is answered: by then the node has the first one too.
+    let address = region.nodes[0].addresses().operations;
+    assert!(http(address, "/live").starts_with("HTTP/1.1 200"));
+    tokio::time::timeout(Duration::from_secs(15), region.stop())
+        .await
+        .unwrap();
+    drop(stream);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_under_way_ends_well_while_its_node_stops() {
+    let mut region = Region::start(3).await;
+    let mut writer = region.secrets(0);
+    writer.create_secret(create("s", 1, "x")).await.unwrap();
+    let written = |response: &tonic::metadata::MetadataMap| {
+        response
+            .get("strongroom-position")
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .to_owned()
+    };
+    let now = writer.describe_secret(describe("s")).await.unwrap();
+    let mut position = Token::decode(&written(now.metadata())).unwrap();
+    for at in &mut position.positions {
+        if matches!(at.feed, machine::FeedId::Home(_)) {
+            at.revision.0 += 1;
+        }
+    }
+    // A read that waits for a change which is not made yet.
+    let mut waiting = tonic::Request::new(describe("s"));
+    let token = position.encode().parse().unwrap();
+    waiting
+        .metadata_mut()
+        .insert("strongroom-min-position", token);
+    let mut reader = region.secrets(2);
+    read(&mut reader, "s").await.unwrap();
+    let call = tokio::spawn(async move { reader.describe_secret(waiting).await });
+    let stopping = region.nodes.remove(2);
+    let operations = stopping.addresses().operations;
+    eventually("the call is under way", async || {
+        metrics(operations).contains("strongroom_server_requests_in_flight 1")
+    })
+    .await;
+    let stopped = tokio::spawn(stopping.shutdown());
+    eventually("the node is not ready", async || {
+        http(operations, "/ready").contains("stopping")
+    })
+    .await;
+    assert!(!call.is_finished());
+    writer.put_secret_value(put("s", 2, "y")).await.unwrap();
+    let described = call.await.unwrap().unwrap().into_inner();
+    assert!(
+        described
+            .version_ids_to_stages
+            .contains_key(&requests::token(2))
+    );
+    stopped.await.unwrap();
     region.stop().await;
 }

@@ -1,5 +1,7 @@
 //! I11: who has no right gets no answer, whatever rpc and whichever port.
 
+use std::net::SocketAddr;
+
 use http::{Request, Response};
 use prost_reflect::DescriptorPool;
 use tonic::body::Body;
@@ -128,6 +130,65 @@ async fn the_peer_port_lets_no_client_in() {
         assert!(call(&mut channel, &path).await.is_err(), "{path}");
     }
     region.stop().await;
+}
+
+/// Calls each path on a connection of its own, without a certificate, and prints the status in the
+/// head of the answer: `-` when it stands behind the body, `cut` when there is no answer.
+const ANONYMOUS: &str = r#"
+import re, socket, ssl, sys
+host, port, root = sys.argv[1:4]
+context = ssl.create_default_context(cafile=root)
+for path in sys.argv[4:]:
+    head = f"POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/grpc\r\n"
+    head += "te: trailers\r\ncontent-length: 5\r\nconnection: close\r\n\r\n"
+    answer = b""
+    try:
+        with socket.create_connection((host, int(port)), 10) as tcp:
+            with context.wrap_socket(tcp, server_hostname=host) as tls:
+                tls.sendall(head.encode() + bytes(5))
+                while part := tls.recv(65536):
+                    answer += part
+    except OSError:
+        pass
+    status = re.search(rb"^grpc-status: (\d+)", answer.split(b"\r\n\r\n")[0], re.M | re.I)
+    print(path, status[1].decode() if status else "-" if answer else "cut")
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs python3"]
+async fn a_caller_without_a_certificate_gets_health_and_nothing_else() {
+    let region = Region::start(1).await;
+    let addresses = region.nodes[0].addresses();
+    let mut asked = paths();
+    asked.extend(["/", "/live", "/ready", "/metrics"].map(str::to_owned));
+    let told = anonymous(&region, addresses.api, &asked).await;
+    for (path, status) in asked.iter().zip(told) {
+        let expected = match path.as_str() {
+            "/grpc.health.v1.Health/Check" => "-",
+            path if path.contains("RaftService") || !path.contains('.') => "12",
+            _ => "16",
+        };
+        assert_eq!(status, format!("{path} {expected}"));
+    }
+    for status in anonymous(&region, addresses.peers, &asked).await {
+        assert!(status.ends_with(" cut"), "{status}");
+    }
+    region.stop().await;
+}
+
+async fn anonymous(region: &Region, address: SocketAddr, paths: &[String]) -> Vec<String> {
+    let mut python = tokio::process::Command::new("python3");
+    python.args(["-c", ANONYMOUS, &address.ip().to_string()]);
+    python
+        .arg(address.port().to_string())
+        .arg(region.files.layout.root().cert)
+        .args(paths);
+    let output = python.output().await.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let told = String::from_utf8(output.stdout).unwrap();
+    let told: Vec<String> = told.lines().map(str::to_owned).collect();
+    assert_eq!(told.len(), paths.len());
+    told
 }
 
 /// A channel that trusts the region but presents any certificate.

@@ -3,7 +3,7 @@
 use wire::secrets::v1 as api;
 
 use super::harness::{Region, assert_refused, refusal};
-use super::requests::{create, get, labels, put, read, stage, token, versions};
+use super::requests::{create, get, labels, put, read, stage, token, update, versions};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_with_versions_has_one_current_and_labels_move_together() {
@@ -176,6 +176,42 @@ async fn a_repeated_put_answers_the_same_and_stores_nothing() {
         "InvalidRequestException",
         "You must provide either SecretString or SecretBinary.",
     );
+    region.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_used_again_with_anything_else_to_store_is_refused() {
+    let region = Region::start(1).await;
+    let mut client = region.secrets(0);
+    let described = |text: &str| api::CreateSecretRequest {
+        description: text.to_owned(),
+        ..create("s", 1, "one")
+    };
+    let created = client.create_secret(described("a")).await.unwrap();
+    let again = client.create_secret(described("a")).await.unwrap();
+    assert_eq!(created.into_inner(), again.into_inner());
+    let used = |outcome| {
+        let (reason, _, message) = refusal(outcome);
+        assert_eq!(reason, "ResourceExistsException", "{message}");
+        assert!(
+            message.contains(&token(1)) || message.contains(&token(2)),
+            "{message}"
+        );
+    };
+    used(client.create_secret(described("b")).await.map(drop));
+    let update = |text: &str| api::UpdateSecretRequest {
+        client_request_token: token(2),
+        value: Some(api::update_secret_request::Value::SecretString(
+            "two".to_owned(),
+        )),
+        description: Some(text.to_owned()),
+        ..update("s")
+    };
+    for _ in 0..2 {
+        client.update_secret(update("c")).await.unwrap();
+    }
+    // Answered as done, this would be lost without a word.
+    used(client.update_secret(update("d")).await.map(drop));
     region.stop().await;
 }
 
