@@ -64,6 +64,21 @@ pub(crate) fn leader(raft: &Raft) -> Option<u64> {
     metrics(raft, |metrics| metrics.current_leader)
 }
 
+/// Whom to ask at the `tries`-th try: who is said to lead, and by turns the other members, of whom
+/// one may know better. A node that was taken out of the membership hears of no new leader.
+pub(crate) fn whom_to_ask(raft: &Raft, own: u64, tries: usize) -> Option<u64> {
+    metrics(raft, |metrics| {
+        let leader = metrics.current_leader;
+        if tries.is_multiple_of(2) || leader == Some(own) {
+            return leader;
+        }
+        let members = metrics.membership_config.membership().nodes();
+        let others = members.map(|(node, _)| *node).filter(|node| *node != own);
+        let others: Vec<u64> = others.collect();
+        others.get((tries / 2).checked_rem(others.len())?).copied()
+    })
+}
+
 /// Looks at the core's metrics, which may be out of date.
 pub(crate) fn metrics<T>(raft: &Raft, look: impl FnOnce(&Metrics) -> T) -> T {
     look(&raft.metrics().borrow_watched())

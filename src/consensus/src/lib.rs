@@ -12,6 +12,7 @@ mod codec;
 mod core;
 mod error;
 mod fault;
+mod finish;
 mod limits;
 mod links;
 mod log;
@@ -185,9 +186,10 @@ impl Consensus {
             .members
             .change(Change::Remove(node.0), deadline)
             .await;
+        let knew = |view: &View| view.node(node).is_some() || view.is_retired(node);
         match removed {
-            // A removal that was interrupted between its two halves.
-            Err(MembershipError::UnknownNode { .. }) if self.local_view().node(node).is_some() => {}
+            // A removal that was interrupted between its two halves, or whose answer was lost.
+            Err(MembershipError::UnknownNode { .. }) if knew(&self.local_view()) => {}
             result => result?,
         }
         let proposal = Proposal {
@@ -195,7 +197,7 @@ impl Consensus {
             audit,
             deadline,
         };
-        // Rejected only when the node is unknown: that is what was wanted.
+        // Rejected only when the node is unknown or retired: that is what was wanted.
         self.propose(proposal).await?;
         Ok(())
     }
@@ -239,7 +241,10 @@ impl Consensus {
             .max_encoding_message_size(limits::MESSAGE_BYTES_MAX)
     }
 
-    /// Hands leadership over, stops the core, and makes the rows durable.
+    /// Tries to hand leadership over, stops the core, and has the rows written and checkpointed.
+    ///
+    /// What fails on the way is logged and costs no acknowledged write: the log has them all. Only
+    /// the first call does this and waits; others return at once.
     pub async fn shutdown(&self) {
         if self.inner.stopping.swap(true, Ordering::AcqRel) {
             return;
@@ -256,7 +261,7 @@ impl Consensus {
             .ok()
             .and_then(|mut at| at.take());
         if let Some(thread) = thread {
-            // Its own fault is already raised when it panicked.
+            // It raises its own faults, and a panic ends the process.
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
     }

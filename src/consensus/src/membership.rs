@@ -103,9 +103,9 @@ impl Members {
         change: Change,
         deadline: Instant,
     ) -> Result<(), MembershipError> {
+        let mut tries = 0;
         loop {
-            let leader = core::leader(&self.raft);
-            let tried = match leader {
+            let tried = match core::whom_to_ask(&self.raft, self.node, tries) {
                 Some(node) if node == self.node => self.lead(&change, deadline).await,
                 Some(node) => self.forward(node, &change, deadline).await,
                 None => Err(Unavailable::NoLeader { leader: None }.into()),
@@ -115,6 +115,7 @@ impl Members {
                     MembershipError::InProgress
                     | MembershipError::Unavailable(Unavailable::NoLeader { .. }),
                 ) if Instant::now() + RETRY_PAUSE < deadline => {
+                    tries += 1;
                     tokio::time::sleep(RETRY_PAUSE).await;
                 }
                 result => return result,
@@ -128,6 +129,11 @@ impl Members {
         change: &Change,
         deadline: Instant,
     ) -> Result<(), MembershipError> {
+        let leader = core::leader(&self.raft);
+        if leader != Some(self.node) {
+            let leader = leader.map(NodeId);
+            return Err(Unavailable::NoLeader { leader }.into());
+        }
         let made = async {
             match change {
                 Change::AddLearner(node, member) => self.add_learner(*node, member).await,
@@ -157,7 +163,7 @@ impl Members {
         if membership.get_node(&node).is_none() {
             return Err(self.unknown(node));
         }
-        // A joint membership is a change that a lost leader left half made: it is made again.
+        // A joint membership is a change half made: the second half is what is asked for.
         let is_joint = membership.get_joint_config().len() > 1;
         if !is_joint && membership.voter_ids().any(|voter| voter == node) {
             return Ok(());
@@ -220,7 +226,7 @@ impl Members {
         membership: &Membership,
     ) -> Result<(), MembershipError> {
         let voters: BTreeSet<u64> = membership.voter_ids().collect();
-        let live = self.live_voters(&voters);
+        let live = self.live_voters();
         let remain = live.iter().filter(|voter| **voter != node).count();
         let new_majority = (voters.len() - 1) / 2 + 1;
         if voters.len() == 1 || remain < new_majority {
@@ -233,14 +239,16 @@ impl Members {
         Ok(())
     }
 
-    fn live_voters(&self, voters: &BTreeSet<u64>) -> BTreeSet<u64> {
+    /// The voters that have answered this leader lately, and itself.
+    pub(crate) fn live_voters(&self) -> BTreeSet<u64> {
         core::metrics(&self.raft, |metrics| {
             let answered = |voter: &u64| {
                 let at = metrics.heartbeat.as_ref()?.get(voter)?.as_ref()?;
                 Some(at.elapsed() < VOTER_SILENCE_MAX)
             };
-            let live = |voter: &&u64| **voter == self.node || answered(voter).unwrap_or(false);
-            voters.iter().filter(live).copied().collect()
+            let live = |voter: &u64| *voter == self.node || answered(voter).unwrap_or(false);
+            let voters = metrics.membership_config.membership().voter_ids();
+            voters.filter(live).collect()
         })
     }
 
@@ -284,10 +292,8 @@ impl Members {
 
     /// The voter that is nearest to this leader's log and answers.
     pub(crate) fn best_heir(&self) -> Option<u64> {
-        let voters: BTreeSet<u64> = self.membership().voter_ids().collect();
-        let live = self.live_voters(&voters);
-        live.into_iter()
-            .filter(|voter| *voter != self.node)
+        let live = self.live_voters().into_iter();
+        live.filter(|voter| *voter != self.node)
             .min_by_key(|voter| self.lag(*voter))
     }
 

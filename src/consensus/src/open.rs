@@ -15,6 +15,7 @@ use crate::clock::{Clock, Clocks};
 use crate::codec::{Applied, DecodeError};
 use crate::core;
 use crate::fault::{Fault, Faults};
+use crate::finish::finish_changes;
 use crate::limits::CLOCK_WATCH_INTERVAL;
 use crate::links::{Links, Peers};
 use crate::log::{Floor, LogStore};
@@ -138,6 +139,7 @@ impl Consensus {
             danger_reads: options.danger_reads,
         });
         tokio::spawn(watch_core(Arc::clone(&inner)));
+        tokio::spawn(finish_changes(inner.raft.clone()));
         tokio::spawn(watch_clock(Arc::downgrade(&inner)));
         Ok(Consensus { inner })
     }

@@ -96,8 +96,9 @@ impl Proposer {
     }
 
     async fn until(&self, mut entry: Entry, deadline: Instant) -> Result<Committed, Unavailable> {
+        let mut tries = 0;
         loop {
-            let tried = match core::leader(&self.raft) {
+            let tried = match core::whom_to_ask(&self.raft, self.node, tries) {
                 Some(node) if node == self.node => self.append(&mut entry, deadline).await,
                 Some(node) => self.forward(node, &entry, deadline).await,
                 None => Err(Failed::NotWritten(Unavailable::NoLeader { leader: None })),
@@ -110,6 +111,7 @@ impl Proposer {
             if Instant::now() + RETRY_PAUSE >= deadline {
                 return Err(error);
             }
+            tries += 1;
             tokio::time::sleep(RETRY_PAUSE).await;
         }
     }

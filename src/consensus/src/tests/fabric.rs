@@ -50,6 +50,8 @@ pub(super) struct Fabric {
     listeners: Mutex<HashMap<u64, mpsc::Sender<Incoming>>>,
     identities: Mutex<HashMap<u64, PeerIdentity>>,
     delay: watch::Sender<Duration>,
+    /// Connections a node has tried in vain because a link was not up.
+    refused: Mutex<HashMap<u64, usize>>,
 }
 
 impl Fabric {
@@ -66,7 +68,14 @@ impl Fabric {
             listeners: Mutex::default(),
             identities: Mutex::default(),
             delay: watch::Sender::new(Duration::ZERO),
+            refused: Mutex::default(),
         })
+    }
+
+    /// How many connections of `node` links that were not up have refused.
+    pub(super) fn refused(&self, node: u64) -> usize {
+        let refused = self.refused.lock().unwrap();
+        refused.get(&node).copied().unwrap_or(0)
     }
 
     /// Each byte takes this long.
@@ -115,6 +124,7 @@ impl Fabric {
         let there = self.link(from, to, Way::Asks).subscribe();
         let back = self.link(to, from, Way::Replies).subscribe();
         if *there.borrow() != Link::Up || *back.borrow() != Link::Up {
+            *self.refused.lock().unwrap().entry(from).or_default() += 1;
             return Err(refused());
         }
         let caller = self.identities.lock().unwrap().get(&from).cloned();

@@ -1,13 +1,15 @@
 //! Nodes join, are promoted and removed.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use machine::NodeId;
 
-use super::fabric::Link;
+use super::fabric::{Link, Way};
 use super::node::{Disk, Settings, member};
 use super::region::{Region, audit};
 use super::{eventually, soon};
+use crate::types::Membership;
 use crate::{MembershipError, Role};
 
 async fn remove(region: &Region, via: u64, node: u64) -> Result<(), MembershipError> {
@@ -70,6 +72,48 @@ async fn a_leader_that_is_removed_hands_over_first() {
 }
 
 #[tokio::test]
+async fn a_node_can_be_removed_through_itself() {
+    let mut region = Region::of(4, Settings::default()).await;
+    let leader = region.leader().await;
+    let follower = region.ids().into_iter().find(|node| *node != leader);
+    for gone in [follower.expect("a follower"), leader] {
+        remove(&region, gone, gone).await.expect("removed");
+        // The answer was lost: others give the same again.
+        let other = region.ids().into_iter().find(|node| *node != gone);
+        let other = other.expect("another");
+        remove(&region, other, gone).await.expect("still removed");
+        region.nodes.remove(&gone);
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_hears_of_no_new_leader_finds_it() {
+    let region = Region::of(3, Settings::default()).await;
+    let leader = region.leader().await;
+    let mut others = region.ids();
+    others.retain(|node| *node != leader);
+    let (deaf, heir) = (others[0], others[1]);
+    // As one is that was taken out of the membership: nobody connects to it.
+    for from in [leader, heir] {
+        region.fabric.set(from, deaf, Way::Asks, Link::Silent);
+    }
+    let to = NodeId(heir);
+    let transferred = region
+        .node(leader)
+        .run(move |consensus| async move { consensus.transfer_leader(to, soon()).await });
+    transferred.await.expect("transferred");
+    assert_eq!(
+        region.node(deaf).consensus.status().leader,
+        Some(NodeId(leader))
+    );
+    region.write(deaf).await.expect("written");
+    let twice = region
+        .node(deaf)
+        .run(|consensus| async move { consensus.add_learner(&member(1), soon()).await });
+    twice.await.expect("already there");
+}
+
+#[tokio::test]
 async fn a_removal_below_quorum_is_refused() {
     let mut region = Region::of(3, Settings::default()).await;
     let leader = region.leader().await;
@@ -83,12 +127,7 @@ async fn a_removal_below_quorum_is_refused() {
         .remove(&followers[0])
         .expect("a follower")
         .crash();
-    eventually("the leader notices", || {
-        let inner = &region.node(leader).consensus.inner;
-        inner.members.best_heir() == Some(followers[1])
-    })
-    .await;
-    tokio::time::sleep(crate::limits::VOTER_SILENCE_MAX).await;
+    region.fall_silent(leader, followers[0]).await;
     let refused = remove(&region, leader, followers[1]).await;
     assert!(matches!(
         refused,
@@ -127,6 +166,61 @@ async fn a_change_whose_caller_gave_up_is_finished_all_the_same() {
         })
     })
     .await;
+}
+
+/// Writes the first half of a change that gives `node` a vote, through the leader.
+async fn half_promote(region: &Region, leader: u64, node: u64) {
+    let written = region.node(leader).run(move |consensus| async move {
+        let raft = &consensus.inner.raft;
+        let now = crate::core::metrics(raft, |metrics| {
+            metrics.membership_config.membership().clone()
+        });
+        let voters: BTreeSet<u64> = now.voter_ids().collect();
+        let mut more = voters.clone();
+        more.insert(node);
+        let members = now.nodes().map(|(node, member)| (*node, member.clone()));
+        let joint = Membership::new(vec![voters, more], members.collect::<BTreeMap<_, _>>());
+        let joint = joint.expect("a membership");
+        let payload = openraft::EntryPayload::Blank;
+        raft.append_membership(joint, payload, []).await.map(drop)
+    });
+    written.await.expect("joint");
+}
+
+/// How many halves the membership has and how many vote, as `node` knows.
+fn halves_and_voters(region: &Region, node: u64) -> (usize, usize) {
+    let raft = &region.node(node).consensus.inner.raft;
+    crate::core::metrics(raft, |metrics| {
+        let membership = metrics.membership_config.membership();
+        let halves = membership.get_joint_config().len();
+        (halves, membership.voter_ids().count())
+    })
+}
+
+#[tokio::test]
+async fn a_change_left_half_made_is_finished_by_the_next_leader() {
+    let mut region = Region::of(3, Settings::default()).await;
+    region.join(Disk::memory(4)).await;
+    let leader = region.leader().await;
+    half_promote(&region, leader, 4).await;
+    assert_eq!(halves_and_voters(&region, leader), (2, 4));
+    region.nodes.remove(&leader).expect("the leader").crash();
+    let next = region.leader().await;
+    eventually("one half, with all voters", || {
+        halves_and_voters(&region, next) == (1, 4)
+    })
+    .await;
+    region.write(next).await.expect("written");
+}
+
+#[tokio::test]
+async fn a_promotion_asked_for_while_the_membership_is_joint_is_made_whole() {
+    let mut region = Region::of(1, Settings::default()).await;
+    region.join(Disk::memory(2)).await;
+    half_promote(&region, 1, 2).await;
+    assert_eq!(halves_and_voters(&region, 1), (2, 2));
+    region.promote(2).await;
+    assert_eq!(halves_and_voters(&region, 1), (1, 2));
 }
 
 #[tokio::test]

@@ -136,7 +136,7 @@ async fn a_wiped_node_rejoins_under_a_new_id() {
     region.nodes.remove(&lost).expect("the node").crash();
     region.join(Disk::memory(4)).await;
     region.promote(4).await;
-    tokio::time::sleep(crate::limits::VOTER_SILENCE_MAX).await;
+    region.fall_silent(leader, lost).await;
     region
         .node(leader)
         .run(move |consensus| async move {

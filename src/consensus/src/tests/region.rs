@@ -132,6 +132,15 @@ impl Region {
         leader.expect("a leader")
     }
 
+    /// Waits until the leader no longer counts a voter that is gone as one that answers.
+    pub(super) async fn fall_silent(&self, leader: u64, gone: u64) {
+        let members = &self.node(leader).consensus.inner.members;
+        eventually("the leader notices the silence", || {
+            !members.live_voters().contains(&gone)
+        })
+        .await;
+    }
+
     pub(super) async fn propose(
         &self,
         via: u64,

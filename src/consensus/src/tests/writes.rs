@@ -151,8 +151,12 @@ async fn an_isolated_follower_that_returns_does_not_depose_the_leader() {
         .expect("a follower");
     region.fabric.isolate(alone, &ids, Link::Cut);
     let missed = region.write(leader).await.expect("written");
-    // Several election time-outs: without pre-vote its term would have grown.
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    // Several rounds of both others asked in vain: without pre-vote its term would have grown.
+    let refused = region.fabric.refused(alone);
+    eventually("it has asked for votes", || {
+        region.fabric.refused(alone) >= refused + 8
+    })
+    .await;
     region.fabric.isolate(alone, &ids, Link::Up);
     assert_eq!(region.shows(alone, missed).await.ok(), Some(true));
     assert_eq!(region.leader().await, leader);
