@@ -13,7 +13,7 @@ use openraft::{EntryPayload, OptionalSend};
 
 use crate::backlog::{Backlog, RowChange};
 use crate::fault::{Fault, Faults};
-use crate::limits::APPLY_ENTRIES_MAX;
+use crate::limits::{APPLY_BYTES_MAX, APPLY_ENTRIES_MAX};
 use crate::residents::Residents;
 use crate::snapshot::{SnapshotBuilder, SnapshotFile, Snapshots};
 use crate::types::{
@@ -40,6 +40,7 @@ struct Unpublished {
     changes: Vec<RowChange>,
     replies: Vec<(ApplyResponder<TypeConfig>, Reply)>,
     entries: usize,
+    bytes: usize,
     deletes_values: bool,
 }
 
@@ -117,6 +118,7 @@ impl Machine {
             (_, Some(row)) => RowChange::Put(key, row.encode()),
             (_, None) => RowChange::Delete(key),
         });
+        batch.bytes += batch.changes.last().map_or(0, RowChange::bytes);
     }
 
     fn publish(&mut self, batch: Unpublished) {
@@ -171,7 +173,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
             if let Some(responder) = responder {
                 batch.replies.push((responder, reply));
             }
-            if batch.entries >= APPLY_ENTRIES_MAX {
+            if batch.entries >= APPLY_ENTRIES_MAX || batch.bytes >= APPLY_BYTES_MAX {
                 self.publish(std::mem::take(&mut batch));
                 self.backlog.room().await;
             }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use crate::limits::{BACKLOG_AGE_MAX, BACKLOG_BYTES_MAX};
+use crate::limits::{BACKLOG_AGE_MAX, BACKLOG_ROOM_BYTES};
 use crate::view::{EraWatch, Root};
 
 /// What shall become of the row of a key.
@@ -18,8 +18,18 @@ pub(crate) enum RowChange {
     DeleteValue(Vec<u8>),
 }
 
-/// What apply and the materialiser share. Bounded by [`BACKLOG_BYTES_MAX`] and
-/// [`BACKLOG_AGE_MAX`]: apply waits in [`Backlog::room`] beyond them.
+impl RowChange {
+    /// What it counts for in the backlog.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            RowChange::Put(key, row) => key.len() + row.len(),
+            RowChange::Delete(key) | RowChange::DeleteValue(key) => key.len(),
+        }
+    }
+}
+
+/// What apply and the materialiser share. Bounded by `BACKLOG_BYTES_MAX` and [`BACKLOG_AGE_MAX`]:
+/// apply waits in [`Backlog::room`] until its next batch is within them.
 pub(crate) struct Backlog {
     pending: Mutex<Pending>,
     filled: Condvar,
@@ -63,13 +73,13 @@ impl Pending {
         }
     }
 
-    fn is_within_bounds(&self) -> bool {
+    fn has_room(&self) -> bool {
         let (oldest, writing_bytes) = match self.writing {
             Some((since, bytes)) => (Some(since), bytes),
             None => (self.since, 0),
         };
         let old = oldest.is_some_and(|since| since.elapsed() > BACKLOG_AGE_MAX);
-        !old && self.bytes + writing_bytes <= BACKLOG_BYTES_MAX
+        !old && self.bytes + writing_bytes <= BACKLOG_ROOM_BYTES
     }
 
     fn is_idle(&self) -> bool {
@@ -146,13 +156,13 @@ impl Backlog {
         installed
     }
 
-    /// Waits until the backlog is within its bounds.
+    /// Waits until the backlog has room for a batch.
     pub(crate) async fn room(&self) {
         loop {
             let drained = self.drained.notified();
             {
                 let pending = self.lock();
-                if pending.stop || pending.is_within_bounds() {
+                if pending.stop || pending.has_room() {
                     return;
                 }
             }
@@ -182,6 +192,13 @@ impl Backlog {
         self.lock().writing = None;
         self.written.send_replace(index);
         self.drained.notify_waiters();
+    }
+
+    /// Bytes of rows that are not yet written.
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> usize {
+        let pending = self.lock();
+        pending.bytes + pending.writing.map_or(0, |(_, bytes)| bytes)
     }
 
     pub(crate) fn is_durable(&self, index: u64) {
@@ -250,10 +267,10 @@ mod tests {
     }
 
     #[test]
-    fn apply_waits_until_a_backlog_above_its_bound_is_written() {
+    fn apply_waits_until_a_backlog_without_room_is_written() {
         let backlog = Backlog::new(0);
         assert!(backlog.room().now_or_never().is_some());
-        push(&backlog, vec![put(1, BACKLOG_BYTES_MAX)]);
+        push(&backlog, vec![put(1, BACKLOG_ROOM_BYTES)]);
         assert!(backlog.room().now_or_never().is_none());
         let taken = backlog.take(Duration::ZERO);
         assert_eq!(taken.rows.len(), 1);
@@ -267,7 +284,7 @@ mod tests {
     fn a_row_that_changes_again_is_written_once() {
         let backlog = Backlog::new(0);
         for _ in 0..10 {
-            push(&backlog, vec![put(1, BACKLOG_BYTES_MAX / 2)]);
+            push(&backlog, vec![put(1, BACKLOG_ROOM_BYTES / 2)]);
         }
         assert!(backlog.room().now_or_never().is_some());
         assert_eq!(backlog.take(Duration::ZERO).rows.len(), 1);

@@ -42,6 +42,12 @@ pub const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
 /// Entries applied before readers see them, within one batch of openraft's.
 pub const APPLY_ENTRIES_MAX: usize = 256;
 
+/// Bytes of rows applied before readers see them; the entry that reaches it is the batch's last.
+pub const APPLY_BYTES_MAX: usize = 4 << 20;
+
+/// Bytes of rows in the backlog up to which another batch is applied: it then still fits.
+pub const BACKLOG_ROOM_BYTES: usize = BACKLOG_BYTES_MAX - APPLY_BYTES_MAX - ENTRY_BYTES_MAX;
+
 /// Bytes of sealed values kept in memory by default; the rest are read from the rows.
 pub const VALUE_MEMORY_BYTES_DEFAULT: u64 = 256 << 20;
 

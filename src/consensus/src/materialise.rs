@@ -29,6 +29,8 @@ pub(crate) struct Materialiser {
     faults: Faults,
     /// Value rows still kept for readers, oldest first.
     deferred: VecDeque<(EraWatch, Vec<Vec<u8>>)>,
+    /// What the last batch said of the rows; not its root, which would be a reader itself.
+    applied: Applied,
     written: u64,
     checkpointed: u64,
     checkpoint_at: Instant,
@@ -49,6 +51,7 @@ impl Materialiser {
             floor,
             faults,
             deferred: VecDeque::new(),
+            applied: Applied::default(),
             written: index,
             checkpointed: index,
             checkpoint_at: Instant::now(),
@@ -98,6 +101,8 @@ impl Materialiser {
         if let Some(root) = pending.root.take() {
             self.write_batch(std::mem::take(&mut pending.rows), &root)?;
             pending.past.push(root);
+        } else if self.deferred.front().is_some_and(|(era, _)| era.is_over()) {
+            self.write_deletes(Batch::default())?;
         }
         // Frees old states here, off the apply path.
         let (stop, wanted) = (pending.stop, pending.checkpoint_wanted);
@@ -124,24 +129,22 @@ impl Materialiser {
                 None => batch.deletes.push(key),
             }
         }
-        while let Some((era, _)) = self.deferred.front() {
-            if !era.is_over() {
-                break;
-            }
-            let ended = self.deferred.pop_front();
-            batch
-                .deletes
-                .extend(ended.into_iter().flat_map(|(_, keys)| keys));
-        }
-        let deferred = self
-            .deferred
-            .iter()
-            .flat_map(|(_, keys)| keys.iter().cloned());
-        batch.meta = applied(root, deferred.collect()).encode();
-        self.rows.write(batch)?;
+        self.applied = applied(root, Vec::new());
+        self.write_deletes(batch)?;
         self.written = root.index();
         self.backlog.has_written(self.written);
         Ok(())
+    }
+
+    /// Writes a batch and deletes with it the value rows whose last reader is gone.
+    fn write_deletes(&mut self, mut batch: Batch) -> Result<(), store::Fault> {
+        while let Some((_, keys)) = self.deferred.pop_front_if(|(era, _)| era.is_over()) {
+            batch.deletes.extend(keys);
+        }
+        let kept = self.deferred.iter();
+        self.applied.deferred = kept.flat_map(|(_, keys)| keys.iter().cloned()).collect();
+        batch.meta = self.applied.encode();
+        self.rows.write(batch)
     }
 
     fn checkpoint(&mut self) -> Result<(), store::Fault> {
@@ -160,7 +163,8 @@ impl Materialiser {
     fn install(&mut self, install: Install) -> Result<(), store::Fault> {
         let root = &install.root;
         self.deferred.clear();
-        let meta = applied(root, Vec::new()).encode();
+        self.applied = applied(root, Vec::new());
+        let meta = self.applied.encode();
         self.rows
             .replace(&mut rows_of(root, self.rows.as_ref()), &meta)?;
         self.written = root.index();

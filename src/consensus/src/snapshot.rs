@@ -125,7 +125,7 @@ impl Snapshots {
         Ok(file)
     }
 
-    fn write(&self, root: &Root) -> Result<SnapshotFile, SnapshotError> {
+    pub(crate) fn write(&self, root: &Root) -> Result<SnapshotFile, SnapshotError> {
         let applied = applied(root, Vec::new());
         let id = applied.log_id.map_or_else(
             || "empty".to_owned(),

@@ -1,5 +1,6 @@
 //! Whole nodes, each on a runtime of its own, over pipes that can be cut, silenced and slowed.
 
+mod barrier;
 mod clocks;
 mod disk;
 mod fabric;
@@ -9,6 +10,7 @@ mod reads;
 mod recovery;
 mod region;
 mod rows;
+mod storage;
 mod suite;
 mod writes;
 
