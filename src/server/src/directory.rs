@@ -27,12 +27,15 @@ const KEYRING: &str = "keyring";
 pub enum DataError {
     /// Another process has it.
     #[error(
-        "the data directory {} is in use by another process: stop that one first",
-        path.display()
+        "the data directory {} is in use by {}: stop that one first",
+        path.display(),
+        holder(*process)
     )]
     InUse {
         /// The directory.
         path: PathBuf,
+        /// Its id, if it has written it already.
+        process: Option<u32>,
     },
     /// It belongs to another node.
     #[error(
@@ -112,6 +115,7 @@ impl DataDir {
         make_durably(path).map_err(failed("make"))?;
         let lock = path.join(LOCK);
         let opened = OpenOptions::new()
+            .read(true)
             .write(true)
             .create(true)
             .truncate(false)
@@ -119,15 +123,25 @@ impl DataDir {
             .open(&lock);
         let lock = opened.map_err(failed("lock"))?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self {
-                path: path.to_owned(),
-                _lock: lock,
-            }),
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(DataError::InUse {
-                path: path.to_owned(),
-            }),
-            Err(errno) => Err(failed("lock")(errno.into())),
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                return Err(DataError::InUse {
+                    path: path.to_owned(),
+                    process: io::read_to_string(&lock)
+                        .ok()
+                        .and_then(|id| id.trim().parse().ok()),
+                });
+            }
+            Err(errno) => return Err(failed("lock")(errno.into())),
         }
+        // The name is for people: a disk that is full does not stop the start here.
+        if let Err(error) = write_holder(&lock) {
+            tracing::warn!(%error, "the lock file does not name this process");
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            _lock: lock,
+        })
     }
 
     /// A path below the directory.
@@ -263,6 +277,20 @@ fn make_durably(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Names this process in the lock file, for whoever finds the directory taken. The lock itself is
+/// the kernel's and ends with the process.
+fn write_holder(mut lock: &File) -> io::Result<()> {
+    lock.set_len(0)?;
+    writeln!(lock, "{}", std::process::id())
+}
+
+fn holder(process: Option<u32>) -> String {
+    process.map_or_else(
+        || "another process".to_owned(),
+        |id| format!("process {id}"),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -304,10 +332,10 @@ mod tests {
     fn one_process_has_a_directory_at_a_time() {
         let place = tempfile::tempdir().unwrap();
         let held = DataDir::open(place.path()).unwrap();
-        assert!(matches!(
-            DataDir::open(place.path()),
-            Err(DataError::InUse { .. })
-        ));
+        let refused = DataDir::open(place.path()).unwrap_err();
+        assert!(matches!(refused, DataError::InUse { .. }));
+        let holder = format!("in use by process {}:", std::process::id());
+        assert!(refused.to_string().contains(&holder), "{refused}");
         drop(held);
         DataDir::open(place.path()).unwrap();
     }
