@@ -42,9 +42,15 @@ impl Admin {
         self.consensus
             .remove(node, audit(call), call.deadline)
             .await?;
-        Ok(api::RemoveNodeResponse {
-            nodes: self.members(call).await?,
-        })
+        let nodes = match self.consensus.status() {
+            // This node is cut now and would wait for a read in vain: it says what it knew.
+            status if status.node == node => {
+                let known = nodes(&self.consensus.local_view(), &status).into_iter();
+                known.filter(|known| known.id != node.0).collect()
+            }
+            _ => self.members(call).await?,
+        };
+        Ok(api::RemoveNodeResponse { nodes })
     }
 
     pub(super) async fn transfer_leader(
