@@ -48,8 +48,9 @@ pub struct Guests {
     pub cluster: String,
     /// This node's region.
     pub region: String,
-    /// Says whether a client of this name is the administrator.
-    pub is_administrator: Box<dyn Fn(&str) -> bool + Send + Sync>,
+    /// Says whether a client of this name is the administrator; `None` while nothing is known here
+    /// of the region.
+    pub is_administrator: Box<dyn Fn(&str) -> Option<bool> + Send + Sync>,
     /// Says whether a node is a member, with the key that is pinned for it.
     pub is_member: Box<dyn Fn(&PeerIdentity) -> bool + Send + Sync>,
 }
@@ -196,8 +197,12 @@ impl Inner {
             (
                 CallerClass::Administrator | CallerClass::AdministratorOrMember,
                 Some(Caller::Client(client)),
-            ) if client.cluster == guests.cluster && (guests.is_administrator)(&client.name) => {
-                Ok(format!("client/{}", client.name).into())
+            ) if client.cluster == guests.cluster => {
+                match (guests.is_administrator)(&client.name) {
+                    Some(true) => Ok(format!("client/{}", client.name).into()),
+                    Some(false) => Err(Refusal::denied()),
+                    None => Err(Refusal::not_founded()),
+                }
             }
             (
                 CallerClass::Peer | CallerClass::PeerWithToken | CallerClass::AdministratorOrMember,

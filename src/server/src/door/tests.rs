@@ -28,7 +28,7 @@ fn door_before(routes: Routes, port: Port, requests_max: usize) -> Routes {
     let guests = Arc::new(Guests {
         cluster: CLUSTER.to_owned(),
         region: REGION.to_owned(),
-        is_administrator: Box::new(|name| name == "admin"),
+        is_administrator: Box::new(|name| (name != "early").then_some(name == "admin")),
         is_member: Box::new(|peer| peer.node == 7),
     });
     let bounds = Bounds {
@@ -138,6 +138,16 @@ async fn every_refusal_carries_its_reason() {
             "{path}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_node_that_knows_no_administrator_yet_refuses_nobody_for_good() {
+    let door = door(Port::Api, 8);
+    let get = "/strongroom.secrets.v1.SecretsService/GetSecretValue";
+    let early = answer::code(&call(&door, get, client(CLUSTER, "early")).await);
+    assert_eq!(early, Code::Unavailable);
+    let stranger = answer::code(&call(&door, get, client("other", "early")).await);
+    assert_eq!(stranger, Code::PermissionDenied);
 }
 
 #[tokio::test]

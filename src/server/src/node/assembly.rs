@@ -202,7 +202,7 @@ impl Assembly<'_> {
             cluster: self.identity.peer.cluster.clone(),
             region: self.identity.peer.region.clone(),
             is_administrator: Box::new(move |name| {
-                consensus.local_view().administrator() == Some(name)
+                Some(consensus.local_view().administrator()? == name)
             }),
             is_member: Box::new(move |peer| {
                 let view = members.local_view();

@@ -181,6 +181,11 @@ async fn a_node_is_removed_and_its_place_taken_by_another() {
             .eq([1, 2, 4])
     })
     .await;
+    // Its vote may come before it has applied anything.
+    eventually("the fourth is ready", async || {
+        region.nodes[2].ready().is_ok()
+    })
+    .await;
     let (reason, ..) = refusal(
         region
             .admin(0)
@@ -270,5 +275,16 @@ async fn a_join_token_has_a_life_between_a_minute_and_a_week() {
         let (reason, ..) = refusal(region.admin(0).create_join_token(request).await);
         assert_eq!(reason, "InvalidParameterException", "{seconds}");
     }
+    region.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_removed_through_itself_says_who_remains() {
+    let mut region = Region::start(3).await;
+    let request = api::RemoveNodeRequest { node: 3 };
+    let removed = region.admin(2).remove_node(request).await.unwrap();
+    let nodes = removed.into_inner().nodes;
+    assert_eq!(nodes.iter().map(|node| node.id).collect::<Vec<_>>(), [1, 2]);
+    region.nodes.pop().unwrap().shutdown().await;
     region.stop().await;
 }
