@@ -257,17 +257,27 @@ impl Members {
         if !self.membership().voter_ids().any(|voter| voter == to) {
             return Err(MembershipError::NotAVoter { node: NodeId(to) });
         }
-        if core::leader(&self.raft) == Some(to) {
-            return Ok(());
-        }
         // The heir may not get the word, or lose its election: then it is told again.
         while Instant::now() < deadline {
+            match core::leader(&self.raft) {
+                Some(node) if node == to => return Ok(()),
+                // Somebody else has won: this node has nothing to hand over any more.
+                Some(node) if node != self.node => {
+                    let leader = Some(NodeId(node));
+                    return Err(Unavailable::NoLeader { leader }.into());
+                }
+                _ => {}
+            }
             let asked = self.raft.trigger().transfer_leader(to).await;
             asked.map_err(|_stopped| Unavailable::Stopped)?;
             let again = deadline.min(Instant::now() + TRANSFER_AGAIN);
-            let moved = core::until(&self.raft, |metrics| metrics.current_leader == Some(to));
+            let moved = core::until(&self.raft, |metrics| {
+                metrics
+                    .current_leader
+                    .is_some_and(|leader| leader != self.node)
+            });
             if let Ok(result) = tokio::time::timeout_at(again, moved).await {
-                return Ok(result?);
+                result?;
             }
         }
         let leader = Some(NodeId(to));

@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use machine::NodeId;
+use openraft::errors::{ClientWriteError, RaftError};
 
-use super::fabric::{Link, Way};
+use super::fabric::Link;
 use super::node::{Disk, Settings, member};
 use super::region::{Region, audit};
 use super::{eventually, soon};
-use crate::types::Membership;
-use crate::{MembershipError, Role};
+use crate::membership::Change;
+use crate::types::{Membership, TypeConfig};
+use crate::{MembershipError, Role, Unavailable};
 
 async fn remove(region: &Region, via: u64, node: u64) -> Result<(), MembershipError> {
     region
@@ -87,30 +89,52 @@ async fn a_node_can_be_removed_through_itself() {
 }
 
 #[tokio::test]
-async fn a_node_that_hears_of_no_new_leader_finds_it() {
+async fn a_node_taken_out_of_the_membership_finds_a_leader_it_never_heard_of() {
     let region = Region::of(3, Settings::default()).await;
     let leader = region.leader().await;
     let mut others = region.ids();
     others.retain(|node| *node != leader);
-    let (deaf, heir) = (others[0], others[1]);
-    // As one is that was taken out of the membership: nobody connects to it.
-    for from in [leader, heir] {
-        region.fabric.set(from, deaf, Way::Asks, Link::Silent);
-    }
-    let to = NodeId(heir);
-    let transferred = region
+    let (out, heir) = (others[0], others[1]);
+    // The first half of a removal: the key is not cut yet.
+    let half = region.node(leader).run(move |consensus| async move {
+        let members = &consensus.inner.members;
+        members.change(Change::Remove(out), soon()).await
+    });
+    half.await.expect("taken out");
+    let moved = region
         .node(leader)
-        .run(move |consensus| async move { consensus.transfer_leader(to, soon()).await });
-    transferred.await.expect("transferred");
+        .run(move |consensus| async move { consensus.transfer_leader(NodeId(heir), soon()).await });
+    moved.await.expect("transferred");
+    region.write(out).await.expect("written");
+    remove(&region, out, out).await.expect("removed");
+}
+
+#[tokio::test]
+async fn a_transfer_ends_when_somebody_else_has_won() {
+    let region = Region::of(3, Settings::default()).await;
+    let leader = region.leader().await;
+    let mut others = region.ids();
+    others.retain(|node| *node != leader);
+    let (heir, winner) = (others[0], others[1]);
+    let members = region.node(leader).consensus.clone();
+    // The heir hears nothing; the other one gets elected meanwhile.
+    region.fabric.isolate(heir, &region.ids(), Link::Silent);
+    let transfer = region
+        .node(leader)
+        .run(move |_| async move { members.inner.members.transfer(heir, soon()).await });
+    let moved = region.node(leader).run(move |consensus| async move {
+        consensus.transfer_leader(NodeId(winner), soon()).await
+    });
+    moved.await.expect("transferred");
+    let ended = transfer.await;
+    let won = Unavailable::NoLeader {
+        leader: Some(NodeId(winner)),
+    };
     assert_eq!(
-        region.node(deaf).consensus.status().leader,
-        Some(NodeId(leader))
+        ended.expect_err("not to the heir").to_string(),
+        MembershipError::from(won).to_string()
     );
-    region.write(deaf).await.expect("written");
-    let twice = region
-        .node(deaf)
-        .run(|consensus| async move { consensus.add_learner(&member(1), soon()).await });
-    twice.await.expect("already there");
+    region.fabric.isolate(heir, &region.ids(), Link::Up);
 }
 
 #[tokio::test]
@@ -168,8 +192,23 @@ async fn a_change_whose_caller_gave_up_is_finished_all_the_same() {
     .await;
 }
 
-/// Writes the first half of a change that gives `node` a vote, through the leader.
-async fn half_promote(region: &Region, leader: u64, node: u64) {
+/// Writes the first half of a change that gives `node` a vote, and answers who wrote it.
+async fn half_promote(region: &Region, node: u64) -> u64 {
+    loop {
+        let leader = region.leader().await;
+        match try_half_promote(region, leader, node).await {
+            Ok(()) => return leader,
+            // On a busy machine leadership may just have moved.
+            Err(error) => assert!(error.forward_to_leader().is_some(), "{error}"),
+        }
+    }
+}
+
+async fn try_half_promote(
+    region: &Region,
+    leader: u64,
+    node: u64,
+) -> Result<(), RaftError<TypeConfig, ClientWriteError<TypeConfig>>> {
     let written = region.node(leader).run(move |consensus| async move {
         let raft = &consensus.inner.raft;
         let now = crate::core::metrics(raft, |metrics| {
@@ -184,7 +223,7 @@ async fn half_promote(region: &Region, leader: u64, node: u64) {
         let payload = openraft::EntryPayload::Blank;
         raft.append_membership(joint, payload, []).await.map(drop)
     });
-    written.await.expect("joint");
+    written.await
 }
 
 /// How many halves the membership has and how many vote, as `node` knows.
@@ -201,8 +240,7 @@ fn halves_and_voters(region: &Region, node: u64) -> (usize, usize) {
 async fn a_change_left_half_made_is_finished_by_the_next_leader() {
     let mut region = Region::of(3, Settings::default()).await;
     region.join(Disk::memory(4)).await;
-    let leader = region.leader().await;
-    half_promote(&region, leader, 4).await;
+    let leader = half_promote(&region, 4).await;
     assert_eq!(halves_and_voters(&region, leader), (2, 4));
     region.nodes.remove(&leader).expect("the leader").crash();
     let next = region.leader().await;
@@ -217,7 +255,7 @@ async fn a_change_left_half_made_is_finished_by_the_next_leader() {
 async fn a_promotion_asked_for_while_the_membership_is_joint_is_made_whole() {
     let mut region = Region::of(1, Settings::default()).await;
     region.join(Disk::memory(2)).await;
-    half_promote(&region, 1, 2).await;
+    half_promote(&region, 2).await;
     assert_eq!(halves_and_voters(&region, 1), (2, 2));
     region.promote(2).await;
     assert_eq!(halves_and_voters(&region, 1), (1, 2));

@@ -42,15 +42,17 @@ pub struct Call {
     pub caller: Arc<str>,
 }
 
+/// Answers `None` while nothing is known here of the region.
+type IsAdministrator = Box<dyn Fn(&str) -> Option<bool> + Send + Sync>;
+
 /// Whom the door lets in.
 pub struct Guests {
     /// This node's cluster, in hexadecimal.
     pub cluster: String,
     /// This node's region.
     pub region: String,
-    /// Says whether a client of this name is the administrator; `None` while nothing is known here
-    /// of the region.
-    pub is_administrator: Box<dyn Fn(&str) -> Option<bool> + Send + Sync>,
+    /// Says whether a client of this name is the administrator.
+    pub is_administrator: IsAdministrator,
     /// Says whether a node is a member, with the key that is pinned for it.
     pub is_member: Box<dyn Fn(&PeerIdentity) -> bool + Send + Sync>,
 }
