@@ -180,9 +180,9 @@ impl Node {
     }
 
     /// Stops in order: not ready, no new calls, calls under way ended or cut off at
-    /// `limits.shutdown_timeout`, tasks ended, leadership offered to another voter, rows written and
-    /// checkpointed, peers let go. What fails on the way is logged; nothing acknowledged depends on
-    /// it.
+    /// `limits.shutdown_timeout`, tasks ended, leadership offered to another voter, rows written
+    /// and checkpointed, peers let go. What fails on the way is logged; nothing acknowledged
+    /// depends on it.
     pub async fn shutdown(mut self) {
         tracing::info!("node stops");
         self.status.stopping.store(true, Ordering::Release);
