@@ -1,8 +1,9 @@
 //! One sled directory, used only in the ways that keep what it promises.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,7 +24,12 @@ pub(super) struct Generation {
     db: sled::Db,
     /// sled's one data file: its own flush starts the writing, but never waits for the disk.
     file: Arc<File>,
+    /// The heads of all rows: a batch that had to read what it replaces would take twice the time.
+    heads: Arc<Mutex<Heads>>,
 }
+
+/// The head of each row, by the row's key.
+type Heads = HashMap<Box<[u8]>, Head>;
 
 /// A row as stored: checked against its checksum, still sealed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,15 +66,33 @@ impl Generation {
             path,
             db,
             file,
+            heads: Arc::default(),
         })
     }
 
-    /// Reads the head of a row without the rest of it.
-    pub(super) fn head(&self, table: u8, key: &[u8]) -> Result<Option<Head>, Fault> {
-        let first = self.piece(table, key, 0)?;
+    /// The head of the meta.
+    pub(super) fn meta_head(&self) -> Result<Option<Head>, Fault> {
+        let first = self.piece(layout::META, &[], 0)?;
         let head = first.map(|first| Head::read(&first).map(|(head, _)| head));
-        head.map(|head| head.ok_or_else(|| damaged(table, key)))
+        head.map(|head| head.ok_or_else(|| damaged(layout::META, &[])))
             .transpose()
+    }
+
+    /// The head of a row.
+    pub(super) fn head(&self, key: &[u8]) -> Option<Head> {
+        self.heads().get(key).copied()
+    }
+
+    /// Notes what a row was found or made to be.
+    pub(super) fn note(&self, key: Vec<u8>, head: Option<Head>) {
+        match head {
+            Some(head) => self.heads().insert(key.into_boxed_slice(), head),
+            None => self.heads().remove(key.as_slice()),
+        };
+    }
+
+    fn heads(&self) -> MutexGuard<'_, Heads> {
+        self.heads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads a row and checks it against its checksum.
@@ -158,12 +182,13 @@ impl Generation {
             .map_err(|error| sled_fault("measure its size", error))
     }
 
-    /// Checks every row and answers tally and sealed meta; a created generation has a tally.
+    /// Checks and notes every row, and answers tally and sealed meta; a created one has a tally.
     pub(super) fn verify(&self) -> Result<(Tally, Option<Vec<u8>>), OpenFailed> {
         let mut tally = Tally::default();
         for row in self.walk(layout::ROWS) {
             let row = row?;
             tally.add(&row.key, row.head);
+            self.note(row.key, Some(row.head));
         }
         let meta = self.stored(layout::META, &[])?;
         let meta = meta.as_ref().and_then(|meta| Tally::split(&meta.content));

@@ -296,8 +296,9 @@ fn apply(
     sealed_meta: Option<&[u8]>,
 ) -> Result<(), Fault> {
     let mut batch = sled::Batch::default();
+    let mut changed = Vec::with_capacity(rows.len());
     for (key, content) in rows {
-        let old = generation.head(layout::ROWS, &key)?;
+        let old = generation.head(&key);
         if let Some(old) = old {
             tally.remove(&key, old);
         }
@@ -305,12 +306,17 @@ fn apply(
         if let Some(new) = new {
             tally.add(&key, new);
         }
+        changed.push((key, new));
     }
     tally.batches += 1;
-    let old = generation.head(layout::META, &[])?;
+    let old = generation.meta_head()?;
     let content = tally.join(sealed_meta);
     put(&mut batch, layout::META, &[], Some(&content), old);
-    generation.apply(batch)
+    generation.apply(batch)?;
+    for (key, head) in changed {
+        generation.note(key, head);
+    }
+    Ok(())
 }
 
 /// Adds the pieces of one row to a batch, and removes those of its old content beyond them.
