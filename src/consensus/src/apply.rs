@@ -13,7 +13,7 @@ use openraft::{EntryPayload, OptionalSend};
 
 use crate::backlog::{Backlog, RowChange};
 use crate::fault::{Fault, Faults};
-use crate::limits::{APPLY_BYTES_MAX, APPLY_ENTRIES_MAX};
+use crate::limits::{APPLY_BYTES_MAX, APPLY_ENTRIES_MAX, ENTRY_BYTES_USUAL, SNAPSHOT_SMALL_BYTES};
 use crate::residents::Residents;
 use crate::snapshot::{SnapshotBuilder, SnapshotFile, Snapshots};
 use crate::types::{
@@ -31,6 +31,8 @@ pub struct Machine {
     published: Arc<Published>,
     backlog: Arc<Backlog>,
     snapshots: Arc<Snapshots>,
+    /// Bytes of the entries that no snapshot holds yet.
+    unsnapped_bytes: u64,
     faults: Faults,
 }
 
@@ -55,6 +57,7 @@ impl Machine {
     ) -> Machine {
         let view = published.view();
         let root = view.root();
+        let unsnapped = root.index().saturating_sub(snapshots.index());
         let mut machine = Machine {
             state: root.state.clone(),
             applied: root.applied,
@@ -64,6 +67,7 @@ impl Machine {
             published,
             backlog,
             snapshots,
+            unsnapped_bytes: unsnapped.saturating_mul(ENTRY_BYTES_USUAL),
             faults,
         };
         machine.residents.load(&machine.state, root.index());
@@ -83,6 +87,7 @@ impl Machine {
                 Reply(None)
             }
             EntryPayload::Normal(Proposed(bytes)) => {
+                self.unsnapped_bytes += bytes.len() as u64;
                 let entry = Entry::decode(&bytes).map_err(|source| {
                     self.faults.raise(Fault::UnknownCommand {
                         index: id.index,
@@ -182,7 +187,16 @@ impl RaftStateMachine<TypeConfig> for Machine {
         Ok(())
     }
 
+    async fn try_create_snapshot_builder(&mut self, force: bool) -> Option<SnapshotBuilder> {
+        let wanted = self.snapshots.take_wanted() || force;
+        if is_early(self.snapshots.current_bytes(), self.unsnapped_bytes) && !wanted {
+            return None;
+        }
+        Some(self.get_snapshot_builder().await)
+    }
+
     async fn get_snapshot_builder(&mut self) -> SnapshotBuilder {
+        self.unsnapped_bytes = 0;
         SnapshotBuilder::new(self.root(), Arc::clone(&self.snapshots))
     }
 
@@ -212,4 +226,23 @@ impl RaftStateMachine<TypeConfig> for Machine {
     }
 }
 
+/// A large state is written again only once that much was written to the log: else the snapshots
+/// of a region that holds more than it changes would be most of its work.
+fn is_early(snapshot_bytes: u64, unsnapped_bytes: u64) -> bool {
+    snapshot_bytes > SNAPSHOT_SMALL_BYTES && unsnapped_bytes < snapshot_bytes
+}
+
 pub(crate) type SnapshotOf = openraft::type_config::alias::SnapshotOf<TypeConfig, SnapshotFile>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_state_is_written_again_only_once_as_much_was_logged() {
+        let large = 10 * SNAPSHOT_SMALL_BYTES;
+        assert!(is_early(large, large - 1));
+        assert!(!is_early(large, large));
+        assert!(!is_early(SNAPSHOT_SMALL_BYTES, 0), "a small one is cheap");
+    }
+}

@@ -216,6 +216,7 @@ impl Consensus {
 
     /// Writes a snapshot of what is applied now; it is under way on return.
     pub async fn snapshot(&self) -> Result<(), Unavailable> {
+        self.inner.snapshots.want();
         let triggered = self.inner.raft.trigger().snapshot().await;
         triggered.map_err(|_stopped| Unavailable::Stopped)
     }

@@ -34,7 +34,7 @@ pub const BACKLOG_BYTES_MAX: usize = 16 << 20;
 pub const BACKLOG_AGE_MAX: Duration = Duration::from_secs(1);
 
 /// How long the materialiser gathers rows before it writes a batch.
-pub const BACKLOG_LINGER: Duration = Duration::from_millis(20);
+pub const BACKLOG_LINGER: Duration = Duration::from_millis(100);
 
 /// Time between two checkpoints of the rows while they change.
 pub const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
@@ -53,6 +53,13 @@ pub const VALUE_MEMORY_BYTES_DEFAULT: u64 = 256 << 20;
 
 /// Entries between two snapshots by default.
 pub const SNAPSHOT_ENTRIES_DEFAULT: u64 = 20_000;
+
+/// Bytes of a snapshot up to which the number of entries alone says when to write the next one; a
+/// larger one waits for as many bytes of entries too.
+pub const SNAPSHOT_SMALL_BYTES: u64 = 16 << 20;
+
+/// Bytes an entry is taken to have, where they were not counted: before the start of the node.
+pub const ENTRY_BYTES_USUAL: u64 = 1 << 10;
 
 /// Snapshot files kept.
 pub const SNAPSHOTS_KEPT: usize = 2;

@@ -5,6 +5,7 @@
 //! either the rows or the file loses nothing; a received file counts only once it was installed.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use machine::{RowRef, State};
@@ -33,6 +34,8 @@ pub(crate) struct Snapshots {
     floor: Arc<Floor>,
     faults: Faults,
     current: Mutex<Option<SnapshotFile>>,
+    /// Whether somebody asked for a new one.
+    wanted: AtomicBool,
 }
 
 /// A snapshot file and what it contains. Clones share the file.
@@ -95,6 +98,7 @@ impl Snapshots {
             floor,
             faults,
             current: Mutex::new(newest),
+            wanted: AtomicBool::new(false),
         })
     }
 
@@ -105,6 +109,24 @@ impl Snapshots {
     /// The last index the newest snapshot holds.
     pub(crate) fn index(&self) -> u64 {
         self.lock().as_ref().map_or(0, SnapshotFile::index)
+    }
+
+    /// The next chance to write a snapshot shall be taken.
+    pub(crate) fn want(&self) {
+        self.wanted.store(true, Ordering::Release);
+    }
+
+    /// Whether one was wanted since it was last asked.
+    pub(crate) fn take_wanted(&self) -> bool {
+        self.wanted.swap(false, Ordering::AcqRel)
+    }
+
+    /// The size of the newest snapshot's file.
+    pub(crate) fn current_bytes(&self) -> u64 {
+        let current = self.lock();
+        current
+            .as_ref()
+            .map_or(0, |current| current.file.size_bytes())
     }
 
     pub(crate) fn current(&self) -> Option<SnapshotOf> {
