@@ -89,7 +89,7 @@ impl Default for Config {
             },
             storage: StorageSection {
                 log_segment_size: Size::of_mebibytes(64),
-                row_cache_size: Size::of_mebibytes(64),
+                row_cache_size: Size::of_mebibytes(256),
                 value_memory_size: Size::of_mebibytes(256),
                 snapshot_entries: 20_000,
                 log_entries_kept: 2_000,

@@ -89,7 +89,7 @@ pub struct StorageSection {
     pub row_cache_size: Size,
     /// Memory for sealed values; the rest are read from the rows.
     pub value_memory_size: Size,
-    /// Log entries between two snapshots.
+    /// Log entries between two snapshots, more while they are few bytes next to the last snapshot.
     pub snapshot_entries: u64,
     /// Log entries kept behind a snapshot.
     pub log_entries_kept: u64,
