@@ -25,7 +25,16 @@ pub struct Region {
     nodes: BTreeMap<u64, Process>,
     taps: Option<BTreeMap<u64, Tap>>,
     log_level: &'static str,
+    storage: &'static str,
 }
+
+/// Less memory and disk than the defaults: a test holds little.
+const SMALL_STORAGE: &str = r#"
+            [storage]
+            row_cache_size = "16 MiB"
+            log_segment_size = "4 MiB"
+            disk_free_min = "16 MiB"
+"#;
 
 impl Region {
     /// Founds a region of `count` voters below `folder`, and waits until they answer.
@@ -35,6 +44,15 @@ impl Region {
     /// When a command fails or a node does not become ready; its log is in `folder`.
     pub fn found(binary: &Path, folder: &Path, count: u64) -> Self {
         let mut region = Self::empty(binary, folder);
+        region.prepare(count);
+        region.grow(count);
+        region
+    }
+
+    /// As `found`, but with the default configuration where the others take less memory and disk.
+    pub fn found_full_size(binary: &Path, folder: &Path, count: u64) -> Self {
+        let mut region = Self::empty(binary, folder);
+        region.storage = "";
         region.prepare(count);
         region.grow(count);
         region
@@ -78,6 +96,7 @@ impl Region {
             nodes: BTreeMap::new(),
             taps: None,
             log_level: "info",
+            storage: SMALL_STORAGE,
         }
     }
 
@@ -117,7 +136,7 @@ impl Region {
         let certs = self.path(&format!("certs/{REGION}"));
         let data = self.data(node).display().to_string();
         let root_key = self.path("root.key");
-        let level = self.log_level;
+        let (level, storage) = (self.log_level, self.storage);
         let tap = self.taps.as_ref().map(|taps| taps[&node].address());
         let advertise = tap.map_or_else(String::new, |tap| tap.to_string());
         format!(
@@ -135,10 +154,7 @@ impl Region {
             certificate = "{certs}/node-{node}.pem"
             key = "{certs}/node-{node}-key.pem"
             authority = "{certs}/issuer.pem"
-            [storage]
-            row_cache_size = "16 MiB"
-            log_segment_size = "4 MiB"
-            disk_free_min = "16 MiB"
+            {storage}
             [seal]
             root_key = "{root_key}"
             [secrets]

@@ -26,7 +26,9 @@ fn main() {
         Some("echo") => processes::echo(&arguments),
         Some("load") => processes::load(&arguments),
         Some(binary) => Bench::new(Path::new(binary), &arguments[1..]).run(),
-        None => println!("usage: scripts/bench [--quick] [--secrets N] [--runs N] [--seconds N]"),
+        None => println!(
+            "usage: scripts/bench [--quick] [--secrets N] [--runs N] [--seconds N] [--calls A,B]"
+        ),
     }
 }
 
@@ -37,6 +39,7 @@ struct Bench {
     runs: usize,
     time: Duration,
     callers: Vec<usize>,
+    calls: Vec<Call>,
 }
 
 impl Bench {
@@ -47,19 +50,27 @@ impl Bench {
             let given = at.and_then(|at| arguments.get(at + 1)?.parse().ok());
             given.unwrap_or(if quick { fast } else { full })
         };
+        let at = arguments.iter().position(|argument| argument == "--calls");
+        let wanted = at.and_then(|at| arguments.get(at + 1));
+        // The echo is the measure of all others.
+        let is_wanted = |call: &Call| {
+            let named = |names: &String| names.split(',').any(|name| name == call.name());
+            *call == Call::Echo || wanted.is_none_or(named)
+        };
         Self {
             binary: binary.into(),
             secrets: number("--secrets", 100_000, 2_000),
             runs: number("--runs", 3, 1),
             time: Duration::from_secs(number("--seconds", 5, 1) as u64),
             callers: vec![1, 16, 64],
+            calls: Call::ALL.into_iter().filter(is_wanted).collect(),
         }
     }
 
     fn run(&self) {
         self.print_conditions();
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let region = Region::found(&self.binary, folder.path(), 3);
+        let region = Region::found_full_size(&self.binary, folder.path(), 3);
         let (_echo, echo_address) = start_echo(folder.path());
         let plan = Plan {
             call: Call::Put,
@@ -89,7 +100,7 @@ impl Bench {
             "errors"
         );
         let mut bare = Vec::new();
-        for call in Call::ALL {
+        for &call in &self.calls {
             let endpoints = if call == Call::Echo {
                 vec![echo_address.clone()]
             } else {
