@@ -3,8 +3,6 @@
 //! Values, names, descriptions and tags that occur nowhere else are stored, read, snapshotted and
 //! restarted. Then every file, log line, metric and captured byte between nodes is searched.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::Path;
 
 use strongroom_tests::shell::{command, run, until};
@@ -27,7 +25,7 @@ fn no_plaintext_leaves_the_processes_in_files_logs_metrics_or_between_nodes() {
     let metrics: Vec<u8> = region
         .nodes()
         .iter()
-        .flat_map(|node| metrics(&region, *node))
+        .flat_map(|node| region.metrics(*node).into_bytes())
         .collect();
     region.call(&["node", "snapshot"]).done();
     // A restart writes checkpoints, hands leadership over, and catches up between nodes.
@@ -118,20 +116,6 @@ fn put(region: &Region, value: &str) {
         );
         (put.code == Some(0)).then_some(())
     });
-}
-
-fn metrics(region: &Region, node: u64) -> Vec<u8> {
-    let mut stream = TcpStream::connect(region.operations(node)).unwrap();
-    let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    assert!(
-        answer.starts_with(b"HTTP/1.1 200"),
-        "{}",
-        String::from_utf8_lossy(&answer)
-    );
-    answer
 }
 
 /// The first canary in the bytes, as it is or in base64 at any alignment.

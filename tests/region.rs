@@ -1,7 +1,8 @@
 //! A region of `strongroom server` processes on loopback, made with the commands an operator uses.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Instant;
@@ -353,6 +354,18 @@ impl Region {
     /// A node's operations address.
     pub fn operations(&self, node: u64) -> String {
         format!("127.0.0.1:{}", self.ports[&node][2])
+    }
+
+    /// What a node's operations port answers to a question for its metrics.
+    #[track_caller]
+    pub fn metrics(&self, node: u64) -> String {
+        let mut stream = TcpStream::connect(self.operations(node)).unwrap();
+        let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        answer
     }
 
     /// The nodes that run.

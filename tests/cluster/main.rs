@@ -10,4 +10,5 @@
 mod damage;
 mod dev;
 mod refusals;
+mod reload;
 mod walk;

@@ -51,7 +51,13 @@ fn a_foreign_certificate_is_refused_as_caller_and_as_node() {
         }
     }
     let refused = strongroom(&environment, &["secret", "list", "--timeout", "3"]);
-    assert!(matches!(refused.code, Some(69 | 75 | 77)), "{refused:?}");
+    assert_eq!(refused.code, Some(77), "{refused:?}");
+    assert!(
+        refused
+            .errors
+            .contains("does not accept the client certificate"),
+        "{refused:?}"
+    );
 
     // Node 2 with the certificate of another cluster.
     let token = region.token("token");
