@@ -157,6 +157,13 @@ impl Error {
         }
     }
 
+    /// Whether this is how a refused certificate shows when the alert that says so is lost: the
+    /// other end closes right behind it, and the bytes under way then break the connection.
+    pub(crate) fn tells_less_than(&self, earlier: &Self) -> bool {
+        let refused = matches!(earlier, Self::CertificateRefused { .. });
+        refused && matches!(self, Self::Unreachable { .. })
+    }
+
     /// Reads the status of an attempt.
     pub(crate) fn of_status(status: Status, endpoint: &str, timeout: Duration) -> Self {
         let details = status.get_error_details();
@@ -176,11 +183,16 @@ impl Error {
         }
         match status.code() {
             // Without our details these come from the transport, not from a handler.
-            Code::Cancelled | Code::DeadlineExceeded => Self::TimedOut {
+            Code::DeadlineExceeded => Self::TimedOut {
                 timeout,
                 source: None,
             },
-            Code::Unavailable | Code::Unknown | Code::Internal => {
+            Code::Cancelled if is_timeout(&status) => Self::TimedOut {
+                timeout,
+                source: None,
+            },
+            // A connection that breaks before a call is on its way cancels the call.
+            Code::Cancelled | Code::Unavailable | Code::Unknown | Code::Internal => {
                 let endpoint = endpoint.to_owned();
                 match Distrust::in_chain(&status) {
                     Some(Distrust::OfServer) => {
@@ -216,6 +228,12 @@ impl Error {
             },
         }
     }
+}
+
+/// Says whether the transport itself counted the time and found it over.
+fn is_timeout(status: &Status) -> bool {
+    let source = std::error::Error::source(status);
+    source.is_none_or(|error| error.is::<tonic::TimeoutExpired>())
 }
 
 /// Says whether the connection was not even made.

@@ -73,7 +73,10 @@ impl Client {
                 Some(next) if next < deadline => sleep_until(next).await,
                 _ => return Err(self.last(error, earlier, attempts)),
             }
-            earlier = Some(error);
+            earlier = match earlier {
+                Some(told) if error.tells_less_than(&told) => Some(told),
+                _ => Some(error),
+            };
         }
     }
 
@@ -121,6 +124,13 @@ impl Client {
                 timeout,
                 source: earlier.map(Box::new),
             },
+            error
+                if earlier
+                    .as_ref()
+                    .is_some_and(|told| error.tells_less_than(told)) =>
+            {
+                earlier.unwrap_or(error)
+            }
             Error::Unreachable {
                 endpoint,
                 retry,
