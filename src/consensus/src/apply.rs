@@ -205,7 +205,8 @@ impl RaftStateMachine<TypeConfig> for Machine {
         _meta: &SnapshotMeta,
         snapshot: SnapshotFile,
     ) -> Result<(), io::Error> {
-        let (state, applied) = self.snapshots.load(snapshot.clone()).await?;
+        let budget = self.residents.budget_bytes();
+        let (state, applied) = self.snapshots.load(snapshot.clone(), budget).await?;
         self.state = state;
         self.applied = applied.log_id;
         self.membership = applied.membership.clone();
@@ -213,11 +214,12 @@ impl RaftStateMachine<TypeConfig> for Machine {
         let index = self.applied.map_or(0, |id| id.index);
         self.residents.load(&self.state, index);
         let root = self.root();
-        let past = self.published.swap(Arc::clone(&root));
-        let installed = self.backlog.install(root, past);
+        let rows = self.snapshots.source(&snapshot);
+        let installed = self.backlog.install(Arc::clone(&root), rows);
         // An error here means the materialiser stopped, and has raised its fault.
         installed.await.map_err(io::Error::other)?;
-        self.evict();
+        // Not before: the values that are not in memory are read from these rows.
+        self.backlog.retire(self.published.swap(root));
         self.snapshots.accept(snapshot).await
     }
 

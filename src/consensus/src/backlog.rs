@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use store::RowScan;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -59,9 +60,13 @@ pub(crate) struct Pending {
     writing: Option<(Instant, usize)>,
 }
 
+/// Opens the rows of a snapshot.
+pub(crate) type RowSource = Box<dyn FnOnce() -> Result<RowScan<'static>, store::Fault> + Send>;
+
 /// A state that came by snapshot. `done` is told when its rows are durable.
 pub(crate) struct Install {
     pub(crate) root: Arc<Root>,
+    pub(crate) rows: RowSource,
     pub(crate) done: tokio::sync::oneshot::Sender<()>,
 }
 
@@ -135,11 +140,12 @@ impl Backlog {
         self.filled.notify_one();
     }
 
-    /// Replaces every row by those of `root`; what was pending is older and is dropped.
+    /// Replaces every row by `rows`, which are those of `root`; what was pending is older and is
+    /// dropped.
     pub(crate) fn install(
         &self,
         root: Arc<Root>,
-        past: Arc<Root>,
+        rows: RowSource,
     ) -> tokio::sync::oneshot::Receiver<()> {
         let (done, installed) = tokio::sync::oneshot::channel();
         let mut pending = self.lock();
@@ -149,11 +155,16 @@ impl Backlog {
         pending.since = None;
         let passed = pending.root.take();
         pending.past.extend(passed);
-        pending.past.push(past);
-        pending.install = Some(Install { root, done });
+        pending.install = Some(Install { root, rows, done });
         drop(pending);
         self.filled.notify_one();
         installed
+    }
+
+    /// Takes a root that nobody is shown any more.
+    pub(crate) fn retire(&self, past: Arc<Root>) {
+        self.lock().past.push(past);
+        self.filled.notify_one();
     }
 
     /// Waits until the backlog has room for a batch.

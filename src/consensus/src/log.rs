@@ -207,6 +207,14 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         I: IntoIterator<Item = LogEntry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
+        // A full queue is waited for where blocking is allowed, never on the runtime's worker.
+        if !self.log.has_room() {
+            self.blocking("wait for the log", |log| {
+                log.wait_for_room();
+                Ok(())
+            })
+            .await?;
+        }
         let mut records = Vec::new();
         {
             let mut tail = lock(&self.tail);

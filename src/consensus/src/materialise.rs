@@ -5,7 +5,7 @@
 //! row is deleted only when no reader is left that began before its deletion; until then its key
 //! stands in the meta, so that a restart neither forgets it nor takes it for state.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -18,7 +18,6 @@ use crate::codec::Applied;
 use crate::fault::{Fault, Faults};
 use crate::limits::{BACKLOG_LINGER, CHECKPOINT_INTERVAL};
 use crate::log::Floor;
-use crate::snapshot::rows_of;
 use crate::view::{EraWatch, Root};
 use crate::work;
 
@@ -27,33 +26,31 @@ pub(crate) struct Materialiser {
     backlog: Arc<Backlog>,
     floor: Arc<Floor>,
     faults: Faults,
+    /// What the rows hold.
+    root: Arc<Root>,
     /// Value rows still kept for readers, oldest first.
     deferred: VecDeque<(EraWatch, Vec<Vec<u8>>)>,
-    /// What the last batch said of the rows; not its root, which would be a reader itself.
-    applied: Applied,
-    written: u64,
     checkpointed: u64,
     checkpoint_at: Instant,
 }
 
 impl Materialiser {
-    /// `index` is what the rows hold durably.
+    /// `root` is what the rows hold durably.
     pub(crate) fn spawn(
         rows: Arc<dyn Rows>,
         backlog: Arc<Backlog>,
         floor: Arc<Floor>,
         faults: Faults,
-        index: u64,
+        root: &Arc<Root>,
     ) -> std::io::Result<Option<JoinHandle<()>>> {
         let materialiser = Materialiser {
             rows,
             backlog,
             floor,
             faults,
+            root: Arc::clone(root),
             deferred: VecDeque::new(),
-            applied: Applied::default(),
-            written: index,
-            checkpointed: index,
+            checkpointed: root.index(),
             checkpoint_at: Instant::now(),
         };
         if work::is_in_place() {
@@ -93,31 +90,37 @@ impl Materialiser {
     }
 
     fn write(&mut self, mut pending: Pending) -> Result<(), store::Fault> {
+        // Frees old states here, off the apply path, and before it is asked whose readers are gone.
+        pending.past.clear();
         if let Some(install) = pending.install.take() {
             self.install(install)?;
         }
-        self.deferred
-            .append(&mut pending.deferred.drain(..).collect());
+        self.deferred.extend(pending.deferred.drain(..));
+        let has_changed = pending.root.is_some();
         if let Some(root) = pending.root.take() {
-            self.write_batch(std::mem::take(&mut pending.rows), &root)?;
-            pending.past.push(root);
-        } else if self.deferred.front().is_some_and(|(era, _)| era.is_over()) {
-            self.write_deletes(Batch::default())?;
+            self.root = root;
         }
-        // Frees old states here, off the apply path.
-        let (stop, wanted) = (pending.stop, pending.checkpoint_wanted);
-        drop(pending);
+        if has_changed || self.frees_values() {
+            self.write_batch(std::mem::take(&mut pending.rows))?;
+        }
         let due = self.checkpoint_at.elapsed() >= CHECKPOINT_INTERVAL;
-        if self.written > self.checkpointed && (due || wanted || stop) {
+        let asked = due || pending.checkpoint_wanted || pending.stop;
+        if self.root.index() > self.checkpointed && asked {
             self.checkpoint()?;
         }
         Ok(())
     }
 
+    /// Whether the last reader of a deleted value has ended.
+    fn frees_values(&self) -> bool {
+        let oldest = self.deferred.front();
+        oldest.is_some_and(|(era, _)| era.is_over())
+    }
+
+    /// Writes the changes that lead to the present root, and frees the values nobody reads.
     fn write_batch(
         &mut self,
-        rows: std::collections::BTreeMap<Vec<u8>, Option<Vec<u8>>>,
-        root: &Root,
+        rows: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     ) -> Result<(), store::Fault> {
         let mut batch = Batch::default();
         for (_, keys) in &mut self.deferred {
@@ -129,47 +132,43 @@ impl Materialiser {
                 None => batch.deletes.push(key),
             }
         }
-        self.applied = applied(root, Vec::new());
-        self.write_deletes(batch)?;
-        self.written = root.index();
-        self.backlog.has_written(self.written);
-        Ok(())
-    }
-
-    /// Writes a batch and deletes with it the value rows whose last reader is gone.
-    fn write_deletes(&mut self, mut batch: Batch) -> Result<(), store::Fault> {
-        while let Some((_, keys)) = self.deferred.pop_front_if(|(era, _)| era.is_over()) {
-            batch.deletes.extend(keys);
+        while self.frees_values() {
+            let ended = self.deferred.pop_front();
+            batch
+                .deletes
+                .extend(ended.into_iter().flat_map(|(_, keys)| keys));
         }
-        let kept = self.deferred.iter();
-        self.applied.deferred = kept.flat_map(|(_, keys)| keys.iter().cloned()).collect();
-        batch.meta = self.applied.encode();
-        self.rows.write(batch)
+        let deferred = self
+            .deferred
+            .iter()
+            .flat_map(|(_, keys)| keys.iter().cloned());
+        batch.meta = applied(&self.root, deferred.collect()).encode();
+        self.rows.write(batch)?;
+        self.backlog.has_written(self.root.index());
+        Ok(())
     }
 
     fn checkpoint(&mut self) -> Result<(), store::Fault> {
         self.rows.checkpoint()?;
-        self.durable(self.written);
+        self.durable();
         Ok(())
     }
 
-    fn durable(&mut self, index: u64) {
-        self.checkpointed = index;
+    fn durable(&mut self) {
+        self.checkpointed = self.root.index();
         self.checkpoint_at = Instant::now();
-        self.floor.raise_rows(index);
-        self.backlog.is_durable(index);
+        self.floor.raise_rows(self.checkpointed);
+        self.backlog.is_durable(self.checkpointed);
     }
 
+    /// Puts the rows of a snapshot in the place of all others, in one step and block by block.
     fn install(&mut self, install: Install) -> Result<(), store::Fault> {
-        let root = &install.root;
+        self.root = install.root;
         self.deferred.clear();
-        self.applied = applied(root, Vec::new());
-        let meta = self.applied.encode();
-        self.rows
-            .replace(&mut rows_of(root, self.rows.as_ref()), &meta)?;
-        self.written = root.index();
-        self.backlog.has_written(self.written);
-        self.durable(self.written);
+        let meta = applied(&self.root, Vec::new()).encode();
+        self.rows.replace(&mut *(install.rows)()?, &meta)?;
+        self.backlog.has_written(self.root.index());
+        self.durable();
         // The receiver may have stopped; the rows are right all the same.
         let _ = install.done.send(());
         Ok(())

@@ -12,19 +12,19 @@ use crate::apply::Machine;
 use crate::backlog::Backlog;
 use crate::barrier::Barrier;
 use crate::clock::{Clock, Clocks};
-use crate::codec::{Applied, DecodeError};
+use crate::codec::Applied;
 use crate::core;
 use crate::fault::{Fault, Faults};
 use crate::finish::finish_changes;
 use crate::limits::CLOCK_WATCH_INTERVAL;
 use crate::links::{Links, Peers};
 use crate::log::{Floor, LogStore};
-use crate::materialise::Materialiser;
+use crate::materialise::{Materialiser, applied};
 use crate::membership::Members;
 use crate::network::Networks;
 use crate::options::Options;
 use crate::propose::Proposer;
-use crate::snapshot::{Snapshots, load_state};
+use crate::snapshot::{LoadError, Snapshots, load_state};
 use crate::types::Raft;
 use crate::view::{Era, Published, Root};
 use crate::{Consensus, Inner, work};
@@ -52,12 +52,12 @@ pub enum OpenError {
         #[source]
         source: store::SnapshotError,
     },
-    /// What describes the rows does not decode.
-    #[error("the rows are described by something this version cannot read")]
-    Meta {
-        /// What is wrong with it.
+    /// The rows were written by a newer release; they were left alone.
+    #[error("the rows need a newer release")]
+    Newer {
+        /// What this one does not know.
         #[source]
-        source: DecodeError,
+        source: machine::LoadError,
     },
     /// The log begins after everything this node holds. Remove its data directory and let it join
     /// again under a new node id.
@@ -168,7 +168,7 @@ impl Storage {
     ) -> Result<Storage, OpenError> {
         let faults = Faults::new();
         let floor = Arc::new(Floor::new());
-        let root = load(rows.as_ref(), value_memory_bytes)?;
+        let (root, is_trusted) = load(rows.as_ref(), value_memory_bytes)?;
         let index = root.index();
         // What a killed process left in the page cache must be on disk before the log may lose it.
         rows.checkpoint()
@@ -185,6 +185,9 @@ impl Storage {
         );
         let snapshots = Arc::new(snapshots.map_err(|source| OpenError::Snapshot { source })?);
         check_reach(log.as_ref(), &snapshots, index)?;
+        if !is_trusted {
+            clear(rows.as_ref())?;
+        }
         let log = LogStore::open(log, Arc::clone(&floor), faults.clone());
         let log = log.map_err(|source| OpenError::Log { source })?;
         let machine = Machine::new(
@@ -199,7 +202,7 @@ impl Storage {
             Arc::clone(&backlog),
             Arc::clone(&floor),
             faults.clone(),
-            index,
+            published.view().root(),
         );
         Ok(Storage {
             log,
@@ -215,13 +218,17 @@ impl Storage {
     }
 }
 
-/// The state of the rows; an empty one when they do not add up: snapshot and log then give it.
-fn load(rows: &dyn store::Rows, value_memory_bytes: u64) -> Result<Root, OpenError> {
+/// The state of the rows, and whether they are to be trusted. If they do not add up the state is
+/// empty: snapshot and log then give it.
+fn load(rows: &dyn store::Rows, value_memory_bytes: u64) -> Result<(Root, bool), OpenError> {
     let store = |source| OpenError::Store { source };
     let Some(meta) = rows.meta().map_err(store)? else {
-        return Ok(empty());
+        return Ok((empty(), true));
     };
-    let mut applied = Applied::decode(&meta).map_err(|source| OpenError::Meta { source })?;
+    let mut applied = match Applied::decode(&meta) {
+        Ok(applied) => applied,
+        Err(error) => return Ok(distrusted(&error)),
+    };
     let deferred = std::mem::take(&mut applied.deferred);
     if !deferred.is_empty() {
         let batch = Batch {
@@ -233,22 +240,34 @@ fn load(rows: &dyn store::Rows, value_memory_bytes: u64) -> Result<Root, OpenErr
     }
     let state = match load_state(rows.scan(), &applied.node_hash, value_memory_bytes) {
         Ok(state) => state,
-        Err(error) => return Ok(distrusted(&error.to_string())),
+        Err(LoadError::NoState(source)) if source.needs_newer_build() => {
+            return Err(OpenError::Newer { source });
+        }
+        Err(error) => return Ok(distrusted(&error)),
     };
-    Ok(Root {
+    let root = Root {
         state,
         applied: applied.log_id,
         membership: applied.membership,
         era: Era::default(),
-    })
+    };
+    Ok((root, true))
 }
 
-fn distrusted(reason: &str) -> Root {
+fn distrusted(reason: &dyn std::error::Error) -> (Root, bool) {
     tracing::error!(
-        reason,
+        %reason,
         "the rows do not add up, rebuilding from snapshot and log"
     );
-    empty()
+    (empty(), false)
+}
+
+/// Takes all rows away, in one step: what is replayed over them would leave some that no longer
+/// belong to the state.
+fn clear(rows: &dyn store::Rows) -> Result<(), OpenError> {
+    let meta = applied(&empty(), Vec::new()).encode();
+    rows.replace(&mut std::iter::empty(), &meta)
+        .map_err(|source| OpenError::Store { source })
 }
 
 fn empty() -> Root {

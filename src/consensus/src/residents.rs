@@ -24,6 +24,10 @@ impl Residents {
         }
     }
 
+    pub(crate) fn budget_bytes(&self) -> u64 {
+        self.budget_bytes
+    }
+
     /// Forgets what it knew and takes the values of a state that was loaded whole.
     pub(crate) fn load(&mut self, state: &State, index: u64) {
         self.values.clear();

@@ -16,7 +16,7 @@ use tonic::{Status, Streaming};
 use wire::raft::v1;
 
 use crate::apply::SnapshotOf;
-use crate::backlog::Backlog;
+use crate::backlog::{Backlog, RowSource};
 use crate::codec::Applied;
 use crate::fault::{Fault, Faults};
 use crate::limits::{SNAPSHOT_CHUNK_BYTES_MAX, SNAPSHOTS_KEPT};
@@ -173,28 +173,41 @@ impl Snapshots {
         if self.index() <= file.index() {
             *self.lock() = Some(file);
         }
-        let dir = self.dir.clone();
-        let removed = work::run(move || dir.remove_old(SNAPSHOTS_KEPT)).await;
+        let (dir, newest) = (self.dir.clone(), self.index());
+        // What came beyond the current one is still to be installed.
+        let order = move |meta: &[u8]| index_of(meta).filter(|index| *index <= newest);
+        let removing = move || dir.remove_old(SNAPSHOTS_KEPT, order);
+        let removed = work::run(removing).await;
         removed
             .map_err(io::Error::other)?
             .map_err(|error| self.fail("remove old snapshots", error))
     }
 
-    /// Reads the state of a file.
+    /// Reads the state of a file, checks its hash, and keeps at most so many bytes of values: the
+    /// others are to be read from the rows, once those are the file's.
     pub(crate) async fn load(
         &self,
         file: SnapshotFile,
+        value_memory_bytes: u64,
     ) -> Result<(State, Arc<Applied>), io::Error> {
         let dir = self.dir.clone();
         let loaded = work::run(move || {
             let reader = dir.read(&file.file)?;
-            // Every value stays in memory until the rows have it.
-            let state = load_state(reader, &file.applied.node_hash, u64::MAX);
+            let state = load_state(reader, &file.applied.node_hash, value_memory_bytes);
             Ok::<_, SnapshotError>(state.map(|state| (state, file.applied)))
         });
         let loaded = loaded.await.map_err(io::Error::other)?;
         let state = loaded.map_err(|error| self.fail("read a snapshot", error))?;
         state.map_err(|error| self.fail("load a snapshot", error))
+    }
+
+    /// The rows of a file, for the materialiser: one block of them is in memory at a time.
+    pub(crate) fn source(&self, file: &SnapshotFile) -> RowSource {
+        let (dir, file) = (self.dir.clone(), file.file.clone());
+        Box::new(move || {
+            let reader = dir.read(&file)?;
+            Ok(Box::new(reader.map(|row| row.map_err(store::Fault::from))))
+        })
     }
 
     /// Takes a peer's file, piece by piece, and verifies it whole.
@@ -372,6 +385,11 @@ fn describe(dir: &SnapshotDir, file: store::SnapshotFile) -> Result<SnapshotFile
         file,
         applied: Arc::new(applied),
     })
+}
+
+fn index_of(meta: &[u8]) -> Option<u64> {
+    let applied = Applied::decode(meta).ok()?;
+    Some(applied.log_id.map_or(0, |id| id.index))
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

@@ -42,7 +42,8 @@ impl Workload {
                 }
             })?;
         }
-        Ok(self.node.snapshots.remove_old(2)?)
+        let index = |meta: &[u8]| content::read_mark(meta).map(|(_, index)| index);
+        Ok(self.node.snapshots.remove_old(2, index)?)
     }
 
     /// Rewrites the rows beside themselves, as a node does to give back space.

@@ -9,6 +9,7 @@ mod node;
 mod reads;
 mod recovery;
 mod region;
+mod room;
 mod rows;
 mod storage;
 mod suite;

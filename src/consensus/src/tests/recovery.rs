@@ -69,6 +69,7 @@ async fn a_follower_that_was_away_past_the_purge_is_sent_a_snapshot_while_writes
     region.agree().await;
     assert!(region.node(away).consensus.status().snapshot.is_some());
     let view = region.node(away).consensus.local_view();
+    assert!(view.counts().resident_value_bytes <= SMALL.keep.value_memory_bytes);
     for (uid, number) in written {
         let value = view.value(&uid, &version_id(number)).expect("readable");
         assert_eq!(value.expect("there").ciphertext[0], number);
@@ -94,6 +95,72 @@ async fn lost_rows_are_rebuilt_from_snapshot_and_log() {
     region.start(disk.without_rows()).await;
     assert_eq!(region.shows(1, after).await.ok(), Some(true));
     assert_eq!(region.node(1).consensus.local_view().node_hash(), hash);
+}
+
+#[tokio::test]
+async fn loading_a_snapshot_keeps_no_more_values_in_memory_than_is_allowed() {
+    let region = Region::of(1, SMALL).await;
+    for number in 0..60 {
+        let (_, command) = create(Some(value(number, 2_000)));
+        let committed = region.propose(1, command).await.expect("committed");
+        committed.answer.expect("accepted");
+    }
+    snapshot(&region, 1).await;
+    let budget = SMALL.keep.value_memory_bytes;
+    let loaded = region.node(1).run(move |consensus| async move {
+        let snapshots = &consensus.inner.snapshots;
+        let current = snapshots.current().expect("a snapshot");
+        snapshots.load(current.snapshot, budget).await
+    });
+    let (state, applied) = loaded.await.expect("loaded");
+    assert_eq!(state.node_hash().0.to_vec(), applied.node_hash);
+    assert_eq!(state.counts().versions, 60);
+    assert!(state.counts().resident_value_bytes <= budget);
+}
+
+/// A key that no row of the region has.
+const STRAY: &[u8] = b"\x01stray";
+
+/// Starts a node whose rows hold one that is not the state's, under this meta if any.
+async fn start_on_stray_rows(meta: Option<&[u8]>) {
+    let mut region = Region::of(1, SMALL).await;
+    for number in 0..60 {
+        let (_, command) = create(Some(value(number, 500)));
+        let committed = region.propose(1, command).await.expect("committed");
+        committed.answer.expect("accepted");
+    }
+    snapshot(&region, 1).await;
+    let after = region.write(1).await.expect("written");
+    let disk = region.nodes.remove(&1).expect("the node").shutdown().await;
+    let present = disk.rows.meta().expect("readable").expect("a meta");
+    let batch = store::Batch {
+        puts: vec![(STRAY.to_vec(), b"stray".to_vec())],
+        deletes: Vec::new(),
+        meta: meta.map_or(present, <[u8]>::to_vec),
+    };
+    disk.rows.write(batch).expect("written");
+    region.start(disk).await;
+    assert_eq!(region.shows(1, after).await.ok(), Some(true));
+    let node = region.node(1);
+    super::eventually("the rows have everything", || {
+        node.consensus.inner.backlog.written() >= node.consensus.local_view().index().0
+    })
+    .await;
+    let meta = node.disk.rows.meta().expect("readable").expect("a meta");
+    let meta = crate::codec::Applied::decode(&meta).expect("decodes");
+    let held = crate::snapshot::load_state(node.disk.rows.scan(), &meta.node_hash, u64::MAX);
+    assert!(held.is_ok(), "{:?}", held.err());
+    assert_eq!(node.disk.rows.row(STRAY).expect("readable"), None);
+}
+
+#[tokio::test]
+async fn rows_that_do_not_add_up_are_cleared_before_the_log_is_replayed() {
+    start_on_stray_rows(None).await;
+}
+
+#[tokio::test]
+async fn rows_with_a_meta_that_does_not_decode_are_cleared_too() {
+    start_on_stray_rows(Some(b"\xff\xff no meta")).await;
 }
 
 #[tokio::test]

@@ -64,13 +64,16 @@ async fn a_deleted_value_stays_readable_for_views_that_began_before() {
             .expect("readable")
             .is_none()
     );
+    let deleted = after.index();
     drop((before, after));
-    // The last reader is gone: the row follows, without another write.
+    // The last reader is gone: the row follows, whether or not anything is written.
     let rows = std::sync::Arc::clone(&region.node(1).disk.rows);
     eventually("the row is gone", || {
         rows.row(&key).expect("readable").is_none()
     })
     .await;
+    let index = region.node(1).consensus.local_view().index();
+    assert_eq!(index, deleted, "nothing was written meanwhile");
     let hash = region.node(1).consensus.local_view().node_hash();
     let disk = region.nodes.remove(&1).expect("the node").crash();
     region.start(disk).await;

@@ -31,6 +31,19 @@ pub enum LoadError {
     Incomplete,
 }
 
+impl LoadError {
+    /// Says whether a newer build would understand these rows: then they are no damage.
+    pub fn needs_newer_build(&self) -> bool {
+        match self {
+            LoadError::Key(source) | LoadError::Row { source, .. } => {
+                matches!(source, DecodeError::UnknownRow(_))
+            }
+            LoadError::FutureVersion(_) => true,
+            LoadError::Incomplete => false,
+        }
+    }
+}
+
 impl State {
     /// Loads a state from stored rows, in any order.
     pub fn load(rows: impl Iterator<Item = (Vec<u8>, Vec<u8>)>) -> Result<State, LoadError> {

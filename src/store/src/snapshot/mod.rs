@@ -117,17 +117,35 @@ impl SnapshotDir {
         SnapshotReader::open(self, &file.id, &file.path, &file.file)
     }
 
-    /// Removes all but the `keep` latest snapshots.
-    pub fn remove_old(&self, keep: usize) -> Result<(), SnapshotError> {
-        let names = self.names()?;
-        let old = names.len().saturating_sub(keep);
-        for (_, _, path) in names.into_iter().take(old) {
-            files::remove(&path)?;
+    /// Removes all but the `keep` snapshots whose meta stand highest in the order of `index`.
+    ///
+    /// Where it answers `None` the file is left alone, and so is one that cannot be opened. Files
+    /// may have come in another order than that of what they hold.
+    pub fn remove_old(
+        &self,
+        keep: usize,
+        index: impl Fn(&[u8]) -> Option<u64>,
+    ) -> Result<(), SnapshotError> {
+        let mut found = Vec::new();
+        for file in self.list()? {
+            let index = match self.read(&file) {
+                Ok(reader) => index(reader.meta()),
+                Err(error) => {
+                    tracing::warn!(id = file.id(), %error, "a snapshot cannot be opened");
+                    None
+                }
+            };
+            found.extend(index.map(|index| (index, file)));
         }
-        Ok(())
+        // The sort keeps files of one index in their order, the latest first.
+        found.sort_by_key(|(index, _)| std::cmp::Reverse(*index));
+        found
+            .iter()
+            .skip(keep)
+            .try_for_each(|(_, file)| self.remove(file))
     }
 
-    /// Removes one snapshot, because it turned out to be damaged.
+    /// Removes one snapshot: a damaged one, or one that is no longer needed.
     pub fn remove(&self, file: &SnapshotFile) -> Result<(), SnapshotError> {
         Ok(files::remove(&file.path)?)
     }

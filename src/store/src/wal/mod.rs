@@ -187,6 +187,14 @@ impl Log for Wal {
         });
     }
 
+    fn has_room(&self) -> bool {
+        self.shared.queue.has_room()
+    }
+
+    fn wait_for_room(&self) {
+        self.shared.queue.wait_for_room();
+    }
+
     fn truncate_after(&self, last: Option<u64>) -> Result<(), Fault> {
         self.check()?;
         // Even a truncation that drops nothing answers after the appends before it.

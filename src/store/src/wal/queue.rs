@@ -35,13 +35,7 @@ impl Queue {
     /// Queues what `make` answers; `make` runs under the lock, so jobs queue in the order in which
     /// it changed the log's index. Blocks while the queue is full.
     pub(crate) fn push(&self, make: impl FnOnce() -> Job) {
-        let mut state = self.state();
-        while state.bytes > QUEUE_BYTES_MAX && !state.closed {
-            state = self
-                .drained
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
+        let mut state = self.wait(self.state());
         let job = make();
         if state.closed {
             drop(state);
@@ -50,6 +44,22 @@ impl Queue {
         state.bytes += job.bytes();
         state.jobs.push_back(job);
         self.filled.notify_one();
+    }
+
+    /// Whether a push would not block.
+    pub(crate) fn has_room(&self) -> bool {
+        self.state().has_room()
+    }
+
+    /// Blocks until a push would not.
+    pub(crate) fn wait_for_room(&self) {
+        drop(self.wait(self.state()));
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.drained
+            .wait_while(state, |state| !state.has_room())
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes jobs of up to `bytes_max` bytes, at least one; `None` once closed and empty.
@@ -89,6 +99,12 @@ impl Queue {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn has_room(&self) -> bool {
+        self.bytes <= QUEUE_BYTES_MAX || self.closed
     }
 }
 

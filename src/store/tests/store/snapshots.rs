@@ -62,22 +62,23 @@ fn a_snapshot_reads_back_whole() {
 }
 
 #[test]
-fn only_the_latest_are_kept() {
+fn those_that_hold_the_most_are_kept_whenever_they_came() {
     let temp = tempdir().unwrap();
     let dir = open(temp.path());
     assert!(dir.latest().unwrap().is_none());
-    for id in ["a", "b-1", "c"] {
-        write(&dir, id, &rows(1, 1)).unwrap();
+    let index = |meta: &[u8]| meta.first().map(|index| u64::from(*index));
+    for (id, meta) in [("c", &[3][..]), ("none", b""), ("b-1", &[2]), ("a", &[1])] {
+        dir.write(id, meta, rows(1, 1).into_iter().map(Ok)).unwrap();
     }
-    let held = dir.list().unwrap().pop().unwrap();
-    dir.remove_old(2).unwrap();
+    let held = dir.latest().unwrap().unwrap();
+    dir.remove_old(2, index).unwrap();
     let ids: Vec<_> = dir
         .list()
         .unwrap()
         .iter()
         .map(|file| file.id().to_owned())
         .collect();
-    assert_eq!(ids, ["c", "b-1"]);
+    assert_eq!(ids, ["b-1", "none", "c"]);
     assert_eq!(
         read(&dir, &held).unwrap().1,
         rows(1, 1),

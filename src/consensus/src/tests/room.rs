@@ -1,0 +1,111 @@
+//! A log whose queue is full.
+
+use std::ops::Range;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use store::{Bounds, Done, Log, Mark, MemoryLog, MemoryRows, Record};
+
+use super::node::{Disk, Settings};
+use super::region::Region;
+use super::{PATIENCE, eventually};
+
+/// A log that takes appends only while there is room, and blocks whoever calls without it.
+#[derive(Default)]
+struct Narrow {
+    log: MemoryLog,
+    gate: Mutex<Gate>,
+    opened: Condvar,
+}
+
+#[derive(Default)]
+struct Gate {
+    is_shut: bool,
+    /// Calls that wait for it to open.
+    waiting: usize,
+}
+
+impl Narrow {
+    fn set_shut(&self, is_shut: bool) {
+        self.gate.lock().unwrap().is_shut = is_shut;
+        self.opened.notify_all();
+    }
+
+    fn is_waited_for(&self) -> bool {
+        self.gate.lock().unwrap().waiting > 0
+    }
+}
+
+impl Log for Narrow {
+    fn has_room(&self) -> bool {
+        !self.gate.lock().unwrap().is_shut
+    }
+
+    fn wait_for_room(&self) {
+        let mut gate = self.gate.lock().unwrap();
+        gate.waiting += 1;
+        let mut gate = self.opened.wait_while(gate, |gate| gate.is_shut).unwrap();
+        gate.waiting -= 1;
+    }
+
+    fn append(&self, records: Vec<Record>, done: Done) {
+        self.wait_for_room();
+        self.log.append(records, done);
+    }
+
+    fn vote(&self) -> Result<Option<Vec<u8>>, store::Fault> {
+        self.log.vote()
+    }
+
+    fn save_vote(&self, vote: &[u8]) -> Result<(), store::Fault> {
+        self.log.save_vote(vote)
+    }
+
+    fn truncate_after(&self, last: Option<u64>) -> Result<(), store::Fault> {
+        self.log.truncate_after(last)
+    }
+
+    fn purge(&self, upto: Mark) -> Result<(), store::Fault> {
+        self.log.purge(upto)
+    }
+
+    fn read(&self, range: Range<u64>) -> Result<Vec<Record>, store::Fault> {
+        self.log.read(range)
+    }
+
+    fn bounds(&self) -> Result<Bounds, store::Fault> {
+        self.log.bounds()
+    }
+
+    fn save_committed(&self, committed: Option<Mark>) -> Result<(), store::Fault> {
+        self.log.save_committed(committed)
+    }
+
+    fn committed(&self) -> Result<Option<Mark>, store::Fault> {
+        self.log.committed()
+    }
+}
+
+#[tokio::test]
+async fn a_full_queue_of_the_log_delays_writes_and_blocks_no_worker() {
+    let log = Arc::new(Narrow::default());
+    let lent: Arc<dyn Log> = Arc::<Narrow>::clone(&log);
+    let disk = Disk::with(1, lent, Arc::new(MemoryRows::new()));
+    let region = Region::on(disk, 1, Settings::default()).await;
+    log.set_shut(true);
+    let (uid, command) = super::region::create(None);
+    let node = region.node(1);
+    let write =
+        node.run(move |consensus| super::region::propose(consensus, command, super::soon()));
+    eventually("the append waits", || log.is_waited_for()).await;
+    // The node has one worker: it answers only if nobody blocks it.
+    let index = node.run(|consensus| async move {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        consensus.local_view().index()
+    });
+    let answered = tokio::time::timeout(PATIENCE / 2, index).await;
+    log.set_shut(false);
+    assert!(answered.is_ok(), "the worker was blocked");
+    write.await.expect("committed").answer.expect("accepted");
+    assert_eq!(region.shows(1, uid).await.ok(), Some(true));
+}
