@@ -28,10 +28,12 @@ pub enum Moment {
     SnapshotRename,
     /// All rows are being replaced.
     Replace,
+    /// The rows are being built anew and swapped in.
+    Renew,
 }
 
 /// Every moment, as it is printed.
-pub const MOMENTS: [(Moment, &str); 7] = [
+pub const MOMENTS: [(Moment, &str); 8] = [
     (Moment::Open, "in the opening of the store"),
     (Moment::Append, "between append and fsync"),
     (Moment::SegmentRoll, "in a segment roll"),
@@ -39,6 +41,7 @@ pub const MOMENTS: [(Moment, &str); 7] = [
     (Moment::Checkpoint, "in a checkpoint"),
     (Moment::SnapshotRename, "in a snapshot rename"),
     (Moment::Replace, "in a replacement of all rows"),
+    (Moment::Renew, "in a renewal of the rows"),
 ];
 
 /// For each moment, behind how many events a cut falls into it.
@@ -96,6 +99,7 @@ fn moments_of(disk: &Disk, ledger: &Ledger) -> Vec<Moment> {
             .iter()
             .any(|name| !name.starts_with("anchor") && name.ends_with(end))
     };
+    let within = |is: fn(&Step) -> bool| ledger.under_way().iter().any(is);
     let found = [
         (Moment::Anchor, is_anchor),
         (
@@ -109,12 +113,13 @@ fn moments_of(disk: &Disk, ledger: &Ledger) -> Vec<Moment> {
         ),
         (
             Moment::Checkpoint,
-            matches!(ledger.under_way(), Some(Step::Checkpoint { .. })),
+            within(|step| matches!(step, Step::Checkpoint { .. })),
         ),
         (
             Moment::Replace,
-            matches!(ledger.under_way(), Some(Step::Replace { .. })),
+            within(|step| matches!(step, Step::Replace { .. })),
         ),
+        (Moment::Renew, within(|step| *step == Step::Renew)),
     ];
     found
         .into_iter()

@@ -22,8 +22,8 @@ pub struct Ledger {
     rows: Vec<u64>,
     /// The latest acknowledged snapshot. Zero is none.
     snapshot: u64,
-    /// The step of the workload's own thread that is not done.
-    under_way: Option<Step>,
+    /// The steps of the workload's own thread that are not done; a later one is within the earlier.
+    under_way: Vec<Step>,
 }
 
 impl Ledger {
@@ -72,9 +72,9 @@ impl Ledger {
             Step::Ahead { first, count, term } => {
                 self.ahead = (first..first + count).map(|index| (index, term)).collect();
             }
-            Step::Checkpoint { .. } | Step::Snapshot { .. } => {}
+            Step::Checkpoint { .. } | Step::Snapshot { .. } | Step::Renew => {}
         }
-        self.under_way = Some(step);
+        self.under_way.push(step);
     }
 
     fn done(&mut self, step: &Step) {
@@ -91,13 +91,13 @@ impl Ledger {
                 self.purges = vec![*upto];
                 self.purged(*upto);
             }
-            Step::Checkpoint { .. } | Step::Replace { .. } => {
+            Step::Checkpoint { .. } | Step::Replace { .. } | Step::Renew => {
                 self.rows = self.rows.split_off(self.rows.len() - 1);
             }
             Step::Snapshot { applied } => self.snapshot = *applied,
             Step::Rows { .. } | Step::Ahead { .. } => {}
         }
-        self.under_way = self.under_way.take().filter(|under_way| under_way != step);
+        self.under_way.retain(|under_way| under_way != step);
     }
 
     /// Takes what was ahead for the log's own, once the log begins behind it.
@@ -115,9 +115,9 @@ impl Ledger {
             .collect()
     }
 
-    /// The step of the workload's own thread that a cut here interrupts.
-    pub fn under_way(&self) -> Option<&Step> {
-        self.under_way.as_ref()
+    /// The steps of the workload's own thread that a cut here interrupts.
+    pub fn under_way(&self) -> &[Step] {
+        &self.under_way
     }
 
     /// Every log that may be found: what is acknowledged, and record by record what was to follow.

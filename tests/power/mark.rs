@@ -39,6 +39,8 @@ pub enum Step {
     Replace {
         applied: u64,
     },
+    /// The rows are built anew beside the old ones, and swapped in; a batch is written meanwhile.
+    Renew,
 }
 
 /// A step begins, or is acknowledged.

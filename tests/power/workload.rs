@@ -138,8 +138,8 @@ impl Workload {
             78..83 => self.checkpoint()?,
             83..89 => self.write_snapshot()?,
             89..95 => self.purge()?,
-            95..97 => self.node.log.save_committed(self.committed())?,
-            97 => self.replace_with_same()?,
+            95 => self.node.log.save_committed(self.committed())?,
+            96..98 => self.renew()?,
             98 => self.install()?,
             99 if self.snapshot > 0 && self.snapshot >= self.checkpoint => {
                 self.replace_from_snapshot()?;

@@ -43,6 +43,12 @@ pub(crate) const PIECE_BYTES_MAX: usize = 4096;
 /// How many bytes of rows go into one sled batch while rows are replaced.
 pub(crate) const REPLACE_BATCH_BYTES: usize = 1024 * 1024;
 
+/// How many bytes of rows are copied in one step while rows are renewed; a batch may wait for one.
+pub(crate) const RENEW_STEP_BYTES: usize = 256 * 1024;
+
+/// How many bytes of renewed rows are copied between two syncs, so that none takes long.
+pub(crate) const RENEW_SYNC_BYTES: usize = 4 * 1024 * 1024;
+
 /// How often opening the rows may end the process before they are set aside unopened.
 pub(crate) const OPEN_ATTEMPTS_MAX: usize = 2;
 

@@ -36,8 +36,8 @@ pub struct Space {
 
 /// The durable, rebuildable state rows.
 ///
-/// One writer calls `write`, `replace` and `checkpoint`; reads may come from anywhere. No
-/// acknowledgement depends on these rows: what a checkpoint has not reached may be lost in a power
+/// One writer calls `write`, `replace`, `checkpoint` and `begin_renewal`; reads may come from
+/// anywhere, and `renew` from one thread beside the writer. No acknowledgement depends on these rows: what a checkpoint has not reached may be lost in a power
 /// cut, and is replayed from the log.
 pub trait Rows: Send + Sync {
     /// Writes a batch with its meta, atomically; durable at the next checkpoint.
@@ -58,12 +58,27 @@ pub trait Rows: Send + Sync {
     /// Replaces all rows and the meta by those of a snapshot; durable on return.
     ///
     /// The new rows are built beside the old ones and swapped in one step: a failure, or a crash on
-    /// the way, leaves the old ones. Also gives back dead space when fed with the present rows.
+    /// the way, leaves the old ones. A renewal that is under way is given up.
     fn replace(
         &self,
         rows: &mut (dyn Iterator<Item = Result<Row, Fault>> + Send),
         meta: &[u8],
     ) -> Result<(), Fault>;
+
+    /// Begins to build the rows anew beside the old ones, to give back dead space (R12). From here
+    /// on every batch goes to both, until [`Rows::renew`] ends.
+    fn begin_renewal(&self) -> Result<(), Fault>;
+
+    /// Copies `rows`, syncs them and swaps them in, while batches are written and rows are read.
+    ///
+    /// `rows` are all rows as they were when the renewal began, in any order; those written or
+    /// deleted since are known already and are skipped. Answers whether they were swapped: not when
+    /// the renewal was given up meanwhile, for `replace` or because a batch could not follow. A
+    /// failure, or a crash on the way, leaves the old rows.
+    fn renew(
+        &self,
+        rows: &mut (dyn Iterator<Item = Result<Row, Fault>> + Send),
+    ) -> Result<bool, Fault>;
 
     /// Answers how much space the rows take.
     fn space(&self) -> Result<Space, Fault>;

@@ -46,17 +46,35 @@ impl Workload {
         Ok(self.node.snapshots.remove_old(2, index)?)
     }
 
-    /// Rewrites the rows beside themselves, as a node does to give back space.
-    pub(super) fn replace_with_same(&mut self) -> Result<(), store::Fault> {
-        let Some(meta) = self.node.rows.meta()? else {
+    /// Builds the rows anew while a batch is written, as a node does to give back space.
+    pub(super) fn renew(&mut self) -> Result<(), store::Fault> {
+        if self.node.rows.meta()?.is_none() {
             return Ok(());
-        };
-        let rows = &self.node.rows;
-        let step = Step::Replace {
-            applied: self.applied,
-        };
-        self.report
-            .step(step, || rows.replace(&mut rows.scan(), &meta))?;
+        }
+        let acknowledged = self.acknowledged.load(Ordering::SeqCst);
+        let upto = self
+            .random
+            .random_range(self.applied..=acknowledged.max(self.applied));
+        let mut batch =
+            (upto > self.applied).then(|| content::batch(&self.terms, self.applied, upto));
+        let (rows, report) = (&self.node.rows, &self.report);
+        let copied = rows.scan().collect::<Result<Vec<_>, _>>()?;
+        let half = copied.len() / 2;
+        let mut copied = copied.into_iter().enumerate().map(|(at, row)| {
+            if let Some(batch) = batch.take_if(|_| at >= half) {
+                report.step(Step::Rows { applied: upto }, || rows.write(batch))?;
+            }
+            Ok(row)
+        });
+        let renewed = report.step(Step::Renew, || {
+            rows.begin_renewal()?;
+            rows.renew(&mut copied)
+        })?;
+        assert!(renewed, "nobody gave the renewal up");
+        drop(copied);
+        if batch.is_none() {
+            self.applied = upto;
+        }
         self.checkpoint = self.applied;
         Ok(())
     }

@@ -70,6 +70,19 @@ impl Rows for MemoryRows {
         Ok(())
     }
 
+    fn begin_renewal(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    // There is no dead space in memory.
+    fn renew(
+        &self,
+        rows: &mut (dyn Iterator<Item = Result<Row, Fault>> + Send),
+    ) -> Result<bool, Fault> {
+        rows.try_for_each(|row| row.map(drop))?;
+        Ok(true)
+    }
+
     fn space(&self) -> Result<Space, Fault> {
         let held = self.held();
         let bytes = held

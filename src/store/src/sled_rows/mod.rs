@@ -12,11 +12,14 @@
 mod generation;
 mod layout;
 mod open;
+mod renewal;
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug, Formatter};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+};
 
 use crate::format::{FormatError, Stamped};
 use crate::limits::{KEY_BYTES_MAX, REPLACE_BATCH_BYTES, ROW_BYTES_MAX};
@@ -26,6 +29,7 @@ use crate::{Batch, Block, Cipher, Fault, Place, Row, RowScan, Rows, Space, files
 
 use self::generation::{Generation, Stored};
 use self::layout::{Head, Tally};
+use self::renewal::Renewal;
 
 /// How the rows use memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +80,8 @@ pub struct SledRows {
     stamped: Stamped,
     cipher: Arc<dyn Cipher>,
     options: RowsOptions,
+    /// Held by whoever writes or changes the header; taken before `present`.
+    renewal: Mutex<Option<Renewal>>,
     present: RwLock<Present>,
     /// The first failure of a write; there is no second one.
     fault: OnceLock<Fault>,
@@ -89,6 +95,9 @@ struct Present {
 
 /// What a row is to be, sealed; `None` deletes it.
 type Content = Option<Vec<u8>>;
+
+/// What rows are to be.
+type Contents = BTreeMap<Vec<u8>, Content>;
 
 impl SledRows {
     /// Opens the rows in `dir`, or starts empty ones if the directory is missing or empty.
@@ -116,6 +125,7 @@ impl SledRows {
             stamped: stamped.clone(),
             cipher,
             options,
+            renewal: Mutex::new(None),
             present: RwLock::new(present),
             fault: OnceLock::new(),
         };
@@ -141,6 +151,10 @@ impl SledRows {
 
     fn present_mut(&self) -> RwLockWriteGuard<'_, Present> {
         self.present.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn renewal(&self) -> MutexGuard<'_, Option<Renewal>> {
+        self.renewal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn seal(&self, key: &[u8], value: &[u8]) -> Result<Content, Fault> {
@@ -180,11 +194,11 @@ impl SledRows {
             let content = self.seal(&key, &value)?;
             sealed.insert(key, content);
             if bytes > REPLACE_BATCH_BYTES {
-                apply(generation, tally, std::mem::take(&mut sealed), None)?;
+                apply(generation, tally, &std::mem::take(&mut sealed), None)?;
                 bytes = 0;
             }
         }
-        apply(generation, tally, sealed, Some(&sealed_meta))?;
+        apply(generation, tally, &sealed, Some(&sealed_meta))?;
         generation.sync()
     }
 }
@@ -194,17 +208,20 @@ impl Rows for SledRows {
         self.check()?;
         check_batch(&batch)?;
         let sealed_meta = self.seal_meta(&batch.meta)?;
-        let mut rows: BTreeMap<_, _> = batch.deletes.into_iter().map(|key| (key, None)).collect();
+        let mut rows: Contents = batch.deletes.into_iter().map(|key| (key, None)).collect();
         for (key, value) in batch.puts {
             let content = self.seal(&key, &value)?;
             rows.insert(key, content);
         }
+        let mut renewal = self.renewal();
         let mut present = self.present_mut();
         let mut tally = present.tally;
-        apply(&present.generation, &mut tally, rows, Some(&sealed_meta))
+        apply(&present.generation, &mut tally, &rows, Some(&sealed_meta))
             .inspect_err(|fault| self.failed(fault))?;
         present.tally = tally;
         present.meta = Some(batch.meta);
+        drop(present);
+        renewal::follow(&mut renewal, &self.dir, rows);
         Ok(())
     }
 
@@ -239,6 +256,8 @@ impl Rows for SledRows {
 
     fn checkpoint(&self) -> Result<Option<Vec<u8>>, Fault> {
         self.check()?;
+        // A swap on the way would leave a header that names the rows it has removed.
+        let _writing = self.renewal();
         let present = self.present();
         let (generation, meta) = (present.generation.clone(), present.meta.clone());
         let batches = present.tally.batches;
@@ -256,21 +275,43 @@ impl Rows for SledRows {
         meta: &[u8],
     ) -> Result<(), Fault> {
         self.check()?;
+        let mut renewal = self.renewal();
+        *renewal = None;
         let old = self.present().generation.number;
         let (generation, mut tally) = open::create(&self.dir, old + 1, &self.options)?;
         self.build(&generation, &mut tally, rows, meta)?;
-        open::write_header(&self.dir, &self.stamped, generation.number, tally.batches)
-            .inspect_err(|fault| self.failed(fault))?;
-        *self.present_mut() = Present {
+        self.swap(Present {
             generation,
             tally,
             meta: Some(meta.to_vec()),
-        };
-        // If this fails, the next open does it.
-        if let Err(fault) = files::remove(&generation::path(&self.dir, old)) {
-            tracing::warn!(%fault, "could not remove the replaced rows");
-        }
+        })
+    }
+
+    fn begin_renewal(&self) -> Result<(), Fault> {
+        self.check()?;
+        let number = self.present().generation.number + 1;
+        let mut renewal = self.renewal();
+        *renewal = None;
+        *renewal = Some(Renewal::begin(&self.dir, number, &self.options)?);
         Ok(())
+    }
+
+    fn renew(
+        &self,
+        rows: &mut (dyn Iterator<Item = Result<Row, Fault>> + Send),
+    ) -> Result<bool, Fault> {
+        self.check()?;
+        let renewed = self.copy(rows).and_then(|copied| {
+            if copied {
+                self.finish_renewal()
+            } else {
+                Ok(false)
+            }
+        });
+        if renewed.is_err() {
+            renewal::give_up(&mut self.renewal(), &self.dir);
+        }
+        renewed
     }
 
     fn space(&self) -> Result<Space, Fault> {
@@ -288,25 +329,42 @@ impl Rows for SledRows {
     }
 }
 
+impl SledRows {
+    /// Makes a synced generation the present one, and removes the one before.
+    fn swap(&self, new: Present) -> Result<(), Fault> {
+        let (number, batches) = (new.generation.number, new.tally.batches);
+        open::write_header(&self.dir, &self.stamped, number, batches)
+            .inspect_err(|fault| self.failed(fault))?;
+        let old = std::mem::replace(&mut *self.present_mut(), new);
+        let path = generation::path(&self.dir, old.generation.number);
+        drop(old);
+        // If this fails, the next open does it.
+        if let Err(fault) = files::remove(&path) {
+            tracing::warn!(%fault, "could not remove the replaced rows");
+        }
+        Ok(())
+    }
+}
+
 /// Writes rows, the pieces they no longer need, and the meta with the tally, in one batch.
 fn apply(
     generation: &Generation,
     tally: &mut Tally,
-    rows: BTreeMap<Vec<u8>, Content>,
+    rows: &Contents,
     sealed_meta: Option<&[u8]>,
 ) -> Result<(), Fault> {
     let mut batch = sled::Batch::default();
     let mut changed = Vec::with_capacity(rows.len());
     for (key, content) in rows {
-        let old = generation.head(&key);
+        let old = generation.head(key);
         if let Some(old) = old {
-            tally.remove(&key, old);
+            tally.remove(key, old);
         }
-        let new = put(&mut batch, layout::ROWS, &key, content.as_deref(), old);
+        let new = put(&mut batch, layout::ROWS, key, content.as_deref(), old);
         if let Some(new) = new {
-            tally.add(&key, new);
+            tally.add(key, new);
         }
-        changed.push((key, new));
+        changed.push((key.clone(), new));
     }
     tally.batches += 1;
     let old = generation.meta_head()?;

@@ -105,7 +105,7 @@ pub(super) fn create(
         OpenFailed::Damaged(why) => Fault::io("create rows in", dir, Error::other(why)),
     })?;
     let mut tally = Tally::default();
-    super::apply(&generation, &mut tally, BTreeMap::new(), None)?;
+    super::apply(&generation, &mut tally, &BTreeMap::new(), None)?;
     generation.sync_files()?;
     Ok((generation, tally))
 }

@@ -3,6 +3,7 @@
 
 mod golden;
 mod log;
+mod renewal;
 mod rows;
 mod rows_damage;
 mod snapshots;

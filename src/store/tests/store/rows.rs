@@ -167,6 +167,7 @@ enum Step {
         deletes: Vec<Vec<u8>>,
     },
     Replace(Vec<Row>),
+    Renew,
     Checkpoint,
     Reopen,
 }
@@ -186,6 +187,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (rows(), deletes).prop_map(|(puts, deletes)| Step::Write { puts, deletes }),
         1 => rows().prop_map(Step::Replace),
+        1 => Just(Step::Renew),
         1 => Just(Step::Checkpoint),
         1 => Just(Step::Reopen),
     ]
@@ -218,6 +220,11 @@ fn check_walk(dir: &Path, steps: Vec<Step>) -> Result<(), TestCaseError> {
                     .rows
                     .replace(&mut rows.into_iter().map(Ok), &meta)
                     .unwrap();
+            }
+            Step::Renew => {
+                let present = all_rows(&opened.rows);
+                opened.rows.begin_renewal().unwrap();
+                prop_assert!(opened.rows.renew(&mut present.into_iter().map(Ok)).unwrap());
             }
             Step::Checkpoint => {
                 prop_assert_eq!(opened.rows.checkpoint().unwrap(), twin.meta().unwrap());

@@ -1,0 +1,152 @@
+//! Builds the rows anew beside the old ones while the old ones are written and read.
+//!
+//! Every batch goes to both; a row that a batch has touched is not copied any more. So at any time
+//! the new rows, with those still to be copied, are the present ones. The header is what swaps
+//! them, after the new ones were synced: a crash before it leaves the old ones, whose leftovers the
+//! next open removes, and a crash after it the new ones.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use crate::limits::{KEY_BYTES_MAX, RENEW_STEP_BYTES, RENEW_SYNC_BYTES, ROW_BYTES_MAX};
+use crate::log::within;
+use crate::{Fault, Row, files};
+
+use super::generation::{self, Generation};
+use super::layout::Tally;
+use super::{Contents, Present, RowsOptions, SledRows, apply, open};
+
+/// A generation on its way to become the present one.
+pub(super) struct Renewal {
+    generation: Generation,
+    tally: Tally,
+    /// What was written or deleted since the renewal began; at most every key there is.
+    touched: HashSet<Vec<u8>>,
+}
+
+impl Renewal {
+    /// Creates the generation; what a renewal that was given up left there is removed.
+    pub(super) fn begin(dir: &Path, number: u64, options: &RowsOptions) -> Result<Renewal, Fault> {
+        let (generation, tally) = open::create(dir, number, options)?;
+        Ok(Renewal {
+            generation,
+            tally,
+            touched: HashSet::new(),
+        })
+    }
+
+    fn follow(&mut self, rows: Contents) -> Result<(), Fault> {
+        apply(&self.generation, &mut self.tally, &rows, None)?;
+        self.touched.extend(rows.into_keys());
+        Ok(())
+    }
+}
+
+/// Takes a batch over. A renewal that cannot follow is given up: the old rows have the batch.
+pub(super) fn follow(renewal: &mut Option<Renewal>, dir: &Path, rows: Contents) {
+    let Some(under_way) = renewal.as_mut() else {
+        return;
+    };
+    if let Err(fault) = under_way.follow(rows) {
+        tracing::warn!(%fault, "a renewal of the rows is given up");
+        give_up(renewal, dir);
+    }
+}
+
+/// Removes what was built.
+pub(super) fn give_up(renewal: &mut Option<Renewal>, dir: &Path) {
+    let Some(given_up) = renewal.take() else {
+        return;
+    };
+    let path = generation::path(dir, given_up.generation.number);
+    drop(given_up);
+    // If this fails, the next open does it.
+    if let Err(fault) = files::remove(&path) {
+        tracing::warn!(%fault, "could not remove unfinished rows");
+    }
+}
+
+impl SledRows {
+    /// Copies rows in small steps, synced now and then; `false` when the renewal was given up.
+    pub(super) fn copy(
+        &self,
+        rows: &mut (dyn Iterator<Item = Result<Row, Fault>> + Send),
+    ) -> Result<bool, Fault> {
+        let (mut step, mut bytes, mut unsynced) = (Contents::new(), 0, 0);
+        loop {
+            let row = rows.next().transpose()?;
+            let is_last = row.is_none();
+            if let Some((key, value)) = row {
+                within("a row key", key.len(), KEY_BYTES_MAX)?;
+                within("a row", value.len(), ROW_BYTES_MAX)?;
+                bytes += key.len() + value.len();
+                let content = self.seal(&key, &value)?;
+                step.insert(key, content);
+            }
+            if bytes > RENEW_STEP_BYTES || is_last {
+                unsynced += std::mem::take(&mut bytes);
+                let Some(generation) = self.copy_step(std::mem::take(&mut step))? else {
+                    return Ok(false);
+                };
+                if unsynced > RENEW_SYNC_BYTES || is_last {
+                    generation.sync()?;
+                    unsynced = 0;
+                }
+            }
+            if is_last {
+                return Ok(true);
+            }
+        }
+    }
+
+    fn copy_step(&self, mut step: Contents) -> Result<Option<Generation>, Fault> {
+        let mut renewal = self.renewal();
+        let Some(renewal) = renewal.as_mut() else {
+            return Ok(None);
+        };
+        step.retain(|key, _| !renewal.touched.contains(key));
+        apply(&renewal.generation, &mut renewal.tally, &step, None)?;
+        Ok(Some(renewal.generation.clone()))
+    }
+
+    /// Gives the copied rows the present meta, syncs what came since, and swaps them in. Only the
+    /// writer waits for it.
+    pub(super) fn finish_renewal(&self) -> Result<bool, Fault> {
+        let mut writing = self.renewal();
+        let Some(Renewal {
+            generation,
+            mut tally,
+            ..
+        }) = writing.take()
+        else {
+            return Ok(false);
+        };
+        let path = generation::path(&self.dir, generation.number);
+        let meta = self.present().meta.clone();
+        let ended = self.end_of(&generation, &mut tally, meta.as_deref());
+        match ended {
+            Ok(()) => self.swap(Present {
+                generation,
+                tally,
+                meta,
+            })?,
+            Err(fault) => {
+                drop(generation);
+                files::remove(&path)?;
+                return Err(fault);
+            }
+        }
+        Ok(true)
+    }
+
+    fn end_of(
+        &self,
+        generation: &Generation,
+        tally: &mut Tally,
+        meta: Option<&[u8]>,
+    ) -> Result<(), Fault> {
+        let sealed_meta = meta.map(|meta| self.seal_meta(meta)).transpose()?;
+        apply(generation, tally, &Contents::new(), sealed_meta.as_deref())?;
+        generation.sync()
+    }
+}
