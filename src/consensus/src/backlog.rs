@@ -1,14 +1,16 @@
 //! The rows that apply has changed and the materialiser has not yet written.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use machine::{Row, RowKey};
 use store::RowScan;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use crate::limits::{BACKLOG_AGE_MAX, BACKLOG_ROOM_BYTES};
+use crate::limits::{BACKLOG_AGE_MAX, BACKLOG_ROOM_BYTES, REPAIRS_WAITING_MAX};
 use crate::view::{EraWatch, Root};
 
 /// What shall become of the row of a key.
@@ -38,6 +40,8 @@ pub(crate) struct Backlog {
     /// The index whose rows were written, and the one that is durable there.
     written: watch::Sender<u64>,
     durable: watch::Sender<u64>,
+    /// The index of the last snapshot that took the place of all rows.
+    installed: AtomicU64,
 }
 
 #[derive(Default)]
@@ -50,6 +54,8 @@ pub(crate) struct Pending {
     pub(crate) root: Option<Arc<Root>>,
     /// Older roots, dropped by the materialiser: that can take milliseconds.
     pub(crate) past: Vec<Arc<Root>>,
+    /// Good copies of rows that were found bad, with what the state must have there.
+    pub(crate) repairs: BTreeMap<RowKey, Row>,
     /// A whole new state, which replaces every row.
     pub(crate) install: Option<Install>,
     pub(crate) checkpoint_wanted: bool,
@@ -89,7 +95,7 @@ impl Pending {
 
     fn is_idle(&self) -> bool {
         let asked = self.checkpoint_wanted || self.stop || self.install.is_some();
-        self.root.is_none() && self.past.is_empty() && !asked
+        self.root.is_none() && self.past.is_empty() && self.repairs.is_empty() && !asked
     }
 }
 
@@ -102,6 +108,7 @@ impl Backlog {
             drained: Notify::new(),
             written: watch::Sender::new(index),
             durable: watch::Sender::new(index),
+            installed: AtomicU64::new(0),
         }
     }
 
@@ -159,6 +166,16 @@ impl Backlog {
         drop(pending);
         self.filled.notify_one();
         installed
+    }
+
+    /// Takes the good copy of a row that was found bad.
+    pub(crate) fn repair(&self, key: RowKey, row: Row) {
+        let mut pending = self.lock();
+        if pending.repairs.len() < REPAIRS_WAITING_MAX {
+            pending.repairs.insert(key, row);
+            drop(pending);
+            self.filled.notify_one();
+        }
     }
 
     /// Takes a root that nobody is shown any more.
@@ -219,6 +236,29 @@ impl Backlog {
     /// The index up to which the rows hold everything.
     pub(crate) fn written(&self) -> u64 {
         *self.written.borrow()
+    }
+
+    /// The index up to which a checkpoint of the rows holds everything.
+    #[cfg(test)]
+    pub(crate) fn durable(&self) -> u64 {
+        *self.durable.borrow()
+    }
+
+    /// Waits until the rows hold everything up to `index`.
+    pub(crate) async fn written_at(&self, index: u64) {
+        let mut written = self.written.subscribe();
+        // The sender is this one's own: the channel is not closed.
+        let _ = written.wait_for(|written| *written >= index).await;
+    }
+
+    /// The rows are about to be those of a snapshot at `index`: what only older states have goes.
+    pub(crate) fn begins_install(&self, index: u64) {
+        self.installed.fetch_max(index, Ordering::AcqRel);
+    }
+
+    /// Whether the rows of a state at `index` may have gone for a snapshot's.
+    pub(crate) fn is_superseded(&self, index: u64) -> bool {
+        index < self.installed.load(Ordering::Acquire)
     }
 
     /// Waits until a checkpoint of the rows holds everything up to `index`; `false` when the

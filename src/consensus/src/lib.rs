@@ -22,13 +22,17 @@ mod network;
 mod open;
 mod options;
 mod propose;
+mod renewal;
+mod repair;
 mod residents;
+mod scrub;
 mod service;
 mod snapshot;
 mod status;
 #[cfg(test)]
 mod tests;
 mod types;
+mod values;
 mod view;
 mod work;
 
@@ -49,6 +53,7 @@ use crate::membership::{Change, Members};
 use crate::propose::Proposer;
 use crate::snapshot::Snapshots;
 use crate::types::Raft;
+use crate::values::Values;
 use crate::view::Published;
 
 pub use crate::clock::{Clock, SystemClock};
@@ -62,6 +67,7 @@ pub use crate::propose::{Committed, Proposal};
 pub use crate::service::Service;
 pub use crate::status::{Role, Status};
 pub use crate::types::Member;
+pub use crate::values::RowHealth;
 pub use crate::view::{ValueError, View};
 
 /// One node's part in its region. Clones are handles of the same node.
@@ -77,6 +83,7 @@ pub(crate) struct Inner {
     published: Arc<Published>,
     backlog: Arc<Backlog>,
     snapshots: Arc<Snapshots>,
+    values: Arc<Values>,
     links: Arc<Links>,
     clocks: Arc<Clocks>,
     barrier: Barrier,
@@ -225,6 +232,11 @@ impl Consensus {
     pub fn status(&self) -> Status {
         let distance = self.inner.clocks.distance();
         core::metrics(&self.inner.raft, |metrics| Status::new(metrics, distance))
+    }
+
+    /// Counts what was found and done about the stored rows since the start.
+    pub fn row_health(&self) -> RowHealth {
+        self.inner.values.health()
     }
 
     /// Tells the first fault: the process must stop with it.

@@ -67,6 +67,30 @@ pub const SNAPSHOTS_KEPT: usize = 2;
 /// Entries kept behind a snapshot for peers that are a little behind.
 pub const LOG_KEPT_ENTRIES: u64 = 2_000;
 
+/// Rows of one answer to a peer that has lost its copies.
+pub const FETCH_ROWS_MAX: usize = 16;
+
+/// Fetches of lost rows in flight on one node; more wait.
+pub const FETCHES_MAX: usize = 8;
+
+/// Longest wait for the peers' copies of a row.
+pub const FETCH_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Repaired rows that wait to be written; more are found bad again later.
+pub const REPAIRS_WAITING_MAX: usize = 1_024;
+
+/// Rows checked in one step of a scrub.
+pub const SCRUB_ROWS: usize = 64;
+
+/// How many times their live size the rows may take on disk before they are renewed (R12).
+pub const RENEW_RATIO: u64 = 4;
+
+/// Dead bytes below which rows are not renewed.
+pub const RENEW_DEAD_BYTES_MIN: u64 = 8 << 20;
+
+/// Pause after a renewal that failed, or was given up.
+pub const RENEW_RETRY_PAUSE: Duration = Duration::from_secs(30);
+
 /// Proposals in flight on one node.
 pub const PROPOSALS_MAX: usize = 4_096;
 

@@ -3,14 +3,16 @@
 //! One thread owns all writes to the rows. A batch holds the last state of each row and the meta
 //! that says which index it reaches, so the rows are always the state of exactly one index. A value
 //! row is deleted only when no reader is left that began before its deletion; until then its key
-//! stands in the meta, so that a restart neither forgets it nor takes it for state.
+//! stands in the meta, so that a restart neither forgets it nor takes it for state. Good copies of
+//! rows that were found bad come with the next batch, or else all rows are written anew.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use store::{Batch, Rows};
+use machine::{Row, RowKey};
+use store::Batch;
 use tokio::time::Instant;
 
 use crate::backlog::{Backlog, Install, Pending};
@@ -18,14 +20,18 @@ use crate::codec::Applied;
 use crate::fault::{Fault, Faults};
 use crate::limits::{BACKLOG_LINGER, CHECKPOINT_INTERVAL};
 use crate::log::Floor;
+use crate::renewal::Renewals;
+use crate::snapshot::rows_of;
+use crate::values::Values;
 use crate::view::{EraWatch, Root};
 use crate::work;
 
 pub(crate) struct Materialiser {
-    rows: Arc<dyn Rows>,
+    values: Arc<Values>,
     backlog: Arc<Backlog>,
     floor: Arc<Floor>,
     faults: Faults,
+    renewals: Renewals,
     /// What the rows hold.
     root: Arc<Root>,
     /// Value rows still kept for readers, oldest first.
@@ -37,14 +43,15 @@ pub(crate) struct Materialiser {
 impl Materialiser {
     /// `root` is what the rows hold durably.
     pub(crate) fn spawn(
-        rows: Arc<dyn Rows>,
+        values: Arc<Values>,
         backlog: Arc<Backlog>,
         floor: Arc<Floor>,
         faults: Faults,
         root: &Arc<Root>,
     ) -> std::io::Result<Option<JoinHandle<()>>> {
         let materialiser = Materialiser {
-            rows,
+            renewals: Renewals::new(Arc::clone(&values)),
+            values,
             backlog,
             floor,
             faults,
@@ -100,13 +107,19 @@ impl Materialiser {
         if let Some(root) = pending.root.take() {
             self.root = root;
         }
-        if has_changed || self.frees_values() {
-            self.write_batch(std::mem::take(&mut pending.rows))?;
+        let repairs = std::mem::take(&mut pending.repairs);
+        if has_changed || self.frees_values() || !repairs.is_empty() {
+            self.write_batch(std::mem::take(&mut pending.rows), repairs)?;
         }
         let due = self.checkpoint_at.elapsed() >= CHECKPOINT_INTERVAL;
         let asked = due || pending.checkpoint_wanted || pending.stop;
         if self.root.index() > self.checkpointed && asked {
             self.checkpoint()?;
+            let deferred = self
+                .deferred
+                .iter()
+                .flat_map(|(_, keys)| keys.iter().cloned());
+            self.renewals.tend(&self.root, deferred);
         }
         Ok(())
     }
@@ -120,9 +133,18 @@ impl Materialiser {
     /// Writes the changes that lead to the present root, and frees the values nobody reads.
     fn write_batch(
         &mut self,
-        rows: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+        mut rows: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+        repairs: BTreeMap<RowKey, Row>,
     ) -> Result<(), store::Fault> {
         let mut batch = Batch::default();
+        let mut repaired = 0;
+        // A row that has changed or gone since it was found bad needs no repair.
+        for (key, row) in repairs {
+            if self.root.state.has_row(&key, &row) {
+                rows.entry(key.encode()).or_insert(Some(row.encode()));
+                repaired += 1;
+            }
+        }
         for (_, keys) in &mut self.deferred {
             keys.retain(|key| !matches!(rows.get(key), Some(Some(_))));
         }
@@ -138,18 +160,44 @@ impl Materialiser {
                 .deletes
                 .extend(ended.into_iter().flat_map(|(_, keys)| keys));
         }
-        let deferred = self
-            .deferred
-            .iter()
-            .flat_map(|(_, keys)| keys.iter().cloned());
-        batch.meta = applied(&self.root, deferred.collect()).encode();
-        self.rows.write(batch)?;
+        batch.meta = self.meta();
+        match self.values.rows().write(batch) {
+            Err(fault) if fault.is_damage() => self.rebuild(&fault)?,
+            written => written?,
+        }
+        if repaired > 0 {
+            self.values.has_repaired(repaired);
+            tracing::info!(rows = repaired, "bad rows were written again");
+        }
         self.backlog.has_written(self.root.index());
         Ok(())
     }
 
+    fn meta(&self) -> Vec<u8> {
+        let deferred = self.deferred.iter();
+        let deferred = deferred.flat_map(|(_, keys)| keys.iter().cloned());
+        applied(&self.root, deferred.collect()).encode()
+    }
+
+    /// Writes all rows anew, from memory, from those that can still be read, and from peers.
+    fn rebuild(&mut self, why: &store::Fault) -> Result<(), store::Fault> {
+        tracing::error!(fault = %why, "the rows are damaged and written anew");
+        let rows = self.values.rows();
+        let deferred = self.deferred.iter().flat_map(|(_, keys)| keys);
+        let kept = deferred.filter_map(|key| {
+            let row = rows.row(key).ok()??;
+            Some(Ok((key.clone(), row)))
+        });
+        let mut all = rows_of(&self.root, &self.values).chain(kept);
+        rows.replace(&mut all, &self.meta())?;
+        drop(all);
+        self.backlog.has_written(self.root.index());
+        self.durable();
+        Ok(())
+    }
+
     fn checkpoint(&mut self) -> Result<(), store::Fault> {
-        self.rows.checkpoint()?;
+        self.values.rows().checkpoint()?;
         self.durable();
         Ok(())
     }
@@ -165,8 +213,10 @@ impl Materialiser {
     fn install(&mut self, install: Install) -> Result<(), store::Fault> {
         self.root = install.root;
         self.deferred.clear();
-        let meta = applied(&self.root, Vec::new()).encode();
-        self.rows.replace(&mut *(install.rows)()?, &meta)?;
+        self.backlog.begins_install(self.root.index());
+        let meta = self.meta();
+        let rows = self.values.rows();
+        rows.replace(&mut *(install.rows)()?, &meta)?;
         self.backlog.has_written(self.root.index());
         self.durable();
         // The receiver may have stopped; the rows are right all the same.

@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 
 use machine::State;
 use store::{Batch, SnapshotDir};
+use tokio::sync::mpsc;
 use wire::raft::v1;
 
 use crate::apply::Machine;
@@ -24,8 +25,11 @@ use crate::membership::Members;
 use crate::network::Networks;
 use crate::options::Options;
 use crate::propose::Proposer;
+use crate::repair::{self, Wanted};
+use crate::scrub;
 use crate::snapshot::{LoadError, Snapshots, load_state};
 use crate::types::Raft;
+use crate::values::Values;
 use crate::view::{Era, Published, Root};
 use crate::{Consensus, Inner, work};
 
@@ -130,6 +134,7 @@ impl Consensus {
             published: storage.published,
             backlog: storage.backlog,
             snapshots: storage.snapshots,
+            values: storage.values,
             links,
             clocks,
             faults: storage.faults,
@@ -138,6 +143,8 @@ impl Consensus {
             #[cfg(test)]
             danger_reads: options.danger_reads,
         });
+        tokio::spawn(repair::fetch_wanted(Arc::downgrade(&inner), storage.wanted));
+        tokio::spawn(scrub::run(Arc::downgrade(&inner), options.scrub_interval));
         tokio::spawn(watch_core(Arc::clone(&inner)));
         tokio::spawn(finish_changes(inner.raft.clone()));
         tokio::spawn(watch_clock(Arc::downgrade(&inner)));
@@ -152,6 +159,9 @@ pub(crate) struct Storage {
     pub(crate) published: Arc<Published>,
     pub(crate) backlog: Arc<Backlog>,
     pub(crate) snapshots: Arc<Snapshots>,
+    pub(crate) values: Arc<Values>,
+    /// Rows to be asked of peers.
+    pub(crate) wanted: mpsc::Receiver<Wanted>,
     #[cfg(test)]
     pub(crate) floor: Arc<Floor>,
     pub(crate) faults: Faults,
@@ -175,10 +185,12 @@ impl Storage {
             .map_err(|source| OpenError::Store { source })?;
         floor.raise_rows(index);
         let backlog = Arc::new(Backlog::new(index));
-        let published = Arc::new(Published::new(root, Arc::clone(&rows)));
+        let (values, wanted) = Values::new(rows, Arc::clone(&backlog));
+        let values = Arc::new(values);
+        let published = Arc::new(Published::new(root, Arc::clone(&values)));
         let snapshots = Snapshots::open(
             snapshots,
-            Arc::clone(&rows),
+            Arc::clone(&values),
             Arc::clone(&backlog),
             Arc::clone(&floor),
             faults.clone(),
@@ -186,7 +198,7 @@ impl Storage {
         let snapshots = Arc::new(snapshots.map_err(|source| OpenError::Snapshot { source })?);
         check_reach(log.as_ref(), &snapshots, index)?;
         if !is_trusted {
-            clear(rows.as_ref())?;
+            clear(values.rows().as_ref())?;
         }
         let log = LogStore::open(log, Arc::clone(&floor), faults.clone());
         let log = log.map_err(|source| OpenError::Log { source })?;
@@ -198,7 +210,7 @@ impl Storage {
             value_memory_bytes,
         );
         let materialiser = Materialiser::spawn(
-            rows,
+            Arc::clone(&values),
             Arc::clone(&backlog),
             Arc::clone(&floor),
             faults.clone(),
@@ -210,6 +222,8 @@ impl Storage {
             published,
             backlog,
             snapshots,
+            values,
+            wanted,
             #[cfg(test)]
             floor,
             faults,

@@ -22,6 +22,8 @@ pub struct Options {
     pub timing: Timing,
     /// What this node keeps.
     pub keep: Keep,
+    /// Time in which every stored row is checked once; zero turns the scrub off.
+    pub scrub_interval: Duration,
     /// How reads are made linearizable. Only tests change it.
     #[cfg(test)]
     pub danger_reads: DangerReads,

@@ -24,6 +24,8 @@ use crate::error::Unavailable;
 use crate::links::{Standing, standing};
 use crate::membership::{Change, MembershipError, to_refusal};
 use crate::propose::{Failed, NOT_WRITTEN};
+use crate::repair;
+use crate::work;
 
 type Answered<T> = Result<Response<T>, Status>;
 
@@ -279,6 +281,20 @@ impl RaftService for Service {
             }
             .encode(),
         }))
+    }
+
+    async fn fetch_rows(
+        &self,
+        request: Request<v1::FetchRowsRequest>,
+    ) -> Answered<v1::FetchRowsResponse> {
+        let (_, extensions, message) = request.into_parts();
+        self.check(&extensions, message.origin.as_ref(), Callers::Pinned)?;
+        let keys = repair::keys_of(&message).map_err(Status::invalid_argument)?;
+        let root = Arc::clone(self.inner.published.view().root());
+        let values = Arc::clone(&self.inner.values);
+        let found = work::run(move || repair::own_rows(&values, &root, &keys));
+        let rows = found.await.map_err(|_stopped| stopping())?;
+        Ok(Response::new(v1::FetchRowsResponse { rows }))
     }
 
     async fn change_membership(

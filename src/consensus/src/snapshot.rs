@@ -23,13 +23,14 @@ use crate::limits::{SNAPSHOT_CHUNK_BYTES_MAX, SNAPSHOTS_KEPT};
 use crate::log::Floor;
 use crate::materialise::applied;
 use crate::types::{SnapshotMeta, TypeConfig};
-use crate::view::Root;
+use crate::values::Values;
+use crate::view::{Root, ValueError};
 use crate::work;
 
 /// The snapshot files of one node.
 pub(crate) struct Snapshots {
     dir: SnapshotDir,
-    rows: Arc<dyn store::Rows>,
+    values: Arc<Values>,
     backlog: Arc<Backlog>,
     floor: Arc<Floor>,
     faults: Faults,
@@ -61,7 +62,7 @@ impl Snapshots {
     /// was received but never installed, or written but never finished, and is removed.
     pub(crate) fn open(
         dir: SnapshotDir,
-        rows: Arc<dyn store::Rows>,
+        values: Arc<Values>,
         backlog: Arc<Backlog>,
         floor: Arc<Floor>,
         faults: Faults,
@@ -93,7 +94,7 @@ impl Snapshots {
         }
         Ok(Snapshots {
             dir,
-            rows,
+            values,
             backlog,
             floor,
             faults,
@@ -147,7 +148,7 @@ impl Snapshots {
         Ok(file)
     }
 
-    pub(crate) fn write(&self, root: &Root) -> Result<SnapshotFile, SnapshotError> {
+    pub(crate) fn write(&self, root: &Arc<Root>) -> Result<SnapshotFile, SnapshotError> {
         let applied = applied(root, Vec::new());
         let id = applied.log_id.map_or_else(
             || "empty".to_owned(),
@@ -158,7 +159,7 @@ impl Snapshots {
                 )
             },
         );
-        let rows = rows_of(root, self.rows.as_ref());
+        let rows = rows_of(root, &self.values);
         let file = self.dir.write(&id, &applied.encode(), rows)?;
         Ok(SnapshotFile {
             file,
@@ -331,22 +332,24 @@ impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
     }
 }
 
-/// The rows of a state, sorted by key; values that have left memory are read from `rows`.
+/// The rows of a state, sorted by key; values that have left memory are read from the rows, or else
+/// from a peer.
 pub(crate) fn rows_of<'a>(
-    root: &'a Root,
-    rows: &'a dyn store::Rows,
+    root: &'a Arc<Root>,
+    values: &'a Values,
 ) -> impl Iterator<Item = Result<Row, store::Fault>> + Send + 'a {
     root.state.rows().map(move |(key, row)| {
-        let key = key.encode();
-        match row {
-            RowRef::Here(row) => Ok((key, row.encode())),
-            RowRef::Evicted => match rows.row(&key)? {
-                Some(bytes) => Ok((key, bytes)),
-                None => Err(store::Fault::Damaged {
-                    what: store::Block::Row(key),
-                }),
-            },
-        }
+        let row = match row {
+            RowRef::Here(row) => row,
+            RowRef::Evicted => values.read(root, &key).map_err(|error| {
+                let what = store::Block::Row(key.encode());
+                match error {
+                    ValueError::Damaged { source } => source,
+                    _ => store::Fault::Damaged { what },
+                }
+            })?,
+        };
+        Ok((key.encode(), row.encode()))
     })
 }
 

@@ -5,23 +5,24 @@ use std::ops::Deref;
 use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
-use machine::{LogIndex, Row, RowKey, SealedValue, State, Uid, Value, VersionId};
+use machine::{LogIndex, Row, SealedValue, State, Uid, Value, VersionId};
 use tokio::sync::watch;
 
 use crate::types::{LogId, StoredMembership};
+use crate::values::Values;
 
 /// A state as of one index of the log. Holding it costs memory, never blocks a writer, and keeps
 /// every value it shows readable.
 #[derive(Clone)]
 pub struct View {
     root: Arc<Root>,
-    rows: Arc<dyn store::Rows>,
+    values: Arc<Values>,
 }
 
-/// Why a value could not be read.
+/// Why a value could not be read, here or at a peer that answered.
 #[derive(Debug, thiserror::Error)]
 pub enum ValueError {
-    /// The row did not open or did not decode; another node holds a good copy.
+    /// The row could not be read, or did not open.
     #[error("the value's row is damaged")]
     Damaged {
         /// The store's words.
@@ -35,14 +36,20 @@ pub enum ValueError {
         #[source]
         source: machine::DecodeError,
     },
+    /// The row decodes, but is not the one that the state commits to.
+    #[error("the value's row is another one")]
+    Other,
     /// The state names a value that the rows do not hold.
     #[error("the value's row is missing")]
     Missing,
+    /// A snapshot took the place of the rows this view was to read: read again, with a newer one.
+    #[error("the view is older than the rows")]
+    Superseded,
 }
 
 impl View {
-    pub(crate) fn new(root: Arc<Root>, rows: Arc<dyn store::Rows>) -> View {
-        View { root, rows }
+    pub(crate) fn new(root: Arc<Root>, values: Arc<Values>) -> View {
+        View { root, values }
     }
 
     /// The last applied index this view contains.
@@ -51,7 +58,10 @@ impl View {
     }
 
     /// Answers the sealed value of a version, from memory or else from the rows; `None` when the
-    /// state has no such value. May read the disk.
+    /// state has no such value.
+    ///
+    /// May read the disk, and ask the peers when what is there is bad: call it where blocking is
+    /// allowed. A bad row is then repaired.
     pub fn value(
         &self,
         uid: &Uid,
@@ -63,29 +73,16 @@ impl View {
             Some(Value::Evicted) => {
                 let key = self.root.state.value_key(uid, version);
                 let key = key.ok_or(ValueError::Missing)?;
-                read_value(self.rows.as_ref(), &key).map(Some)
+                match self.values.read(&self.root, &key)? {
+                    Row::Version(kept) => Ok(Some(Arc::clone(kept.body()))),
+                    _ => Err(ValueError::Other),
+                }
             }
         }
     }
 
     pub(crate) fn root(&self) -> &Arc<Root> {
         &self.root
-    }
-}
-
-/// Reads a value that has left memory.
-pub(crate) fn read_value(
-    rows: &dyn store::Rows,
-    key: &RowKey,
-) -> Result<Arc<SealedValue>, ValueError> {
-    let bytes = rows
-        .row(&key.encode())
-        .map_err(|source| ValueError::Damaged { source })?
-        .ok_or(ValueError::Missing)?;
-    match Row::decode(key, &bytes) {
-        Ok(Row::Version(kept)) => Ok(Arc::clone(kept.body())),
-        Ok(_) => Err(ValueError::Missing),
-        Err(source) => Err(ValueError::Malformed { source }),
     }
 }
 
@@ -141,16 +138,16 @@ impl EraWatch {
 pub(crate) struct Published {
     root: ArcSwap<Root>,
     index: watch::Sender<LogIndex>,
-    rows: Arc<dyn store::Rows>,
+    values: Arc<Values>,
 }
 
 impl Published {
-    pub(crate) fn new(root: Root, rows: Arc<dyn store::Rows>) -> Published {
+    pub(crate) fn new(root: Root, values: Arc<Values>) -> Published {
         let index = LogIndex(root.index());
         Published {
             root: ArcSwap::from_pointee(root),
             index: watch::Sender::new(index),
-            rows,
+            values,
         }
     }
 
@@ -163,7 +160,7 @@ impl Published {
     }
 
     pub(crate) fn view(&self) -> View {
-        View::new(self.root.load_full(), Arc::clone(&self.rows))
+        View::new(self.root.load_full(), Arc::clone(&self.values))
     }
 
     pub(crate) fn index(&self) -> watch::Receiver<LogIndex> {

@@ -119,6 +119,33 @@ fn secrets_are_sound(state: &State) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// Every row is found by its key, and a value's known again when it has left memory.
+fn rows_are_known(state: &State) -> Result<(), TestCaseError> {
+    let account = account().map_err(|error| failed(&*error))?;
+    let mut evicted = state.clone();
+    for secret in state.secrets(&account) {
+        for version in &secret.versions {
+            evicted.evict(&secret.uid, &version.id);
+        }
+    }
+    let rows: Vec<(RowKey, RowRef)> = state.rows().collect();
+    let keys = rows.iter().map(|(key, _)| *key);
+    let values: Vec<RowKey> = keys
+        .filter(|key| matches!(key, RowKey::Version(..)))
+        .collect();
+    for (key, found) in &rows {
+        let again = state.row(key);
+        prop_assert_eq!(again.as_ref(), Some(found));
+        if let RowRef::Here(row) = found {
+            prop_assert!(state.has_row(key, row) && evicted.has_row(key, row));
+            for value in &values {
+                prop_assert_eq!(evicted.has_row(value, row), value == key);
+            }
+        }
+    }
+    Ok(())
+}
+
 fn applied(state: &mut State, index: u64, entry: &Entry) -> Result<Applied, TestCaseError> {
     let again = Entry::decode(&entry.encode());
     prop_assert_eq!(again.as_ref(), Ok(entry));
@@ -186,6 +213,7 @@ proptest! {
         prop_assert_eq!(other.positions(), state.positions());
         prop_assert_eq!(other.counts(), state.counts());
         prop_assert!(other.rows().eq(state.rows()));
+        rows_are_known(&state)?;
         let again = reload(&state).map_err(|error| failed(&*error))?;
         prop_assert_eq!(again.node_hash(), state.node_hash());
         prop_assert!(again.rows().eq(state.rows()));

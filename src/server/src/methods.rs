@@ -163,6 +163,7 @@ pub const METHODS: &[Method] = &[
     raft("/strongroom.raft.v1.RaftService/ReadIndex"),
     raft("/strongroom.raft.v1.RaftService/Confirm"),
     raft("/strongroom.raft.v1.RaftService/ChangeMembership"),
+    raft("/strongroom.raft.v1.RaftService/FetchRows"),
     stranger("/grpc.health.v1.Health/Check"),
     // A stream costs memory for as long as its caller likes: not for strangers.
     stream("/grpc.health.v1.Health/Watch"),

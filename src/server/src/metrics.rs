@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use consensus::RowHealth;
 use prometheus::{
     Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
     Registry, TextEncoder,
@@ -25,6 +26,8 @@ pub struct Metrics {
     pub calls: CallMetrics,
     /// Gauges read from the node's parts when the metrics are asked for.
     pub gauges: NodeGauges,
+    /// What was found and done about the stored rows, read in the same way.
+    pub rows: RowCounters,
     /// Watches open now.
     pub watches: IntGauge,
     /// Secrets purged by this node's proposals.
@@ -58,6 +61,8 @@ pub struct NodeGauges {
     pub secrets: IntGauge,
     /// Bytes of the rows on disk.
     pub rows_bytes: IntGauge,
+    /// Bytes of the rows' keys and values alone.
+    pub rows_live_bytes: IntGauge,
     /// Bytes free on the disk of the data directory.
     pub disk_free_bytes: IntGauge,
     /// When the certificate of this node expires, in seconds since 1970.
@@ -73,6 +78,7 @@ impl Metrics {
         let registry = Registry::new();
         let calls = CallMetrics::new(&registry)?;
         let gauges = NodeGauges::new(&registry)?;
+        let rows = RowCounters::new(&registry)?;
         let watches = IntGauge::new("strongroom_server_watches", "watches open now")?;
         let purged = IntCounter::new(
             "strongroom_server_purges_total",
@@ -103,6 +109,7 @@ impl Metrics {
             registry,
             calls,
             gauges,
+            rows,
             watches,
             purged,
             accesses,
@@ -154,6 +161,10 @@ impl NodeGauges {
                 "secrets held, scheduled ones included",
             )?,
             rows_bytes: whole("strongroom_store_rows_bytes", "size of the rows on disk")?,
+            rows_live_bytes: whole(
+                "strongroom_store_rows_live_bytes",
+                "size of the rows' keys and values alone",
+            )?,
             disk_free_bytes: whole(
                 "strongroom_store_disk_free_bytes",
                 "free space on the disk of the data directory",
@@ -163,6 +174,62 @@ impl NodeGauges {
                 "when the certificate of this node expires, in seconds since 1970",
             )?,
         })
+    }
+}
+
+/// What was found and done about the stored rows since the start.
+#[derive(Clone)]
+pub struct RowCounters {
+    scrubbed: IntCounter,
+    damaged: IntCounter,
+    repaired: IntCounter,
+    unrepaired: IntCounter,
+    renewed: IntCounter,
+}
+
+impl RowCounters {
+    fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let counter = |name: &str, help: &str| -> Result<IntCounter, prometheus::Error> {
+            let counter = IntCounter::new(name, help)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok(counter)
+        };
+        Ok(Self {
+            scrubbed: counter(
+                "strongroom_store_rows_scrubbed_total",
+                "rows checked by the scrub",
+            )?,
+            damaged: counter(
+                "strongroom_store_rows_damaged_total",
+                "reads of a row that was missing, damaged or another one",
+            )?,
+            repaired: counter(
+                "strongroom_store_rows_repaired_total",
+                "bad rows written again from memory or from a peer's copy",
+            )?,
+            unrepaired: counter(
+                "strongroom_store_rows_unrepaired_total",
+                "reads of a bad row of which no peer had a good copy",
+            )?,
+            renewed: counter(
+                "strongroom_store_rows_renewals_total",
+                "times the rows were rebuilt to give back dead space",
+            )?,
+        })
+    }
+
+    /// Takes over what the node has counted by now.
+    pub fn advance(&self, health: RowHealth) {
+        let counters = [
+            (&self.scrubbed, health.scrubbed),
+            (&self.damaged, health.damaged),
+            (&self.repaired, health.repaired),
+            (&self.unrepaired, health.unrepaired),
+            (&self.renewed, health.renewed),
+        ];
+        for (counter, now) in counters {
+            counter.inc_by(now.saturating_sub(counter.get()));
+        }
     }
 }
 

@@ -107,9 +107,10 @@ impl NodeStatus {
         gauges
             .secrets
             .set(whole(self.consensus.local_view().counts().secrets));
-        gauges
-            .rows_bytes
-            .set(whole(self.rows.space().map_or(0, |space| space.disk_bytes)));
+        let space = self.rows.space().unwrap_or_default();
+        gauges.rows_bytes.set(whole(space.disk_bytes));
+        gauges.rows_live_bytes.set(whole(space.live_bytes));
+        self.metrics.rows.advance(self.consensus.row_health());
         gauges
             .disk_free_bytes
             .set(whole(self.disk_free_bytes().unwrap_or(0)));

@@ -99,6 +99,16 @@ pub enum Block {
 }
 
 impl Fault {
+    /// Whether what is stored is bad, rather than the machine in the way: a good copy cures it.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Fault::Damaged { .. } => true,
+            Fault::Cipher { source, .. } => matches!(**source, CipherFault::Open),
+            Fault::Rows { source, .. } => matches!(**source, sled::Error::Corruption { .. }),
+            _ => false,
+        }
+    }
+
     /// Tells a full disk, which an operator can cure, from every other failure.
     pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Fault {
         match source.kind() {

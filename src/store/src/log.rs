@@ -53,8 +53,8 @@ pub trait Log: Send + Sync {
     /// Queues records; they are readable on return, and durable when `done` is called with `Ok`.
     ///
     /// Many appends share one write and one sync; `done` is called in the order of the appends.
-    /// Blocks only while the bounded queue is full; [`Log::has_room`] tells before. The first record must follow the last one; an
-    /// empty log accepts any index above its purge mark.
+    /// Blocks only while the bounded queue is full; [`Log::has_room`] tells before. The first
+    /// record must follow the last one; an empty log accepts any index above its purge mark.
     fn append(&self, records: Vec<Record>, done: Done);
 
     /// Whether an append would be queued at once; only the writer's own appends take room.

@@ -37,10 +37,13 @@ pub struct Space {
 /// The durable, rebuildable state rows.
 ///
 /// One writer calls `write`, `replace`, `checkpoint` and `begin_renewal`; reads may come from
-/// anywhere, and `renew` from one thread beside the writer. No acknowledgement depends on these rows: what a checkpoint has not reached may be lost in a power
-/// cut, and is replayed from the log.
+/// anywhere, and `renew` from one thread beside the writer. No acknowledgement depends on these
+/// rows: what a checkpoint has not reached may be lost in a power cut, and is replayed from the
+/// log.
 pub trait Rows: Send + Sync {
     /// Writes a batch with its meta, atomically; durable at the next checkpoint.
+    ///
+    /// After a fault that [`Fault::is_damage`] the rows take no batch: only `replace` cures them.
     fn write(&self, batch: Batch) -> Result<(), Fault>;
 
     /// Answers one row; a bad row is a fault that names its key.

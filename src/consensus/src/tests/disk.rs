@@ -19,6 +19,7 @@ const SETTINGS: Settings = Settings {
         log_entries: 5,
     },
     reads: crate::options::DangerReads::Barrier,
+    scrub_interval: std::time::Duration::ZERO,
 };
 
 fn open(dir: &Path, before: &Disk) -> Disk {

@@ -9,6 +9,7 @@ mod node;
 mod reads;
 mod recovery;
 mod region;
+mod repair;
 mod room;
 mod rows;
 mod storage;

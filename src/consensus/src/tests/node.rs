@@ -4,6 +4,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use machine::{ClusterId, Hash, Node, NodeId, RegionName, Stamp};
 use store::{Cipher, CipherFault, Log, MemoryLog, MemoryRows, Place, Rows, SnapshotDir, Stamped};
@@ -90,6 +91,8 @@ impl Disk {
 pub(super) struct Settings {
     pub(super) keep: Keep,
     pub(super) reads: DangerReads,
+    /// Zero: nothing is scrubbed.
+    pub(super) scrub_interval: Duration,
 }
 
 /// A wall clock that a test can set off.
@@ -151,6 +154,7 @@ impl Running {
             region: RegionName::new(REGION).expect("a region"),
             timing: Timing::default(),
             keep: settings.keep,
+            scrub_interval: settings.scrub_interval,
             danger_reads: settings.reads,
         };
         fabric.identify(

@@ -20,6 +20,7 @@ const SMALL: Settings = Settings {
         log_entries: 5,
     },
     reads: crate::options::DangerReads::Barrier,
+    scrub_interval: std::time::Duration::ZERO,
 };
 
 async fn snapshot(region: &Region, node: u64) {

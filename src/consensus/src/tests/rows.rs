@@ -15,6 +15,7 @@ const NOTHING_STAYS: Settings = Settings {
         log_entries: 5,
     },
     reads: crate::options::DangerReads::Barrier,
+    scrub_interval: std::time::Duration::ZERO,
 };
 
 async fn written(region: &Region) {

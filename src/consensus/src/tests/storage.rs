@@ -62,6 +62,17 @@ impl Rows for Watched {
         self.rows.replace(rows, meta)
     }
 
+    fn begin_renewal(&self) -> Result<(), Fault> {
+        self.rows.begin_renewal()
+    }
+
+    fn renew(
+        &self,
+        rows: &mut (dyn Iterator<Item = Result<Row, Fault>> + Send),
+    ) -> Result<bool, Fault> {
+        self.rows.renew(rows)
+    }
+
     fn space(&self) -> Result<Space, Fault> {
         self.rows.space()
     }
@@ -82,13 +93,13 @@ fn id(index: u64) -> LogId {
     )
 }
 
-fn root(index: u64) -> Root {
-    Root {
+fn root(index: u64) -> Arc<Root> {
+    Arc::new(Root {
         state: State::new(),
         applied: Some(id(index)),
         membership: Default::default(),
         era: Era::default(),
-    }
+    })
 }
 
 #[tokio::test]

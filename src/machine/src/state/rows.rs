@@ -16,6 +16,47 @@ pub enum RowRef {
 }
 
 impl State {
+    /// Finds a row by its key.
+    pub fn row(&self, key: &RowKey) -> Option<RowRef> {
+        let row = match key {
+            RowKey::Version(uid, n) => {
+                return self.slots.get(uid)?.held(*n).map(|held| value(held));
+            }
+            RowKey::Machine => Row::Machine(Arc::clone(self.machine.as_ref()?)),
+            RowKey::Clock => Row::Clock(Arc::clone(self.clock.as_ref()?)),
+            RowKey::Feed(uid) => Row::Feed(Arc::clone(self.feeds.get(uid)?.state.as_ref()?)),
+            RowKey::Node(id) => Row::Node(Arc::clone(self.nodes.get(id)?)),
+            RowKey::RetiredNode(id) => Row::RetiredNode(Arc::clone(self.retired_nodes.get(id)?)),
+            RowKey::JoinToken(id) => Row::JoinToken(Arc::clone(self.join_tokens.get(id)?)),
+            RowKey::KmsKey(id) => Row::KmsKey(Arc::clone(self.kms_keys.get(id)?)),
+            RowKey::Wrap(uid, n) => Row::Wrap(Arc::clone(self.slots.get(uid)?.wrap(*n)?)),
+            RowKey::Access(uid) => Row::Access(Arc::clone(self.slots.get(uid)?.access.as_ref()?)),
+            RowKey::Epoch(uid, n) => Row::Epoch(Arc::clone(self.feeds.get(uid)?.epochs.get(n)?)),
+            RowKey::Checkpoint(uid) => {
+                Row::Checkpoint(Arc::clone(self.feeds.get(uid)?.checkpoint.as_ref()?))
+            }
+            RowKey::Account(n) => Row::Account(Arc::clone(self.accounts.get(n)?)),
+            RowKey::Region(n) => Row::Region(Arc::clone(self.regions.get(n)?)),
+            RowKey::Principal(n) => Row::Principal(Arc::clone(self.principals.get(n)?)),
+            RowKey::Secret(uid) => Row::Secret(Arc::clone(self.secret_row(uid)?)),
+            RowKey::Tombstone(uid) => Row::Tombstone(Arc::clone(self.tombstones.get(uid)?)),
+            RowKey::Journal(uid, n) => {
+                Row::Journal(Arc::clone(self.feeds.get(uid)?.journal.get(n)?))
+            }
+        };
+        Some(RowRef::Here(row))
+    }
+
+    /// Says whether a row, read from a store or sent by a peer, is the one this state has under
+    /// `key`. A value that left memory is known by its commitment.
+    pub fn has_row(&self, key: &RowKey, row: &Row) -> bool {
+        if let (RowKey::Version(uid, n), Row::Version(kept)) = (key, row) {
+            let held = self.slots.get(uid).and_then(|slot| slot.held(*n));
+            return held.is_some_and(|held| held.is_of(kept));
+        }
+        self.row(key) == Some(RowRef::Here(row.clone()))
+    }
+
     /// Gives all rows, sorted by key.
     pub fn rows(&self) -> impl Iterator<Item = (RowKey, RowRef)> + '_ {
         self.local_rows()

@@ -34,6 +34,17 @@ pub(super) struct Held {
     pub(super) row: Option<Arc<Kept<SealedValue>>>,
 }
 
+impl Held {
+    /// Whether it stands for this row.
+    pub(super) fn is_of(&self, kept: &Kept<SealedValue>) -> bool {
+        let origin = kept.origin.as_ref();
+        self.commitment == kept.commitment
+            && self.stored_bytes == kept.stored.len() as u64
+            && self.feed == origin.map(|origin| origin.feed_uid)
+            && self.revision == origin.map(|origin| origin.revision).unwrap_or_default()
+    }
+}
+
 impl Slot {
     pub(super) fn is_empty(&self) -> bool {
         self.secret.is_none() && self.access.is_none() && self.parts.is_empty()

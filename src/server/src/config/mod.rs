@@ -93,6 +93,7 @@ impl Default for Config {
                 value_memory_size: Size::of_mebibytes(256),
                 snapshot_entries: 20_000,
                 log_entries_kept: 2_000,
+                scrub_interval: Duration::from_secs(24 * 60 * 60),
                 disk_free_min: Size::of_mebibytes(512),
             },
             consensus: ConsensusSection {

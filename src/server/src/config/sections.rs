@@ -93,6 +93,9 @@ pub struct StorageSection {
     pub snapshot_entries: u64,
     /// Log entries kept behind a snapshot.
     pub log_entries_kept: u64,
+    /// Time in which every stored row is checked once; zero turns the check off.
+    #[serde(with = "humantime_serde")]
+    pub scrub_interval: Duration,
     /// Free space below which the node reports not ready.
     pub disk_free_min: Size,
 }

@@ -229,5 +229,6 @@ fn options(config: &Config, identity: &Identity) -> Options {
             snapshot_entries: storage.snapshot_entries,
             log_entries: storage.log_entries_kept,
         },
+        scrub_interval: storage.scrub_interval,
     }
 }

@@ -28,7 +28,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use consensus::{Committed, Consensus, Proposal, Unavailable, View};
+use consensus::{Committed, Consensus, Proposal, Unavailable, ValueError, View};
 use machine::{
     Audit, Command, KeyId, NotHeld, Outcome, Rejection, RequestId, SealedValue, Secret, SecretId,
     State, Tag, Token, Uid, Value, VersionId,
@@ -41,7 +41,7 @@ use self::ask::{Age, Answer, Reading};
 use self::parse::Plain;
 use crate::accesses::Accesses;
 use crate::door::Call;
-use crate::errors::Refusal;
+use crate::errors::{Reason, Refusal};
 use crate::freshness::Freshness;
 use crate::metrics::Metrics;
 use crate::vault::{Address, Vault};
@@ -333,7 +333,8 @@ fn find_live<'a>(view: &'a View, id: &SecretId) -> Result<&'a Arc<Secret>, Refus
     }
 }
 
-/// The sealed value of a version: from memory, or else from disk on a thread that may wait.
+/// The sealed value of a version: from memory, or else from disk, or from a peer when the copy on
+/// disk is bad, on a thread that may wait.
 async fn value(
     view: &View,
     uid: &Uid,
@@ -347,8 +348,11 @@ async fn value(
     let (view, uid, version) = (view.clone(), *uid, version.clone());
     let read = tokio::task::spawn_blocking(move || view.value(&uid, &version)).await;
     let read = read.map_err(|_| Refusal::internal())?;
-    read.map_err(|error| {
-        tracing::error!(%error, %uid, "a stored value could not be read");
-        Refusal::internal()
+    read.map_err(|error| match error {
+        ValueError::Superseded => Refusal::new(Reason::ServiceUnavailable, error.to_string()),
+        error => {
+            tracing::error!(%error, %uid, "a stored value is lost here, and no peer has it");
+            Refusal::new(Reason::DecryptionFailure, "The stored value is damaged.")
+        }
     })
 }

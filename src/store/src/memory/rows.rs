@@ -79,7 +79,9 @@ impl Rows for MemoryRows {
         &self,
         rows: &mut (dyn Iterator<Item = Result<Row, Fault>> + Send),
     ) -> Result<bool, Fault> {
-        rows.try_for_each(|row| row.map(drop))?;
+        for row in rows {
+            row?;
+        }
         Ok(true)
     }
 

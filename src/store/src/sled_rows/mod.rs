@@ -145,6 +145,13 @@ impl SledRows {
         self.fault.get_or_init(|| fault.clone());
     }
 
+    /// A batch that meets bad pages is no lost write: the rows can still be replaced as a whole.
+    fn batch_failed(&self, fault: &Fault) {
+        if !fault.is_damage() {
+            self.failed(fault);
+        }
+    }
+
     fn present(&self) -> RwLockReadGuard<'_, Present> {
         self.present.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -217,7 +224,7 @@ impl Rows for SledRows {
         let mut present = self.present_mut();
         let mut tally = present.tally;
         apply(&present.generation, &mut tally, &rows, Some(&sealed_meta))
-            .inspect_err(|fault| self.failed(fault))?;
+            .inspect_err(|fault| self.batch_failed(fault))?;
         present.tally = tally;
         present.meta = Some(batch.meta);
         drop(present);

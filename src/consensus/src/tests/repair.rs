@@ -1,0 +1,376 @@
+//! Rows that went bad: served from a peer, written again, and counted.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use machine::{Command, DeleteSecret, RowKey, Seen, Uid};
+use store::{Batch, Block, Fault, MemoryRows, Row, RowScan, Rows, RowsOptions, SledRows, Space};
+
+use super::eventually;
+use super::node::{Disk, Plain, Settings, stamped};
+use super::region::{Region, create, value, version_id};
+use crate::{Keep, RowHealth, ValueError};
+
+/// Every value leaves memory as soon as it may.
+const NOTHING_STAYS: Settings = Settings {
+    keep: Keep {
+        value_memory_bytes: 0,
+        snapshot_entries: 100_000,
+        log_entries: 5,
+    },
+    reads: crate::options::DangerReads::Barrier,
+    scrub_interval: Duration::ZERO,
+};
+
+/// Rows of which some do not match their checksum until they are written again.
+#[derive(Default)]
+struct Rotting {
+    rows: MemoryRows,
+    bad: Mutex<BTreeSet<Vec<u8>>>,
+}
+
+impl Rotting {
+    fn spoil(&self, key: &RowKey) {
+        self.bad.lock().unwrap().insert(key.encode());
+    }
+
+    fn mend(&self) {
+        self.bad.lock().unwrap().clear();
+    }
+
+    fn is_whole(&self) -> bool {
+        self.bad.lock().unwrap().is_empty()
+    }
+}
+
+impl Rows for Rotting {
+    fn write(&self, batch: Batch) -> Result<(), Fault> {
+        let mut bad = self.bad.lock().unwrap();
+        for (key, _) in &batch.puts {
+            bad.remove(key);
+        }
+        self.rows.write(batch)
+    }
+
+    fn row(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+        if self.bad.lock().unwrap().contains(key) {
+            let what = Block::Row(key.to_vec());
+            return Err(Fault::Damaged { what });
+        }
+        self.rows.row(key)
+    }
+
+    fn scan(&self) -> RowScan<'_> {
+        self.rows.scan()
+    }
+
+    fn meta(&self) -> Result<Option<Vec<u8>>, Fault> {
+        self.rows.meta()
+    }
+
+    fn checkpoint(&self) -> Result<Option<Vec<u8>>, Fault> {
+        self.rows.checkpoint()
+    }
+
+    fn replace(
+        &self,
+        rows: &mut (dyn Iterator<Item = Result<Row, Fault>> + Send),
+        meta: &[u8],
+    ) -> Result<(), Fault> {
+        self.rows.replace(rows, meta)
+    }
+
+    fn begin_renewal(&self) -> Result<(), Fault> {
+        self.rows.begin_renewal()
+    }
+
+    fn renew(
+        &self,
+        rows: &mut (dyn Iterator<Item = Result<Row, Fault>> + Send),
+    ) -> Result<bool, Fault> {
+        self.rows.renew(rows)
+    }
+
+    fn space(&self) -> Result<Space, Fault> {
+        self.rows.space()
+    }
+}
+
+/// A region of nodes on rotting rows.
+async fn rotting(size: u64, settings: Settings) -> (Region, Vec<Arc<Rotting>>) {
+    let all: Vec<Arc<Rotting>> = (0..size).map(|_| Arc::default()).collect();
+    let disk = |node: u64| {
+        let rows: Arc<dyn Rows> = Arc::<Rotting>::clone(&all[node as usize - 1]);
+        Disk {
+            rows,
+            ..Disk::memory(node)
+        }
+    };
+    let mut region = Region::on(disk(1), 1, settings).await;
+    for node in 2..=size {
+        region.join(disk(node)).await;
+        region.promote(node).await;
+    }
+    (region, all)
+}
+
+async fn created(region: &Region, number: u8, bytes: usize) -> Uid {
+    let (uid, command) = create(Some(value(number, bytes)));
+    let committed = region.propose(1, command).await.expect("committed");
+    committed.answer.expect("accepted");
+    uid
+}
+
+/// Waits until every node has everything in its rows, and no value in memory.
+async fn settled(region: &Region) {
+    region.agree().await;
+    for node in region.nodes.values() {
+        eventually("the rows have everything", || {
+            node.consensus.inner.backlog.written() >= node.consensus.local_view().index().0
+        })
+        .await;
+    }
+    // Values leave memory with the next entry.
+    region.write(1).await.expect("written");
+    region.agree().await;
+    for node in region.nodes.values() {
+        assert_eq!(node.consensus.local_view().counts().resident_value_bytes, 0);
+    }
+}
+
+/// Reads a value at a node, and answers its first byte.
+async fn read(region: &Region, at: u64, uid: Uid, number: u8) -> Result<u8, ValueError> {
+    let consensus = region.node(at).consensus.clone();
+    let read = move || consensus.local_view().value(&uid, &version_id(number));
+    let value = tokio::task::spawn_blocking(read).await.expect("no panic")?;
+    Ok(value.expect("there").ciphertext[0])
+}
+
+fn health(region: &Region, at: u64) -> RowHealth {
+    region.node(at).consensus.row_health()
+}
+
+fn key_of(region: &Region, uid: Uid, number: u8) -> RowKey {
+    let view = region.node(1).consensus.local_view();
+    view.value_key(&uid, &version_id(number)).expect("a key")
+}
+
+#[tokio::test]
+async fn a_damaged_value_is_read_from_a_peer_and_written_again() {
+    let (region, all) = rotting(3, NOTHING_STAYS).await;
+    let uid = created(&region, 5, 3_000).await;
+    settled(&region).await;
+    let key = key_of(&region, uid, 5);
+    for at in region.ids() {
+        let rows = &all[at as usize - 1];
+        rows.spoil(&key);
+        assert_eq!(read(&region, at, uid, 5).await.expect("served"), 5);
+        eventually("the row is whole again", || rows.is_whole()).await;
+        eventually("it is counted", || health(&region, at).repaired == 1).await;
+        assert_eq!(health(&region, at).damaged, 1);
+        assert_eq!(read(&region, at, uid, 5).await.expect("served"), 5);
+        assert_eq!(health(&region, at).damaged, 1, "read from its own rows");
+    }
+}
+
+#[tokio::test]
+async fn a_row_with_another_values_bytes_is_not_believed() {
+    let (region, all) = rotting(3, NOTHING_STAYS).await;
+    let uid = created(&region, 5, 3_000).await;
+    let other = created(&region, 6, 3_000).await;
+    settled(&region).await;
+    let (key, from) = (key_of(&region, uid, 5), key_of(&region, other, 6));
+    let rows = &all[0].rows;
+    let bytes = rows.row(&from.encode()).expect("readable").expect("there");
+    let batch = Batch {
+        puts: vec![(key.encode(), bytes)],
+        deletes: Vec::new(),
+        meta: rows.meta().expect("readable").expect("a meta"),
+    };
+    rows.write(batch).expect("written");
+    assert_eq!(read(&region, 1, uid, 5).await.expect("served"), 5);
+    eventually("it is repaired", || health(&region, 1).repaired == 1).await;
+    assert_eq!(read(&region, 1, uid, 5).await.expect("served"), 5);
+    assert_eq!(health(&region, 1).damaged, 1);
+}
+
+#[tokio::test]
+async fn a_value_damaged_everywhere_is_a_typed_error_and_stays_where_it_is() {
+    let (region, all) = rotting(3, NOTHING_STAYS).await;
+    let uid = created(&region, 5, 3_000).await;
+    let other = created(&region, 6, 3_000).await;
+    settled(&region).await;
+    let key = key_of(&region, uid, 5);
+    all.iter().for_each(|rows| rows.spoil(&key));
+    let lost = read(&region, 2, uid, 5).await;
+    assert!(matches!(lost, Err(ValueError::Damaged { .. })), "{lost:?}");
+    assert_eq!(health(&region, 2).unrepaired, 1);
+    assert_eq!(health(&region, 2).repaired, 0);
+    assert_eq!(read(&region, 2, other, 6).await.expect("served"), 6);
+    for node in region.nodes.values() {
+        assert!(node.consensus.faults().borrow().is_none());
+    }
+    // One copy that can be read again serves them all.
+    all[2].mend();
+    assert_eq!(read(&region, 2, uid, 5).await.expect("served"), 5);
+    eventually("the row is whole again", || all[1].is_whole()).await;
+}
+
+#[tokio::test]
+async fn the_scrub_finds_bad_rows_before_they_are_read_and_writes_them_again() {
+    let settings = Settings {
+        scrub_interval: Duration::from_millis(50),
+        ..NOTHING_STAYS
+    };
+    let (region, all) = rotting(3, settings).await;
+    let uid = created(&region, 5, 3_000).await;
+    settled(&region).await;
+    let (value, secret) = (key_of(&region, uid, 5), RowKey::Secret(uid));
+    all[1].spoil(&value);
+    all[1].spoil(&secret);
+    all[0].spoil(&RowKey::Machine);
+    eventually("all rows are whole", || {
+        all.iter().all(|rows| rows.is_whole())
+    })
+    .await;
+    eventually("they are counted", || {
+        (health(&region, 2).repaired, health(&region, 1).repaired) == (2, 1)
+    })
+    .await;
+    assert!(health(&region, 2).scrubbed > 0);
+    assert_eq!(health(&region, 3).damaged, 0);
+}
+
+/// Rows in sled whose cache holds almost nothing, so that reads go to the disk.
+fn sled(dir: &Path, node: u64) -> Arc<dyn Rows> {
+    let options = RowsOptions {
+        cache_bytes: 64 * 1024,
+    };
+    let opened = SledRows::open(dir, &stamped(node), Arc::new(Plain), options);
+    Arc::new(opened.expect("rows").rows)
+}
+
+#[tokio::test]
+async fn bytes_flipped_in_sled_under_a_running_node_are_served_right_and_repaired() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let disk = Disk {
+        rows: sled(dir.path(), 1),
+        ..Disk::memory(1)
+    };
+    let mut region = Region::on(disk, 1, NOTHING_STAYS).await;
+    for node in 2..=3 {
+        region.join(Disk::memory(node)).await;
+        region.promote(node).await;
+    }
+    let mut uids = Vec::new();
+    // sled keeps a page in each of 256 parts of its cache: most of these are on the disk only.
+    for number in 0..250 {
+        uids.push((created(&region, number, 60_000).await, number));
+    }
+    settled(&region).await;
+    let consensus = region.node(1).consensus.clone();
+    eventually("it is on disk", || {
+        consensus.inner.backlog.durable() >= consensus.local_view().index().0
+    })
+    .await;
+    for generation in std::fs::read_dir(dir.path()).expect("listed") {
+        let path = generation.expect("a name").path().join("db");
+        if path.exists() {
+            flip(&path);
+        }
+    }
+    for (uid, number) in &uids {
+        let read = read(&region, 1, *uid, *number).await;
+        assert_eq!(read.expect("served"), *number);
+    }
+    let found = health(&region, 1);
+    assert!(found.damaged > 0, "the damage was met: {found:?}");
+    assert_eq!(found.unrepaired, 0);
+    let rows = Arc::clone(&region.node(1).disk.rows);
+    let view = consensus.local_view();
+    let first_bad = || {
+        let keys = uids
+            .iter()
+            .map(|(uid, n)| view.value_key(uid, &version_id(*n)));
+        let mut keys = keys.map(|key| key.expect("a key").encode());
+        keys.find_map(|key| rows.row(&key).err())
+    };
+    let deadline = super::soon();
+    while let Some(bad) = first_bad() {
+        let fault = consensus.faults().borrow().clone();
+        assert!(fault.is_none(), "{fault:?}");
+        let in_time = tokio::time::Instant::now() < deadline;
+        assert!(in_time, "{bad:?} {:?}", health(&region, 1));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    eventually("it is counted", || health(&region, 1).repaired > 0).await;
+    assert!(consensus.faults().borrow().is_none());
+    created(&region, 251, 100).await;
+    region.agree().await;
+}
+
+/// Changes one byte in every 4 KiB or so of the file.
+fn flip(path: &Path) {
+    let file = OpenOptions::new().read(true).write(true).open(path);
+    let file = file.expect("the file");
+    let size = file.metadata().expect("its size").len();
+    for at in (0..size).step_by(4099) {
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, at).expect("read");
+        file.write_all_at(&[!byte[0]], at).expect("written");
+    }
+}
+
+#[tokio::test]
+async fn dead_space_is_given_back_while_writes_and_reads_go_on() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let disk = Disk {
+        rows: sled(dir.path(), 1),
+        ..Disk::memory(1)
+    };
+    let mut region = Region::on(disk, 1, NOTHING_STAYS).await;
+    let kept = created(&region, 1, 60_000).await;
+    let consensus = region.node(1).consensus.clone();
+    let deadline = super::soon();
+    let mut round = 0;
+    let mut present = VecDeque::new();
+    while consensus.row_health().renewed == 0 {
+        assert!(tokio::time::Instant::now() < deadline, "never renewed");
+        present.push_back(created(&region, round, 60_000).await);
+        // What goes before it was written leaves no dead space.
+        if present.len() > 40 {
+            let uid = present.pop_front().expect("forty");
+            let delete = Command::DeleteSecret(DeleteSecret {
+                uid,
+                window_days: None,
+                seen: Seen::default(),
+            });
+            let committed = region.propose(1, delete).await.expect("committed");
+            committed.answer.expect("accepted");
+        }
+        assert_eq!(read(&region, 1, kept, 1).await.expect("served"), 1);
+        round = (round + 1) % 200;
+    }
+    eventually("the rows have everything", || {
+        consensus.inner.backlog.written() >= consensus.local_view().index().0
+    })
+    .await;
+    let hash = consensus.local_view().node_hash();
+    drop(consensus);
+    let mut disk = region.nodes.remove(&1).expect("the node").shutdown().await;
+    eventually("the files are closed", || {
+        Arc::strong_count(&disk.rows) == 1
+    })
+    .await;
+    // The old rows are closed before they are opened again.
+    disk.rows = Arc::new(MemoryRows::new());
+    disk.rows = sled(dir.path(), 1);
+    region.start(disk).await;
+    region.leader().await;
+    assert_eq!(region.node(1).consensus.local_view().node_hash(), hash);
+    assert_eq!(read(&region, 1, kept, 1).await.expect("served"), 1);
+}
