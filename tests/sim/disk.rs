@@ -363,6 +363,17 @@ impl Rows for SimRows {
         self.keep().map(drop)
     }
 
+    fn begin_renewal(&self) -> Result<(), Fault> {
+        self.rows.begin_renewal()
+    }
+
+    fn renew(
+        &self,
+        rows: &mut (dyn Iterator<Item = Result<Row, Fault>> + Send),
+    ) -> Result<bool, Fault> {
+        self.rows.renew(rows)
+    }
+
     fn space(&self) -> Result<Space, Fault> {
         self.rows.space()
     }

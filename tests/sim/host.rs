@@ -205,6 +205,7 @@ fn options(node: u64) -> Options {
             snapshot_entries: 60,
             log_entries: 20,
         },
+        scrub_interval: Duration::ZERO,
     }
 }
 
