@@ -45,7 +45,7 @@ pub use ids::{
 };
 pub use names::{AccountId, ArnSuffix, Label, NameError, RegionName, SecretName, VersionId};
 pub use position::{Epoch, FeedId, Position, Token, TokenError};
-pub use rejection::{Field, Rejection};
+pub use rejection::{ArnShown, Field, Rejection};
 pub use row::{
     Access, BeginEpoch, Clock, FeedCheckpoint, FeedState, JoinToken, JournalRow, Kept, Machine,
     Origin, Principal, RetiredNode, Row, RowKey, Tombstone,

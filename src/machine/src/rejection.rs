@@ -1,6 +1,8 @@
 //! Every reason to refuse an entry. A rejection is a decision all nodes make alike; it displays
 //! the text AWS answers where AWS has one.
 
+use std::fmt;
+
 use thiserror::Error;
 
 use crate::ids::{Hash, KeyId, MachineVersion, NodeId, Stamp, Uid};
@@ -10,6 +12,22 @@ use crate::limits::{
 };
 use crate::names::{AccountId, Label, SecretName, VersionId};
 use crate::position::FeedId;
+
+/// An ARN as it is shown to a caller. It ends with a secret's name, so its debug form is redacted.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ArnShown(pub String);
+
+impl fmt::Debug for ArnShown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ArnShown(redacted)")
+    }
+}
+
+impl fmt::Display for ArnShown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// Why an entry was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -82,7 +100,7 @@ pub enum Rejection {
         /// The version.
         version: VersionId,
         /// The secret's ARN.
-        arn: String,
+        arn: ArnShown,
     },
     /// The secret has no version of that id.
     #[error("Secrets Manager can't find the specified secret value for VersionId: {0}")]
@@ -300,6 +318,27 @@ impl Rejection {
             | Rejection::NodeKeyTaken(_)
             | Rejection::NodeLast(_)
             | Rejection::DayAhead(_) => "InvalidRequestException",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_rejection_shows_a_name_for_debugging() {
+        let version = VersionId::new(&"v".repeat(32)).unwrap();
+        let arn = "arn:aws:secretsmanager:eu-west-1:000000000000:secret:canary-AbCdEf";
+        let taken = Rejection::NameTaken(SecretName::new("canary").unwrap());
+        let exists = Rejection::VersionExists {
+            uid: Uid([1; 16]),
+            version,
+            arn: ArnShown(arn.to_owned()),
+        };
+        for rejection in [taken, exists] {
+            assert!(rejection.to_string().contains("canary"));
+            assert!(!format!("{rejection:?}").contains("canary"));
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::codec::feed::feed;
 use crate::codec::{DecodeError, copied, hash, key_id, parsed, required, uid};
 use crate::ids::{MachineVersion, NodeId, Stamp};
 use crate::names::{AccountId, Label, SecretName, VersionId};
-use crate::rejection::{Field, Rejection};
+use crate::rejection::{ArnShown, Field, Rejection};
 use crate::storage;
 use crate::storage::answer::Answer as WireAnswer;
 use crate::storage::outcome::Outcome as WireOutcome;
@@ -97,7 +97,7 @@ impl From<&Rejection> for storage::Rejection {
             Rejection::VersionExists { uid, version, arn } => {
                 wire.id = copied(&uid.0);
                 wire.version_id = version.to_string();
-                wire.text.clone_from(arn);
+                wire.text.clone_from(&arn.0);
             }
             Rejection::VersionNotFound(version) => wire.version_id = version.to_string(),
             Rejection::LabelNotFound(label) => wire.label = label.to_string(),
@@ -150,7 +150,7 @@ impl TryFrom<storage::Rejection> for Rejection {
             16 => Rejection::VersionExists {
                 uid: uid(&wire.id)?,
                 version: version(&wire.version_id)?,
-                arn: wire.text,
+                arn: ArnShown(wire.text),
             },
             17 => Rejection::VersionNotFound(version(&wire.version_id)?),
             18 => Rejection::LabelNotFound(label(&wire.label)?),

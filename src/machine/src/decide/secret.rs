@@ -151,6 +151,11 @@ pub(super) fn purge(draft: &mut Draft<'_>, purge: &PurgeSecret) -> Result<Outcom
     let due = secret.deletion.map(|deletion| deletion.due);
     if due == Some(purge.deletion_date) && purge.deletion_date <= draft.stamp {
         erase(draft, &feed, &secret);
+        return Ok(Outcome::Secret {
+            secret,
+            version: None,
+            unchanged: false,
+        });
     }
     Ok(Outcome::None)
 }

@@ -12,7 +12,7 @@ use crate::limits::{
 };
 use crate::names::{Label, VersionId};
 use crate::position::FeedId;
-use crate::rejection::{Field, Rejection};
+use crate::rejection::{ArnShown, Field, Rejection};
 use crate::row::{Access, RowKey};
 use crate::secret::{Secret, Version, Wrap};
 
@@ -117,11 +117,10 @@ pub(super) fn forget(draft: &mut Draft<'_>, feed: &FeedId, uid: Uid, ordinal: Or
 
 /// Says that a version is there already.
 pub(super) fn exists(secret: &Secret, id: &VersionId) -> Rejection {
-    let arn = secret.arn().to_string();
     Rejection::VersionExists {
         uid: secret.uid,
         version: id.clone(),
-        arn,
+        arn: ArnShown(secret.arn().to_string()),
     }
 }
 

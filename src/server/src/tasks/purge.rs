@@ -1,6 +1,6 @@
 //! Purges secrets whose recovery window has passed.
 
-use machine::{Command, PurgeSecret};
+use machine::{Command, Outcome, PurgeSecret};
 
 use super::Tasks;
 use crate::limits::PURGES_MAX;
@@ -10,20 +10,29 @@ impl Tasks {
     pub(super) async fn purge(self) {
         loop {
             tokio::time::sleep(self.purge_interval).await;
-            if !self.leads() {
-                continue;
-            }
-            let due = self.due();
-            for command in due {
-                match self.propose("purge", Command::PurgeSecret(command)).await {
-                    Ok(_) => self.metrics.purged.inc(),
-                    Err(error) => {
-                        self.failed("purge", &error);
-                        break;
-                    }
+            while self.leads() && self.purge_batch().await == PURGES_MAX {}
+        }
+    }
+
+    /// Gives how many secrets are gone by it: fewer than a batch when there are no more, when a
+    /// proposal failed, or when one changed nothing.
+    async fn purge_batch(&self) -> usize {
+        let mut purged = 0;
+        for command in self.due() {
+            match self.propose("purge", Command::PurgeSecret(command)).await {
+                // Another outcome changed nothing: the secret was restored or purged meanwhile.
+                Ok(Outcome::Secret { .. }) => {
+                    self.metrics.purged.inc();
+                    purged += 1;
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    self.failed("purge", &error);
+                    break;
                 }
             }
         }
+        purged
     }
 
     fn due(&self) -> Vec<PurgeSecret> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use strongroom_server::{Node, Start};
 use wire::secrets::v1 as api;
@@ -12,6 +13,8 @@ use super::requests::{
     create, delete, describe, force_delete, get, put, read, restore, tag, token, untag, update,
 };
 
+const MINUTE_MS: u64 = 60 * 1000;
+const DAY_MS: u64 = 24 * 60 * MINUTE_MS;
 const NOT_FOUND: &str = "Secrets Manager can't find the specified secret.";
 const MARKED: &str =
     "You can't perform this operation on the secret because it was marked for deletion.";
@@ -368,6 +371,48 @@ async fn first_reads_of_the_day_are_seen_at_once_and_recorded() {
     region.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn more_due_secrets_than_a_batch_holds_are_purged_in_one_turn() {
+    const MANY: u32 = 101;
+    let clock = Arc::new(Shifted::default());
+    let pause = Duration::from_secs(5);
+    let region = by_clock(&clock, pause).await;
+    let mut client = region.secrets(0);
+    for number in 0..MANY {
+        let name = format!("s{number}");
+        client.create_secret(create(&name, 1, "x")).await.unwrap();
+        client.delete_secret(delete(&name)).await.unwrap();
+    }
+    clock.0.store(31 * DAY_MS, Ordering::Relaxed);
+    let purges = || {
+        let told = metrics(region.nodes[0].addresses().operations);
+        let counted = |line: &str| {
+            let count = line.strip_prefix("strongroom_server_purges_total ")?;
+            count.parse::<u32>().ok()
+        };
+        told.lines().find_map(counted).unwrap()
+    };
+    eventually("the turn has begun", async || purges() > 0).await;
+    // The next turn is a pause away.
+    let all = eventually("all are purged", async || purges() == MANY);
+    tokio::time::timeout(pause / 2, all).await.unwrap();
+    region.stop().await;
+}
+
+/// A region of one node with a clock of its own.
+async fn by_clock(clock: &Arc<Shifted>, purge_interval: Duration) -> Region {
+    let files = Files::new();
+    let mut config = files.config(1);
+    config.secrets.purge_interval = purge_interval;
+    let bootstrap = Start::Bootstrap {
+        administrator: ADMIN.to_owned(),
+    };
+    let clock = Arc::<Shifted>::clone(clock);
+    let started = Node::start_by(config, bootstrap, clock).await;
+    let nodes = vec![started.unwrap()];
+    Region { nodes, files }
+}
+
 /// A clock that can be put forward.
 #[derive(Default)]
 struct Shifted(AtomicU64);
@@ -381,47 +426,42 @@ impl consensus::Clock for Shifted {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_is_purged_when_its_recovery_window_has_passed_and_not_before() {
-    const DAY_MS: u64 = 24 * 60 * 60 * 1000;
-    let files = Files::new();
     let clock = Arc::new(Shifted::default());
-    let bootstrap = Start::Bootstrap {
-        administrator: ADMIN.to_owned(),
-    };
-    let started = Node::start_by(files.config(1), bootstrap, clock.clone()).await;
-    let nodes = vec![started.unwrap()];
-    let region = Region { nodes, files };
+    let region = by_clock(&clock, Duration::from_millis(200)).await;
     let mut client = region.secrets(0);
-    for name in ["early", "late"] {
+    for (name, at) in [("early", 0), ("late", 60 * MINUTE_MS)] {
+        clock.0.store(at, Ordering::Relaxed);
         client.create_secret(create(name, 1, "x")).await.unwrap();
-    }
-    for (name, days) in [("early", 7), ("late", 8)] {
         let request = api::DeleteSecretRequest {
-            recovery_window_in_days: Some(days),
+            recovery_window_in_days: Some(7),
             ..delete(name)
         };
         client.delete_secret(request).await.unwrap();
     }
-    let purged = || metrics(region.nodes[0].addresses().operations);
-    let counted = |times: u32| format!("strongroom_server_purges_total {times}\n");
-    clock.0.store(7 * DAY_MS - 60_000, Ordering::Relaxed);
-    // Two looks of the task: an entry after each tells that it had its turn.
-    for number in [2, 3] {
-        tokio::time::sleep(region.files.config(1).secrets.purge_interval).await;
-        let other = format!("other{number}");
-        client.create_secret(create(&other, 1, "x")).await.unwrap();
-    }
-    assert!(client.describe_secret(describe("early")).await.is_ok());
-    clock.0.store(7 * DAY_MS + 60_000, Ordering::Relaxed);
-    eventually("the secret is purged", async || {
-        let described = region.secrets(0).describe_secret(describe("early")).await;
-        described.is_err()
-    })
-    .await;
+    let purged = |times: u32| {
+        let counted = format!("strongroom_server_purges_total {times}\n");
+        metrics(region.nodes[0].addresses().operations).contains(&counted)
+    };
+    // The look that finds the one finds the other there too, a little before its time.
+    clock
+        .0
+        .store(7 * DAY_MS + 30 * MINUTE_MS, Ordering::Relaxed);
+    eventually("the first is purged", async || purged(1)).await;
+    assert_refused(
+        client.describe_secret(describe("early")).await,
+        "ResourceNotFoundException",
+        NOT_FOUND,
+    );
     assert!(client.describe_secret(describe("late")).await.is_ok());
-    eventually("one purge is counted", async || {
-        purged().contains(&counted(1))
-    })
-    .await;
+    clock
+        .0
+        .store(7 * DAY_MS + 90 * MINUTE_MS, Ordering::Relaxed);
+    eventually("the second is purged", async || purged(2)).await;
+    assert_refused(
+        client.describe_secret(describe("late")).await,
+        "ResourceNotFoundException",
+        NOT_FOUND,
+    );
     client
         .create_secret(create("early", 1, "again"))
         .await
