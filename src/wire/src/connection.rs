@@ -20,6 +20,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::transport::server::Connected;
 
 use crate::identity::Caller;
+use crate::limits::OPENING_BYTES;
 
 /// A connection after its handshake. Holds its place among the listener's connections until it
 /// is dropped.
@@ -35,6 +36,7 @@ pub(crate) struct Connection {
 /// one that shook hands and never began to speak would hold its place for ever.
 pub(crate) struct Silence {
     allowed: Duration,
+    opening_bytes_left: usize,
     heard: Option<Instant>,
     deadline: Pin<Box<Sleep>>,
 }
@@ -48,18 +50,23 @@ pub(crate) struct Accepted {
 }
 
 impl Silence {
-    /// Allows one silence before the first byte, and another after each.
+    /// Allows one time for the opening, however slowly it comes, and a silence after each byte
+    /// behind it: what the opening asks for has bounds of its own.
     pub(crate) fn new(first: Duration, allowed: Duration) -> Self {
         Self {
             allowed,
+            opening_bytes_left: OPENING_BYTES,
             heard: None,
             deadline: Box::pin(sleep(first)),
         }
     }
 
     /// Takes note of bytes. The deadline is moved when it is reached, not on every read.
-    fn heard(&mut self) {
-        self.heard = Some(Instant::now());
+    fn heard(&mut self, bytes: usize) {
+        self.opening_bytes_left = self.opening_bytes_left.saturating_sub(bytes);
+        if self.opening_bytes_left == 0 {
+            self.heard = Some(Instant::now());
+        }
     }
 
     fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -94,8 +101,9 @@ impl AsyncRead for Connection {
         }
         let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if buffer.filled().len() > before {
-            self.silence.heard();
+        let bytes = buffer.filled().len() - before;
+        if bytes > 0 {
+            self.silence.heard(bytes);
         }
         if read.is_pending() && self.silence.poll_over(cx).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));

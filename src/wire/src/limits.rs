@@ -12,6 +12,10 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// that a caller is gone, and more than any call over HTTP/1.1 takes.
 pub const SILENCE_TIMEOUT: Duration = Duration::from_secs(90);
 
+/// What a caller says first: the preface of HTTP/2, or as much of a request over HTTP/1.1. It has
+/// the time of a handshake once more for all of it.
+pub const OPENING_BYTES: usize = 24;
+
 /// Time that open calls get to finish after a listener was told to stop.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -59,8 +59,8 @@ pub struct ListenOptions {
     pub connections_max: usize,
     /// From accepting a connection to the end of its TLS handshake.
     pub handshake_timeout: Duration,
-    /// Silence of the other end after which its connection is cut. Before the first byte, the
-    /// time-out of the handshake holds.
+    /// Silence of the other end after which its connection is cut. For the opening, the preface of
+    /// HTTP/2, the time-out of the handshake holds once more, whether it is silent or slow.
     pub silence_timeout: Duration,
     /// What open calls get after a stop; then their connections are cut.
     pub drain_timeout: Duration,

@@ -86,6 +86,29 @@ async fn a_caller_that_shakes_hands_and_falls_silent_loses_its_place() {
 }
 
 #[tokio::test]
+async fn a_caller_that_spells_out_how_http2_begins_loses_its_place() {
+    let harbour = Harbour::new();
+    let mut options = ListenOptions::new(Admission::Anyone);
+    options.handshake_timeout = Duration::from_secs(3);
+    let served = serve_with(&harbour.node(1), options).await;
+    let config = anonymous(&harbour, &[&TLS13]);
+    let slow = shake_hands(config, &served).await.expect("a handshake");
+    let (mut listening, mut speaking) = tokio::io::split(slow);
+    let spelling = async {
+        for byte in b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r" {
+            if speaking.write_all(&[*byte]).await.is_err() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(400)).await;
+        }
+    };
+    let mut answer = Vec::new();
+    let cut = timeout(LONG, listening.read_to_end(&mut answer));
+    let (cut, ()) = tokio::join!(cut, spelling);
+    cut.expect("the connection must be cut").ok();
+}
+
+#[tokio::test]
 async fn one_connection_too_many_is_closed_and_a_freed_place_is_taken() {
     let harbour = Harbour::new();
     let mut options = ListenOptions::new(Admission::Anyone);
