@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tonic_reflection::server::Builder;
@@ -17,9 +18,14 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 /// Tells the health service what `/ready` would say. Only the server as a whole has a status: a
 /// stranger learns no names (R34).
-pub async fn follow(reporter: HealthReporter, status: Arc<NodeStatus>) {
+/// At the stop its watchers are told, and their streams end.
+pub async fn follow(
+    mut reporter: HealthReporter,
+    status: Arc<NodeStatus>,
+    stop: CancellationToken,
+) {
     let mut known = None;
-    loop {
+    while !stop.is_cancelled() {
         let now = match status.check() {
             Ok(()) => ServingStatus::Serving,
             Err(_) => ServingStatus::NotServing,
@@ -27,8 +33,15 @@ pub async fn follow(reporter: HealthReporter, status: Arc<NodeStatus>) {
         if known.replace(now) != Some(now) {
             reporter.set_service_status("", now).await;
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE) => {}
+            () = stop.cancelled() => {}
+        }
     }
+    reporter
+        .set_service_status("", ServingStatus::NotServing)
+        .await;
+    reporter.clear_service_status("").await;
 }
 
 /// The reflection service over every proto of the node.

@@ -138,7 +138,8 @@ impl Assembly<'_> {
             sealed_keyring.into(),
         );
         let (reporter, health) = tonic_health::server::health_reporter();
-        tasks.spawn(health::follow(reporter, Arc::clone(self.status)));
+        let status = Arc::clone(self.status);
+        tasks.spawn(health::follow(reporter, status, stop.clone()));
         let secrets =
             SecretsServiceServer::new(secrets).max_decoding_message_size(SECRETS_REQUEST_BYTES_MAX);
         let admin =

@@ -88,6 +88,34 @@ async fn anybody_may_ask_for_health_and_learns_one_word() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_watch_of_the_health_ends_with_its_node_and_holds_it_up_by_nothing() {
+    let files = Files::new();
+    let mut config = files.config(1);
+    config.limits.shutdown_timeout = Duration::from_secs(60);
+    let bootstrap = Start::Bootstrap {
+        administrator: ADMIN.to_owned(),
+    };
+    let node = Node::start(config, bootstrap).await.unwrap();
+    let admin = files.layout.client(REGION, ADMIN);
+    let mut health = HealthClient::new(files.channel(node.addresses().api, &admin));
+    let request = HealthCheckRequest {
+        service: String::new(),
+    };
+    let mut watch = health.watch(request).await.unwrap().into_inner();
+    let mut told = Vec::new();
+    while told.last() != Some(&ServingStatus::Serving) {
+        told.push(watch.message().await.unwrap().unwrap().status());
+    }
+    let stopped = tokio::spawn(node.shutdown());
+    while let Some(message) = watch.message().await.unwrap() {
+        told.push(message.status());
+    }
+    assert_eq!(told.last(), Some(&ServingStatus::NotServing));
+    let soon = Duration::from_secs(30);
+    tokio::time::timeout(soon, stopped).await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_node_on_a_full_disk_says_so() {
     let files = Files::new();
     let mut config = files.config(1);
