@@ -2,6 +2,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use store::Fault;
+
 use crate::config::ConfigError;
 use crate::directory::DataError;
 
@@ -56,6 +58,15 @@ pub enum StartError {
     /// The keyring belongs to another root key, or is damaged.
     #[error("the keyring does not open: the root key must be the same on every node of the region")]
     Keyring(#[from] envelope::KeyringError),
+    /// A node that joins brings no keyring: what is there may have sealed what lies beside it.
+    #[error(
+        "the data directory {} has a keyring already but is no member's: finish what was begun \
+         there with --bootstrap, or join with an empty directory", path.display()
+    )]
+    Occupied {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The keyring file is gone.
     #[error(
         "the keyring file {} is missing: restore it, or rejoin with an empty directory",
@@ -68,18 +79,24 @@ pub enum StartError {
     /// No random bytes.
     #[error("the operating system gave no random bytes: try again")]
     Seal(#[from] envelope::SealFailed),
+    /// The disk is full. Nothing is damaged by it.
+    #[error(
+        "the disk of the data directory is full: free some space and start again, and leave the \
+         directory as it is: nothing in it is lost"
+    )]
+    NoSpace(#[source] store::Fault),
     /// The log cannot be used.
     #[error("the log could not be opened: if it is damaged, empty the directory and rejoin")]
-    Log(#[from] store::LogError),
+    Log(#[source] store::LogError),
     /// The rows cannot be used.
     #[error("the rows could not be opened: check the disk and the directory's owner")]
-    Rows(#[from] store::RowsError),
+    Rows(#[source] store::RowsError),
     /// The snapshots cannot be used.
     #[error("the snapshots could not be opened: check the disk and the directory's owner")]
-    Snapshots(#[from] store::SnapshotError),
+    Snapshots(#[source] store::SnapshotError),
     /// The consensus did not start.
     #[error("the node could not take part in its region: see the cause")]
-    Consensus(#[from] consensus::OpenError),
+    Consensus(#[source] consensus::OpenError),
     /// The listener for callers or peers could not be had.
     #[error("the address cannot be listened on: stop what has it, or change [{section}] listen")]
     Listen {
@@ -127,4 +144,68 @@ pub enum StartError {
     /// Two metrics have one name, or a service could not be described: a fault of this build.
     #[error("this build is faulty: {0}")]
     Build(String),
+}
+
+impl From<store::LogError> for StartError {
+    fn from(error: store::LogError) -> Self {
+        match error {
+            store::LogError::Fault(fault @ Fault::NoSpace { .. }) => Self::NoSpace(fault),
+            error => Self::Log(error),
+        }
+    }
+}
+
+impl From<store::RowsError> for StartError {
+    fn from(error: store::RowsError) -> Self {
+        match error {
+            store::RowsError::Fault(fault @ Fault::NoSpace { .. }) => Self::NoSpace(fault),
+            error => Self::Rows(error),
+        }
+    }
+}
+
+impl From<store::SnapshotError> for StartError {
+    fn from(error: store::SnapshotError) -> Self {
+        match error {
+            store::SnapshotError::Fault(fault @ Fault::NoSpace { .. }) => Self::NoSpace(fault),
+            error => Self::Snapshots(error),
+        }
+    }
+}
+
+impl From<consensus::OpenError> for StartError {
+    fn from(error: consensus::OpenError) -> Self {
+        match error {
+            consensus::OpenError::Store {
+                source: source @ Fault::NoSpace { .. },
+            } => Self::NoSpace(source),
+            error => Self::Consensus(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_never_called_damage() {
+        let full = || Fault::NoSpace {
+            action: "prepare",
+            path: "log/1".into(),
+        };
+        for error in [
+            StartError::from(store::LogError::Fault(full())),
+            StartError::from(store::RowsError::Fault(full())),
+            StartError::from(store::SnapshotError::Fault(full())),
+            StartError::from(consensus::OpenError::Store { source: full() }),
+        ] {
+            assert!(matches!(error, StartError::NoSpace(_)), "{error}");
+            let told = error.to_string();
+            assert!(told.contains("free some space"), "{told}");
+            assert!(!told.contains("rejoin"), "{told}");
+        }
+        let closed = StartError::from(store::LogError::Fault(Fault::Closed));
+        assert!(matches!(closed, StartError::Log(_)));
+    }
 }

@@ -82,7 +82,20 @@ pub async fn sealed_keyring(
             None => StorageKeyring::generate(identity.cluster.0)?.to_sealed_bytes(root)?,
         },
         Start::Join { address, token } => {
-            join(identity, dialer, advertised, address, token).await?
+            // What a founding left has begun a log under its keyring: refused before the token
+            // is spent. A joining that was cut short had none, and is told the same keyring again.
+            let occupied = || StartError::Occupied {
+                path: data.root().to_owned(),
+            };
+            let kept = data.keyring()?;
+            if kept.is_some() && data.path("log").exists() {
+                return Err(occupied());
+            }
+            let sealed = join(identity, dialer, advertised, address, token).await?;
+            if kept.is_some_and(|kept| kept != sealed) {
+                return Err(occupied());
+            }
+            sealed
         }
     };
     // Opened before it is kept: a wrong root key must not spoil the directory.

@@ -80,6 +80,32 @@ async fn a_token_admits_one_node_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_joins_keeps_a_keyring_that_is_there() {
+    let mut region = Region::start(1).await;
+    let token = region.join_token().await;
+    let data = region.files.config(2).node.data;
+    std::fs::create_dir_all(data.join("log")).unwrap();
+    std::fs::write(data.join("keyring"), "of a founding").unwrap();
+    let kept = |error: StartError| {
+        assert!(matches!(error, StartError::Occupied { .. }), "{error}");
+        let keyring = std::fs::read(data.join("keyring")).unwrap();
+        assert_eq!(keyring, b"of a founding");
+    };
+    // With a log beside it, before the region is asked; without one, when another one is told.
+    kept(refused(&region.files, 2, join(&region, "no token")).await);
+    std::fs::remove_dir(data.join("log")).unwrap();
+    kept(refused(&region.files, 2, join(&region, &token)).await);
+    // What a joining that was cut short left is no hindrance.
+    let token = region.join_token().await;
+    let [own, data] = [1, 3].map(|node| region.files.config(node).node.data);
+    std::fs::create_dir(&data).unwrap();
+    std::fs::copy(own.join("keyring"), data.join("keyring")).unwrap();
+    let joined = Node::start(region.files.config(3), join(&region, &token)).await;
+    region.nodes.push(joined.unwrap());
+    region.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn another_root_key_is_refused_by_name() {
     let region = Region::start(1).await;
     let token = region.join_token().await;
