@@ -6,6 +6,7 @@
 
 mod sections;
 mod size;
+mod variables;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -23,6 +24,7 @@ pub use self::sections::{
     StorageSection, TlsSection,
 };
 pub use self::size::{Size, SizeError};
+use self::variables::Variables;
 use crate::limits::{COUNT_MAX, DURATION_MAX};
 
 /// Everything an operator can set. `deploy/config/strongroom.toml` explains each option.
@@ -173,7 +175,7 @@ impl Config {
             layers = layers.merge(TomlFile::read(path)?);
         }
         let variables = Env::prefixed("STRONGROOM_").filter(|name| name.as_str().contains("__"));
-        Self::extract(&layers.merge(variables.split("__")))
+        Self::extract(&layers.merge(Variables::of(&variables.split("__"))))
     }
 
     /// Reads the defaults and a configuration given as text; the environment is not looked at.
