@@ -146,6 +146,14 @@ impl RaftLogReader<TypeConfig> for LogStore {
         end: u64,
     ) -> Result<Vec<LogEntry>, io::Error> {
         let mut entries = self.entries(start, end).await?;
+        // A purge may overtake a follower's stream. openraft sends whatever comes, and what began
+        // later would leave a gap in the follower's log; nothing is sent as a heartbeat.
+        if entries
+            .first()
+            .is_some_and(|entry| entry.log_id.index != start)
+        {
+            entries.clear();
+        }
         let mut bytes = 0;
         let kept = entries
             .iter()

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use openraft::StorageError;
+use openraft::storage::{IOFlushed, RaftLogReader, RaftLogStorage};
 use openraft::testing::log::{StoreBuilder, Suite};
+use openraft::testing::log_id;
 use store::{
     Log, MemoryLog, MemoryRows, Rows, RowsOptions, SledRows, SnapshotDir, Wal, WalOptions,
 };
@@ -81,4 +83,26 @@ async fn the_twin_in_memory_passes_openrafts_suite() {
 #[tokio::test]
 async fn the_real_store_passes_openrafts_suite() {
     Suite::test_all(Builder(disk)).await.expect("passed");
+}
+
+#[tokio::test]
+async fn a_range_whose_beginning_is_purged_is_not_answered_with_a_gap() {
+    let built = Builder(memory).build().await;
+    let (_guard, mut log, _machine) = built.expect("a store");
+    let entries = (1..=9).map(|index| openraft::Entry {
+        log_id: log_id::<TypeConfig>(1, 1, index),
+        payload: openraft::EntryPayload::Blank,
+    });
+    log.append(entries, IOFlushed::noop())
+        .await
+        .expect("appended");
+    log.purge(log_id::<TypeConfig>(1, 1, 5))
+        .await
+        .expect("purged");
+    let read = log.limited_get_log_entries(3, 9).await.expect("read");
+    assert!(read.is_empty(), "a follower at 2 would be sent {read:?}");
+    assert_eq!(
+        log.limited_get_log_entries(6, 9).await.expect("read").len(),
+        3
+    );
 }
