@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use consensus::{Clock, Consensus, Keep, Options, Timing};
+use consensus::{Clock, Consensus, Danger, Keep, Options, Reads, Timing};
 use machine::{NodeId, Stamp};
 use store::{Cipher, CipherFault, Place, SnapshotDir, Stamped};
 use tokio::runtime::Runtime;
@@ -67,6 +67,10 @@ impl Clock for Wall {
         let elapsed_ms = self.elapsed_us.load(Ordering::Relaxed) / 1_000;
         let offset = self.offset_ms.load(Ordering::Relaxed);
         Stamp((BEGIN_MS + elapsed_ms).saturating_add_signed(offset))
+    }
+
+    fn since_boot(&self) -> Duration {
+        Duration::from_micros(self.elapsed_us.load(Ordering::Relaxed))
     }
 }
 
@@ -206,6 +210,8 @@ fn options(node: u64) -> Options {
             log_entries: 20,
         },
         scrub_interval: Duration::ZERO,
+        reads: Reads::Lease,
+        danger: Danger::NONE,
     }
 }
 

@@ -1,29 +1,26 @@
-//! The read barrier of R8.
+//! The read barrier of R8, and the lease in front of it.
 //!
 //! Invariant: an index answered here is at least the index of every write acknowledged before the
 //! read came. Why: the batch is closed first; the commit index and vote come from the core after
 //! that; an entry of the own leadership (term and node) is committed, so the commit index covers
-//! all earlier leaderships; and a majority of the voters, asked after that, still vote for this
-//! leadership, so no later one can have acknowledged a write.
+//! all earlier leaderships; and no later leadership can have acknowledged a write, because either
+//! the lease, looked at after that, still holds, or a majority of the voters, asked after that,
+//! still vote for this leadership.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures::StreamExt;
-use futures::stream::FuturesUnordered;
 use machine::NodeId;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use wire::raft::v1;
 
-use crate::clock::Clocks;
-use crate::codec;
-use crate::core::{self, CoreState};
+use crate::core;
+use crate::danger::Broken;
 use crate::error::Unavailable;
 use crate::limits::{BARRIER_ROUND_TIMEOUT, READS_WAITING_MAX, RETRY_PAUSE};
-use crate::links::{Lane, Links};
-use crate::types::{LeaderId, Raft};
+use crate::links::Lane;
+use crate::rounds::Rounds;
 
 /// Queues reads for the next round. Clones share the queue.
 #[derive(Clone)]
@@ -39,16 +36,9 @@ struct Waiting {
 }
 
 impl Barrier {
-    pub(crate) fn spawn(raft: Raft, links: Arc<Links>, clocks: Arc<Clocks>, node: u64) -> Barrier {
+    pub(crate) fn spawn(rounds: Arc<Rounds>) -> Barrier {
         let (waiting, queue) = mpsc::channel(READS_WAITING_MAX);
-        let rounds = Rounds {
-            raft,
-            links,
-            clocks,
-            node,
-            round: AtomicU64::new(0),
-        };
-        tokio::spawn(rounds.run(queue));
+        tokio::spawn(Reads { rounds }.run(queue));
         Barrier { waiting }
     }
 
@@ -77,13 +67,15 @@ impl Barrier {
     }
 }
 
-/// Runs one round after the other; reads that come during a round wait for the next.
-struct Rounds {
-    raft: Raft,
-    links: Arc<Links>,
-    clocks: Arc<Clocks>,
-    node: u64,
-    round: AtomicU64,
+/// Answers one batch after the other; reads that come during a round wait for the next batch.
+struct Reads {
+    rounds: Arc<Rounds>,
+}
+
+/// An index for a batch, and whether the lease was enough.
+struct Led {
+    index: u64,
+    by_lease: bool,
 }
 
 /// Why a round gave no index.
@@ -95,24 +87,36 @@ enum Failed {
     Final(Unavailable),
 }
 
-impl Rounds {
+impl Reads {
     async fn run(self, mut queue: mpsc::Receiver<Waiting>) {
         let mut batch = Vec::new();
-        while queue.recv_many(&mut batch, READS_WAITING_MAX).await > 0 {
-            self.serve(std::mem::take(&mut batch)).await;
+        loop {
+            let is_checked = self.is_checked_early();
+            if queue.recv_many(&mut batch, READS_WAITING_MAX).await == 0 {
+                return;
+            }
+            self.serve(std::mem::take(&mut batch), is_checked).await;
         }
     }
 
+    /// Never, but in a build that is broken.
+    fn is_checked_early(&self) -> bool {
+        self.rounds.danger.is(Broken::IndexAfterCheck) && self.rounds.lease.is_open()
+    }
+
     /// The batch is closed now: whatever comes later is not in it.
-    async fn serve(&self, mut batch: Vec<Waiting>) {
+    async fn serve(&self, mut batch: Vec<Waiting>, is_checked: bool) {
         loop {
             let now = Instant::now();
             batch.retain(|waiting| waiting.deadline > now && !waiting.answer.is_closed());
             let Some(deadline) = batch.iter().map(|waiting| waiting.deadline).max() else {
                 return;
             };
-            let failed = match self.lead(deadline).await {
-                Ok(index) => return answer(batch, &Ok(index)),
+            let failed = match self.lead(deadline, is_checked).await {
+                Ok(led) => {
+                    self.rounds.lease.count(batch.len(), led.by_lease);
+                    return answer(batch, &Ok(led.index));
+                }
                 Err(Failed::NotLeading(leader)) => {
                     let (peers, own) = batch.into_iter().partition(|waiting| waiting.from_peer);
                     let elsewhere = Unavailable::NoLeader {
@@ -140,77 +144,41 @@ impl Rounds {
         }
     }
 
-    /// One round as leader.
-    async fn lead(&self, deadline: Instant) -> Result<u64, Failed> {
-        let before = core::ask(&self.raft, deadline)
+    /// As leader: by the lease when it holds, by a round otherwise.
+    ///
+    /// The order is the point of R8: the batch is closed, then the core tells its commit index,
+    /// then the lease is looked at. While it holds, nobody else has written, so at the moment of
+    /// the index nobody had.
+    async fn lead(&self, deadline: Instant, is_checked: bool) -> Result<Led, Failed> {
+        let rounds = &self.rounds;
+        let before = core::ask(&rounds.raft, deadline)
             .await
             .map_err(Failed::Final)?;
-        if !before.leads(self.node) {
+        if !before.leads(rounds.node) {
+            rounds.lease.lose();
             let voted = before.granted.then_some(before.leader_id.node_id);
-            return Err(Failed::NotLeading(voted.or(core::leader(&self.raft))));
+            return Err(Failed::NotLeading(voted.or(core::leader(&rounds.raft))));
         }
         let index = match before.committed {
             Some((leader_id, index)) if leader_id == before.leader_id => index,
             // Its first entry is not yet committed: earlier leaderships may have more.
             _ => return Err(Failed::Again(Unavailable::NoQuorum)),
         };
+        if rounds.lease.covers(&before) || is_checked {
+            if rounds.lease.is_due() {
+                rounds.renew();
+            }
+            let by_lease = true;
+            return Ok(Led { index, by_lease });
+        }
         let round_deadline = deadline.min(Instant::now() + BARRIER_ROUND_TIMEOUT);
-        if self.confirmed(&before, round_deadline).await? {
-            Ok(index)
+        let confirmed = rounds.confirmed(&before, round_deadline).await;
+        if confirmed.map_err(Failed::Final)? {
+            let by_lease = false;
+            Ok(Led { index, by_lease })
         } else {
             Err(Failed::Again(Unavailable::NoQuorum))
         }
-    }
-
-    /// Asks the voters whether they still follow; the own core last, after the others answered.
-    async fn confirmed(&self, before: &CoreState, deadline: Instant) -> Result<bool, Failed> {
-        let round = self.round.fetch_add(1, Ordering::Relaxed) + 1;
-        let mut asked: FuturesUnordered<_> = before
-            .membership
-            .nodes()
-            .filter(|(node, _)| **node != self.node)
-            .map(|(node, member)| {
-                let address = member.peer_address.clone();
-                self.confirm(*node, address, before.leader_id, round, deadline)
-            })
-            .collect();
-        let mut yes = vec![self.node];
-        loop {
-            if is_quorum(before, &yes) {
-                let after = core::ask(&self.raft, deadline)
-                    .await
-                    .map_err(Failed::Final)?;
-                let leads = after.leads(self.node) && after.leader_id == before.leader_id;
-                return Ok(leads);
-            }
-            match asked.next().await {
-                Some(Some(node)) => yes.push(node),
-                Some(None) => {}
-                None => return Ok(false),
-            }
-        }
-    }
-
-    async fn confirm(
-        &self,
-        node: u64,
-        address: String,
-        leader_id: LeaderId,
-        round: u64,
-        deadline: Instant,
-    ) -> Option<u64> {
-        let mut client = self.links.client(node, &address, Lane::Raft).ok()?;
-        let request = v1::ConfirmRequest {
-            origin: Some(self.links.origin()),
-            leader: Some(codec::leader_id(leader_id)),
-            round,
-            lease_ms: 0,
-        };
-        let asked = Instant::now();
-        let answer = tokio::time::timeout_at(deadline, client.confirm(request)).await;
-        let answer = answer.ok()?.ok()?.into_inner();
-        self.clocks.read(node, asked, answer.clock_ms);
-        answer.yes.then_some(node)
     }
 
     /// Asks the leader for an index, by its barrier.
@@ -219,16 +187,21 @@ impl Rounds {
             leader: leader.map(NodeId),
         };
         let node = leader
-            .filter(|node| *node != self.node)
+            .filter(|node| *node != self.rounds.node)
             .ok_or_else(unknown)?;
-        let address = self.links.address(&self.raft, node).ok_or_else(unknown)?;
+        let address = self
+            .rounds
+            .links
+            .address(&self.rounds.raft, node)
+            .ok_or_else(unknown)?;
         let mut client = self
+            .rounds
             .links
             .client(node, &address, Lane::Forward)
             .map_err(|_refused| unknown())?;
         let deadline = deadline.min(Instant::now() + BARRIER_ROUND_TIMEOUT);
         let request = v1::ReadIndexRequest {
-            origin: Some(self.links.origin()),
+            origin: Some(self.rounds.links.origin()),
             wait_ms: wait_ms(deadline),
         };
         match tokio::time::timeout_at(deadline, client.read_index(request)).await {
@@ -237,14 +210,6 @@ impl Rounds {
             Err(_late) => Err(Unavailable::NoQuorum),
         }
     }
-}
-
-/// A majority of the voters, and of both halves while the membership is joint.
-fn is_quorum(state: &CoreState, yes: &[u64]) -> bool {
-    state.membership.get_joint_config().iter().all(|voters| {
-        let granted = voters.iter().filter(|voter| yes.contains(voter)).count();
-        granted > voters.len() / 2
-    })
 }
 
 fn answer(batch: Vec<Waiting>, result: &Result<u64, Unavailable>) {

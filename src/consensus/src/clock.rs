@@ -1,4 +1,4 @@
-//! Wall clocks: this node's, and what it knows of its peers' (R10).
+//! Clocks: this node's, and what it knows of its peers' wall clocks (R10).
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,10 +9,14 @@ use tokio::time::Instant;
 
 use crate::limits::{CLOCK_HAND_OVER, CLOCK_READING_AGE_MAX, CLOCK_REFUSE};
 
-/// Tells the wall clock.
+/// Tells the time of day, and the time since the machine was started.
 pub trait Clock: Send + Sync + 'static {
     /// Answers the time, in unix milliseconds.
     fn now(&self) -> Stamp;
+
+    /// Answers the time since boot. It never goes back, and goes on while the machine sleeps:
+    /// leases are counted by it (R8).
+    fn since_boot(&self) -> Duration;
 }
 
 /// The clock of the operating system.
@@ -27,6 +31,12 @@ impl Clock for SystemClock {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         Stamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn since_boot(&self) -> Duration {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let whole = Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or(0));
+        whole + Duration::from_nanos(u64::try_from(time.tv_nsec).unwrap_or(0))
     }
 }
 
@@ -65,6 +75,10 @@ impl Clocks {
 
     pub(crate) fn now(&self) -> Stamp {
         self.own.now()
+    }
+
+    pub(crate) fn since_boot(&self) -> Duration {
+        self.own.since_boot()
     }
 
     /// Answers the stamp for an entry appended now; refuses beyond [`CLOCK_REFUSE`], and, unless
@@ -134,6 +148,10 @@ mod tests {
     impl Clock for Fixed {
         fn now(&self) -> Stamp {
             Stamp(self.0)
+        }
+
+        fn since_boot(&self) -> Duration {
+            Duration::ZERO
         }
     }
 

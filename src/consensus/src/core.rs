@@ -5,7 +5,7 @@ use openraft::async_runtime::watch::WatchReceiver;
 use tokio::time::Instant;
 
 use crate::error::Unavailable;
-use crate::types::{LeaderId, Membership, Metrics, Raft, TypeConfig};
+use crate::types::{LeaderId, LogId, Membership, Metrics, Raft, TypeConfig};
 
 /// What the core knew at one moment. It comes through the core's own queue, never from a metrics
 /// watch, which lags behind it (R8).
@@ -19,6 +19,8 @@ pub(crate) struct CoreState {
     pub(crate) committed: Option<(LeaderId, u64)>,
     /// The effective membership.
     pub(crate) membership: Membership,
+    /// The entry that set it.
+    pub(crate) membership_id: Option<LogId>,
 }
 
 impl CoreState {
@@ -50,12 +52,14 @@ pub(crate) async fn ask_vote(raft: &Raft, deadline: Instant) -> Result<LeaderId,
 
 fn core_state(state: &RaftState<TypeConfig>) -> CoreState {
     let vote = state.vote_ref();
+    let effective = state.membership_state.effective();
     let committed = state.cluster_committed().max(state.local_committed());
     CoreState {
         leader_id: vote.leader_id,
         granted: vote.committed,
         committed: committed.map(|id| (id.leader_id, id.index)),
-        membership: state.membership_state.effective().membership().clone(),
+        membership: effective.membership().clone(),
+        membership_id: *effective.log_id(),
     }
 }
 

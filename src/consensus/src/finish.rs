@@ -6,15 +6,19 @@
 //! one does.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use openraft::{ChangeMembers, Precondition, ServerState};
 
 use crate::core;
+use crate::lease::Reason;
 use crate::limits::RETRY_PAUSE;
-use crate::types::{LogId, Metrics, Raft};
+use crate::rounds::Rounds;
+use crate::types::{LogId, Metrics};
 
 /// Works until the core stops.
-pub(crate) async fn finish_changes(raft: Raft) {
+pub(crate) async fn finish_changes(rounds: Arc<Rounds>) {
+    let raft = rounds.raft.clone();
     let is_left = |metrics: &Metrics| half_made(metrics).is_some();
     while core::until(&raft, is_left).await.is_ok() {
         let Some(joint) = core::metrics(&raft, half_made) else {
@@ -25,6 +29,7 @@ pub(crate) async fn finish_changes(raft: Raft) {
         let unchanged = Precondition::LastMembershipLogId {
             last_membership_log_id: Some(joint),
         };
+        let _closed = rounds.lease.hold(Reason::Membership);
         match raft.change_membership_if(rest, false, [unchanged]).await {
             Ok(_) => tracing::info!("finished a change of membership of an earlier leader"),
             // The joint entry is not committed yet, or leadership has moved on.

@@ -10,9 +10,11 @@ mod barrier;
 mod clock;
 mod codec;
 mod core;
+mod danger;
 mod error;
 mod fault;
 mod finish;
+mod lease;
 mod limits;
 mod links;
 mod log;
@@ -21,10 +23,12 @@ mod membership;
 mod network;
 mod open;
 mod options;
+mod promise;
 mod propose;
 mod renewal;
 mod repair;
 mod residents;
+mod rounds;
 mod scrub;
 mod service;
 mod snapshot;
@@ -51,18 +55,21 @@ use crate::fault::Faults;
 use crate::links::Links;
 use crate::membership::{Change, Members};
 use crate::propose::Proposer;
+use crate::rounds::Rounds;
 use crate::snapshot::Snapshots;
 use crate::types::Raft;
 use crate::values::Values;
 use crate::view::Published;
 
 pub use crate::clock::{Clock, SystemClock};
+pub use crate::danger::{Broken, Danger};
 pub use crate::error::Unavailable;
 pub use crate::fault::Fault;
+pub use crate::lease::ReadCounts;
 pub use crate::links::{Peer, PeerError, Peers};
 pub use crate::membership::MembershipError;
 pub use crate::open::OpenError;
-pub use crate::options::{Keep, Options, Timing};
+pub use crate::options::{Keep, Options, Reads, Timing};
 pub use crate::propose::{Committed, Proposal};
 pub use crate::service::Service;
 pub use crate::status::{Role, Status};
@@ -89,11 +96,10 @@ pub(crate) struct Inner {
     barrier: Barrier,
     proposer: Proposer,
     members: Members,
+    rounds: Arc<Rounds>,
     faults: Faults,
     stopping: AtomicBool,
     materialiser: Mutex<Option<std::thread::JoinHandle<()>>>,
-    #[cfg(test)]
-    danger_reads: options::DangerReads,
 }
 
 impl Consensus {
@@ -133,9 +139,8 @@ impl Consensus {
 
     /// Answers a view that shows every write acknowledged before the call, on any node (R8).
     pub async fn read(&self, deadline: Instant) -> Result<View, Unavailable> {
-        #[cfg(test)]
-        if self.inner.danger_reads == options::DangerReads::OpenraftReadIndex {
-            return self.danger_read().await;
+        if let Some(read) = self.broken_read().await {
+            return read;
         }
         let index = self.inner.barrier.index(deadline, false).await?;
         self.view_at(LogIndex(index), deadline).await
@@ -239,6 +244,11 @@ impl Consensus {
         self.inner.values.health()
     }
 
+    /// Counts how reads were answered here, and why leases ended.
+    pub fn read_counts(&self) -> ReadCounts {
+        self.inner.rounds.lease.counts()
+    }
+
     /// Tells the first fault: the process must stop with it.
     pub fn faults(&self) -> watch::Receiver<Option<Fault>> {
         self.inner.faults.subscribe()
@@ -292,11 +302,20 @@ impl Consensus {
         }
     }
 
-    #[cfg(test)]
-    async fn danger_read(&self) -> Result<View, Unavailable> {
-        let policy = openraft::ReadPolicy::ReadIndex;
+    /// A read past the barrier, in a build that is broken on purpose.
+    async fn broken_read(&self) -> Option<Result<View, Unavailable>> {
+        let danger = self.inner.rounds.danger;
+        let policy = if danger.is(Broken::NoBarrier) {
+            return Some(Ok(self.local_view()));
+        } else if danger.is(Broken::OpenraftReadIndex) {
+            openraft::ReadPolicy::ReadIndex
+        } else if danger.is(Broken::OpenraftLease) {
+            openraft::ReadPolicy::LeaseRead
+        } else {
+            return None;
+        };
         let read = self.inner.raft.ensure_linearizable(policy).await;
-        read.map_err(|_error| Unavailable::NoQuorum)?;
-        Ok(self.local_view())
+        let read = read.map_err(|_error| Unavailable::NoQuorum);
+        Some(read.map(|_index| self.local_view()))
     }
 }

@@ -100,6 +100,13 @@ pub const READS_WAITING_MAX: usize = 16_384;
 /// Longest wait for one round of confirmations, or one answer of the leader to a barrier.
 pub const BARRIER_ROUND_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// Longest promise not to vote that a leader may ask for (R8). A node that starts with a stored
+/// vote keeps out of elections for as long: it may have made one.
+pub const LEASE_MAX: Duration = Duration::from_millis(400);
+
+/// Longest wait for peers to take back their promises before leadership is handed over.
+pub const RELEASE_TIMEOUT: Duration = Duration::from_millis(100);
+
 /// Longest a peer is waited for on behalf of one of its callers.
 pub const FORWARD_WAIT_MAX: Duration = Duration::from_secs(60);
 

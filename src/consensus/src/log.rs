@@ -87,6 +87,11 @@ impl LogStore {
         })
     }
 
+    /// Whether this node has ever taken part in an election or followed a leader.
+    pub(crate) fn has_vote(&self) -> bool {
+        lock(&self.vote).is_some()
+    }
+
     fn fail(&self, action: &'static str, source: store::Fault) -> io::Error {
         self.faults.raise(Fault::Log { action, source })
     }

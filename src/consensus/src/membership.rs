@@ -13,8 +13,10 @@ use crate::barrier::wait_ms;
 use crate::codec;
 use crate::core;
 use crate::error::Unavailable;
+use crate::lease::Reason;
 use crate::limits::{PROMOTE_LAG_ENTRIES_MAX, RETRY_PAUSE, TRANSFER_AGAIN, VOTER_SILENCE_MAX};
 use crate::links::{Lane, Links};
+use crate::rounds::Rounds;
 use crate::types::{Member, Membership, Raft, TypeConfig};
 
 /// Why a change of membership was not made.
@@ -77,12 +79,18 @@ pub(crate) enum Change {
 pub(crate) struct Members {
     raft: Raft,
     links: Arc<Links>,
+    rounds: Arc<Rounds>,
     node: u64,
 }
 
 impl Members {
-    pub(crate) fn new(raft: Raft, links: Arc<Links>, node: u64) -> Members {
-        Members { raft, links, node }
+    pub(crate) fn new(rounds: Arc<Rounds>) -> Members {
+        Members {
+            raft: rounds.raft.clone(),
+            links: Arc::clone(&rounds.links),
+            node: rounds.node,
+            rounds,
+        }
     }
 
     /// Makes this node the only voter of a new region. Does nothing when it already is in one.
@@ -154,7 +162,14 @@ impl Members {
             Some(_) => return Err(MembershipError::AddressDiffers { node: NodeId(node) }),
             None => {}
         }
-        let added = self.raft.add_learner(node, member.clone(), false).await;
+        let (raft, member) = (self.raft.clone(), member.clone());
+        let closed = self.rounds.lease.hold(Reason::Membership);
+        let adding = tokio::spawn(async move {
+            let added = raft.add_learner(node, member, false).await;
+            drop(closed);
+            added
+        });
+        let added = adding.await.map_err(|_panicked| Unavailable::Stopped)?;
         added.map(drop).map_err(|error| change_failed(node, error))
     }
 
@@ -257,6 +272,7 @@ impl Members {
         if !self.membership().voter_ids().any(|voter| voter == to) {
             return Err(MembershipError::NotAVoter { node: NodeId(to) });
         }
+        let _closed = self.rounds.give_back(to, deadline).await?;
         // The heir may not get the word, or lose its election: then it is told again.
         while Instant::now() < deadline {
             match core::leader(&self.raft) {
@@ -323,8 +339,14 @@ impl Members {
         change: ChangeMembers<u64, Member>,
     ) -> Result<(), MembershipError> {
         let raft = self.raft.clone();
-        // A caller that gives up between the two steps must not leave the membership joint.
-        let changing = tokio::spawn(async move { raft.change_membership(change, false).await });
+        let closed = self.rounds.lease.hold(Reason::Membership);
+        // A caller that gives up between the two steps must not leave the membership joint, nor
+        // open the lease under it.
+        let changing = tokio::spawn(async move {
+            let changed = raft.change_membership(change, false).await;
+            drop(closed);
+            changed
+        });
         let changed = changing.await.map_err(|_panicked| Unavailable::Stopped)?;
         changed
             .map(drop)

@@ -22,6 +22,7 @@ use crate::clock::Clocks;
 use crate::codec::{self, DecodeError, StreamAppendResult};
 use crate::limits::{DEAD_PEER_PAUSE, SNAPSHOT_CHUNKS_AHEAD_MAX};
 use crate::links::{Client, Lane, Links};
+use crate::promise::Promises;
 use crate::snapshot::SnapshotFile;
 use crate::types::{Member, TypeConfig, Vote};
 
@@ -32,12 +33,14 @@ type AppendStream<'s> = BoxStream<'s, Rpc<StreamAppendResult>>;
 pub(crate) struct Networks {
     pub(crate) links: Arc<Links>,
     pub(crate) clocks: Arc<Clocks>,
+    pub(crate) promises: Arc<Promises>,
 }
 
 /// The way to one peer.
 pub(crate) struct Network {
     links: Arc<Links>,
     clocks: Arc<Clocks>,
+    promises: Arc<Promises>,
     target: u64,
     member: Member,
     purpose: Purpose,
@@ -72,6 +75,7 @@ impl Networks {
         Network {
             links: Arc::clone(&self.links),
             clocks: Arc::clone(&self.clocks),
+            promises: Arc::clone(&self.promises),
             target,
             member: member.clone(),
             purpose,
@@ -88,6 +92,12 @@ impl Network {
         self.links
             .client(self.target, &self.member.peer_address, lane)
             .map_err(|refused| RPCError::Unreachable(Unreachable::new(&refused)))
+    }
+
+    /// Whether no promise keeps this node from asking for votes (R8).
+    async fn may_ask(&self) -> Rpc<()> {
+        let checked = self.promises.check().await;
+        checked.map_err(|refused| RPCError::Network(NetworkError::new(&refused)))
     }
 
     async fn append_once(
@@ -175,6 +185,7 @@ impl RaftNetworkV2<TypeConfig> for Network {
             origin: Some(self.links.origin()),
             candidacy: Some(codec::candidacy(&request)),
         };
+        self.may_ask().await?;
         let asked = Instant::now();
         let answer = self.client()?.vote(message).await.map_err(failed)?;
         let answer = answer.into_inner();
@@ -191,6 +202,7 @@ impl RaftNetworkV2<TypeConfig> for Network {
             origin: Some(self.links.origin()),
             candidacy: Some(codec::candidacy(&request)),
         };
+        self.may_ask().await?;
         let asked = Instant::now();
         let answer = self.client()?.pre_vote(message).await.map_err(failed)?;
         let answer = answer.into_inner();
@@ -240,6 +252,7 @@ impl RaftNetworkV2<TypeConfig> for Network {
             to: *request.to_node_id(),
             last_log_id: request.last_log_id().map(codec::log_id),
         };
+        self.may_ask().await?;
         let answer = self.client()?.transfer_leader(message).await;
         let answer = answer.map_err(failed)?.into_inner();
         if answer.accepted {

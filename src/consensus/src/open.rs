@@ -17,6 +17,7 @@ use crate::codec::Applied;
 use crate::core;
 use crate::fault::{Fault, Faults};
 use crate::finish::finish_changes;
+use crate::lease::Lease;
 use crate::limits::CLOCK_WATCH_INTERVAL;
 use crate::links::{Links, Peers};
 use crate::log::{Floor, LogStore};
@@ -24,8 +25,10 @@ use crate::materialise::{Materialiser, applied};
 use crate::membership::Members;
 use crate::network::Networks;
 use crate::options::Options;
+use crate::promise::Promises;
 use crate::propose::Proposer;
 use crate::repair::{self, Wanted};
+use crate::rounds::Rounds;
 use crate::scrub;
 use crate::snapshot::{LoadError, Snapshots, load_state};
 use crate::types::Raft;
@@ -114,9 +117,13 @@ impl Consensus {
         };
         let links = Arc::new(Links::new(origin, peers, Arc::clone(&storage.published)));
         let clocks = Arc::new(Clocks::new(clock));
+        let (danger, lease) = (options.danger, options.lease());
+        let promises = Promises::new(Arc::clone(&clocks), storage.log.has_vote(), danger);
+        let promises = Arc::new(promises);
         let networks = Networks {
             links: Arc::clone(&links),
             clocks: Arc::clone(&clocks),
+            promises: Arc::clone(&promises),
         };
         let config = Arc::new(config);
         let raft = Raft::new(node, config, networks, storage.log, storage.machine).await;
@@ -124,12 +131,16 @@ impl Consensus {
             reason: fatal.to_string(),
         })?;
         let (lent, to, at) = (&raft, &links, &clocks);
+        let lease = Lease::new(Arc::clone(at), lease, danger);
+        let (to_own, at_own) = (Arc::clone(to), Arc::clone(at));
+        let rounds = Rounds::new(lent.clone(), to_own, at_own, promises, lease, node, danger);
         let inner = Arc::new(Inner {
             node,
             cluster_hex: options.cluster.to_string(),
-            barrier: Barrier::spawn(lent.clone(), Arc::clone(to), Arc::clone(at), node),
+            barrier: Barrier::spawn(Arc::clone(&rounds)),
             proposer: Proposer::new(lent.clone(), Arc::clone(to), Arc::clone(at), node),
-            members: Members::new(lent.clone(), Arc::clone(to), node),
+            members: Members::new(Arc::clone(&rounds)),
+            rounds,
             raft,
             published: storage.published,
             backlog: storage.backlog,
@@ -140,13 +151,11 @@ impl Consensus {
             faults: storage.faults,
             stopping: AtomicBool::new(false),
             materialiser: Mutex::new(storage.materialiser),
-            #[cfg(test)]
-            danger_reads: options.danger_reads,
         });
         tokio::spawn(repair::fetch_wanted(Arc::downgrade(&inner), storage.wanted));
         tokio::spawn(scrub::run(Arc::downgrade(&inner), options.scrub_interval));
         tokio::spawn(watch_core(Arc::clone(&inner)));
-        tokio::spawn(finish_changes(inner.raft.clone()));
+        tokio::spawn(finish_changes(Arc::clone(&inner.rounds)));
         tokio::spawn(watch_clock(Arc::downgrade(&inner)));
         Ok(Consensus { inner })
     }

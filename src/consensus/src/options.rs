@@ -5,8 +5,10 @@ use std::time::Duration;
 use machine::{ClusterId, NodeId, RegionName};
 use openraft::{Config, SnapshotPolicy};
 
+use crate::danger::Danger;
 use crate::limits::{
-    APPEND_ENTRIES_MAX, LOG_KEPT_ENTRIES, SNAPSHOT_ENTRIES_DEFAULT, VALUE_MEMORY_BYTES_DEFAULT,
+    APPEND_ENTRIES_MAX, LEASE_MAX, LOG_KEPT_ENTRIES, SNAPSHOT_ENTRIES_DEFAULT,
+    VALUE_MEMORY_BYTES_DEFAULT,
 };
 
 /// Who this node is, and its settings.
@@ -24,9 +26,10 @@ pub struct Options {
     pub keep: Keep,
     /// Time in which every stored row is checked once; zero turns the scrub off.
     pub scrub_interval: Duration,
-    /// How reads are made linearizable. Only tests change it.
-    #[cfg(test)]
-    pub danger_reads: DangerReads,
+    /// How reads are made linearizable.
+    pub reads: Reads,
+    /// What a broken build leaves out; [`Danger::NONE`] outside of tests.
+    pub danger: Danger,
 }
 
 /// The beat of a region.
@@ -73,18 +76,33 @@ impl Default for Keep {
     }
 }
 
-/// Which barrier reads use, so that a test can show what the other one does.
-#[cfg(test)]
+/// How reads are made linearizable (R8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum DangerReads {
-    /// Our own (R8).
+pub enum Reads {
+    /// By promises of a majority not to vote for a while; renewed behind the reads.
     #[default]
-    Barrier,
-    /// openraft's read index, measured stale after a pause of the leader.
-    OpenraftReadIndex,
+    Lease,
+    /// By a round to a majority for each batch of reads. Relies on no clock.
+    ReadIndex,
+}
+
+impl Timing {
+    /// How long voters promise their leader no other vote. It ends before a follower that heard
+    /// its leader's last heartbeat would stand for election, so it delays none.
+    pub(crate) fn lease(&self) -> Duration {
+        let lease = self.election_min.saturating_sub(self.heartbeat);
+        lease.min(LEASE_MAX)
+    }
 }
 
 impl Options {
+    pub(crate) fn lease(&self) -> Duration {
+        match self.reads {
+            Reads::Lease => self.timing.lease(),
+            Reads::ReadIndex => Duration::ZERO,
+        }
+    }
+
     pub(crate) fn config(&self) -> Result<Config, openraft::ConfigError> {
         let config = Config {
             cluster_name: self.region.to_string(),

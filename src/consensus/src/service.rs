@@ -23,8 +23,10 @@ use crate::core;
 use crate::error::Unavailable;
 use crate::links::{Standing, standing};
 use crate::membership::{Change, MembershipError, to_refusal};
+use crate::promise::{Asked, Refused};
 use crate::propose::{Failed, NOT_WRITTEN};
 use crate::repair;
+use crate::rounds::whole_ms;
 use crate::work;
 
 type Answered<T> = Result<Response<T>, Status>;
@@ -153,8 +155,10 @@ impl RaftService for Service {
         let (_, extensions, message) = request.into_parts();
         self.check(&extensions, message.origin.as_ref(), Callers::Nodes)?;
         let candidacy = codec::from_candidacy(message.candidacy).map_err(invalid)?;
-        let verdict = self.inner.raft.vote(candidacy).await;
-        let verdict = verdict.map_err(|_stopped| stopping())?;
+        let raft = self.inner.raft.clone();
+        let asked = async move { raft.vote(candidacy).await };
+        let verdict = self.inner.rounds.promises.let_through(asked).await;
+        let verdict = verdict.map_err(promised)?.map_err(|_stopped| stopping())?;
         Ok(Response::new(v1::VoteResponse {
             verdict: Some(codec::verdict(&verdict)),
             clock_ms: self.inner.clocks.now().0,
@@ -168,6 +172,8 @@ impl RaftService for Service {
         let (_, extensions, message) = request.into_parts();
         self.check(&extensions, message.origin.as_ref(), Callers::Nodes)?;
         let candidacy = codec::from_candidacy(message.candidacy).map_err(invalid)?;
+        let may = self.inner.rounds.promises.check().await;
+        may.map_err(promised)?;
         let verdict = self.inner.raft.pre_vote(candidacy).await;
         let verdict = verdict.map_err(|_stopped| stopping())?;
         Ok(Response::new(v1::PreVoteResponse {
@@ -191,6 +197,8 @@ impl RaftService for Service {
             message.to,
             message.last_log_id.map(codec::from_log_id),
         );
+        let may = self.inner.rounds.promises.check().await;
+        may.map_err(promised)?;
         let result = self.inner.raft.handle_transfer_leader(transfer).await;
         let result = result.map_err(|_stopped| stopping())?;
         Ok(Response::new(match result {
@@ -235,17 +243,39 @@ impl RaftService for Service {
             .leader
             .ok_or(codec::missing("leader"))
             .map_err(invalid)?;
-        let asked = codec::from_vote(leader).leader_id;
-        if asked.node_id != node.0 {
+        let leader_id = codec::from_vote(leader).leader_id;
+        if leader_id.node_id != node.0 {
             return Err(denied("only the leader asks for itself"));
         }
+        let asked = Asked {
+            leader_id,
+            round: message.round,
+            lease: Duration::from_millis(message.lease_ms),
+        };
         let deadline = Instant::now() + crate::limits::BARRIER_ROUND_TIMEOUT;
-        let voted = core::ask_vote(&self.inner.raft, deadline).await;
-        let voted = voted.map_err(unavailable)?;
+        let vote = core::ask_vote(&self.inner.raft, deadline);
+        let yes = self.inner.rounds.promises.promise(asked, vote).await;
         Ok(Response::new(v1::ConfirmResponse {
-            yes: voted == asked,
+            yes: yes.map_err(unavailable)?,
             clock_ms: self.inner.clocks.now().0,
         }))
+    }
+
+    async fn release(&self, request: Request<v1::ReleaseRequest>) -> Answered<v1::ReleaseResponse> {
+        let (_, extensions, message) = request.into_parts();
+        let node = self.check(&extensions, message.origin.as_ref(), Callers::Nodes)?;
+        let leader = message
+            .leader
+            .ok_or(codec::missing("leader"))
+            .map_err(invalid)?;
+        let leader_id = codec::from_vote(leader).leader_id;
+        if leader_id.node_id != node.0 {
+            return Err(denied("only the leader releases its promises"));
+        }
+        let promises = &self.inner.rounds.promises;
+        let left = promises.release(leader_id, message.round).await;
+        let left_ms = whole_ms(left);
+        Ok(Response::new(v1::ReleaseResponse { left_ms }))
     }
 
     async fn read_index(
@@ -328,6 +358,11 @@ fn deadline(wait_ms: u64) -> Instant {
 
 fn denied(reason: &'static str) -> Status {
     Status::permission_denied(reason)
+}
+
+#[allow(clippy::needless_pass_by_value)]
+fn promised(refused: Refused) -> Status {
+    Status::failed_precondition(refused.to_string())
 }
 
 fn stopping() -> Status {

@@ -162,6 +162,7 @@ pub const METHODS: &[Method] = &[
     raft("/strongroom.raft.v1.RaftService/Forward"),
     raft("/strongroom.raft.v1.RaftService/ReadIndex"),
     raft("/strongroom.raft.v1.RaftService/Confirm"),
+    raft("/strongroom.raft.v1.RaftService/Release"),
     raft("/strongroom.raft.v1.RaftService/ChangeMembership"),
     raft("/strongroom.raft.v1.RaftService/FetchRows"),
     stranger("/grpc.health.v1.Health/Check"),

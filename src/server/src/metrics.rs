@@ -1,9 +1,9 @@
 //! The metrics of this node. `docs/metrics.md` lists each; a test compares.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use consensus::RowHealth;
+use consensus::{ReadCounts, RowHealth};
 use prometheus::{
     Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
     Registry, TextEncoder,
@@ -36,6 +36,17 @@ pub struct Metrics {
     pub accesses: IntCounter,
     /// Tries of background tasks that failed and will be repeated.
     pub task_failures: IntCounterVec,
+    /// Linearizable reads, and leases that ended early.
+    pub reads: ReadMetrics,
+}
+
+/// How reads were answered and why leases ended. Taken from the consensus when asked for.
+#[derive(Clone)]
+pub struct ReadMetrics {
+    reads: IntCounterVec,
+    closed: IntCounterVec,
+    /// Two scrapes at once must not both add what is new.
+    raising: Arc<Mutex<()>>,
 }
 
 /// What the node's parts say when asked.
@@ -95,6 +106,7 @@ impl Metrics {
             ),
             &["task"],
         )?;
+        let reads = ReadMetrics::new(&registry)?;
         let build = IntGauge::with_opts(
             Opts::new("strongroom_build_info", "1, with the release as label")
                 .const_label("release", env!("CARGO_PKG_VERSION")),
@@ -114,6 +126,7 @@ impl Metrics {
             purged,
             accesses,
             task_failures,
+            reads,
         })
     }
 
@@ -123,6 +136,48 @@ impl Metrics {
     /// When a metric cannot be written out.
     pub fn text(&self) -> Result<String, prometheus::Error> {
         TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+}
+
+impl ReadMetrics {
+    fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let reads = IntCounterVec::new(
+            Opts::new(
+                "strongroom_consensus_reads_total",
+                "linearizable reads this node answered as leader, by lease or barrier",
+            ),
+            &["by"],
+        )?;
+        let closed = IntCounterVec::new(
+            Opts::new(
+                "strongroom_consensus_leases_closed_total",
+                "leases of this leader that ended before their time, by reason",
+            ),
+            &["reason"],
+        )?;
+        registry.register(Box::new(reads.clone()))?;
+        registry.register(Box::new(closed.clone()))?;
+        Ok(Self {
+            reads,
+            closed,
+            raising: Arc::default(),
+        })
+    }
+
+    /// Raises the counters to what the consensus has counted.
+    pub fn raise(&self, counts: &ReadCounts) {
+        let _one = self.raising.lock().unwrap_or_else(PoisonError::into_inner);
+        let raise = |counter: IntCounter, to: u64| counter.inc_by(to.saturating_sub(counter.get()));
+        raise(self.reads.with_label_values(&["lease"]), counts.lease);
+        raise(self.reads.with_label_values(&["barrier"]), counts.barrier);
+        let closed = [
+            ("membership", counts.closed_by_membership),
+            ("transfer", counts.closed_by_transfer),
+            ("leadership", counts.closed_by_leadership),
+        ];
+        for (reason, count) in closed {
+            raise(self.closed.with_label_values(&[reason]), count);
+        }
     }
 }
 
@@ -339,6 +394,7 @@ mod tests {
     fn every_metric_is_in_the_catalogue_and_the_catalogue_names_no_other() {
         let metrics = Metrics::new().unwrap();
         metrics.task_failures.with_label_values(&["purge"]).inc();
+        metrics.reads.raise(&consensus::ReadCounts::default());
         let present: BTreeSet<String> = metrics
             .registry
             .gather()

@@ -90,6 +90,7 @@ impl NodeStatus {
     /// Sets the gauges to what is true now.
     pub fn measure(&self) {
         let status = self.consensus.status();
+        self.metrics.reads.raise(&self.consensus.read_counts());
         let gauges = &self.metrics.gauges;
         let index = |index: Option<machine::LogIndex>| index.map_or(0, |index| whole(index.0));
         let is_leader = status.role == Role::Leader;

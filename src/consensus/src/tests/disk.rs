@@ -18,7 +18,8 @@ const SETTINGS: Settings = Settings {
         snapshot_entries: 40,
         log_entries: 5,
     },
-    reads: crate::options::DangerReads::Barrier,
+    reads: crate::Reads::Lease,
+    danger: crate::Danger::NONE,
     scrub_interval: std::time::Duration::ZERO,
 };
 

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -14,8 +14,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use wire::PeerIdentity;
 
 use super::fabric::{Fabric, FabricPeers};
-use crate::options::DangerReads;
-use crate::{Clock, Consensus, Keep, OpenError, Options, SystemClock, Timing};
+use crate::{Clock, Consensus, Danger, Keep, OpenError, Options, Reads, SystemClock, Timing};
 
 pub(super) const CLUSTER: ClusterId = ClusterId([7; 16]);
 pub(super) const REGION: &str = "eu-north-1";
@@ -27,6 +26,7 @@ pub(super) struct Disk {
     pub(super) log: Arc<dyn Log>,
     pub(super) rows: Arc<dyn Rows>,
     pub(super) snapshots: PathBuf,
+    pub(super) clock: TestClock,
     pub(super) _dir: Arc<tempfile::TempDir>,
 }
 
@@ -59,6 +59,7 @@ impl Disk {
             log: Arc::new(MemoryLog::new()),
             rows: Arc::new(MemoryRows::new()),
             snapshots: dir.path().join("snapshots"),
+            clock: TestClock::default(),
             _dir: Arc::new(dir),
         }
     }
@@ -90,25 +91,47 @@ impl Disk {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Settings {
     pub(super) keep: Keep,
-    pub(super) reads: DangerReads,
+    pub(super) reads: Reads,
+    pub(super) danger: Danger,
     /// Zero: nothing is scrubbed.
     pub(super) scrub_interval: Duration,
 }
 
-/// A wall clock that a test can set off.
+/// The clocks of a machine: a test can set the wall clock off, and stop the time since boot.
 #[derive(Clone, Default)]
-pub(super) struct TestClock(Arc<AtomicI64>);
+pub(super) struct TestClock {
+    offset_ms: Arc<AtomicI64>,
+    stopped_at_ns: Arc<AtomicU64>,
+}
 
 impl TestClock {
     pub(super) fn set_off(&self, offset_ms: i64) {
-        self.0.store(offset_ms, Ordering::Relaxed);
+        self.offset_ms.store(offset_ms, Ordering::Relaxed);
+    }
+
+    /// From now on the time since boot moves only by [`TestClock::advance`].
+    pub(super) fn stop(&self) {
+        let now = u64::try_from(self.since_boot().as_nanos()).expect("not that old");
+        self.stopped_at_ns.store(now, Ordering::SeqCst);
+    }
+
+    pub(super) fn advance(&self, by: Duration) {
+        let by = u64::try_from(by.as_nanos()).expect("not that long");
+        self.stopped_at_ns.fetch_add(by, Ordering::SeqCst);
     }
 }
 
 impl Clock for TestClock {
     fn now(&self) -> Stamp {
-        let offset = self.0.load(Ordering::Relaxed);
+        let offset = self.offset_ms.load(Ordering::Relaxed);
         Stamp(SystemClock.now().0.saturating_add_signed(offset))
+    }
+
+    fn since_boot(&self) -> Duration {
+        match self.stopped_at_ns.load(Ordering::SeqCst) {
+            0 => SystemClock.since_boot(),
+            stopped_at_ns => Duration::from_nanos(stopped_at_ns),
+        }
     }
 }
 
@@ -155,7 +178,8 @@ impl Running {
             timing: Timing::default(),
             keep: settings.keep,
             scrub_interval: settings.scrub_interval,
-            danger_reads: settings.reads,
+            reads: settings.reads,
+            danger: settings.danger,
         };
         fabric.identify(
             node,
@@ -170,7 +194,7 @@ impl Running {
             node,
             fabric: Arc::clone(fabric),
         };
-        let clock = TestClock::default();
+        let clock = disk.clock.clone();
         let opening = Consensus::open(
             options,
             Arc::clone(&disk.log),

@@ -19,7 +19,8 @@ const SMALL: Settings = Settings {
         snapshot_entries: 50,
         log_entries: 5,
     },
-    reads: crate::options::DangerReads::Barrier,
+    reads: crate::Reads::Lease,
+    danger: crate::Danger::NONE,
     scrub_interval: std::time::Duration::ZERO,
 };
 

@@ -22,7 +22,8 @@ const NOTHING_STAYS: Settings = Settings {
         snapshot_entries: 100_000,
         log_entries: 5,
     },
-    reads: crate::options::DangerReads::Barrier,
+    reads: crate::Reads::Lease,
+    danger: crate::Danger::NONE,
     scrub_interval: Duration::ZERO,
 };
 

@@ -14,7 +14,8 @@ const NOTHING_STAYS: Settings = Settings {
         snapshot_entries: 10_000,
         log_entries: 5,
     },
-    reads: crate::options::DangerReads::Barrier,
+    reads: crate::Reads::Lease,
+    danger: crate::Danger::NONE,
     scrub_interval: std::time::Duration::ZERO,
 };
 

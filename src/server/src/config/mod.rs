@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::sections::{
     ApiSection, ClusterSection, ConsensusSection, LimitsSection, LogFormat, LogSection,
-    NodeSection, OperationsSection, PeersSection, SealProviderName, SealSection, SecretsSection,
-    StorageSection, TlsSection,
+    NodeSection, OperationsSection, PeersSection, ReadsName, SealProviderName, SealSection,
+    SecretsSection, StorageSection, TlsSection,
 };
 pub use self::size::{Size, SizeError};
 use self::variables::Variables;
@@ -102,6 +102,7 @@ impl Default for Config {
                 heartbeat: Duration::from_millis(50),
                 election_timeout_min: Duration::from_millis(150),
                 election_timeout_max: Duration::from_millis(200),
+                reads: ReadsName::Lease,
             },
             seal: SealSection {
                 provider: SealProviderName::File,

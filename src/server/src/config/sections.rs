@@ -113,6 +113,18 @@ pub struct ConsensusSection {
     /// Longest silence after which a follower stands for election.
     #[serde(with = "humantime_serde")]
     pub election_timeout_max: Duration,
+    /// How reads are made linearizable.
+    pub reads: ReadsName,
+}
+
+/// The ways reads are made linearizable.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReadsName {
+    /// By a lease of the leader: no round for most reads. Relies on clocks that do not stop.
+    Lease,
+    /// By a round to a majority for each batch of reads.
+    ReadIndex,
 }
 
 /// Where the root key comes from.

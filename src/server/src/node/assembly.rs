@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use consensus::{Clock, Consensus, Keep, Options, Timing};
+use consensus::{Clock, Consensus, Danger, Keep, Options, Reads, Timing};
 use envelope::StorageKeyring;
 use machine::NodeId;
 use store::{Cipher, Rows, RowsOptions, SledRows, SnapshotDir, Stamped, Wal, WalOptions};
@@ -19,7 +19,7 @@ use super::{Identity, StartError};
 use crate::accesses::Accesses;
 use crate::admin::Admin;
 use crate::cipher::StorageCipher;
-use crate::config::Config;
+use crate::config::{Config, ReadsName};
 use crate::directory::DataDir;
 use crate::door::{Bounds, Door, Guests};
 use crate::freshness::Freshness;
@@ -231,5 +231,10 @@ fn options(config: &Config, identity: &Identity) -> Options {
             log_entries: storage.log_entries_kept,
         },
         scrub_interval: storage.scrub_interval,
+        reads: match timing.reads {
+            ReadsName::Lease => Reads::Lease,
+            ReadsName::ReadIndex => Reads::ReadIndex,
+        },
+        danger: Danger::NONE,
     }
 }

@@ -422,6 +422,10 @@ impl consensus::Clock for Shifted {
         let now = consensus::SystemClock.now();
         now.plus_ms(self.0.load(Ordering::Relaxed))
     }
+
+    fn since_boot(&self) -> std::time::Duration {
+        consensus::SystemClock.since_boot()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
