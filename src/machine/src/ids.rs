@@ -212,14 +212,6 @@ impl fmt::Display for MachineVersion {
     }
 }
 
-impl FromStr for NodeId {
-    type Err = std::num::ParseIntError;
-
-    fn from_str(text: &str) -> Result<NodeId, Self::Err> {
-        text.parse().map(NodeId)
-    }
-}
-
 fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }

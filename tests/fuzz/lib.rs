@@ -1,0 +1,141 @@
+//! What the fuzz targets share: how one input holds several parts, and a founded region.
+
+use bytes::Bytes;
+use machine::{
+    AccountId, Audit, ClusterId, Command, Entry, Found, Hash, KeyId, KeyState, KeyVersion, KmsKey,
+    LogIndex, MACHINE_VERSION, Node, NodeId, RegionName, RequestId, Stamp, State,
+};
+
+/// The default key of the founded region.
+pub const KEY: KeyId = KeyId([2; 16]);
+/// The account of the founded region.
+pub const ACCOUNT: &str = "000000000001";
+
+/// Cuts an input into its parts: two bytes of length, big-endian, then so many bytes; the last
+/// part is what is left.
+pub fn parts(input: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = input;
+    std::iter::from_fn(move || {
+        let (length, tail) = rest.split_first_chunk::<2>()?;
+        let length = usize::from(u16::from_be_bytes(*length)).min(tail.len());
+        let (part, tail) = tail.split_at(length);
+        rest = tail;
+        Some(part)
+    })
+}
+
+/// Puts parts together to one input, as [`parts`] cuts it; a part above 65,535 bytes is left out.
+pub fn join<P: AsRef<[u8]>>(parts: impl IntoIterator<Item = P>) -> Vec<u8> {
+    let mut input = Vec::new();
+    for part in parts {
+        let part = part.as_ref();
+        if let Ok(length) = u16::try_from(part.len()) {
+            input.extend_from_slice(&length.to_be_bytes());
+            input.extend_from_slice(part);
+        }
+    }
+    input
+}
+
+/// An entry of a command, stamped with its index.
+pub fn entry(index: u64, command: Command) -> Entry {
+    let audit = Audit {
+        caller: "admin".to_owned(),
+        request_id: RequestId([0; 16]),
+    };
+    Entry {
+        stamp: Stamp(index),
+        audit,
+        seed: [7; 32],
+        command,
+    }
+}
+
+/// The state of a region that is founded and holds nothing.
+pub fn founded() -> State {
+    let mut state = State::new();
+    let applied = machine::apply(&mut state, LogIndex(1), &entry(1, found()));
+    assert!(applied.answer.is_ok(), "{:?}", applied.answer);
+    state
+}
+
+fn found() -> Command {
+    let version = KeyVersion {
+        version: 1,
+        wrapped: Bytes::from_static(b"kek"),
+        created: Stamp(0),
+    };
+    Command::Found(Found {
+        cluster: ClusterId([1; 16]),
+        region: RegionName::new("eu-north-1").expect("a region"),
+        account: AccountId::new(ACCOUNT).expect("an account"),
+        administrator: "admin".to_owned(),
+        default_key: KmsKey {
+            id: KEY,
+            alias: String::new(),
+            state: KeyState::Enabled,
+            versions: vec![version],
+        },
+        node: Node {
+            id: NodeId(1),
+            peer_address: "127.0.0.1:7421".to_owned(),
+            api_address: "127.0.0.1:7420".to_owned(),
+            public_key: Hash([3; 32]),
+        },
+        machine_version: MACHINE_VERSION,
+    })
+}
+
+/// Files for the store to open.
+pub mod disk {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use store::{Cipher, CipherFault, Place, Stamped};
+    use tempfile::TempDir;
+
+    /// Flips every bit and takes any checksum, so that an input need not find the right one.
+    struct Veil;
+
+    impl Cipher for Veil {
+        fn seal(&self, _: Place<'_>, plain: &[u8]) -> Result<Vec<u8>, CipherFault> {
+            let veiled = plain.iter().map(|byte| !byte);
+            Ok([0; 4].into_iter().chain(veiled).collect())
+        }
+
+        fn open(&self, _: Place<'_>, sealed: &[u8]) -> Result<Vec<u8>, CipherFault> {
+            let (_, veiled) = sealed.split_first_chunk::<4>().ok_or(CipherFault::Open)?;
+            Ok(veiled.iter().map(|byte| !byte).collect())
+        }
+    }
+
+    /// A cipher that opens everything.
+    pub fn plain() -> Arc<dyn Cipher> {
+        Arc::new(Veil)
+    }
+
+    /// Whose files the golden ones are.
+    pub fn stamped() -> Stamped {
+        Stamped {
+            cluster: [7; 16],
+            region: "eu-west-1".into(),
+            node: 3,
+        }
+    }
+
+    /// An empty directory, in memory where the system has one there.
+    pub fn directory() -> TempDir {
+        let memory = Path::new("/dev/shm");
+        let made = if memory.is_dir() {
+            tempfile::tempdir_in(memory)
+        } else {
+            tempfile::tempdir()
+        };
+        made.expect("a directory")
+    }
+
+    /// Writes a file.
+    pub fn write(dir: &Path, name: &str, bytes: &[u8]) {
+        std::fs::write(dir.join(name), bytes).expect("a file");
+    }
+}
