@@ -81,6 +81,22 @@ pub async fn create(consensus: Consensus, uid: Uid, number: u64) -> Result<(), S
     propose(&consensus, command).await
 }
 
+/// Creates a secret as a caller would who does not give up: a leader may just be handing over, and
+/// what became of the write is then unknown until it is sent again.
+pub async fn create_at_last(consensus: Consensus, uid: Uid, number: u64) -> Result<(), String> {
+    let late = soon();
+    loop {
+        let created = create(consensus.clone(), uid, number).await;
+        if created.is_ok() || consensus.local_view().secret(&uid).is_some() {
+            return Ok(());
+        }
+        if Instant::now() >= late {
+            return created;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 async fn propose(consensus: &Consensus, command: Command) -> Result<(), String> {
     let proposal = Proposal {
         command,

@@ -227,7 +227,7 @@ impl World {
             let uid = machine::Uid([100 + u8::try_from(at).expect("few"); 16]);
             let number = 100 + u64::try_from(at).expect("few");
             self.finish(*voter, move |consensus| {
-                membership::create(consensus, uid, number)
+                membership::create_at_last(consensus, uid, number)
             })?;
         }
         while self.now < late {
