@@ -20,8 +20,9 @@ def connect():
     tls = grpc.ssl_channel_credentials(
         read("STRONGROOM_CA"), read("STRONGROOM_KEY"), read("STRONGROOM_CERT"))
     target = "ipv4:" + os.environ["STRONGROOM_ENDPOINTS"].replace("https://", "")
+    server_name = os.environ.get("STRONGROOM_SERVER_NAME", "localhost")  # As `dev` has it.
     options = [("grpc.service_config", json.dumps(RETRY)),
-               ("grpc.ssl_target_name_override", "localhost")]
+               ("grpc.ssl_target_name_override", server_name)]
     return secrets_pb2_grpc.SecretsServiceStub(grpc.secure_channel(target, tls, options))
 
 
