@@ -36,7 +36,7 @@ pub enum Verb {
     Env,
     /// Show the nodes of the running region.
     Status,
-    /// Stop one node, as a crash would.
+    /// Stop one node; if it leads, it hands leadership over first.
     StopNode(Node),
     /// Start a stopped node again.
     StartNode(Node),

@@ -60,7 +60,7 @@ pub enum Command {
     /// Look after the nodes of a region.
     ///
     /// A region is a group of three or five voters. A new node joins with a one-time token as a
-    /// learner, and becomes a voter by `promote`.
+    /// learner. The leader gives it a vote when it has caught up; `promote` does so at once.
     Node(node::Node),
     /// Make and look at certificates.
     ///

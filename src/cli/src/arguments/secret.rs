@@ -349,7 +349,7 @@ pub struct Watch {
     /// Names or ARNs to watch, up to 20; every secret without them.
     #[arg(value_name = "NAME", num_args = 0..=20)]
     pub names: Vec<String>,
-    /// Go on after this position, which an earlier watch printed.
+    /// Go on after this position, the `ResumeToken` of an earlier watch with --output json.
     #[arg(long, value_name = "TOKEN")]
     pub after: Option<String>,
     /// End after this many changes.

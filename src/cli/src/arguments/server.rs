@@ -50,6 +50,8 @@ pub struct Config {
 #[derive(Debug, Subcommand)]
 pub enum ConfigVerb {
     /// Check a configuration file: unknown keys, wrong values, missing files.
+    ///
+    /// What is in the certificates and keys is looked at when the node starts.
     #[command(after_help = "Example:\n  strongroom config validate --config node-1.toml")]
     Validate(ConfigFile),
     /// Show the configuration a node would use: defaults, file and environment together.

@@ -50,7 +50,7 @@ pub async fn describe(session: &Session, secret: &Name) -> Result<(), Failure> {
         ("Created", created),
         ("Last changed", changed),
         ("Last accessed", accessed),
-        ("Deleted", deleted),
+        ("Marked for deletion", deleted),
     ];
     Answer::fields(fields, json).print(session.format)
 }
