@@ -106,7 +106,7 @@ fn compare(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../tests/fixtures/cli")
         .join(name);
-    if std::env::var("STRONGROOM_GOLDEN").is_ok_and(|what| what == "write") {
+    if std::env::var_os("UPDATE_GOLDENFILES").is_some() {
         std::fs::write(&path, text).unwrap();
     }
     let golden = std::fs::read_to_string(&path).unwrap_or_default();
