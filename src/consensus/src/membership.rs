@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use machine::NodeId;
 use openraft::errors::{ChangeMembershipError, ClientWriteError, InitializeError, RaftError};
@@ -17,7 +18,7 @@ use crate::lease::Reason;
 use crate::limits::{PROMOTE_LAG_ENTRIES_MAX, RETRY_PAUSE, TRANSFER_AGAIN, VOTER_SILENCE_MAX};
 use crate::links::{Lane, Links};
 use crate::rounds::Rounds;
-use crate::types::{Member, Membership, Raft, TypeConfig};
+use crate::types::{Member, Membership, Metrics, Raft, TypeConfig};
 
 /// Why a change of membership was not made.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -41,6 +42,13 @@ pub enum MembershipError {
         node: NodeId,
         /// How far behind it is.
         lag_entries: u64,
+    },
+    /// The node has not answered the leader lately: a vote would make it one of those a majority
+    /// is counted of, and the region could be lost with it.
+    #[error("node {} does not answer, promote it when it runs", node.0)]
+    NotHeard {
+        /// The node.
+        node: NodeId,
     },
     /// The voters that remain and answer would be fewer than a quorum: start or replace the
     /// silent ones first.
@@ -183,6 +191,9 @@ impl Members {
         if !is_joint && membership.voter_ids().any(|voter| voter == node) {
             return Ok(());
         }
+        if !self.has_answered(node) {
+            return Err(MembershipError::NotHeard { node: NodeId(node) });
+        }
         let lag_entries = self.lag(node);
         if lag_entries > PROMOTE_LAG_ENTRIES_MAX {
             return Err(MembershipError::NotCaughtUp {
@@ -257,13 +268,20 @@ impl Members {
     /// The voters that have answered this leader lately, and itself.
     pub(crate) fn live_voters(&self) -> BTreeSet<u64> {
         core::metrics(&self.raft, |metrics| {
-            let answered = |voter: &u64| {
-                let at = metrics.heartbeat.as_ref()?.get(voter)?.as_ref()?;
-                Some(at.elapsed() < VOTER_SILENCE_MAX)
-            };
-            let live = |voter: &u64| *voter == self.node || answered(voter).unwrap_or(false);
+            let answered =
+                |voter| answer_age(metrics, voter).is_some_and(|age| age < VOTER_SILENCE_MAX);
+            let live = |voter: &u64| *voter == self.node || answered(*voter);
             let voters = metrics.membership_config.membership().voter_ids();
             voters.filter(live).collect()
+        })
+    }
+
+    /// Whether `node` runs and follows this leader: it holds an entry of its log and has answered
+    /// lately. A node that never ran lacks nothing while the log is short, but must not vote.
+    pub(crate) fn has_answered(&self, node: u64) -> bool {
+        core::metrics(&self.raft, |metrics| {
+            matched_index(metrics, node).is_some()
+                && answer_age(metrics, node).is_some_and(|age| age < VOTER_SILENCE_MAX)
         })
     }
 
@@ -326,10 +344,9 @@ impl Members {
     /// Entries of this leader's log that `node` is not known to have.
     pub(crate) fn lag(&self, node: u64) -> u64 {
         core::metrics(&self.raft, |metrics| {
-            let matched = metrics.replication.as_ref().and_then(|all| all.get(&node));
-            let matched = matched.and_then(|id| id.as_ref()).map(|id| id.index + 1);
+            let matched = matched_index(metrics, node).map_or(0, |index| index + 1);
             let last = metrics.last_log_index.map_or(0, |index| index + 1);
-            last.saturating_sub(matched.unwrap_or(0))
+            last.saturating_sub(matched)
         })
     }
 
@@ -409,6 +426,18 @@ impl Members {
     }
 }
 
+/// The last entry that `node` is known to hold, if this node leads.
+pub(crate) fn matched_index(metrics: &Metrics, node: u64) -> Option<u64> {
+    let matched = metrics.replication.as_ref()?.get(&node)?;
+    matched.as_ref().map(|id| id.index)
+}
+
+/// The time since this node, if it leads, asked what `node` last answered.
+pub(crate) fn answer_age(metrics: &Metrics, node: u64) -> Option<Duration> {
+    let asked = metrics.heartbeat.as_ref()?.get(&node)?;
+    asked.as_ref().map(|at| at.elapsed())
+}
+
 impl Change {
     fn to_message(&self) -> v1::change_membership_request::Change {
         match self {
@@ -484,6 +513,7 @@ pub(crate) fn to_refusal(error: &MembershipError) -> Option<v1::MembershipRefusa
         }
         MembershipError::InProgress => (Reason::InProgress, 0),
         MembershipError::NotAVoter { node } => (Reason::NotAVoter, node.0),
+        MembershipError::NotHeard { node } => (Reason::NotHeard, node.0),
         MembershipError::Unavailable(_) => return None,
     };
     refusal.reason = reason.into();
@@ -507,6 +537,7 @@ fn from_refusal(refusal: v1::MembershipRefusal) -> MembershipError {
             needed: usize::try_from(refusal.needed).unwrap_or(usize::MAX),
         },
         Reason::NotAVoter => MembershipError::NotAVoter { node },
+        Reason::NotHeard => MembershipError::NotHeard { node },
         Reason::InProgress | Reason::Unspecified => MembershipError::InProgress,
     }
 }

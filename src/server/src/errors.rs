@@ -310,6 +310,7 @@ impl From<MembershipError> for Refusal {
             MembershipError::AddressDiffers { .. } => Reason::ResourceExists,
             MembershipError::InProgress => Reason::ServiceUnavailable,
             MembershipError::NotCaughtUp { .. }
+            | MembershipError::NotHeard { .. }
             | MembershipError::BelowQuorum { .. }
             | MembershipError::NotAVoter { .. } => Reason::InvalidRequest,
         };

@@ -120,6 +120,7 @@ impl Debug for JoinRequest {
             .field("peer_address", &self.peer_address)
             .field("api_address", &self.api_address)
             .field("machine_version_supported", &self.machine_version_supported)
+            .field("rehearsal", &self.rehearsal)
             .finish()
     }
 }

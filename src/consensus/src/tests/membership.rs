@@ -33,6 +33,50 @@ async fn a_learner_receives_everything_and_does_not_vote() {
 }
 
 #[tokio::test]
+async fn a_node_that_never_ran_gets_no_vote() {
+    let mut region = Region::of(1, Settings::default()).await;
+    region.admit(2).await;
+    let promote =
+        |consensus: crate::Consensus| async move { consensus.promote(NodeId(2), soon()).await };
+    let refused = region.node(1).run(promote).await;
+    assert!(
+        matches!(refused, Err(MembershipError::NotHeard { .. })),
+        "{refused:?}"
+    );
+    region.write(1).await.expect("written");
+    // It starts at last, and may vote as soon as it answers.
+    region.start(Disk::memory(2)).await;
+    region.promote(2).await;
+    remove(&region, 1, 2).await.expect("removed");
+}
+
+#[tokio::test]
+async fn a_learner_that_fell_silent_gets_no_vote_and_can_be_removed() {
+    let mut region = Region::of(1, Settings::default()).await;
+    region.join(Disk::memory(2)).await;
+    let leader = region.node(1).consensus.clone();
+    eventually("the learner has everything", || {
+        leader.inner.members.lag(2) == 0
+    })
+    .await;
+    region.nodes.remove(&2).expect("the learner").crash();
+    // Promoted at once it might still count as one that answers.
+    eventually("the leader notices the silence", || {
+        !leader.inner.members.has_answered(2)
+    })
+    .await;
+    let promote =
+        |consensus: crate::Consensus| async move { consensus.promote(NodeId(2), soon()).await };
+    let refused = region.node(1).run(promote).await;
+    assert!(
+        matches!(refused, Err(MembershipError::NotHeard { .. })),
+        "{refused:?}"
+    );
+    remove(&region, 1, 2).await.expect("removed");
+    region.write(1).await.expect("written");
+}
+
+#[tokio::test]
 async fn a_removed_node_is_cut_at_once() {
     let region = Region::of(3, Settings::default()).await;
     let leader = region.leader().await;

@@ -75,6 +75,11 @@ impl Region {
     pub(super) async fn join(&mut self, disk: Disk) {
         let node = disk.node;
         self.start(disk).await;
+        self.admit(node).await;
+    }
+
+    /// Admits a node and adds it as learner, whether it runs or not.
+    pub(super) async fn admit(&self, node: u64) {
         let digest = Hash([u8::try_from(node).expect("a small id"); 32]);
         let token = Command::IssueJoinToken(IssueJoinToken {
             digest,

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use consensus::View;
 use machine::{AdmitNode, Command, Hash, IssueJoinToken, Node, NodeId, Rejection};
 use sha2::{Digest, Sha256};
 use wire::PeerIdentity;
@@ -85,16 +86,21 @@ impl Admin {
                 "The joining node runs an older release than this region: upgrade it first.",
             ));
         }
-        drop(view);
         let node = Node {
             id: NodeId(peer.node),
             peer_address: message.peer_address.clone(),
             api_address: message.api_address.clone(),
             public_key: Hash(peer.public_key),
         };
-        self.admit(call, &token, &node).await?;
-        self.consensus.add_learner(&node, call.deadline).await?;
-        let view = self.view(call).await?;
+        let view = if message.rehearsal {
+            check_token(&view, &token, &node)?;
+            view
+        } else {
+            drop(view);
+            self.admit(call, &token, &node).await?;
+            self.consensus.add_learner(&node, call.deadline).await?;
+            self.view(call).await?
+        };
         Ok(api::JoinResponse {
             cluster: peer.cluster.clone(),
             region: peer.region.clone(),
@@ -134,6 +140,22 @@ impl Admin {
             ) => Err(refused()),
             Err(rejection) => Err(rejection.into()),
         }
+    }
+}
+
+/// Whether the token would admit the node: it is not used, or used by this very node.
+fn check_token(view: &View, token: &str, node: &Node) -> Result<(), Refusal> {
+    let token = view.join_token(&digest(token)).ok_or_else(refused)?;
+    let known = view.node(node.id);
+    let is_good = match token.used_by {
+        None => token.expires > clock::now(),
+        Some(used_by) => {
+            used_by == node.id && known.is_some_and(|known| known.public_key == node.public_key)
+        }
+    };
+    match is_good {
+        true => Ok(()),
+        false => Err(refused()),
     }
 }
 

@@ -70,6 +70,9 @@ pub async fn sealed_keyring(
         let path = data.path("keyring");
         return data.keyring()?.ok_or(StartError::NoKeyring { path });
     }
+    let opened = |sealed: &[u8]| {
+        StorageKeyring::from_sealed_bytes(root, identity.cluster.0, sealed).map(drop)
+    };
     let sealed = match start {
         Start::Resume => {
             return Err(StartError::Empty {
@@ -82,8 +85,8 @@ pub async fn sealed_keyring(
             None => StorageKeyring::generate(identity.cluster.0)?.to_sealed_bytes(root)?,
         },
         Start::Join { address, token } => {
-            // What a founding left has begun a log under its keyring: refused before the token
-            // is spent. A joining that was cut short had none, and is told the same keyring again.
+            // What a founding left has begun a log under its keyring: refused before the region
+            // is asked. A joining that was cut short had none, and is told the same keyring again.
             let occupied = || StartError::Occupied {
                 path: data.root().to_owned(),
             };
@@ -91,15 +94,27 @@ pub async fn sealed_keyring(
             if kept.is_some() && data.path("log").exists() {
                 return Err(occupied());
             }
-            let sealed = join(identity, dialer, advertised, address, token).await?;
+            let ask = |rehearsal| {
+                let request = JoinRequest {
+                    token: token.trim().to_owned(),
+                    peer_address: advertised.peers.clone(),
+                    api_address: advertised.api.clone(),
+                    machine_version_supported: MACHINE_VERSION.0,
+                    rehearsal,
+                };
+                join(identity, dialer, request, address)
+            };
+            // Looked at before the node is admitted: one that cannot start must not be a member.
+            let sealed = ask(true).await?;
+            opened(&sealed)?;
             if kept.is_some_and(|kept| kept != sealed) {
                 return Err(occupied());
             }
-            sealed
+            ask(false).await?
         }
     };
     // Opened before it is kept: a wrong root key must not spoil the directory.
-    StorageKeyring::from_sealed_bytes(root, identity.cluster.0, &sealed)?;
+    opened(&sealed)?;
     data.keep_keyring(&sealed)?;
     if let Start::Join { .. } = start {
         data.claim(&identity.peer)?;
@@ -169,9 +184,8 @@ fn node(peer: &PeerIdentity, advertised: &Advertised) -> Node {
 async fn join(
     identity: &Identity,
     dialer: &Dialer,
-    advertised: &Advertised,
+    request: JoinRequest,
     address: &str,
-    token: &str,
 ) -> Result<Vec<u8>, StartError> {
     let unreachable = |source: Box<dyn std::error::Error + Send + Sync>| StartError::Unreachable {
         address: address.to_owned(),
@@ -179,12 +193,7 @@ async fn join(
     };
     let channel = dialer.channel(address, Expected::Region);
     let channel = channel.map_err(|error| unreachable(error.into()))?;
-    let mut request = tonic::Request::new(JoinRequest {
-        token: token.trim().to_owned(),
-        peer_address: advertised.peers.clone(),
-        api_address: advertised.api.clone(),
-        machine_version_supported: MACHINE_VERSION.0,
-    });
+    let mut request = tonic::Request::new(request);
     request.set_timeout(FIRST_DEADLINE);
     let joined = AdminServiceClient::new(channel).join(request).await;
     let joined = match joined {

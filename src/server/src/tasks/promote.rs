@@ -7,7 +7,7 @@ use super::Tasks;
 use crate::limits::{PROMOTE_INTERVAL, TASK_DEADLINE};
 
 impl Tasks {
-    /// Looks while this node leads. A learner still behind is left for the next look.
+    /// Looks while this node leads. A learner still behind, or one that does not run, is left for the next look.
     pub(super) async fn promote_learners(self) {
         loop {
             tokio::time::sleep(PROMOTE_INTERVAL).await;
@@ -22,7 +22,11 @@ impl Tasks {
                 let deadline = Instant::now() + TASK_DEADLINE;
                 match self.consensus.promote(node, deadline).await {
                     Ok(()) => tracing::info!(%node, "learner became a voter"),
-                    Err(MembershipError::NotCaughtUp { .. } | MembershipError::InProgress) => {}
+                    Err(
+                        MembershipError::NotCaughtUp { .. }
+                        | MembershipError::NotHeard { .. }
+                        | MembershipError::InProgress,
+                    ) => {}
                     Err(error) => self.failed("promote", &error),
                 }
             }

@@ -106,8 +106,8 @@ async fn a_node_that_joins_keeps_a_keyring_that_is_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_root_key_is_refused_by_name() {
-    let region = Region::start(1).await;
+async fn a_node_with_another_root_key_is_refused_by_name_and_changes_nothing() {
+    let mut region = Region::start(1).await;
     let token = region.join_token().await;
     let mut config = region.files.config(2);
     config.seal.root_key = region.files.dir.path().join("other.key");
@@ -118,6 +118,11 @@ async fn another_root_key_is_refused_by_name() {
     };
     assert!(matches!(error, StartError::Keyring(_)), "{error}");
     assert!(error.to_string().contains("root key"), "{error}");
+    let listed = region.admin(0).list_nodes(api::ListNodesRequest {}).await;
+    assert_eq!(listed.unwrap().into_inner().nodes.len(), 1);
+    // The token is as good as before, for the same node with the right key.
+    let second = Node::start(region.files.config(2), join(&region, &token)).await;
+    region.nodes.push(second.unwrap());
     region.stop().await;
 }
 
