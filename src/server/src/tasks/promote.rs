@@ -7,7 +7,8 @@ use super::Tasks;
 use crate::limits::{PROMOTE_INTERVAL, TASK_DEADLINE};
 
 impl Tasks {
-    /// Looks while this node leads. A learner still behind, or one that does not run, is left for the next look.
+    /// Looks while this node leads. A learner still behind, or one that does not run, is left for
+    /// the next look.
     pub(super) async fn promote_learners(self) {
         loop {
             tokio::time::sleep(PROMOTE_INTERVAL).await;
