@@ -243,6 +243,11 @@ impl Region {
         self.nodes.clear();
     }
 
+    /// Kills one node with SIGKILL.
+    pub fn kill(&mut self, node: u64) {
+        self.nodes.remove(&node).unwrap().kill();
+    }
+
     /// The process of a node.
     pub fn process(&mut self, node: u64) -> &mut Process {
         self.nodes.get_mut(&node).unwrap()
@@ -377,6 +382,12 @@ impl Region {
     pub fn captured(&self) -> Vec<u8> {
         let taps = self.taps.iter().flat_map(BTreeMap::values);
         taps.flat_map(Tap::taken).collect()
+    }
+
+    /// Holds back what others send to a node over connections that they made, and its answers; the
+    /// connections that it made itself go on. Needs a region founded `tapped`.
+    pub fn hold(&self, node: u64, held: bool) {
+        self.taps.as_ref().unwrap()[&node].hold(held);
     }
 
     /// A node's data directory.

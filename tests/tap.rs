@@ -2,7 +2,9 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// A port on loopback that passes every connection on and keeps a copy of both directions.
 ///
@@ -10,6 +12,7 @@ use std::sync::{Arc, Mutex};
 pub struct Tap {
     address: SocketAddr,
     taken: Arc<Mutex<Vec<u8>>>,
+    held: Arc<AtomicBool>,
 }
 
 impl Tap {
@@ -18,22 +21,33 @@ impl Tap {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let taken = Arc::new(Mutex::new(Vec::new()));
-        let copy = Arc::clone(&taken);
+        let held = Arc::new(AtomicBool::new(false));
+        let (copy, gate) = (Arc::clone(&taken), Arc::clone(&held));
         std::thread::spawn(move || {
             for caller in listener.incoming().flatten() {
                 // A node that is down refuses; so does its tap.
                 if let Ok(node) = TcpStream::connect(("127.0.0.1", port)) {
-                    pass(&caller, &node, &copy);
-                    pass(&node, &caller, &copy);
+                    pass(&caller, &node, &copy, &gate);
+                    pass(&node, &caller, &copy, &gate);
                 }
             }
         });
-        Self { address, taken }
+        Self {
+            address,
+            taken,
+            held,
+        }
     }
 
     /// Where to dial.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Holds everything back, new connections too, as a network that loses every packet; or lets it
+    /// pass again, as the retransmissions after it.
+    pub fn hold(&self, held: bool) {
+        self.held.store(held, Ordering::Release);
     }
 
     /// Everything that passed so far.
@@ -42,12 +56,15 @@ impl Tap {
     }
 }
 
-fn pass(from: &TcpStream, to: &TcpStream, copy: &Arc<Mutex<Vec<u8>>>) {
+fn pass(from: &TcpStream, to: &TcpStream, copy: &Arc<Mutex<Vec<u8>>>, held: &Arc<AtomicBool>) {
     let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
-    let copy = Arc::clone(copy);
+    let (copy, held) = (Arc::clone(copy), Arc::clone(held));
     std::thread::spawn(move || {
         let mut buffer = vec![0; 64 * 1024];
         while let Ok(count @ 1..) = from.read(&mut buffer) {
+            while held.load(Ordering::Acquire) {
+                std::thread::park_timeout(Duration::from_millis(2));
+            }
             copy.lock().unwrap().extend_from_slice(&buffer[..count]);
             if to.write_all(&buffer[..count]).is_err() {
                 break;

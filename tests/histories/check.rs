@@ -1,0 +1,167 @@
+//! Whether what clients saw of one secret can have happened one call after the other.
+
+use todc_utils::linearizability::WGLChecker;
+use todc_utils::linearizability::history::{Action, History};
+use todc_utils::specifications::Specification;
+
+/// What a client asked of a secret. A value is also the number of its version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// CreateSecret with this value.
+    Create(u64),
+    /// GetSecretValue of AWSCURRENT.
+    Get,
+    /// GetSecretValue of AWSPREVIOUS.
+    GetPrevious,
+    /// PutSecretValue.
+    Put(u64),
+    /// UpdateSecret with a new value.
+    Update(u64),
+    /// UpdateSecretVersionStage: AWSCURRENT from the first version to the second.
+    Move(u64, u64),
+    /// DeleteSecret with a recovery window.
+    Delete,
+    /// RestoreSecret.
+    Restore,
+}
+
+/// What came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was done.
+    Done,
+    /// A read showed this value.
+    Value(u64),
+    /// ResourceNotFoundException.
+    Missing,
+    /// ResourceExistsException.
+    Exists,
+    /// InvalidRequestException: not in the state that the secret is in.
+    Marked,
+    /// InvalidParameterException: the label is not where the caller thought.
+    Elsewhere,
+    /// Nobody knows; it may take effect at any later time, or never.
+    Unknown,
+}
+
+/// One call and its outcome; what the checker works on.
+#[derive(Clone, Copy, Debug)]
+pub struct Operation {
+    /// What was asked.
+    pub call: Call,
+    /// What came back.
+    pub outcome: Outcome,
+}
+
+/// A moment of a history of one secret: a call by its number begins, or has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// The call was about to be sent.
+    Begins(usize),
+    /// The answer was there.
+    Ends(usize),
+}
+
+/// The rules of one secret, as far as these calls show them.
+struct Secret;
+
+/// What a secret is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct State {
+    exists: bool,
+    deleted: bool,
+    current: u64,
+    previous: Option<u64>,
+}
+
+/// Says whether a history of one secret is linearizable. A call without a known outcome ends after
+/// all others, so that its effect may fall anywhere after its begin, or behind every read.
+pub fn is_linearizable(operations: &[Operation], moments: &[Moment]) -> bool {
+    let mut actions = Vec::new();
+    let mut open = Vec::new();
+    for moment in moments {
+        let at = match *moment {
+            Moment::Begins(at) | Moment::Ends(at) => at,
+        };
+        let operation = operations[at];
+        let unknown = operation.outcome == Outcome::Unknown;
+        match *moment {
+            // What only read, and saw nothing, says nothing.
+            _ if unknown && matches!(operation.call, Call::Get | Call::GetPrevious) => {}
+            Moment::Begins(_) => {
+                actions.push((at, Action::Call(operation)));
+                if unknown {
+                    open.push((at, Action::Response(operation)));
+                }
+            }
+            Moment::Ends(_) if unknown => {}
+            Moment::Ends(_) => actions.push((at, Action::Response(operation))),
+        }
+    }
+    actions.extend(open);
+    actions.is_empty() || WGLChecker::<Secret>::is_linearizable(History::from_actions(actions))
+}
+
+impl Specification for Secret {
+    type State = State;
+    type Operation = Operation;
+
+    fn init() -> State {
+        State::default()
+    }
+
+    fn apply(operation: &Operation, state: &State) -> (bool, State) {
+        let Operation { call, outcome } = *operation;
+        let (right, after) = state.step(call);
+        let valid = match outcome {
+            Outcome::Unknown => return (true, after),
+            // A version that nobody labels any more may be gone.
+            Outcome::Missing if matches!(call, Call::Move(..)) => return (true, state.clone()),
+            outcome => outcome == right,
+        };
+        (valid, if valid { after } else { state.clone() })
+    }
+}
+
+impl State {
+    /// The one right outcome of a call, and the state after it.
+    fn step(&self, call: Call) -> (Outcome, Self) {
+        let same = |outcome| (outcome, self.clone());
+        match call {
+            Call::Create(_) if self.deleted => same(Outcome::Marked),
+            Call::Create(_) if self.exists => same(Outcome::Exists),
+            Call::Create(value) => (
+                Outcome::Done,
+                Self {
+                    exists: true,
+                    current: value,
+                    ..Self::default()
+                },
+            ),
+            _ if !self.exists => same(Outcome::Missing),
+            Call::Restore => (Outcome::Done, self.marked(false)),
+            _ if self.deleted => same(Outcome::Marked),
+            Call::Delete => (Outcome::Done, self.marked(true)),
+            Call::Get => same(Outcome::Value(self.current)),
+            Call::GetPrevious => same(self.previous.map_or(Outcome::Missing, Outcome::Value)),
+            Call::Put(value) | Call::Update(value) => (Outcome::Done, self.with_current(value)),
+            Call::Move(from, _) if from != self.current => same(Outcome::Elsewhere),
+            Call::Move(_, to) => (Outcome::Done, self.with_current(to)),
+        }
+    }
+
+    fn marked(&self, deleted: bool) -> Self {
+        Self {
+            deleted,
+            ..self.clone()
+        }
+    }
+
+    fn with_current(&self, current: u64) -> Self {
+        Self {
+            current,
+            previous: Some(self.current),
+            ..self.clone()
+        }
+    }
+}
