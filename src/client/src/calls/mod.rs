@@ -51,6 +51,7 @@ impl Client {
         let before = self.shared.positions.before();
         let mut attempts = 0;
         let mut earlier = None;
+        let mut unknown = None;
         loop {
             attempts += 1;
             let node = self.shared.endpoints.preferred()?;
@@ -71,12 +72,22 @@ impl Client {
             let pause = retry::pause(&error, effect.repeated(), attempts, retry::chance());
             match pause.map(|pause| Instant::now() + pause) {
                 Some(next) if next < deadline => sleep_until(next).await,
-                _ => return Err(self.last(error, earlier, attempts)),
+                _ => {
+                    return Err(match unknown {
+                        // An attempt before may have done what the last one surely did not.
+                        Some(unknown) if error.retry() == Retry::Safe => unknown,
+                        unknown => self.last(error, earlier.or(unknown), attempts),
+                    });
+                }
             }
-            earlier = match earlier {
-                Some(told) if error.tells_less_than(&told) => Some(told),
-                _ => Some(error),
-            };
+            if effect != Effect::Reads && error.retry() == Retry::Unknown {
+                unknown = Some(error);
+            } else {
+                earlier = match earlier {
+                    Some(told) if error.tells_less_than(&told) => Some(told),
+                    _ => Some(error),
+                };
+            }
         }
     }
 

@@ -174,6 +174,16 @@ async fn a_write_without_a_token_is_sent_again_only_if_nothing_was_done() {
 }
 
 #[tokio::test]
+async fn a_write_that_an_attempt_may_have_done_stays_unknown() {
+    let replies = [unknown(), stopping(), stopping(), stopping()];
+    let region = Region::start(1, replies).await;
+    let error = region.client().put_secret_value(put()).await;
+    let error = error.expect_err("nobody answers");
+    assert_eq!(error.retry(), Retry::Unknown, "{error:?}");
+    assert_eq!(region.asked().len(), 4);
+}
+
+#[tokio::test]
 async fn a_node_that_hangs_leaves_time_for_another() {
     let answer = DescribeSecretResponse {
         name: "app/db".to_owned(),
