@@ -15,6 +15,7 @@ use rustls::{
     ServerConfig, server::NoServerSessionStorage, sign::SingleCertAndKey, version::TLS13,
 };
 use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     task::JoinSet,
@@ -272,7 +273,14 @@ impl Door {
         let config = self.config().map_err(std::io::Error::other)?;
         stream.set_nodelay(true)?;
         let (local, remote) = (stream.local_addr().ok(), stream.peer_addr().ok());
-        let stream = TlsAcceptor::from(config).accept(stream).await?;
+        let handshake = TlsAcceptor::from(config).accept(stream).into_fallible();
+        let stream = match handshake.await {
+            Ok(stream) => stream,
+            Err((error, stream)) => {
+                linger(stream).await;
+                return Err(error);
+            }
+        };
         let certificate = stream
             .get_ref()
             .1
@@ -330,4 +338,14 @@ fn server_config(material: &Material, admission: Admission) -> Result<ServerConf
         Admission::Nodes => vec![b"h2".to_vec()],
     };
     Ok(config)
+}
+
+/// Waits until the caller has read why it is refused and ends the connection: to close a socket
+/// with bytes unread resets it, and a reset overtakes the alert.
+async fn linger(mut stream: TcpStream) {
+    if stream.shutdown().await.is_err() {
+        return;
+    }
+    let mut unread = [0; 1024];
+    while matches!(stream.read(&mut unread).await, Ok(read) if read > 0) {}
 }
