@@ -57,6 +57,7 @@ use crate::membership::{Change, Members};
 use crate::propose::Proposer;
 use crate::rounds::Rounds;
 use crate::snapshot::Snapshots;
+use crate::status::LeaderHeard;
 use crate::types::Raft;
 use crate::values::Values;
 use crate::view::Published;
@@ -72,7 +73,7 @@ pub use crate::open::OpenError;
 pub use crate::options::{Keep, Options, Reads, Timing};
 pub use crate::propose::{Committed, Proposal};
 pub use crate::service::Service;
-pub use crate::status::{Role, Status};
+pub use crate::status::{Progress, Role, Status};
 pub use crate::types::Member;
 pub use crate::values::RowHealth;
 pub use crate::view::{ValueError, View};
@@ -97,6 +98,7 @@ pub(crate) struct Inner {
     proposer: Proposer,
     members: Members,
     rounds: Arc<Rounds>,
+    heard: LeaderHeard,
     faults: Faults,
     stopping: AtomicBool,
     materialiser: Mutex<Option<std::thread::JoinHandle<()>>>,
@@ -236,7 +238,9 @@ impl Consensus {
     /// Answers what this node believes of itself and its region.
     pub fn status(&self) -> Status {
         let distance = self.inner.clocks.distance();
-        core::metrics(&self.inner.raft, |metrics| Status::new(metrics, distance))
+        core::metrics(&self.inner.raft, |metrics| {
+            Status::new(metrics, distance, &self.inner.heard)
+        })
     }
 
     /// Counts what was found and done about the stored rows since the start.

@@ -31,6 +31,7 @@ use crate::repair::{self, Wanted};
 use crate::rounds::Rounds;
 use crate::scrub;
 use crate::snapshot::{LoadError, Snapshots, load_state};
+use crate::status::LeaderHeard;
 use crate::types::Raft;
 use crate::values::Values;
 use crate::view::{Era, Published, Root};
@@ -141,6 +142,7 @@ impl Consensus {
             proposer: Proposer::new(lent.clone(), Arc::clone(to), Arc::clone(at), node),
             members: Members::new(Arc::clone(&rounds)),
             rounds,
+            heard: LeaderHeard::default(),
             raft,
             published: storage.published,
             backlog: storage.backlog,

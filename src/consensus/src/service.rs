@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use machine::{Answer, Entry, NodeId, Token};
-use openraft::raft::{TransferLeaderError, TransferLeaderRequest};
+use openraft::raft::{StreamAppendError, TransferLeaderError, TransferLeaderRequest};
 use tokio::time::Instant;
 use tonic::metadata::MetadataValue;
 use tonic::{Extensions, Request, Response, Status, Streaming};
@@ -18,7 +18,7 @@ use wire::raft::v1;
 use wire::raft::v1::raft_service_server::RaftService;
 
 use crate::Inner;
-use crate::codec::{self, DecodeError};
+use crate::codec::{self, DecodeError, StreamAppendResult};
 use crate::core;
 use crate::error::Unavailable;
 use crate::links::{Standing, standing};
@@ -62,6 +62,13 @@ impl Service {
 }
 
 impl Inner {
+    /// Notes that a leader was heard, unless it was one of the past.
+    fn hear(&self, result: &StreamAppendResult) {
+        if !matches!(result, Err(StreamAppendError::HigherVote(_))) {
+            self.heard.now();
+        }
+    }
+
     fn check(
         &self,
         identity: &wire::PeerIdentity,
@@ -108,6 +115,7 @@ impl RaftService for Service {
         let answer = self.inner.raft.append_entries(append).await;
         let answer = answer.map_err(|_stopped| stopping())?;
         let result = answer.into_stream_result(previous, matched.or(previous));
+        self.inner.hear(&result);
         Ok(Response::new(v1::AppendEntriesResponse {
             appended: Some(codec::appended(&result)),
             clock_ms: self.inner.clocks.now().0,
@@ -138,16 +146,15 @@ impl RaftService for Service {
             }
             codec::from_append(message.append?).ok()
         });
-        let answers = self
-            .inner
-            .raft
-            .stream_append(appends)
-            .map(|answer| match answer {
-                Ok(result) => Ok(v1::StreamAppendResponse {
-                    appended: Some(codec::appended(&result)),
-                }),
-                Err(_stopped) => Err(stopping()),
-            });
+        let inner = Arc::clone(&self.inner);
+        let answers = self.inner.raft.stream_append(appends);
+        let answers = answers.map(move |answer| {
+            let result = answer.map_err(|_stopped| stopping())?;
+            inner.hear(&result);
+            Ok(v1::StreamAppendResponse {
+                appended: Some(codec::appended(&result)),
+            })
+        });
         Ok(Response::new(Box::pin(answers)))
     }
 

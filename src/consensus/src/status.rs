@@ -1,10 +1,13 @@
 //! What a node says of itself to operators, health checks and metrics.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use machine::{LogIndex, NodeId};
 use openraft::{Instant as _, ServerState};
+use tokio::time::Instant;
 
+use crate::membership::{answer_age, matched_index};
 use crate::types::{LogId, Member, Metrics};
 
 /// A node's own view of its region. It may be out of date: reads and writes never rely on it.
@@ -37,8 +40,24 @@ pub struct Status {
     /// On the leader: the time since a quorum last answered. Health and routing go by this, not by
     /// `role`, which still says leader on an isolated one.
     pub last_quorum_ack_age: Option<Duration>,
+    /// On the others: the time since a leader of the present term last sent entries or a beat.
+    /// They go on naming a leader that is lost for as long as they cannot elect another.
+    pub leader_silence: Option<Duration>,
+    /// On the leader: how far the others have the log.
+    pub progress: Vec<Progress>,
     /// The distance of this node's clock from the median of its peers'.
     pub clock_distance: Duration,
+}
+
+/// How far a node has the log, as its leader knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// The node.
+    pub node: NodeId,
+    /// The last entry that the node is known to hold.
+    pub matched: Option<LogIndex>,
+    /// The time since the leader asked what the node last answered.
+    pub answer_age: Option<Duration>,
 }
 
 /// What a node is in its region.
@@ -56,8 +75,23 @@ pub enum Role {
     Stopped,
 }
 
+/// When a leader was last heard here.
+#[derive(Debug, Default)]
+pub(crate) struct LeaderHeard(Mutex<Option<Instant>>);
+
+impl LeaderHeard {
+    pub(crate) fn now(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    fn silence(&self) -> Option<Duration> {
+        let heard = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.map(|at| at.elapsed())
+    }
+}
+
 impl Status {
-    pub(crate) fn new(metrics: &Metrics, clock_distance: Duration) -> Status {
+    pub(crate) fn new(metrics: &Metrics, clock_distance: Duration, heard: &LeaderHeard) -> Status {
         let index = |id: &Option<LogId>| id.map(|id| LogIndex(id.index));
         let membership = metrics.membership_config.membership();
         Status {
@@ -82,8 +116,23 @@ impl Status {
                 .nodes()
                 .map(|(node, member)| (NodeId(*node), member.clone()))
                 .collect(),
+            leader_silence: heard.silence(),
+            progress: progress(metrics),
             last_quorum_ack_age: metrics.last_quorum_acked.map(|at| at.elapsed()),
             clock_distance,
         }
     }
+}
+
+/// Of every member but the leader; nothing on a node that does not lead.
+fn progress(metrics: &Metrics) -> Vec<Progress> {
+    let known = metrics.replication.iter().flatten();
+    known
+        .filter(|(node, _)| **node != metrics.id)
+        .map(|(node, _)| Progress {
+            node: NodeId(*node),
+            matched: matched_index(metrics, *node).map(LogIndex),
+            answer_age: answer_age(metrics, *node),
+        })
+        .collect()
 }

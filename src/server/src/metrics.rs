@@ -190,7 +190,7 @@ impl NodeGauges {
         };
         let quorum_age = Gauge::new(
             "strongroom_consensus_quorum_age_seconds",
-            "time since a quorum last answered; on the leader, else 0",
+            "time since a quorum last answered, +Inf if none did; on the leader, else 0",
         )?;
         registry.register(Box::new(quorum_age.clone()))?;
         Ok(Self {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use consensus::{Consensus, Role};
+use consensus::{Consensus, Role, Status};
 use machine::Stamp;
 use wire::Credentials;
 
@@ -17,8 +17,10 @@ use crate::metrics::Metrics;
 pub enum NotReady {
     /// It belongs to no region yet.
     NotInitialised,
-    /// No leader, or no quorum has answered this leader lately.
+    /// No quorum has answered this leader lately, or no leader was heard here.
     NoQuorum,
+    /// It is no member of its region any more.
+    Removed,
     /// Too little space for the log.
     DiskLow,
     /// It was told to stop.
@@ -32,6 +34,7 @@ impl NotReady {
         match self {
             Self::NotInitialised => "not-initialised",
             Self::NoQuorum => "no-quorum",
+            Self::Removed => "removed",
             Self::DiskLow => "disk-low",
             Self::Stopping => "stopping",
         }
@@ -54,7 +57,7 @@ pub struct NodeStatus {
     pub data: PathBuf,
     /// Free space below which the node is not ready, in bytes.
     pub disk_free_min: u64,
-    /// Silence of the quorum after which a leader is not ready.
+    /// Silence of the quorum, or of the leader, after which a node is not ready.
     pub quorum_silence_max: Duration,
     /// When the process started.
     pub started: Stamp,
@@ -75,9 +78,10 @@ impl NodeStatus {
             return Err(NotReady::NotInitialised);
         }
         let status = self.consensus.status();
-        let is_leader = status.role == Role::Leader;
-        let heard = status.last_quorum_ack_age;
-        if status.leader.is_none() || is_leader && heard > Some(self.quorum_silence_max) {
+        if !status.voters.contains(&status.node) && !status.learners.contains(&status.node) {
+            return Err(NotReady::Removed);
+        }
+        if status.leader.is_none() || silence(&status) > self.quorum_silence_max {
             return Err(NotReady::NoQuorum);
         }
         match self.disk_free_bytes() {
@@ -99,10 +103,12 @@ impl NodeStatus {
         gauges.last_log.set(index(status.last_log));
         gauges.committed.set(index(status.committed));
         gauges.applied.set(index(status.applied));
-        let heard = status.last_quorum_ack_age.filter(|_| is_leader);
-        gauges
-            .quorum_age
-            .set(heard.unwrap_or_default().as_secs_f64());
+        let age = match silence(&status) {
+            _ if !is_leader => 0.0,
+            Duration::MAX => f64::INFINITY,
+            age => age.as_secs_f64(),
+        };
+        gauges.quorum_age.set(age);
         gauges.voters.set(count(status.voters.len()));
         gauges.learners.set(count(status.learners.len()));
         gauges
@@ -130,6 +136,17 @@ impl NodeStatus {
         let space = rustix::fs::statvfs(&self.data).ok()?;
         Some(space.f_bavail.saturating_mul(space.f_frsize))
     }
+}
+
+/// The time since this node, if it leads, had an answer of a quorum, else since it heard a leader;
+/// the longest there is if it never did.
+fn silence(status: &Status) -> Duration {
+    let heard = match status.role {
+        Role::Leader if status.voters == [status.node] => Some(Duration::ZERO),
+        Role::Leader => status.last_quorum_ack_age,
+        _ => status.leader_silence,
+    };
+    heard.unwrap_or(Duration::MAX)
 }
 
 /// Now, as the start of the process.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use consensus::{Status, View};
+use consensus::{Role, Status, View};
 use machine::NodeId;
 use tokio::time::Instant;
 use wire::admin::v1 as api;
@@ -10,6 +10,7 @@ use wire::admin::v1 as api;
 use super::{Admin, audit};
 use crate::door::Call;
 use crate::errors::{Reason, Refusal};
+use crate::times::duration;
 
 /// Pause between two looks whether what was asked for is so.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -125,6 +126,8 @@ impl Admin {
 
 /// The nodes of the region, by id.
 pub(super) fn nodes(view: &View, status: &Status) -> Vec<api::Node> {
+    let progress = |node: NodeId| status.progress.iter().find(|of| of.node == node);
+    let own = |node: NodeId| status.role == Role::Leader && status.node == node;
     view.nodes()
         .map(|node| api::Node {
             id: node.id.0,
@@ -133,8 +136,14 @@ pub(super) fn nodes(view: &View, status: &Status) -> Vec<api::Node> {
             public_key_sha256: node.public_key.0.to_vec(),
             voter: status.voters.contains(&node.id),
             leader: status.leader == Some(node.id),
-            matched_index: None,
-            last_answer_age: None,
+            matched_index: match progress(node.id) {
+                Some(progress) => progress.matched,
+                None => status.last_log.filter(|_| own(node.id)),
+            }
+            .map(|index| index.0),
+            last_answer_age: progress(node.id)
+                .and_then(|progress| progress.answer_age)
+                .map(duration),
         })
         .collect()
 }

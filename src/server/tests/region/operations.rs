@@ -44,6 +44,19 @@ async fn probes_tell_a_node_that_serves_from_one_that_has_lost_its_quorum() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_restarts_without_the_others_is_not_ready() {
+    let mut region = Region::start(3).await;
+    for node in region.nodes.drain(..) {
+        node.shutdown().await;
+    }
+    let alone = Node::start(region.files.config(3), Start::Resume).await;
+    let address = alone.as_ref().unwrap().addresses().operations;
+    let reply = http(address, "/ready");
+    assert!(reply.contains("no-quorum"), "{reply}");
+    alone.unwrap().shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn metrics_count_calls_by_method_and_code() {
     let region = Region::start(1).await;
     let mut client = region.secrets(0);
