@@ -79,6 +79,16 @@ pub enum OpenError {
         /// The last index that rows or snapshot hold.
         held: u64,
     },
+    /// The log is empty, but rows or snapshot are not. Remove the data directory and let the node
+    /// join again under a new node id.
+    #[error(
+        "the log has lost this node's vote, but rows and snapshot end at {held}: \
+         remove the data directory and join again under a new node id"
+    )]
+    VoteLost {
+        /// The last index that rows or snapshot hold.
+        held: u64,
+    },
     /// The log or the vote could not be given to the core.
     #[error("the log could not be opened")]
     Log {
@@ -312,11 +322,14 @@ fn check_reach(
 ) -> Result<(), OpenError> {
     let bounds = log.bounds().map_err(|source| OpenError::Store { source })?;
     let held = rows_index.max(snapshots.index());
+    let vote = log.vote().map_err(|source| OpenError::Store { source })?;
     match bounds.purged {
         Some(purged) if purged.index > held => Err(OpenError::StateLost {
             first_log: purged.index + 1,
             held,
         }),
+        // Whoever holds entries has followed a leader: it could vote twice, or against a promise.
+        _ if held > 0 && vote.is_none() => Err(OpenError::VoteLost { held }),
         _ => Ok(()),
     }
 }

@@ -111,7 +111,7 @@ impl Rounds {
         Ok(leads)
     }
 
-    async fn confirm(
+    pub(crate) async fn confirm(
         &self,
         node: u64,
         address: String,

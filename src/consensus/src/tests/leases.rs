@@ -12,6 +12,8 @@ use super::fabric::{Link, Way};
 use super::node::{Disk, Settings};
 use super::region::Region;
 use super::{eventually, soon};
+use crate::core;
+use crate::promise::Asked;
 use crate::{Broken, Danger, ReadCounts, Reads, Role, Timing};
 
 /// Longer than a few elections.
@@ -65,7 +67,7 @@ impl Stage {
         assert!(self.counts().lease > before.lease, "{:?}", self.counts());
         // The node has one worker: what it did after its answer is done when this has run.
         let leader = self.region.node(self.leader);
-        leader.run(|_consensus| async {}).await;
+        leader.run(settled).await;
     }
 
     fn counts(&self) -> ReadCounts {
@@ -113,6 +115,26 @@ impl Stage {
         let soon = tokio::time::Instant::now() + Duration::from_millis(300);
         let view = self.read(soon).await;
         view.is_some_and(|view| view.secret(&uid).is_none())
+    }
+}
+
+/// Asks every peer once more, for no promise: those asked before have promised or never will, so
+/// no promise is made at a time the test has moved to since.
+async fn settled(consensus: crate::Consensus) {
+    let rounds = &consensus.inner.rounds;
+    let deadline = tokio::time::Instant::now() + Duration::from_millis(500);
+    let state = core::ask(&rounds.raft, deadline).await.expect("a state");
+    let asked = Asked {
+        leader_id: state.leader_id,
+        round: u64::MAX,
+        lease: Duration::ZERO,
+    };
+    for (node, member) in state.membership.nodes() {
+        if *node != rounds.node {
+            let address = member.peer_address.clone();
+            // Whoever is cut off has not been asked before, either.
+            let _ = rounds.confirm(*node, address, asked, deadline).await;
+        }
     }
 }
 

@@ -190,6 +190,20 @@ async fn a_node_that_lost_rows_and_snapshots_says_so() {
 }
 
 #[tokio::test]
+async fn a_node_that_lost_its_log_but_not_its_rows_does_not_vote_again_under_its_id() {
+    let mut region = Region::of(1, Settings::default()).await;
+    region.write(1).await.expect("written");
+    // Stopped in order: the rows are written.
+    let disk = region.nodes.remove(&1).expect("the node").shutdown().await;
+    let without_log = Disk {
+        log: Arc::new(store::MemoryLog::new()),
+        ..disk
+    };
+    let refused = Running::start(without_log, &region.fabric, region.settings).await;
+    assert!(matches!(refused.err(), Some(OpenError::VoteLost { .. })));
+}
+
+#[tokio::test]
 async fn a_wiped_node_rejoins_under_a_new_id() {
     let mut region = Region::of(3, SMALL).await;
     for _ in 0..60 {

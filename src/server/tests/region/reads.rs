@@ -118,9 +118,19 @@ async fn a_node_without_a_quorum_refuses_and_says_so() {
     for node in region.nodes.split_off(1) {
         node.shutdown().await;
     }
-    let mut request = tonic::Request::new(get("s"));
-    request.set_timeout(std::time::Duration::from_secs(1));
-    let (reason, ..) = refusal(region.secrets(0).get_secret_value(request).await);
+    let read = async || {
+        let mut request = tonic::Request::new(get("s"));
+        request.set_timeout(std::time::Duration::from_secs(1));
+        region.secrets(0).get_secret_value(request).await
+    };
+    // As long as the lease lasts nobody else can write, and what is read is right.
+    let mut refused = read().await;
+    eventually("the lease of the leader runs out", async || {
+        refused = read().await;
+        refused.is_err()
+    })
+    .await;
+    let (reason, ..) = refusal(refused);
     assert!(
         ["ServiceUnavailable", "RequestTimeout"].contains(&reason.as_str()),
         "{reason}"
