@@ -111,7 +111,8 @@ fn the_simulated_region() {
         *PANICKED.lock().unwrap() = Some(panic.to_string().replace('\n', " "));
     }));
     let trace = Trace::new(std::env::var_os("SIM_TRACE").is_some());
-    let result = world::run(seed, broken, &trace);
+    let dir = std::env::var_os("SIM_DIR").expect("a directory");
+    let result = world::run(seed, broken, &trace, dir.as_ref());
     let (hash, events) = trace.digest();
     println!("\nsim trace: {hash:016x} of {events} events");
     let panicked = PANICKED.lock().unwrap().take();

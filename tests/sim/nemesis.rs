@@ -108,8 +108,6 @@ impl Nemesis {
                 _ => self.draw(),
             };
             self.faults += 1;
-            let event = format_args!("fault {fault:?}");
-            world.trace.note(world.now, event);
             self.make(fault, world)?;
         }
         Ok(())
@@ -159,6 +157,8 @@ impl Nemesis {
 
     fn make(&mut self, fault: Fault, world: &mut World) -> Result<(), Violation> {
         let node = self.any(world);
+        let event = format_args!("fault {fault:?}, if of one node of node {node}");
+        world.trace.note(world.now, event);
         match fault {
             Fault::Partition | Fault::OneWay | Fault::Isolate => self.cut(fault, node, world),
             Fault::Crash => self.stop(node, End::Crash, 50..2_000, world),

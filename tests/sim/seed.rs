@@ -1,6 +1,6 @@
 //! Runs one seed in a process of its own, whose randomness and clock come from the seed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
@@ -28,6 +28,15 @@ pub fn run(seed: u64, broken: Option<Broken>) -> Outcome {
     ]);
     command.env("LD_PRELOAD", library());
     command.env("SIM_SEED", seed.to_string());
+    // Made here: names that are taken would cost the simulation some of its randomness.
+    let memory = Path::new("/dev/shm");
+    let dir = if memory.is_dir() {
+        tempfile::tempdir_in(memory)
+    } else {
+        tempfile::tempdir()
+    };
+    let dir = dir.expect("a directory");
+    command.env("SIM_DIR", dir.path());
     command.env("SIM_BROKEN", broken.map_or("", Broken::name));
     let output = command.output().expect("a process");
     let told = String::from_utf8_lossy(&output.stdout);

@@ -3,6 +3,7 @@
 //! Nothing but [`World::step`] lets time pass. Within a step each node runs until nothing is left
 //! to do before the step's end; the order of the nodes is drawn from the seed.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,6 @@ use consensus::{Consensus, Role};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
-use tempfile::TempDir;
 
 use crate::broken::Broken;
 use crate::clients::{self, Clients};
@@ -46,7 +46,7 @@ pub struct World {
     rng: StdRng,
     agreement: Agreement,
     steps: u64,
-    dir: TempDir,
+    dir: PathBuf,
 }
 
 /// What a simulation that broke no invariant did.
@@ -59,8 +59,13 @@ pub struct Summary {
 }
 
 /// Runs one seed from the founding of the region to the last check.
-pub fn run(seed: u64, broken: Option<Broken>, trace: &Trace) -> Result<Summary, Violation> {
-    let mut world = World::new(seed, broken, trace.clone());
+pub fn run(
+    seed: u64,
+    broken: Option<Broken>,
+    trace: &Trace,
+    dir: &Path,
+) -> Result<Summary, Violation> {
+    let mut world = World::new(seed, broken, trace.clone(), dir);
     let secrets = world.found()?;
     let vault = Arc::new(Vault::new(broken == Some(Broken::ForwardsUnsealed)));
     let rng = StdRng::seed_from_u64(seed ^ 0x636c_6965);
@@ -88,13 +93,7 @@ pub fn run(seed: u64, broken: Option<Broken>, trace: &Trace) -> Result<Summary, 
 }
 
 impl World {
-    fn new(seed: u64, broken: Option<Broken>, trace: Trace) -> World {
-        let memory = std::path::Path::new("/dev/shm");
-        let dir = if memory.is_dir() {
-            tempfile::tempdir_in(memory)
-        } else {
-            tempfile::tempdir()
-        };
+    fn new(seed: u64, broken: Option<Broken>, trace: Trace, dir: &Path) -> World {
         World {
             now: Duration::ZERO,
             hosts: Vec::new(),
@@ -105,7 +104,7 @@ impl World {
             rng: StdRng::seed_from_u64(seed),
             agreement: Agreement::default(),
             steps: 0,
-            dir: dir.expect("a directory"),
+            dir: dir.to_path_buf(),
         }
     }
 
@@ -134,7 +133,7 @@ impl World {
         let rate = self.rng.random_range(955..=1_050);
         let early = self.broken == Some(Broken::AcknowledgesBeforeSync);
         let log = SimLog::new(self.seed ^ id << 32, early);
-        let snapshots = self.dir.path().join(id.to_string());
+        let snapshots = self.dir.join(id.to_string());
         let host = Host::new(id, rate, log, snapshots, &self.network);
         self.hosts.push(host);
         self.start(id)
@@ -147,6 +146,7 @@ impl World {
 
     pub fn start(&mut self, id: u64) -> Result<(), Violation> {
         let started = self.host(id).start();
+        self.trace.note(self.now, format_args!("node {id} starts"));
         started.map_err(|how| violation("a node opens what it wrote", format!("node {id} {how}")))
     }
 
