@@ -218,6 +218,8 @@ impl Storage {
         );
         let snapshots = Arc::new(snapshots.map_err(|source| OpenError::Snapshot { source })?);
         check_reach(log.as_ref(), &snapshots, index)?;
+        let begin = begin(log.as_ref(), index).map_err(|source| OpenError::Store { source })?;
+        snapshots.forget_below(begin);
         if !is_trusted {
             clear(values.rows().as_ref())?;
         }
@@ -332,6 +334,19 @@ fn check_reach(
         _ if held > 0 && vote.is_none() => Err(OpenError::VoteLost { held }),
         _ => Ok(()),
     }
+}
+
+/// The index behind which the log goes on. Rows that are durable beyond a log that lost its end
+/// supersede all of it: what they hold was committed by others.
+fn begin(log: &dyn store::Log, rows_index: u64) -> Result<u64, store::Fault> {
+    let bounds = log.bounds()?;
+    let purged = bounds.purged.map_or(0, |mark| mark.index);
+    let last = bounds.last.map_or(purged, |mark| mark.index);
+    Ok(if rows_index > last {
+        rows_index
+    } else {
+        purged
+    })
 }
 
 /// Raises a fault when the core stops by itself.

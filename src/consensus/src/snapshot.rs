@@ -112,6 +112,15 @@ impl Snapshots {
         self.lock().as_ref().map_or(0, SnapshotFile::index)
     }
 
+    /// Takes no file that ends below `index` as the current one: nobody can go on from it, and
+    /// the core, which finds none, writes one at its start.
+    pub(crate) fn forget_below(&self, index: u64) {
+        let mut current = self.lock();
+        if current.as_ref().is_some_and(|file| file.index() < index) {
+            *current = None;
+        }
+    }
+
     /// The next chance to write a snapshot shall be taken.
     pub(crate) fn want(&self) {
         self.wanted.store(true, Ordering::Release);

@@ -9,7 +9,7 @@ use wire::raft::v1;
 use super::fabric::Link;
 use super::node::{Disk, Plain, Running, Settings};
 use super::region::{Region, create, value, version_id};
-use super::soon;
+use super::{eventually, soon};
 use crate::links::Lane;
 use crate::{Fault, Keep, OpenError};
 
@@ -201,6 +201,30 @@ async fn a_node_that_lost_its_log_but_not_its_rows_does_not_vote_again_under_its
     };
     let refused = Running::start(without_log, &region.fabric, region.settings).await;
     assert!(matches!(refused.err(), Some(OpenError::VoteLost { .. })));
+}
+
+#[tokio::test]
+async fn rows_beyond_a_log_that_lost_its_end_are_gone_on_from() {
+    let mut region = Region::of(1, Settings::default()).await;
+    region.write(1).await.expect("written");
+    let node = region.node(1).consensus.clone();
+    node.snapshot().await.expect("under way");
+    eventually("a snapshot", || node.status().snapshot.is_some()).await;
+    let snapshot = node.status().snapshot.expect("it").0;
+    let uid = region.write(1).await.expect("written");
+    drop(node);
+    let disk = region.nodes.remove(&1).expect("the node").shutdown().await;
+    // Others had made it durable: this node applied what its own log was still to sync.
+    disk.log.truncate_after(Some(snapshot)).expect("truncated");
+    region.start(disk).await;
+    region.leader().await;
+    assert_eq!(region.shows(1, uid).await.ok(), Some(true));
+    region.write(1).await.expect("written");
+    let status = region.node(1).consensus.status();
+    assert!(
+        status.snapshot > Some(machine::LogIndex(snapshot)),
+        "{status:?}"
+    );
 }
 
 #[tokio::test]
