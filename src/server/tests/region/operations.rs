@@ -189,8 +189,9 @@ async fn a_call_under_way_ends_well_while_its_node_stops() {
     waiting
         .metadata_mut()
         .insert("strongroom-min-position", token);
+    // Not a read of the value: its day would be recorded, and be the change waited for.
     let mut reader = region.secrets(2);
-    read(&mut reader, "s").await.unwrap();
+    reader.describe_secret(describe("s")).await.unwrap();
     let call = tokio::spawn(async move { reader.describe_secret(waiting).await });
     let stopping = region.nodes.remove(2);
     let operations = stopping.addresses().operations;
