@@ -53,7 +53,8 @@ pub enum Fault {
     },
 }
 
-/// Raises the first fault; later ones are consequences and are only logged.
+/// Raises the first fault; later ones are consequences. Whoever ends the process says why, in the
+/// one line that an operator is to see.
 #[derive(Clone, Debug)]
 pub(crate) struct Faults(watch::Sender<Option<Fault>>);
 
@@ -68,8 +69,7 @@ impl Faults {
 
     /// Records the fault and gives back the error openraft stops with.
     pub(crate) fn raise(&self, fault: Fault) -> std::io::Error {
-        let cause = std::error::Error::source(&fault).map(ToString::to_string);
-        tracing::error!(fault = %fault, cause, "fault, this node must stop");
+        tracing::debug!(%fault, "fault, this node must stop");
         let error = std::io::Error::other(fault.to_string());
         self.0.send_if_modified(|current| {
             let first = current.is_none();

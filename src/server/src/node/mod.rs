@@ -6,6 +6,7 @@ mod first;
 mod peers;
 mod serve;
 
+use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -173,7 +174,7 @@ impl Node {
         match self.status.credentials.reload() {
             Ok(()) => tracing::info!("certificates read again"),
             Err(error) => tracing::error!(
-                error = &error as &dyn std::error::Error,
+                error = &error as &dyn Error,
                 "the certificates cannot be used, the old ones stay"
             ),
         }
@@ -224,7 +225,11 @@ async fn abort_on_fault(mut faults: watch::Receiver<Option<Fault>>) {
         return;
     };
     if let Some(fault) = fault.as_ref() {
-        let cause = std::error::Error::source(fault).map(ToString::to_string);
+        let causes = std::iter::successors(fault.source(), |cause: &&dyn Error| (*cause).source());
+        let cause = causes
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(": ");
         tracing::error!(%fault, cause, "this node can no longer keep its promises, it aborts");
     }
     std::process::abort();

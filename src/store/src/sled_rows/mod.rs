@@ -141,7 +141,7 @@ impl SledRows {
 
     /// Remembers a failure of a write for every later call.
     fn failed(&self, fault: &Fault) {
-        tracing::error!(%fault, "the row store stopped");
+        tracing::debug!(%fault, "the row store stopped");
         self.fault.get_or_init(|| fault.clone());
     }
 

@@ -151,7 +151,7 @@ impl Flusher {
             match self.write(&mut frames, &pending.records) {
                 Ok(()) => {}
                 Err(fault) => {
-                    tracing::error!(%fault, "the log stopped");
+                    tracing::debug!(%fault, "the log stopped");
                     self.shared.fault.get_or_init(|| fault);
                 }
             }
@@ -232,7 +232,7 @@ impl Flusher {
             .clone_from(&self.shared.tail().committed);
         let written = self.anchor.write(&self.dir, &self.stamped);
         written.inspect_err(|fault| {
-            tracing::error!(%fault, "the log stopped");
+            tracing::debug!(%fault, "the log stopped");
             self.shared.fault.get_or_init(|| fault.clone());
         })
     }
