@@ -11,10 +11,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+pub use faults::Order;
 pub use process::Process;
 pub use region::{REGION, Region};
-pub use tap::Tap;
 
+mod faults;
 mod process;
 mod region;
 pub mod shell;

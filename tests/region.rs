@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Instant;
 
 use serde_json::Value as Json;
 
 use crate::binary;
+use crate::faults::{Faults, Order};
 use crate::process::Process;
 use crate::shell::{Environment, Finished, PATIENCE, command, run, until};
-use crate::tap::Tap;
+use crate::tap::Network;
 
 /// The region's name.
 pub const REGION: &str = "test-local-1";
@@ -24,9 +26,11 @@ pub struct Region {
     temporary: Option<tempfile::TempDir>,
     ports: BTreeMap<u64, [u16; 3]>,
     nodes: BTreeMap<u64, Process>,
-    taps: Option<BTreeMap<u64, Tap>>,
+    network: Option<Network>,
+    faults: Option<Faults>,
     log_level: &'static str,
     storage: &'static str,
+    reads: &'static str,
 }
 
 /// Less memory and disk than the defaults: a test holds little.
@@ -34,6 +38,16 @@ const SMALL_STORAGE: &str = r#"
             [storage]
             row_cache_size = "16 MiB"
             log_segment_size = "4 MiB"
+            disk_free_min = "16 MiB"
+"#;
+
+/// So little log that a node which was away needs a snapshot, and segments end often.
+const STRAINED_STORAGE: &str = r#"
+            [storage]
+            row_cache_size = "16 MiB"
+            log_segment_size = "256 KiB"
+            snapshot_entries = 400
+            log_entries_kept = 50
             disk_free_min = "16 MiB"
 "#;
 
@@ -72,8 +86,24 @@ impl Region {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut region = Self::empty(binary(), folder.path());
         region.temporary = Some(folder);
-        region.taps = Some(BTreeMap::new());
+        region.network = Some(Network::new(true));
         region.log_level = level;
+        region.prepare(3);
+        region.grow(3);
+        region
+    }
+
+    /// As `founded`, with this way to read, on machines and a network that can be given faults.
+    /// The folder stays when the test fails.
+    pub fn strained(reads: &'static str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut region = Self::empty(binary(), folder.path());
+        region.network = Some(Network::new(false));
+        region.faults = Some(Faults::new(folder.path()));
+        region.temporary = Some(folder);
+        region.log_level = "info,openraft=off";
+        region.storage = STRAINED_STORAGE;
+        region.reads = reads;
         region.prepare(3);
         region.grow(3);
         region
@@ -95,9 +125,11 @@ impl Region {
             temporary: None,
             ports: BTreeMap::new(),
             nodes: BTreeMap::new(),
-            taps: None,
+            network: None,
+            faults: None,
             log_level: "info",
             storage: SMALL_STORAGE,
+            reads: "lease",
         }
     }
 
@@ -126,8 +158,8 @@ impl Region {
         self.offline(&[&issue[..], &["--host", "127.0.0.1", "--host", "localhost"]].concat());
         let ports = free_ports();
         self.ports.insert(node, ports);
-        if let Some(taps) = &mut self.taps {
-            taps.insert(node, Tap::to(ports[1]));
+        if let Some(network) = &mut self.network {
+            network.add(node, ports[1]);
         }
         std::fs::write(self.config_path(node), self.config(node)).unwrap();
     }
@@ -137,9 +169,10 @@ impl Region {
         let certs = self.path(&format!("certs/{REGION}"));
         let data = self.data(node).display().to_string();
         let root_key = self.path("root.key");
-        let (level, storage) = (self.log_level, self.storage);
-        let tap = self.taps.as_ref().map(|taps| taps[&node].address());
-        let advertise = tap.map_or_else(String::new, |tap| tap.to_string());
+        let (level, storage, reads) = (self.log_level, self.storage, self.reads);
+        let network = self.network.as_ref();
+        let advertise =
+            network.map_or_else(String::new, |network| network.address(node).to_string());
         format!(
             r#"
             [node]
@@ -156,6 +189,8 @@ impl Region {
             key = "{certs}/node-{node}-key.pem"
             authority = "{certs}/issuer.pem"
             {storage}
+            [consensus]
+            reads = "{reads}"
             [seal]
             root_key = "{root_key}"
             [secrets]
@@ -171,7 +206,9 @@ impl Region {
         let config = self.config_path(node).display().to_string();
         let arguments = [&["server", "--config", &config][..], more].concat();
         let log = |name: &str| PathBuf::from(self.path(&format!("node-{node}.{name}")));
-        let mut command = command(&self.binary, &Environment::new(), &arguments);
+        let faults = self.faults.as_ref();
+        let environment = faults.map(|faults| faults.environment(node, &self.data(node)));
+        let mut command = command(&self.binary, &environment.unwrap_or_default(), &arguments);
         let process = Process::start(&mut command, &log("out"), &log("log"));
         self.nodes.insert(node, process);
     }
@@ -179,7 +216,7 @@ impl Region {
     /// Lets a configured node join by a token and become a voter.
     pub fn join(&mut self, node: u64) {
         let token = self.token(&format!("token-{node}"));
-        let via = self.api(1);
+        let via = self.endpoints().swap_remove(0);
         self.start(node, &["--join", &via, "--token-file", &token]);
         self.wait_for(node);
         self.promote(node);
@@ -246,6 +283,14 @@ impl Region {
     /// Kills one node with SIGKILL.
     pub fn kill(&mut self, node: u64) {
         self.nodes.remove(&node).unwrap().kill();
+    }
+
+    /// Waits until a node has ended by itself, and answers how.
+    #[track_caller]
+    pub fn ended(&mut self, node: u64) -> ExitStatus {
+        let status = self.process(node).ended();
+        self.nodes.remove(&node);
+        status
     }
 
     /// The process of a node.
@@ -380,14 +425,18 @@ impl Region {
 
     /// What passed between the nodes so far, if they were founded `tapped`.
     pub fn captured(&self) -> Vec<u8> {
-        let taps = self.taps.iter().flat_map(BTreeMap::values);
-        taps.flat_map(Tap::taken).collect()
+        self.network.as_ref().map_or_else(Vec::new, Network::taken)
     }
 
-    /// Holds back what others send to a node over connections that they made, and its answers; the
-    /// connections that it made itself go on. Needs a region founded `tapped`.
-    pub fn hold(&self, node: u64, held: bool) {
-        self.taps.as_ref().unwrap()[&node].hold(held);
+    /// Holds back what one node sends to another, on every connection between them, or lets it
+    /// pass. Needs a `strained` region.
+    pub fn cut(&self, from: u64, to: u64, is_cut: bool) {
+        self.network.as_ref().unwrap().cut(from, to, is_cut);
+    }
+
+    /// Orders a fault of a node's machine; zero ends it. Needs a `strained` region.
+    pub fn order(&self, node: u64, order: Order, value: i64) {
+        self.faults.as_ref().unwrap().order(node, order, value);
     }
 
     /// A node's data directory.
@@ -422,6 +471,18 @@ impl Region {
             None,
         )
         .done();
+    }
+}
+
+impl Drop for Region {
+    fn drop(&mut self) {
+        let failed = std::thread::panicking() && self.faults.is_some();
+        if let Some(folder) = self.temporary.take_if(|_| failed) {
+            println!(
+                "the folder of the region is kept: {}",
+                folder.keep().display()
+            );
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Whether what clients saw of one secret can have happened one call after the other.
 
+use std::time::{Duration, Instant};
+
 use todc_utils::linearizability::WGLChecker;
 use todc_utils::linearizability::history::{Action, History};
 use todc_utils::specifications::Specification;
@@ -62,8 +64,26 @@ pub enum Moment {
     Ends(usize),
 }
 
+/// What the checker says of a history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// There is an order of the calls that explains every outcome.
+    Linearizable,
+    /// There is none.
+    NotLinearizable,
+    /// The time was over before either was found.
+    Undecided,
+}
+
 /// The rules of one secret, as far as these calls show them.
 struct Secret;
+
+/// An operation, and when to stop looking for its place.
+#[derive(Clone, Copy, Debug)]
+struct Timed {
+    operation: Operation,
+    end: Instant,
+}
 
 /// What a secret is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -74,9 +94,10 @@ struct State {
     previous: Option<u64>,
 }
 
-/// Says whether a history of one secret is linearizable. A call without a known outcome ends after
-/// all others, so that its effect may fall anywhere after its begin, or behind every read.
-pub fn is_linearizable(operations: &[Operation], moments: &[Moment]) -> bool {
+/// Judges a history of one secret. A call without a known outcome ends after all others, so that
+/// its effect may fall anywhere after its begin, or behind every read.
+pub fn judge(operations: &[Operation], moments: &[Moment], time: Duration) -> Verdict {
+    let end = Instant::now() + time;
     let mut actions = Vec::new();
     let mut open = Vec::new();
     for moment in moments {
@@ -84,34 +105,45 @@ pub fn is_linearizable(operations: &[Operation], moments: &[Moment]) -> bool {
             Moment::Begins(at) | Moment::Ends(at) => at,
         };
         let operation = operations[at];
+        let timed = Timed { operation, end };
         let unknown = operation.outcome == Outcome::Unknown;
         match *moment {
             // What only read, and saw nothing, says nothing.
             _ if unknown && matches!(operation.call, Call::Get | Call::GetPrevious) => {}
             Moment::Begins(_) => {
-                actions.push((at, Action::Call(operation)));
+                actions.push((at, Action::Call(timed)));
                 if unknown {
-                    open.push((at, Action::Response(operation)));
+                    open.push((at, Action::Response(timed)));
                 }
             }
             Moment::Ends(_) if unknown => {}
-            Moment::Ends(_) => actions.push((at, Action::Response(operation))),
+            Moment::Ends(_) => actions.push((at, Action::Response(timed))),
         }
     }
     actions.extend(open);
-    actions.is_empty() || WGLChecker::<Secret>::is_linearizable(History::from_actions(actions))
+    if actions.is_empty() || WGLChecker::<Secret>::is_linearizable(History::from_actions(actions)) {
+        Verdict::Linearizable
+    } else if Instant::now() < end {
+        Verdict::NotLinearizable
+    } else {
+        Verdict::Undecided
+    }
 }
 
 impl Specification for Secret {
     type State = State;
-    type Operation = Operation;
+    type Operation = Timed;
 
     fn init() -> State {
         State::default()
     }
 
-    fn apply(operation: &Operation, state: &State) -> (bool, State) {
-        let Operation { call, outcome } = *operation;
+    fn apply(timed: &Timed, state: &State) -> (bool, State) {
+        if Instant::now() >= timed.end {
+            // With no call in any place the search ends soon.
+            return (false, state.clone());
+        }
+        let Operation { call, outcome } = timed.operation;
         let (right, after) = state.step(call);
         let valid = match outcome {
             Outcome::Unknown => return (true, after),

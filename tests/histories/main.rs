@@ -9,28 +9,35 @@
     reason = "what a test takes for granted"
 )]
 
+mod broken;
 mod check;
 mod faults;
+mod stage;
 mod workload;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use strongroom_tests::Region;
+use tokio::runtime::Runtime;
 
-use check::{Call, Moment, Operation, Outcome, is_linearizable};
-use faults::{Fault, keep, pick};
+use check::{Call, Moment, Operation, Outcome, Verdict, judge};
+use faults::Fault;
+use stage::Stage;
 use workload::{Record, Shared};
 
-/// Histories, unless `STRONGROOM_COUNT` says otherwise.
-const HISTORIES: u64 = 4;
-/// Clients at once, two of each node.
-const CLIENTS: u64 = 6;
-/// Faults in one history.
-const FAULTS: usize = 3;
+/// Histories, unless `STRONGROOM_COUNT` says otherwise: as many as it takes to have every fault.
+const HISTORIES: u64 = 8;
+
+/// What a lane of histories came to.
+#[derive(Default)]
+struct Sum {
+    histories: u64,
+    calls: usize,
+    unknown: usize,
+    kinds: BTreeMap<Fault, usize>,
+}
 
 #[test]
 #[ignore = "long"]
@@ -38,70 +45,98 @@ fn histories_of_clients_under_faults_are_linearizable() {
     let count = number("STRONGROOM_COUNT").unwrap_or(HISTORIES);
     let seed = number("STRONGROOM_SEED").unwrap_or(20_261_123);
     println!("seed {seed}, {count} histories; STRONGROOM_SEED and STRONGROOM_COUNT choose others");
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let mut region = Region::tapped("info");
-    let mut kinds = BTreeMap::<Fault, usize>::new();
-    let (mut calls, mut unknown) = (0, 0);
-    for at in 0..count {
-        // The seed of one history: with it and a count of one it is repeated.
-        let seed = seed + at;
-        let mut random = StdRng::seed_from_u64(seed);
-        let faults: Vec<Fault> = (0..FAULTS)
-            .map(|_| *pick(&mut random, &Fault::ALL))
-            .collect();
-        let shared = record(&runtime, &mut region, at, &faults, &mut random);
-        let counted = shared.count();
-        println!("history {seed}: {counted:?} calls and unknown outcomes, {faults:?}");
-        let refused = shared.refused();
-        if !refused.is_empty() {
-            let file = strongroom_tests::root().join(format!("target/history-{seed}.txt"));
-            std::fs::write(&file, shared.text()).unwrap();
-            panic!("seed {seed}: secrets {refused:?} are not linearizable, see {file:?}");
-        }
-        faults
-            .iter()
-            .for_each(|fault| *kinds.entry(*fault).or_default() += 1);
-        calls += counted.0;
-        unknown += counted.1;
+    let began = Instant::now();
+    let runtime = Runtime::new().unwrap();
+    // Histories mostly wait, so each way to read has a region of its own, at the same time.
+    let lane = |reads| {
+        let mut seeds = (seed..seed + count).filter(|seed| reads_of(*seed) == reads);
+        let first = seeds.next()?;
+        let mut stage = Stage::new(&runtime, reads);
+        let mut sum = Sum::default();
+        std::iter::once(first)
+            .chain(seeds)
+            .for_each(|seed| history(&mut stage, seed, reads, &mut sum));
+        Some(sum)
+    };
+    let [lease, read_index] = std::thread::scope(|threads| {
+        ["lease", "read-index"]
+            .map(|reads| threads.spawn(move || lane(reads)))
+            .map(|lane| lane.join().unwrap().unwrap_or_default())
+    });
+    let mut kinds = lease.kinds;
+    for (kind, times) in read_index.kinds {
+        *kinds.entry(kind).or_default() += times;
     }
-    println!("soak: {count} histories linearizable, {calls} calls, {unknown} unknown, {kinds:?}");
+    let (wall, cpu) = (began.elapsed().as_secs_f64(), cpu_seconds());
+    println!(
+        "soak: {count} histories linearizable ({} lease, {} read-index), {} calls, {} unknown, \
+         {kinds:?}, {:.1} s and {:.1} CPU s each",
+        lease.histories,
+        read_index.histories,
+        lease.calls + read_index.calls,
+        lease.unknown + read_index.unknown,
+        wall / count as f64,
+        cpu / count as f64,
+    );
 }
 
-/// Lets clients call secrets of this history while faults happen, heals all and reads everything.
-fn record(
-    runtime: &tokio::runtime::Runtime,
-    region: &mut Region,
-    at: u64,
-    faults: &[Fault],
-    random: &mut StdRng,
-) -> std::sync::Arc<Shared> {
-    let shared = Shared::new(at);
-    let clients: Vec<_> = (0..CLIENTS)
-        .map(|at| {
-            let client = runtime.block_on(async { workload::client(region, at % 3 + 1) });
-            runtime.spawn(workload::run(shared.clone(), client, random.random()))
-        })
-        .collect();
-    keep(Duration::from_millis(300));
-    for fault in faults {
-        fault.happen(region, random);
-        keep(Duration::from_millis(random.random_range(100..600)));
+/// Records one history and judges it. Everything is chosen by its seed: with it and a count of one
+/// it is repeated, as far as time and threads repeat themselves.
+fn history(stage: &mut Stage, seed: u64, reads: &str, sum: &mut Sum) {
+    let began = Instant::now();
+    let mut random = StdRng::seed_from_u64(seed);
+    let faults = Fault::of(seed, &mut random);
+    println!("history {seed}: {reads}, {faults:?}");
+    let shared = stage.record(seed, &faults, &mut random);
+    let (calls, unknown) = shared.count();
+    let recorded = began.elapsed();
+    let refused = shared.refused();
+    println!(
+        "history {seed}: {reads}, {faults:?}, {calls} calls, {unknown} unknown, {:.1} s, judged in \
+         {} ms",
+        recorded.as_secs_f64(),
+        (began.elapsed() - recorded).as_millis(),
+    );
+    if !refused.is_empty() {
+        let file = stage.region.path("history.txt");
+        std::fs::write(&file, shared.text()).unwrap();
+        panic!("seed {seed}: {refused:?}, by secret; see {file}");
     }
-    shared.over.store(true, Ordering::Release);
-    runtime.block_on(async {
-        for client in clients {
-            client.await.unwrap();
-        }
-    });
-    for node in region.nodes() {
-        region.wait_for(node);
+    sum.histories += 1;
+    sum.calls += calls;
+    sum.unknown += unknown;
+    faults
+        .iter()
+        .for_each(|fault| *sum.kinds.entry(*fault).or_default() += 1);
+}
+
+/// How the nodes of a history read.
+fn reads_of(seed: u64) -> &'static str {
+    if StdRng::seed_from_u64(!seed).random() {
+        "lease"
+    } else {
+        "read-index"
     }
-    for node in region.nodes() {
-        runtime
-            .block_on(async { workload::read_all(&shared, &workload::client(region, node)).await });
-    }
-    region.wait_for_equal_hashes();
-    shared
+}
+
+/// The CPU time of this process and of all that it started and that have ended, in seconds.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    let fields = fields.split_whitespace().skip(11).take(4);
+    let ticks: u64 = fields.map(|field| field.parse::<u64>().unwrap()).sum();
+    ticks as f64 / 100.0
+}
+
+#[test]
+fn a_history_that_cannot_be_judged_in_time_is_undecided() {
+    // Any set of the writes may have been done, in any order, before a read that nothing explains.
+    let writes = (1..60).map(|value| (Call::Put(value), Outcome::Unknown));
+    let create = (Call::Create(100), Outcome::Done);
+    let read = (Call::Get, Outcome::Value(200));
+    let calls: Vec<_> = [create].into_iter().chain(writes).chain([read]).collect();
+    let judged = judge_in_turn(&calls, Duration::from_millis(50));
+    assert_eq!(judged, Verdict::Undecided);
 }
 
 #[test]
@@ -165,13 +200,19 @@ fn a_stale_read_put_into_a_long_history_is_refused() {
         })
         .collect();
     *shared.records[0].lock().unwrap() = record;
-    assert_eq!(shared.refused(), [0; 0]);
+    assert_eq!(shared.refused(), []);
     shared.records[0].lock().unwrap().operations[301].outcome = Outcome::Value(140);
-    assert_eq!(shared.refused(), [0]);
+    assert_eq!(shared.refused(), [(0, Verdict::NotLinearizable)]);
 }
 
 /// Whether calls that follow each other can have these outcomes.
 fn linearizable_in_turn(calls: &[(Call, Outcome)]) -> bool {
+    let verdict = judge_in_turn(calls, Duration::from_secs(10));
+    assert_ne!(verdict, Verdict::Undecided);
+    verdict == Verdict::Linearizable
+}
+
+fn judge_in_turn(calls: &[(Call, Outcome)], time: Duration) -> Verdict {
     let operation = |(call, outcome): &(Call, Outcome)| Operation {
         call: *call,
         outcome: *outcome,
@@ -180,7 +221,7 @@ fn linearizable_in_turn(calls: &[(Call, Outcome)]) -> bool {
     let moments: Vec<Moment> = (0..calls.len())
         .flat_map(|at| [Moment::Begins(at), Moment::Ends(at)])
         .collect();
-    is_linearizable(&operations, &moments)
+    judge(&operations, &moments, time)
 }
 
 fn number(variable: &str) -> Option<u64> {

@@ -15,14 +15,16 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use strongroom_tests::Region;
 
-use crate::check::{Call, Moment, Operation, Outcome, is_linearizable};
+use crate::check::{Call, Moment, Operation, Outcome, Verdict, judge};
 
 /// Secrets that all clients share.
 pub const SECRETS: usize = 3;
 /// What a call gets before its outcome is unknown.
-const CALL_TIME: Duration = Duration::from_secs(2);
+const CALL_TIME: Duration = Duration::from_secs(1);
 /// The pause between the calls of one client: a secret takes a hundred new versions a day.
 const PAUSE: Duration = Duration::from_millis(25);
+/// What the checker gets for one secret; it needs milliseconds.
+const CHECK_TIME: Duration = Duration::from_secs(20);
 
 /// What was called on one secret, and when.
 #[derive(Default)]
@@ -53,15 +55,16 @@ impl Shared {
         })
     }
 
-    /// The secrets whose history is not linearizable.
-    pub fn refused(&self) -> Vec<usize> {
-        let good = |record: &Record| {
+    /// The secrets whose history is not linearizable, or could not be judged in time.
+    pub fn refused(&self) -> Vec<(usize, Verdict)> {
+        let verdict = |record: &Record| {
             let moments: Vec<_> = record.moments.iter().map(|(_, moment)| *moment).collect();
-            is_linearizable(&record.operations, &moments)
+            judge(&record.operations, &moments, CHECK_TIME)
         };
-        let secrets = 0..SECRETS;
+        let secrets = self.records.iter().enumerate();
         secrets
-            .filter(|at| !good(&self.records[*at].lock().unwrap()))
+            .map(|(at, record)| (at, verdict(&record.lock().unwrap())))
+            .filter(|(_, verdict)| *verdict != Verdict::Linearizable)
             .collect()
     }
 
@@ -124,13 +127,27 @@ impl Shared {
     }
 }
 
+/// What a client does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// It only reads: a node that cannot write must not keep it from asking again at once.
+    Reads,
+    /// Everything.
+    Writes,
+}
+
+impl Part {
+    /// Every part; each node has a client of each.
+    pub const ALL: [Self; 2] = [Self::Reads, Self::Writes];
+}
+
 /// Calls one node until the history is over.
-pub async fn run(shared: Arc<Shared>, client: Client, seed: u64) {
+pub async fn run(shared: Arc<Shared>, client: Client, part: Part, seed: u64) {
     let mut random = StdRng::seed_from_u64(seed);
     let mut seen = [[0; 2]; SECRETS];
     while !shared.over.load(Ordering::Acquire) {
         let secret = random.random_range(0..SECRETS);
-        let call = choose(&mut random, &shared.next, seen[secret]);
+        let call = choose(&mut random, part, &shared.next, seen[secret]);
         let id = shared.begin(secret, call);
         let outcome = send(&client, &shared.name(secret), call).await;
         shared.end(secret, id, outcome);
@@ -156,18 +173,31 @@ pub async fn read_all(shared: &Shared, client: &Client) {
     }
 }
 
-fn choose(random: &mut StdRng, next: &AtomicU64, seen: [u64; 2]) -> Call {
+/// Creates secrets that nobody else calls. Whether all are does not matter.
+pub async fn write_more(shared: &Shared, client: &Client) {
+    for _ in 0..50 {
+        let value = shared.next.fetch_add(1, Ordering::Relaxed);
+        let name = format!("history/{}/more/{value}", shared.history);
+        let _ = send(client, &name, Call::Create(value)).await;
+    }
+}
+
+fn choose(random: &mut StdRng, part: Part, next: &AtomicU64, seen: [u64; 2]) -> Call {
     let fresh = || next.fetch_add(1, Ordering::Relaxed);
-    match random.random_range(0..100) {
+    let choices = match part {
+        Part::Reads => 0..50,
+        Part::Writes => 30..120,
+    };
+    match random.random_range(choices) {
         0..40 => Call::Get,
-        40..52 => Call::GetPrevious,
-        52..70 => Call::Put(fresh()),
-        70..78 => Call::Update(fresh()),
-        78..88 if seen[0] != 0 && seen[1] != 0 && seen[0] != seen[1] => {
+        40..50 => Call::GetPrevious,
+        50..80 => Call::Put(fresh()),
+        80..95 => Call::Update(fresh()),
+        95..108 if seen[0] != 0 && seen[1] != 0 && seen[0] != seen[1] => {
             Call::Move(seen[0], seen[1])
         }
-        88..92 => Call::Delete,
-        92..97 => Call::Restore,
+        108..112 => Call::Delete,
+        112..117 => Call::Restore,
         _ => Call::Create(fresh()),
     }
 }
