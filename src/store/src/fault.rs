@@ -10,12 +10,13 @@ use crate::snapshot::SnapshotError;
 
 /// A promise this node can no longer keep; the process is expected to stop on it.
 ///
-/// After a failed write or sync the kernel may have dropped dirty pages, so nothing is retried:
-/// the store stops, and every later call answers the first fault again.
+/// After a failed sync the kernel may have dropped dirty pages, so none is retried: the store
+/// stops, and every later call answers the first fault again. Only [`Fault::NoSpace`] may be cured
+/// while the process runs.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Fault {
     /// The file system is full; nothing written before was lost.
-    #[error("no space left to {action} {}: free some space and restart the node", path.display())]
+    #[error("no space left to {action} {}: free some space", path.display())]
     NoSpace {
         /// What was being done.
         action: &'static str,
@@ -109,6 +110,11 @@ impl Fault {
         }
     }
 
+    /// Whether the file system is full: what failed can be done again once it is not.
+    pub fn is_no_space(&self) -> bool {
+        matches!(self, Fault::NoSpace { .. })
+    }
+
     /// Tells a full disk, which an operator can cure, from every other failure.
     pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Fault {
         match source.kind() {
@@ -116,11 +122,16 @@ impl Fault {
                 action,
                 path: path.to_path_buf(),
             },
-            _ => Fault::Io {
-                action,
-                path: path.to_path_buf(),
-                source: Arc::new(source),
-            },
+            _ => Fault::sync(action, path, source),
+        }
+    }
+
+    /// A failed sync is never lack of space only: what it has dropped is not known.
+    pub(crate) fn sync(action: &'static str, path: &Path, source: io::Error) -> Fault {
+        Fault::Io {
+            action,
+            path: path.to_path_buf(),
+            source: Arc::new(source),
         }
     }
 

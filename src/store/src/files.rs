@@ -5,6 +5,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crate::Fault;
@@ -12,11 +13,14 @@ use crate::Fault;
 /// What a file is called while it is not complete.
 const UNFINISHED: &str = "new";
 
+/// The space set aside for the next content of a small file: a block of most file systems.
+const RESERVED_BYTES: usize = 4096;
+
 /// Makes names created, renamed or removed in `dir` durable.
 pub(crate) fn sync_dir(dir: &Path) -> Result<(), Fault> {
     File::open(dir)
         .and_then(|dir| dir.sync_all())
-        .map_err(|error| Fault::io("sync the directory", dir, error))
+        .map_err(|error| Fault::sync("sync the directory", dir, error))
 }
 
 /// Creates `dir` and what is missing above it, durably.
@@ -44,12 +48,16 @@ pub(crate) struct Unfinished {
 impl Unfinished {
     /// Creates the file that is to become `name`, empty.
     pub(crate) fn create(name: &Path) -> Result<Unfinished, Fault> {
+        Unfinished::open(name, true)
+    }
+
+    fn open(name: &Path, truncate: bool) -> Result<Unfinished, Fault> {
         let path = name.with_extension(UNFINISHED);
         let file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
-            .truncate(true)
+            .truncate(truncate)
             .open(&path)
             .map_err(|error| Fault::io("create", &path, error))?;
         Ok(Unfinished {
@@ -88,6 +96,27 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<(), Fault> {
     let written = unfinished.file.write_all(content);
     written.map_err(|error| Fault::io("write", &unfinished.path, error))?;
     unfinished.finish()
+}
+
+/// As [`replace`], in the space set aside by [`reserve`], if there is some.
+pub(crate) fn replace_reserved(path: &Path, content: &[u8]) -> Result<(), Fault> {
+    let mut unfinished = Unfinished::open(path, false)?;
+    let file = &unfinished.file;
+    let written = file
+        .write_all_at(content, 0)
+        .and_then(|()| file.set_len(content.len() as u64));
+    if let Err(error) = written {
+        // What is reserved stays so.
+        unfinished.finished = true;
+        return Err(Fault::io("write", &unfinished.path, error));
+    }
+    unfinished.finish()
+}
+
+/// Sets space aside for the next content of `path`, which is then written on a full disk too.
+pub(crate) fn reserve(path: &Path) -> Result<(), Fault> {
+    let path = path.with_extension(UNFINISHED);
+    fs::write(&path, [0; RESERVED_BYTES]).map_err(|error| Fault::io("reserve", &path, error))
 }
 
 /// Lists the names in `dir`, sorted; names that are not UTF-8 are none of ours.

@@ -65,6 +65,10 @@ pub trait Log: Send + Sync {
     /// Blocks until there is room for an append, or the log is closed.
     fn wait_for_room(&self) {}
 
+    /// From here on a full disk is answered with [`Fault::NoSpace`], not waited for: the process is
+    /// about to end.
+    fn give_up_waiting(&self) {}
+
     /// Drops every record above `last` (all of them for `None`); durable on return.
     fn truncate_after(&self, last: Option<u64>) -> Result<(), Fault>;
 

@@ -43,7 +43,8 @@ pub struct Space {
 pub trait Rows: Send + Sync {
     /// Writes a batch with its meta, atomically; durable at the next checkpoint.
     ///
-    /// After a fault that [`Fault::is_damage`] the rows take no batch: only `replace` cures them.
+    /// After a fault that [`Fault::is_damage`] or [`Fault::is_no_space`] the rows take no batch:
+    /// only `replace` cures them.
     fn write(&self, batch: Batch) -> Result<(), Fault>;
 
     /// Answers one row; a bad row is a fault that names its key.
@@ -55,7 +56,8 @@ pub trait Rows: Send + Sync {
     /// Answers the meta of the last batch.
     fn meta(&self) -> Result<Option<Vec<u8>>, Fault>;
 
-    /// Makes everything written so far durable, and answers the meta that is durable now.
+    /// Makes everything written so far durable, and answers the meta that is durable now. After a
+    /// fault that [`Fault::is_no_space`] only `replace` cures the rows.
     fn checkpoint(&self) -> Result<Option<Vec<u8>>, Fault>;
 
     /// Replaces all rows and the meta by those of a snapshot; durable on return.

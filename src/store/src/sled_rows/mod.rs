@@ -139,10 +139,13 @@ impl SledRows {
         self.fault.get().map_or(Ok(()), |fault| Err(fault.clone()))
     }
 
-    /// Remembers a failure of a write for every later call.
+    /// Remembers a failure of a write for every later call. Lack of space is none: sled itself goes
+    /// no further after it, but the rows can be replaced once there is space.
     fn failed(&self, fault: &Fault) {
-        tracing::debug!(%fault, "the row store stopped");
-        self.fault.get_or_init(|| fault.clone());
+        if !fault.is_no_space() {
+            tracing::debug!(%fault, "the row store stopped");
+            self.fault.get_or_init(|| fault.clone());
+        }
     }
 
     /// A batch that meets bad pages is no lost write: the rows can still be replaced as a whole.
@@ -284,13 +287,13 @@ impl Rows for SledRows {
         self.check()?;
         let mut renewal = self.renewal();
         *renewal = None;
-        let old = self.present().generation.number;
-        let (generation, mut tally) = open::create(&self.dir, old + 1, &self.options)?;
-        self.build(&generation, &mut tally, rows, meta)?;
-        self.swap(Present {
-            generation,
-            tally,
-            meta: Some(meta.to_vec()),
+        let number = self.present().generation.number + 1;
+        let replaced = self.replace_by(number, rows, meta);
+        replaced.inspect_err(|fault| {
+            // Half of the new rows must not take the space that others lack.
+            if fault.is_no_space() {
+                remove_rows(&generation::path(&self.dir, number));
+            }
         })
     }
 
@@ -337,6 +340,21 @@ impl Rows for SledRows {
 }
 
 impl SledRows {
+    fn replace_by(
+        &self,
+        number: u64,
+        rows: &mut (dyn Iterator<Item = Result<Row, Fault>> + Send),
+        meta: &[u8],
+    ) -> Result<(), Fault> {
+        let (generation, mut tally) = open::create(&self.dir, number, &self.options)?;
+        self.build(&generation, &mut tally, rows, meta)?;
+        self.swap(Present {
+            generation,
+            tally,
+            meta: Some(meta.to_vec()),
+        })
+    }
+
     /// Makes a synced generation the present one, and removes the one before.
     fn swap(&self, new: Present) -> Result<(), Fault> {
         let (number, batches) = (new.generation.number, new.tally.batches);
@@ -345,11 +363,15 @@ impl SledRows {
         let old = std::mem::replace(&mut *self.present_mut(), new);
         let path = generation::path(&self.dir, old.generation.number);
         drop(old);
-        // If this fails, the next open does it.
-        if let Err(fault) = files::remove(&path) {
-            tracing::warn!(%fault, "could not remove the replaced rows");
-        }
+        remove_rows(&path);
         Ok(())
+    }
+}
+
+/// Removes rows that are not the present ones. If this fails, the next open does it.
+fn remove_rows(path: &Path) {
+    if let Err(fault) = files::remove(path) {
+        tracing::warn!(%fault, "could not remove rows that are not in use");
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{Fault, Row, files};
 
 use super::generation::{self, Generation};
 use super::layout::Tally;
-use super::{Contents, Present, RowsOptions, SledRows, apply, open};
+use super::{Contents, Present, RowsOptions, SledRows, apply, open, remove_rows};
 
 /// A generation on its way to become the present one.
 pub(super) struct Renewal {
@@ -60,10 +60,7 @@ pub(super) fn give_up(renewal: &mut Option<Renewal>, dir: &Path) {
     };
     let path = generation::path(dir, given_up.generation.number);
     drop(given_up);
-    // If this fails, the next open does it.
-    if let Err(fault) = files::remove(&path) {
-        tracing::warn!(%fault, "could not remove unfinished rows");
-    }
+    remove_rows(&path);
 }
 
 impl SledRows {

@@ -2,7 +2,8 @@
 //!
 //! It is replaced as a whole (write, sync, rename, sync of the directory), so that a power cut
 //! leaves the old one or the new one, and a checksum that does not match is always damage: a lost
-//! vote could elect two leaders in one term.
+//! vote could elect two leaders in one term. The space for the next one is set aside before it is
+//! needed: a vote, and a purge that makes room, must not wait for space.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -46,10 +47,11 @@ impl Anchor {
 
     /// Replaces the anchor of `dir`; durable on return.
     pub(crate) fn write(&self, dir: &Path, stamped: &Stamped) -> Result<(), Fault> {
-        files::replace(
+        files::replace_reserved(
             &path(dir),
             &format::encode(format::ANCHOR, stamped, &self.encode()),
-        )
+        )?;
+        reserve(dir)
     }
 
     fn encode(&self) -> Vec<u8> {
@@ -88,6 +90,14 @@ fn decode_mark(reader: &mut Reader<'_>) -> Option<Option<Mark>> {
     let index = reader.u64()?;
     let id = reader.bytes()?.to_vec();
     Some(some.then_some(Mark { index, id }))
+}
+
+/// Sets space aside for the next anchor. On a full disk there is none: that one then waits for it.
+pub(crate) fn reserve(dir: &Path) -> Result<(), Fault> {
+    match files::reserve(&path(dir)) {
+        Err(Fault::NoSpace { .. }) => Ok(()),
+        reserved => reserved,
+    }
 }
 
 /// The path of the anchor.

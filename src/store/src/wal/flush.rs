@@ -1,8 +1,9 @@
 //! The one thread that writes the log.
 //!
 //! It takes whatever was queued while the last sync ran, writes it with one write, syncs once, and
-//! answers in order. After the first failure it writes nothing any more: a sync that failed may
-//! have dropped pages that a second one would call durable.
+//! answers in order. On a full disk it waits for space, and whoever appends waits with it. After any
+//! other failure it writes nothing any more: a sync that failed may have dropped pages that a second
+//! one would call durable.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -175,7 +176,9 @@ impl Flusher {
             self.shared.tail().add_segment(Arc::clone(&self.active));
         }
         let bytes = frames.finish(self.group + 1, self.active.number, self.offset);
-        self.active.write(self.offset, bytes)?;
+        // Nothing is durable before the sync: bytes that did not fit may be written again.
+        let (active, offset) = (&self.active, self.offset);
+        self.prepare.retry(|| active.write(offset, bytes))?;
         self.active.sync()?;
         let mut tail = self.shared.tail();
         for (record, start, payload_bytes) in records {
@@ -230,7 +233,9 @@ impl Flusher {
         self.anchor
             .committed
             .clone_from(&self.shared.tail().committed);
-        let written = self.anchor.write(&self.dir, &self.stamped);
+        // Each time a new file, which has no name before it is whole and durable.
+        let (anchor, dir, stamped) = (&self.anchor, &self.dir, &self.stamped);
+        let written = self.prepare.retry(|| anchor.write(dir, stamped));
         written.inspect_err(|fault| {
             tracing::debug!(%fault, "the log stopped");
             self.shared.fault.get_or_init(|| fault.clone());

@@ -90,6 +90,7 @@ impl Wal {
             });
         }
         let found = recover::recover(dir, stamped, options.segment_bytes)?;
+        anchor::reserve(dir)?;
         if let Some(torn) = &found.torn {
             let (segment, offset) = (torn.segment.display(), torn.offset);
             tracing::warn!(%segment, offset, "cut off the torn end of the log");
@@ -139,8 +140,8 @@ impl Wal {
         self.prepare.is_ready()
     }
 
-    /// Whether there is no spare segment because the disk had no room for it: the log goes on in
-    /// the one it has and will soon stop.
+    /// Whether the disk had no room when the log last asked for some: it goes on in the segment it
+    /// has; when that is full, appends wait until there is space again.
     pub fn lacks_space(&self) -> bool {
         self.prepare.is_starved()
     }
@@ -195,6 +196,10 @@ impl Log for Wal {
         self.shared.queue.wait_for_room();
     }
 
+    fn give_up_waiting(&self) {
+        self.prepare.close();
+    }
+
     fn truncate_after(&self, last: Option<u64>) -> Result<(), Fault> {
         self.check()?;
         // Even a truncation that drops nothing answers after the appends before it.
@@ -244,6 +249,7 @@ impl Log for Wal {
 impl Drop for Wal {
     fn drop(&mut self) {
         // The flush thread may still need a segment for what is queued.
+        self.give_up_waiting();
         self.shared.queue.close();
         let flushed = self.flusher.take().map_or(Ok(()), JoinHandle::join);
         self.prepare.stop();

@@ -27,11 +27,11 @@ struct State {
     next: u64,
     ready: Option<Segment>,
     fault: Option<Fault>,
-    /// The disk had no room for the next segment.
-    starved: bool,
-    /// The flush thread is waiting: lack of space is now a fault.
-    wanted: bool,
+    /// The disk had no room: for the next segment, or for what the flush thread writes.
+    starved: Option<Fault>,
     unneeded: Vec<Arc<Segment>>,
+    /// The log is being closed: nobody waits for space any more.
+    closing: bool,
     stopping: bool,
 }
 
@@ -50,26 +50,45 @@ impl Prepare {
         }
     }
 
-    /// Takes the next segment, waiting until it is ready.
+    /// Takes the next segment, waiting until it is ready; on a full disk, until there is space.
     pub(crate) fn take(&self) -> Result<Segment, Fault> {
         let mut state = self.state();
-        state.wanted = true;
-        self.changed.notify_all();
         loop {
             if let Some(segment) = state.ready.take() {
-                state.wanted = false;
                 self.changed.notify_all();
                 return Ok(segment);
             }
-            match &state.fault {
-                Some(fault) => return Err(fault.clone()),
-                None if state.stopping => return Err(Fault::Closed),
-                None => {}
+            match (&state.fault, &state.starved) {
+                (Some(fault), _) => return Err(fault.clone()),
+                (None, Some(full)) if state.closing => return Err(full.clone()),
+                (None, _) if state.stopping => return Err(Fault::Closed),
+                (None, _) => {}
             }
             state = self
                 .changed
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Does `write` again for as long as the disk is full; gives up when the log is closed.
+    pub(crate) fn retry<T>(&self, write: impl Fn() -> Result<T, Fault>) -> Result<T, Fault> {
+        let mut is_full = false;
+        loop {
+            let result = write();
+            let mut state = self.state();
+            let Err(full @ Fault::NoSpace { .. }) = result else {
+                if is_full {
+                    state.feed();
+                }
+                return result;
+            };
+            is_full = true;
+            state.starve(&full);
+            if state.closing {
+                return Err(full);
+            }
+            drop(self.changed.wait_timeout(state, SPACE_RETRY));
         }
     }
 
@@ -84,10 +103,16 @@ impl Prepare {
         self.state().ready.is_some()
     }
 
-    /// Whether none is ready because it could not be made.
+    /// Whether the disk was full when it was last written to, or no more segment can be made.
     pub(crate) fn is_starved(&self) -> bool {
         let state = self.state();
-        state.ready.is_none() && (state.starved || state.fault.is_some())
+        state.starved.is_some() || state.ready.is_none() && state.fault.is_some()
+    }
+
+    /// From now on a full disk is an answer, not something to wait for.
+    pub(crate) fn close(&self) {
+        self.state().closing = true;
+        self.changed.notify_all();
     }
 
     pub(crate) fn stop(&self) {
@@ -119,11 +144,10 @@ impl Prepare {
                 Some(Ok(segment)) => {
                     state.next += 1;
                     state.ready = Some(segment);
-                    state.starved = false;
+                    state.feed();
                 }
-                Some(Err(Fault::NoSpace { .. })) if !state.wanted => {
-                    tracing::warn!(dir = %self.dir.display(), "no space to prepare a log segment");
-                    state.starved = true;
+                Some(Err(full @ Fault::NoSpace { .. })) => {
+                    state.starve(&full);
                     let waited = self.changed.wait_timeout(state, SPACE_RETRY);
                     state = waited.unwrap_or_else(PoisonError::into_inner).0;
                 }
@@ -135,6 +159,20 @@ impl Prepare {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn starve(&mut self, full: &Fault) {
+        if self.starved.replace(full.clone()).is_none() {
+            tracing::warn!(fault = %full, "the log lacks space, appends wait for it");
+        }
+    }
+
+    fn feed(&mut self) {
+        if self.starved.take().is_some() {
+            tracing::info!("the log has space again");
+        }
     }
 }
 

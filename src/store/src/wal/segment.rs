@@ -75,11 +75,11 @@ impl Segment {
             .map_err(|error| Fault::io("append to", &self.path, error))
     }
 
-    /// Makes everything written durable; must not be tried again after a failure.
+    /// Makes everything written durable; must not be tried again after a failure, whichever.
     pub(crate) fn sync(&self) -> Result<(), Fault> {
         self.file
             .sync_data()
-            .map_err(|error| Fault::io("sync", &self.path, error))
+            .map_err(|error| Fault::sync("sync", &self.path, error))
     }
 
     /// Reads `len` bytes at `offset`.

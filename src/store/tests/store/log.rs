@@ -3,7 +3,9 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
-use std::sync::mpsc::channel;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use proptest::prelude::{Just, Strategy, any, prop_assert_eq, prop_oneof, proptest};
 use proptest::test_runner::Config;
@@ -264,25 +266,76 @@ fn appends_go_on_when_space_comes_back_in_time() {
     assert_eq!(wal.read(0..999).unwrap().len() as u64, next + 30);
 }
 
+/// Keeps the disk full until told otherwise; counts the attempts that failed.
+fn keep_full(dir: &Path, full: &AtomicBool, failed: &AtomicUsize) {
+    while full.load(Ordering::Acquire) {
+        if fs::symlink_metadata(dir.join(THIRD)).is_err() {
+            failed.fetch_add(1, Ordering::AcqRel);
+            fill_disk(dir);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Queues more than fits into the second segment, and answers what becomes of each.
+fn overfill(wal: &Wal, next: u64) -> Receiver<Result<(), Fault>> {
+    let (answer, answers) = channel();
+    for index in next..next + 30 {
+        let answer = answer.clone();
+        let done = Box::new(move |result| answer.send(result).unwrap_or_default());
+        wal.append(vec![record(index, 0, 1000)], done);
+    }
+    answers
+}
+
 #[test]
-fn a_disk_that_stays_full_is_a_fault_of_its_own_and_loses_nothing() {
+fn appends_wait_while_the_disk_is_full_and_are_answered_when_it_is_not() {
     let dir = tempdir().unwrap();
     let (wal, next) = nearly_full(dir.path());
-    let appended = |index: u64| append(&wal, vec![record(index, 0, 1000)]);
-    let refused = (next..next + 30).find_map(|index| {
-        fill_disk(dir.path());
-        Some((index, appended(index).err()?))
+    let (full, failed) = (AtomicBool::new(true), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        scope.spawn(|| keep_full(dir.path(), &full, &failed));
+        let answers = overfill(&wal, next);
+        let before = failed.load(Ordering::Acquire);
+        wait_until(|| failed.load(Ordering::Acquire) >= before + 2);
+        assert!(wal.lacks_space());
+        let fitted = answers
+            .try_iter()
+            .collect::<Result<Vec<()>, Fault>>()
+            .unwrap();
+        assert!(fitted.len() < 30, "there was room for all");
+        full.store(false, Ordering::Release);
+        let rest: Result<Vec<()>, Fault> = answers.iter().collect();
+        assert_eq!(fitted.len() + rest.unwrap().len(), 30);
     });
-    let (full, fault) = refused.unwrap();
-    assert!(matches!(fault, Fault::NoSpace { .. }), "{fault}");
-    assert!(matches!(appended(full + 1), Err(Fault::NoSpace { .. })));
-    assert!(wal.lacks_space());
-    drop(wal);
+    wait_until(|| !wal.lacks_space());
+    assert_eq!(wal.read(0..999).unwrap().len() as u64, next + 30);
+}
+
+#[test]
+fn a_log_closed_on_a_full_disk_loses_nothing_acknowledged() {
+    let dir = tempdir().unwrap();
+    let (wal, next) = nearly_full(dir.path());
+    let (full, failed) = (AtomicBool::new(true), AtomicUsize::new(0));
+    let fitted = std::thread::scope(|scope| {
+        scope.spawn(|| keep_full(dir.path(), &full, &failed));
+        let answers = overfill(&wal, next);
+        wait_until(|| failed.load(Ordering::Acquire) >= 2);
+        drop(wal);
+        full.store(false, Ordering::Release);
+        let answers: Vec<Result<(), Fault>> = answers.iter().collect();
+        let fitted = answers.iter().take_while(|answer| answer.is_ok()).count();
+        assert!(fitted < answers.len(), "there was room for all");
+        let mut refused = answers[fitted..].iter();
+        assert!(refused.all(|answer| matches!(answer, Err(Fault::NoSpace { .. }))));
+        fitted as u64
+    });
+    fs::remove_file(dir.path().join(THIRD)).unwrap_or_default();
     let wal = open_wal(dir.path()).unwrap();
     assert!(!wal.lacks_space());
     assert_eq!(
         indexes(&wal.read(0..999).unwrap()),
-        (0..full).collect::<Vec<_>>()
+        (0..next + fitted).collect::<Vec<_>>()
     );
 }
 
