@@ -21,7 +21,7 @@ pub enum Exit {
     Internal,
     /// 73: a file or directory could not be created.
     Create,
-    /// 74: reading or writing failed.
+    /// 74: reading or writing failed; of a running server, its disk.
     InputOutput,
     /// 75: the outcome is unknown or the caller was throttled; trying again may help.
     TryAgain,
@@ -78,7 +78,7 @@ Exit codes:
   69  no node could answer; nothing was changed
   70  a fault inside Strongroom
   73  a file or directory could not be created
-  74  reading or writing failed
+  74  reading or writing failed; of a running server, its disk
   75  outcome unknown or throttled; trying again may help
   77  not permitted
   78  configuration wrong or missing";

@@ -66,8 +66,8 @@ pub(crate) struct Pending {
     writing: Option<(Instant, usize)>,
 }
 
-/// Opens the rows of a snapshot.
-pub(crate) type RowSource = Box<dyn FnOnce() -> Result<RowScan<'static>, store::Fault> + Send>;
+/// Opens the rows of a snapshot; again if the first try met a full disk.
+pub(crate) type RowSource = Box<dyn Fn() -> Result<RowScan<'static>, store::Fault> + Send>;
 
 /// A state that came by snapshot. `done` is told when its rows are durable.
 pub(crate) struct Install {
@@ -283,6 +283,10 @@ impl Backlog {
                 return false;
             }
         }
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.lock().stop
     }
 
     pub(crate) fn stop(&self) {

@@ -22,6 +22,9 @@ pub enum Unavailable {
     /// The leader's clock is too far from its peers' to stamp an entry. Nothing was written.
     #[error("the leader's clock is more than 5 s from the median of its peers'")]
     ClockSkewed,
+    /// The leader lacks disk space, and so does every voter that could lead. Nothing was written.
+    #[error("the disk of the leader is full, and no other voter that answers has space")]
+    NoSpace,
     /// This node did not apply far enough within the deadline.
     #[error("this node is behind and did not catch up within the deadline")]
     Behind,

@@ -32,6 +32,7 @@ mod rounds;
 mod scrub;
 mod service;
 mod snapshot;
+mod space;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -57,6 +58,7 @@ use crate::membership::{Change, Members};
 use crate::propose::Proposer;
 use crate::rounds::Rounds;
 use crate::snapshot::Snapshots;
+use crate::space::Space;
 use crate::status::LeaderHeard;
 use crate::types::Raft;
 use crate::values::Values;
@@ -100,6 +102,8 @@ pub(crate) struct Inner {
     rounds: Arc<Rounds>,
     heard: LeaderHeard,
     faults: Faults,
+    space: Arc<Space>,
+    log: Arc<dyn store::Log>,
     stopping: AtomicBool,
     materialiser: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
@@ -253,6 +257,18 @@ impl Consensus {
         self.inner.rounds.lease.counts()
     }
 
+    /// Takes whether less space is free than this node may go down to. While that is so it hands
+    /// leadership over, refuses new entries with [`Unavailable::NoSpace`], and goes on as follower.
+    pub fn tell_space_low(&self, is_low: bool) {
+        self.inner.space.set_low(is_low);
+    }
+
+    /// Whether the rows met a full disk. They are written anew once there is space, and until then
+    /// this node applies no more than the backlog takes: its reads may come too late.
+    pub fn waits_for_space(&self) -> bool {
+        self.inner.space.do_rows_wait()
+    }
+
     /// Tells the first fault: the process must stop with it.
     pub fn faults(&self) -> watch::Receiver<Option<Fault>> {
         self.inner.faults.subscribe()
@@ -277,6 +293,7 @@ impl Consensus {
             return;
         }
         self.hand_over().await;
+        self.inner.log.give_up_waiting();
         if let Err(error) = self.inner.raft.shutdown().await {
             tracing::warn!(%error, "the consensus core did not stop in order");
         }
@@ -297,9 +314,12 @@ impl Consensus {
         if core::leader(&self.inner.raft) != Some(self.inner.node) {
             return;
         }
-        let Some(heir) = self.inner.members.heir().await else {
-            return;
-        };
+        if let Some(heir) = self.inner.members.heir().await {
+            self.hand_over_to(heir).await;
+        }
+    }
+
+    async fn hand_over_to(&self, heir: u64) {
         let deadline = Instant::now() + limits::TRANSFER_TIMEOUT;
         if let Err(error) = self.inner.members.transfer(heir, deadline).await {
             tracing::warn!(heir, %error, "leadership was not handed over");

@@ -137,6 +137,16 @@ pub const CLOCK_REFUSE: Duration = Duration::from_secs(5);
 /// Age at which a reading of a peer's clock is forgotten.
 pub const CLOCK_READING_AGE_MAX: Duration = Duration::from_secs(10);
 
+/// Time between two looks at whether this node lacks disk space and leads.
+pub const SPACE_WATCH_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Time after which a node that lacks disk space and still leads hands over again.
+pub const SPACE_HAND_OVER_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The first and the longest pause before rows or a snapshot that met a full disk are tried again.
+pub const SPACE_RETRY_PAUSES: (Duration, Duration) =
+    (Duration::from_secs(1), Duration::from_secs(30));
+
 /// Bounds of the pause before an append to a dead peer fails: openraft would call again at once.
 pub const DEAD_PEER_PAUSE: (Duration, Duration) =
     (Duration::from_millis(20), Duration::from_millis(100));

@@ -22,6 +22,7 @@ use crate::limits::{BACKLOG_LINGER, CHECKPOINT_INTERVAL};
 use crate::log::Floor;
 use crate::renewal::Renewals;
 use crate::snapshot::rows_of;
+use crate::space::{Retry, Space};
 use crate::values::Values;
 use crate::view::{EraWatch, Root};
 use crate::work;
@@ -30,6 +31,7 @@ pub(crate) struct Materialiser {
     values: Arc<Values>,
     backlog: Arc<Backlog>,
     floor: Arc<Floor>,
+    space: Arc<Space>,
     faults: Faults,
     renewals: Renewals,
     /// What the rows hold.
@@ -38,6 +40,10 @@ pub(crate) struct Materialiser {
     deferred: VecDeque<(EraWatch, Vec<Vec<u8>>)>,
     checkpointed: u64,
     checkpoint_at: Instant,
+    /// The rows met a full disk: they take nothing more until they are written anew.
+    starved: Option<Retry>,
+    /// The state of a snapshot that met one too.
+    uninstalled: Option<Install>,
 }
 
 impl Materialiser {
@@ -46,6 +52,7 @@ impl Materialiser {
         values: Arc<Values>,
         backlog: Arc<Backlog>,
         floor: Arc<Floor>,
+        space: Arc<Space>,
         faults: Faults,
         root: &Arc<Root>,
     ) -> std::io::Result<Option<JoinHandle<()>>> {
@@ -54,11 +61,14 @@ impl Materialiser {
             values,
             backlog,
             floor,
+            space,
             faults,
             root: Arc::clone(root),
             deferred: VecDeque::new(),
             checkpointed: root.index(),
             checkpoint_at: Instant::now(),
+            starved: None,
+            uninstalled: None,
         };
         if work::is_in_place() {
             tokio::spawn(materialiser.run_in_place());
@@ -85,15 +95,57 @@ impl Materialiser {
 
     /// Writes what is pending, waiting so long for it; `false` once there is no more to come.
     fn write_pending(&mut self, patience: Duration) -> bool {
+        if self.starved.is_some() {
+            return self.go_on_with_space();
+        }
         let pending = self.backlog.take(patience);
         let stop = pending.stop;
-        if let Err(source) = self.write(pending) {
-            let action = "write rows";
-            self.faults.raise(Fault::Rows { action, source });
-            self.backlog.stop();
+        match self.write(pending) {
+            Ok(()) => !stop,
+            Err(full) if full.is_no_space() => {
+                tracing::warn!(fault = %full, "the rows met a full disk, they wait for space");
+                self.space.set_rows_wait(true);
+                self.starved = Some(Retry::new());
+                // What the rows lack is in the log.
+                !stop
+            }
+            Err(source) => self.fail(source),
+        }
+    }
+
+    fn fail(&self, source: store::Fault) -> bool {
+        let action = "write rows";
+        self.faults.raise(Fault::Rows { action, source });
+        self.backlog.stop();
+        false
+    }
+
+    /// Writes all rows anew once there is space: those that met a full disk take no more.
+    fn go_on_with_space(&mut self) -> bool {
+        if self.backlog.is_stopped() {
             return false;
         }
-        !stop
+        let is_due = |retry: &Retry| retry.is_due(&self.space);
+        if !self.starved.as_ref().is_some_and(is_due) {
+            return true;
+        }
+        let written = match self.uninstalled.take() {
+            Some(install) => self.install(install),
+            None => self.replace_rows(),
+        };
+        match written {
+            Ok(()) => {
+                tracing::info!("the rows have space again and were written anew");
+                self.starved = None;
+                self.space.set_rows_wait(false);
+                true
+            }
+            Err(full) if full.is_no_space() => {
+                self.starved.iter_mut().for_each(Retry::later);
+                true
+            }
+            Err(source) => self.fail(source),
+        }
     }
 
     fn write(&mut self, mut pending: Pending) -> Result<(), store::Fault> {
@@ -119,7 +171,10 @@ impl Materialiser {
                 .deferred
                 .iter()
                 .flat_map(|(_, keys)| keys.iter().cloned());
-            self.renewals.tend(&self.root, deferred);
+            // It takes space before it gives some back.
+            if !self.space.is_low() {
+                self.renewals.tend(&self.root, deferred);
+            }
         }
         Ok(())
     }
@@ -182,6 +237,10 @@ impl Materialiser {
     /// Writes all rows anew, from memory, from those that can still be read, and from peers.
     fn rebuild(&mut self, why: &store::Fault) -> Result<(), store::Fault> {
         tracing::error!(fault = %why, "the rows are damaged and written anew");
+        self.replace_rows()
+    }
+
+    fn replace_rows(&mut self) -> Result<(), store::Fault> {
         let rows = self.values.rows();
         let deferred = self.deferred.iter().flat_map(|(_, keys)| keys);
         let kept = deferred.filter_map(|key| {
@@ -211,12 +270,16 @@ impl Materialiser {
 
     /// Puts the rows of a snapshot in the place of all others, in one step and block by block.
     fn install(&mut self, install: Install) -> Result<(), store::Fault> {
-        self.root = install.root;
+        self.root = Arc::clone(&install.root);
         self.deferred.clear();
         self.backlog.begins_install(self.root.index());
         let meta = self.meta();
         let rows = self.values.rows();
-        rows.replace(&mut *(install.rows)()?, &meta)?;
+        let replaced = (install.rows)().and_then(|mut all| rows.replace(&mut *all, &meta));
+        if let Err(fault) = replaced {
+            self.uninstalled = Some(install);
+            return Err(fault);
+        }
         self.backlog.has_written(self.root.index());
         self.durable();
         // The receiver may have stopped; the rows are right all the same.

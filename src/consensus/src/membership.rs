@@ -18,6 +18,7 @@ use crate::lease::Reason;
 use crate::limits::{PROMOTE_LAG_ENTRIES_MAX, RETRY_PAUSE, TRANSFER_AGAIN, VOTER_SILENCE_MAX};
 use crate::links::{Lane, Links};
 use crate::rounds::Rounds;
+use crate::space::Space;
 use crate::types::{Member, Membership, Metrics, Raft, TypeConfig};
 
 /// Why a change of membership was not made.
@@ -84,16 +85,19 @@ pub(crate) enum Change {
     TransferTo(u64),
 }
 
+#[derive(Clone)]
 pub(crate) struct Members {
     raft: Raft,
     links: Arc<Links>,
     rounds: Arc<Rounds>,
+    space: Arc<Space>,
     node: u64,
 }
 
 impl Members {
-    pub(crate) fn new(rounds: Arc<Rounds>) -> Members {
+    pub(crate) fn new(rounds: Arc<Rounds>, space: Arc<Space>) -> Members {
         Members {
+            space,
             raft: rounds.raft.clone(),
             links: Arc::clone(&rounds.links),
             node: rounds.node,
@@ -334,11 +338,18 @@ impl Members {
         }
     }
 
-    /// The voter that is nearest to this leader's log and answers.
+    /// The voter that answers and is nearest to this leader's log; one without disk space last.
     pub(crate) fn best_heir(&self) -> Option<u64> {
         let live = self.live_voters().into_iter();
         live.filter(|voter| *voter != self.node)
-            .min_by_key(|voter| self.lag(*voter))
+            .min_by_key(|voter| (self.space.is_lacking_at(*voter), self.lag(*voter)))
+    }
+
+    /// On the leader: the best heir, if that one has disk space.
+    pub(crate) fn heir_with_space(&self) -> Option<u64> {
+        let leads = core::leader(&self.raft) == Some(self.node);
+        let heir = self.best_heir().filter(|_| leads)?;
+        (!self.space.is_lacking_at(heir)).then_some(heir)
     }
 
     /// Entries of this leader's log that `node` is not known to have.

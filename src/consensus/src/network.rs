@@ -24,6 +24,7 @@ use crate::limits::{DEAD_PEER_PAUSE, SNAPSHOT_CHUNKS_AHEAD_MAX};
 use crate::links::{Client, Lane, Links};
 use crate::promise::Promises;
 use crate::snapshot::SnapshotFile;
+use crate::space::Space;
 use crate::types::{Member, TypeConfig, Vote};
 
 type Rpc<T> = Result<T, RPCError<TypeConfig>>;
@@ -34,6 +35,7 @@ pub(crate) struct Networks {
     pub(crate) links: Arc<Links>,
     pub(crate) clocks: Arc<Clocks>,
     pub(crate) promises: Arc<Promises>,
+    pub(crate) space: Arc<Space>,
 }
 
 /// The way to one peer.
@@ -41,6 +43,7 @@ pub(crate) struct Network {
     links: Arc<Links>,
     clocks: Arc<Clocks>,
     promises: Arc<Promises>,
+    space: Arc<Space>,
     target: u64,
     member: Member,
     purpose: Purpose,
@@ -76,6 +79,7 @@ impl Networks {
             links: Arc::clone(&self.links),
             clocks: Arc::clone(&self.clocks),
             promises: Arc::clone(&self.promises),
+            space: Arc::clone(&self.space),
             target,
             member: member.clone(),
             purpose,
@@ -112,6 +116,7 @@ impl Network {
         let answer = self.client()?.append_entries(message).await;
         let answer = answer.map_err(failed)?.into_inner();
         self.clocks.read(self.target, asked, answer.clock_ms);
+        self.space.hear(self.target, answer.lacks_space);
         codec::from_appended(answer.appended).map_err(garbled)
     }
 

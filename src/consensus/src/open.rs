@@ -31,6 +31,7 @@ use crate::repair::{self, Wanted};
 use crate::rounds::Rounds;
 use crate::scrub;
 use crate::snapshot::{LoadError, Snapshots, load_state};
+use crate::space::{Space, watch_space};
 use crate::status::LeaderHeard;
 use crate::types::Raft;
 use crate::values::Values;
@@ -119,6 +120,7 @@ impl Consensus {
         })?;
         let node = options.node.0;
         let value_memory_bytes = options.keep.value_memory_bytes;
+        let waiting = Arc::clone(&log);
         let opening = move || Storage::open(log, rows, snapshots, value_memory_bytes);
         let storage = blocking(opening).await?;
         let origin = v1::Origin {
@@ -135,6 +137,7 @@ impl Consensus {
             links: Arc::clone(&links),
             clocks: Arc::clone(&clocks),
             promises: Arc::clone(&promises),
+            space: Arc::clone(&storage.space),
         };
         let config = Arc::new(config);
         let raft = Raft::new(node, config, networks, storage.log, storage.machine).await;
@@ -145,12 +148,14 @@ impl Consensus {
         let lease = Lease::new(Arc::clone(at), lease, danger);
         let (to_own, at_own) = (Arc::clone(to), Arc::clone(at));
         let rounds = Rounds::new(lent.clone(), to_own, at_own, promises, lease, node, danger);
+        let space = storage.space;
+        let members = Members::new(Arc::clone(&rounds), Arc::clone(&space));
         let inner = Arc::new(Inner {
             node,
             cluster_hex: options.cluster.to_string(),
             barrier: Barrier::spawn(Arc::clone(&rounds)),
-            proposer: Proposer::new(lent.clone(), Arc::clone(to), Arc::clone(at), node),
-            members: Members::new(Arc::clone(&rounds)),
+            proposer: Proposer::new(&rounds, members.clone(), Arc::clone(&space)),
+            members,
             rounds,
             heard: LeaderHeard::default(),
             raft,
@@ -161,16 +166,24 @@ impl Consensus {
             links,
             clocks,
             faults: storage.faults,
+            space: Arc::clone(&space),
+            log: waiting,
             stopping: AtomicBool::new(false),
             materialiser: Mutex::new(storage.materialiser),
         });
         tokio::spawn(repair::fetch_wanted(Arc::downgrade(&inner), storage.wanted));
         tokio::spawn(scrub::run(Arc::downgrade(&inner), options.scrub_interval));
-        tokio::spawn(watch_core(Arc::clone(&inner)));
-        tokio::spawn(finish_changes(Arc::clone(&inner.rounds)));
-        tokio::spawn(watch_clock(Arc::downgrade(&inner)));
+        watch(&inner, space);
         Ok(Consensus { inner })
     }
+}
+
+/// Starts the tasks that look after the node.
+fn watch(inner: &Arc<Inner>, space: Arc<Space>) {
+    tokio::spawn(watch_core(Arc::clone(inner)));
+    tokio::spawn(finish_changes(Arc::clone(&inner.rounds)));
+    tokio::spawn(watch_clock(Arc::downgrade(inner)));
+    tokio::spawn(watch_space(Arc::downgrade(inner), space));
 }
 
 /// Everything of a node that touches its store.
@@ -186,6 +199,7 @@ pub(crate) struct Storage {
     #[cfg(test)]
     pub(crate) floor: Arc<Floor>,
     pub(crate) faults: Faults,
+    pub(crate) space: Arc<Space>,
     pub(crate) materialiser: Option<JoinHandle<()>>,
 }
 
@@ -197,7 +211,7 @@ impl Storage {
         snapshots: SnapshotDir,
         value_memory_bytes: u64,
     ) -> Result<Storage, OpenError> {
-        let faults = Faults::new();
+        let (faults, space) = (Faults::new(), Arc::<Space>::default());
         let floor = Arc::new(Floor::new());
         let (root, is_trusted) = load(rows.as_ref(), value_memory_bytes)?;
         let index = root.index();
@@ -214,6 +228,7 @@ impl Storage {
             Arc::clone(&values),
             Arc::clone(&backlog),
             Arc::clone(&floor),
+            Arc::clone(&space),
             faults.clone(),
         );
         let snapshots = Arc::new(snapshots.map_err(|source| OpenError::Snapshot { source })?);
@@ -236,6 +251,7 @@ impl Storage {
             Arc::clone(&values),
             Arc::clone(&backlog),
             Arc::clone(&floor),
+            Arc::clone(&space),
             faults.clone(),
             published.view().root(),
         );
@@ -250,6 +266,7 @@ impl Storage {
             #[cfg(test)]
             floor,
             faults,
+            space,
             materialiser: materialiser.map_err(|source| OpenError::Log { source })?,
         })
     }

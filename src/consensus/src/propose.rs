@@ -22,6 +22,9 @@ use crate::core;
 use crate::error::Unavailable;
 use crate::limits::{ENTRY_BYTES_MAX, PROPOSALS_MAX, RETRY_PAUSE};
 use crate::links::{Lane, Links};
+use crate::membership::Members;
+use crate::rounds::Rounds;
+use crate::space::Space;
 use crate::types::{Answered, Proposed, Raft};
 
 /// What a caller wants done.
@@ -57,17 +60,21 @@ pub(crate) struct Proposer {
     raft: Raft,
     links: Arc<Links>,
     clocks: Arc<Clocks>,
+    members: Members,
+    space: Arc<Space>,
     node: u64,
     permits: Semaphore,
 }
 
 impl Proposer {
-    pub(crate) fn new(raft: Raft, links: Arc<Links>, clocks: Arc<Clocks>, node: u64) -> Proposer {
+    pub(crate) fn new(rounds: &Rounds, members: Members, space: Arc<Space>) -> Proposer {
         Proposer {
-            raft,
-            links,
-            clocks,
-            node,
+            raft: rounds.raft.clone(),
+            links: Arc::clone(&rounds.links),
+            clocks: Arc::clone(&rounds.clocks),
+            members,
+            space,
+            node: rounds.node,
             permits: Semaphore::new(PROPOSALS_MAX),
         }
     }
@@ -122,6 +129,7 @@ impl Proposer {
         entry: &mut Entry,
         deadline: Instant,
     ) -> Result<Committed, Failed> {
+        self.check_space(&entry.command)?;
         let is_only_voter = core::metrics(&self.raft, |metrics| {
             let halves = metrics.membership_config.membership().get_joint_config();
             halves.iter().all(|voters| voters.len() <= 1)
@@ -152,6 +160,26 @@ impl Proposer {
         }
     }
 
+    /// Refuses an entry for want of space: at once when nobody else could take it.
+    fn check_space(&self, command: &Command) -> Result<(), Failed> {
+        // What founds a region, or mends one by other nodes, is little.
+        let is_needed = matches!(
+            command,
+            Command::Found(_)
+                | Command::IssueJoinToken(_)
+                | Command::AdmitNode(_)
+                | Command::RemoveNode(_)
+        );
+        let leads = || core::leader(&self.raft) == Some(self.node);
+        if is_needed || !self.space.is_lacking() || !leads() {
+            return Ok(());
+        }
+        Err(match self.members.heir_with_space() {
+            Some(_) => Failed::NotWritten(Unavailable::NoSpace),
+            None => Failed::Final(Unavailable::NoSpace),
+        })
+    }
+
     async fn forward(
         &self,
         leader: u64,
@@ -176,6 +204,9 @@ impl Proposer {
         let answered = tokio::time::timeout_at(deadline, client.forward(request)).await;
         let response = match answered {
             Ok(Ok(response)) => response.into_inner(),
+            Ok(Err(status)) if has_no_space(&status) => {
+                return Err(Failed::Final(Unavailable::NoSpace));
+            }
             Ok(Err(status)) if was_not_written(&status) => return Err(unknown()),
             Ok(Err(_)) | Err(_) => return Err(Failed::Final(Unavailable::OutcomeUnknown)),
         };
@@ -219,6 +250,14 @@ fn write_failed(
 /// proof: tonic answers RESOURCE_EXHAUSTED itself when a connection or an answer is too much for
 /// it.
 pub(crate) const NOT_WRITTEN: &str = "strongroom-not-written";
+
+/// What stands there when no voter that answers has disk space: to try again is of no use.
+pub(crate) const NO_SPACE: &str = "no-space";
+
+fn has_no_space(status: &Status) -> bool {
+    let mark = status.metadata().get(NOT_WRITTEN);
+    mark.is_some_and(|mark| mark == NO_SPACE)
+}
 
 /// Whether the answer proves that nothing was written.
 fn was_not_written(status: &Status) -> bool {

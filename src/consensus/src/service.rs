@@ -24,7 +24,7 @@ use crate::error::Unavailable;
 use crate::links::{Standing, standing};
 use crate::membership::{Change, MembershipError, to_refusal};
 use crate::promise::{Asked, Refused};
-use crate::propose::{Failed, NOT_WRITTEN};
+use crate::propose::{Failed, NO_SPACE, NOT_WRITTEN};
 use crate::repair;
 use crate::rounds::whole_ms;
 use crate::work;
@@ -119,6 +119,7 @@ impl RaftService for Service {
         Ok(Response::new(v1::AppendEntriesResponse {
             appended: Some(codec::appended(&result)),
             clock_ms: self.inner.clocks.now().0,
+            lacks_space: self.inner.space.is_lacking(),
         }))
     }
 
@@ -307,6 +308,7 @@ impl RaftService for Service {
         let appended = self.inner.proposer.append(&mut entry, deadline).await;
         let committed = appended.map_err(|failed| match failed {
             Failed::NotWritten(error) => not_written(unavailable(error)),
+            Failed::Final(error @ Unavailable::NoSpace) => no_space(unavailable(error)),
             Failed::Final(Unavailable::OutcomeUnknown) => Status::aborted("outcome unknown"),
             Failed::Final(error) => unavailable(error),
         })?;
@@ -388,13 +390,22 @@ fn not_written(mut status: Status) -> Status {
     status
 }
 
+/// Marks an answer to a forwarded entry for which nobody has disk space.
+fn no_space(mut status: Status) -> Status {
+    let mark = MetadataValue::from_static(NO_SPACE);
+    status.metadata_mut().insert(NOT_WRITTEN, mark);
+    status
+}
+
 #[allow(clippy::needless_pass_by_value)]
 fn unavailable(error: Unavailable) -> Status {
     let message = error.to_string();
     match error {
         Unavailable::NoLeader { .. } => Status::failed_precondition(message),
         Unavailable::OutcomeUnknown => Status::aborted(message),
-        Unavailable::ClockSkewed | Unavailable::Overloaded => Status::resource_exhausted(message),
+        Unavailable::ClockSkewed | Unavailable::Overloaded | Unavailable::NoSpace => {
+            Status::resource_exhausted(message)
+        }
         Unavailable::EntryTooLarge { .. } => Status::invalid_argument(message),
         Unavailable::NoQuorum | Unavailable::Behind | Unavailable::Stopped => {
             Status::unavailable(message)

@@ -19,9 +19,10 @@ use crate::apply::SnapshotOf;
 use crate::backlog::{Backlog, RowSource};
 use crate::codec::Applied;
 use crate::fault::{Fault, Faults};
-use crate::limits::{SNAPSHOT_CHUNK_BYTES_MAX, SNAPSHOTS_KEPT};
+use crate::limits::{SNAPSHOT_CHUNK_BYTES_MAX, SNAPSHOTS_KEPT, SPACE_WATCH_INTERVAL};
 use crate::log::Floor;
 use crate::materialise::applied;
+use crate::space::{Retry, Space};
 use crate::types::{SnapshotMeta, TypeConfig};
 use crate::values::Values;
 use crate::view::{Root, ValueError};
@@ -33,6 +34,7 @@ pub(crate) struct Snapshots {
     values: Arc<Values>,
     backlog: Arc<Backlog>,
     floor: Arc<Floor>,
+    space: Arc<Space>,
     faults: Faults,
     current: Mutex<Option<SnapshotFile>>,
     /// Whether somebody asked for a new one.
@@ -65,6 +67,7 @@ impl Snapshots {
         values: Arc<Values>,
         backlog: Arc<Backlog>,
         floor: Arc<Floor>,
+        space: Arc<Space>,
         faults: Faults,
     ) -> Result<Snapshots, SnapshotError> {
         let rows_index = backlog.written();
@@ -97,6 +100,7 @@ impl Snapshots {
             values,
             backlog,
             floor,
+            space,
             faults,
             current: Mutex::new(newest),
             wanted: AtomicBool::new(false),
@@ -145,16 +149,38 @@ impl Snapshots {
 
     /// Writes a file from `root` and makes the rows durable that far.
     async fn build(self: &Arc<Self>, root: Arc<Root>) -> Result<SnapshotFile, io::Error> {
-        let this = Arc::clone(self);
-        let written = work::run(move || this.write(&root)).await;
-        let file = written
-            .map_err(io::Error::other)?
-            .map_err(|error| self.fail("write a snapshot", error))?;
+        let file = self.write_with_space(root).await?;
         if !self.backlog.durable_at(file.index()).await {
             return Err(io::Error::other("the rows are closed"));
         }
         self.accept(file.clone()).await?;
         Ok(file)
+    }
+
+    /// Writes a file; again and again for as long as the disk is full.
+    async fn write_with_space(
+        self: &Arc<Self>,
+        root: Arc<Root>,
+    ) -> Result<SnapshotFile, io::Error> {
+        let mut retry = Retry::new();
+        loop {
+            let (this, root) = (Arc::clone(self), Arc::clone(&root));
+            let written = work::run(move || this.write(&root)).await;
+            match written.map_err(io::Error::other)? {
+                Ok(file) => return Ok(file),
+                Err(error) if lacks_space(&error) => {
+                    tracing::warn!(%error, "no space for a snapshot, it is tried again");
+                    retry.later();
+                }
+                Err(error) => return Err(self.fail("write a snapshot", error)),
+            }
+            while !retry.is_due(&self.space) {
+                if self.backlog.is_stopped() {
+                    return Err(io::Error::other("this node stops without a snapshot"));
+                }
+                tokio::time::sleep(SPACE_WATCH_INTERVAL).await;
+            }
+        }
     }
 
     pub(crate) fn write(&self, root: &Arc<Root>) -> Result<SnapshotFile, SnapshotError> {
@@ -248,6 +274,9 @@ impl Snapshots {
     ) -> Result<T, Status> {
         match work::run(step).await {
             Ok(Ok(done)) => Ok(done),
+            Ok(Err(error)) if lacks_space(&error) => {
+                Err(Status::resource_exhausted("no space for a snapshot"))
+            }
             Ok(Err(SnapshotError::Fault(fault))) => {
                 self.fail("receive a snapshot", fault);
                 Err(Status::internal("the snapshot could not be stored"))
@@ -402,6 +431,10 @@ fn describe(dir: &SnapshotDir, file: store::SnapshotFile) -> Result<SnapshotFile
 fn index_of(meta: &[u8]) -> Option<u64> {
     let applied = Applied::decode(meta).ok()?;
     Some(applied.log_id.map_or(0, |id| id.index))
+}
+
+fn lacks_space(error: &SnapshotError) -> bool {
+    matches!(error, SnapshotError::Fault(fault) if fault.is_no_space())
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

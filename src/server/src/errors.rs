@@ -287,6 +287,7 @@ impl From<Unavailable> for Refusal {
             Unavailable::NoLeader {
                 leader: Some(leader),
             } => refusal.with_hint("leader", leader.to_string()),
+            Unavailable::NoSpace => refusal.with_hint("cause", "NoSpace".to_owned()),
             _ => refusal,
         }
     }

@@ -19,6 +19,7 @@ mod operations;
 mod process;
 mod random_password;
 mod secrets;
+mod space;
 mod status;
 mod tasks;
 mod times;

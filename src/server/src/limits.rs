@@ -64,5 +64,7 @@ pub const TASK_DEADLINE: std::time::Duration = std::time::Duration::from_secs(10
 pub const PROMOTE_INTERVAL: std::time::Duration = std::time::Duration::from_millis(500);
 /// Pause between two looks whether a feed wants a checkpoint (R4).
 pub const CHECKPOINT_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
+/// Pause between two looks at the free space of the disk.
+pub const SPACE_WATCH_INTERVAL: std::time::Duration = std::time::Duration::from_millis(500);
 /// Pause between two confirmations that the local state is current.
 pub const CONFIRM_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);

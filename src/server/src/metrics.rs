@@ -76,6 +76,8 @@ pub struct NodeGauges {
     pub rows_live_bytes: IntGauge,
     /// Bytes free on the disk of the data directory.
     pub disk_free_bytes: IntGauge,
+    /// 1 while the disk lacks space.
+    pub disk_low: IntGauge,
     /// When the certificate of this node expires, in seconds since 1970.
     pub certificate_expiry: IntGauge,
 }
@@ -223,6 +225,10 @@ impl NodeGauges {
             disk_free_bytes: whole(
                 "strongroom_store_disk_free_bytes",
                 "free space on the disk of the data directory",
+            )?,
+            disk_low: whole(
+                "strongroom_store_disk_low",
+                "1 while the disk lacks space and the node is not ready for it, else 0",
             )?,
             certificate_expiry: whole(
                 "strongroom_server_certificate_expiry_seconds",

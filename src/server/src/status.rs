@@ -1,6 +1,5 @@
 //! How this node is: for probes, metrics and GetStatus.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -11,6 +10,7 @@ use wire::Credentials;
 
 use crate::clock;
 use crate::metrics::Metrics;
+use crate::space::DiskSpace;
 
 /// Why a node takes no calls.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -21,7 +21,7 @@ pub enum NotReady {
     NoQuorum,
     /// It is no member of its region any more.
     Removed,
-    /// Too little space for the log.
+    /// Too little free space on the disk.
     DiskLow,
     /// It was told to stop.
     Stopping,
@@ -47,16 +47,12 @@ pub struct NodeStatus {
     pub consensus: Consensus,
     /// The certificate.
     pub credentials: Arc<Credentials>,
-    /// The log.
-    pub log: Arc<store::Wal>,
     /// The rows.
     pub rows: Arc<dyn store::Rows>,
     /// The metrics.
     pub metrics: Metrics,
-    /// The data directory.
-    pub data: PathBuf,
-    /// Free space below which the node is not ready, in bytes.
-    pub disk_free_min: u64,
+    /// The disk of the data directory.
+    pub space: Arc<DiskSpace>,
     /// Silence of the quorum, or of the leader, after which a node is not ready.
     pub quorum_silence_max: Duration,
     /// When the process started.
@@ -81,14 +77,14 @@ impl NodeStatus {
         if !status.voters.contains(&status.node) && !status.learners.contains(&status.node) {
             return Err(NotReady::Removed);
         }
+        // Before the quorum: a log that waits for space may be why none is heard.
+        if self.space.is_lacking() {
+            return Err(NotReady::DiskLow);
+        }
         if status.leader.is_none() || silence(&status) > self.quorum_silence_max {
             return Err(NotReady::NoQuorum);
         }
-        match self.disk_free_bytes() {
-            Some(bytes) if bytes < self.disk_free_min => Err(NotReady::DiskLow),
-            _ if self.log.lacks_space() => Err(NotReady::DiskLow),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     /// Sets the gauges to what is true now.
@@ -120,7 +116,8 @@ impl NodeStatus {
         self.metrics.rows.advance(self.consensus.row_health());
         gauges
             .disk_free_bytes
-            .set(whole(self.disk_free_bytes().unwrap_or(0)));
+            .set(whole(self.space.free_bytes().unwrap_or(0)));
+        gauges.disk_low.set(i64::from(self.space.is_lacking()));
         gauges
             .certificate_expiry
             .set(whole(self.certificate_expires().0 / 1000));
@@ -130,11 +127,6 @@ impl NodeStatus {
     #[must_use]
     pub fn certificate_expires(&self) -> Stamp {
         stamp(self.credentials.expires())
-    }
-
-    fn disk_free_bytes(&self) -> Option<u64> {
-        let space = rustix::fs::statvfs(&self.data).ok()?;
-        Some(space.f_bavail.saturating_mul(space.f_frsize))
     }
 }
 

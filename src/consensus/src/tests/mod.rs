@@ -15,6 +15,7 @@ mod region;
 mod repair;
 mod room;
 mod rows;
+mod space;
 mod storage;
 mod suite;
 mod writes;

@@ -96,7 +96,7 @@ pub struct StorageSection {
     /// Time in which every stored row is checked once; zero turns the check off.
     #[serde(with = "humantime_serde")]
     pub scrub_interval: Duration,
-    /// Free space below which the node reports not ready.
+    /// Free space below which the node is not ready, hands leadership over and takes no new writes.
     pub disk_free_min: Size,
 }
 

@@ -138,6 +138,7 @@ impl Assembly<'_> {
             sealed_keyring.into(),
         );
         let (reporter, health) = tonic_health::server::health_reporter();
+        tasks.spawn(Arc::clone(&self.status.space).follow());
         let status = Arc::clone(self.status);
         tasks.spawn(health::follow(reporter, status, stop.clone()));
         let secrets =

@@ -26,7 +26,8 @@ use self::serve::{Bound, Servers, Stops};
 use crate::config::{Config, SealProviderName};
 use crate::directory::DataDir;
 use crate::metrics::Metrics;
-use crate::process::deny_core_dumps;
+use crate::process::{deny_core_dumps, end_with};
+use crate::space::DiskSpace;
 use crate::status::{NodeStatus, NotReady, started};
 use crate::vault::Vault;
 
@@ -64,8 +65,8 @@ pub struct Node {
 impl Node {
     /// Starts a node: takes its data directory, opens its parts, and serves.
     ///
-    /// A fault of the store or the log aborts the process with one line in the log: a node that
-    /// comes back is safer than one half alive.
+    /// A fault of the store or the log ends the process with one line in the log, and with the exit
+    /// code 74 if the disk failed, else 70: a node that comes back is safer than one half alive.
     ///
     /// # Errors
     /// The first thing that is not as it must be, with its cure. Nothing is left running.
@@ -122,7 +123,7 @@ impl Node {
             credentials: &credentials,
         };
         let (mut tasks, stops) = (JoinSet::new(), Stops::default());
-        tasks.spawn(abort_on_fault(parts.consensus.faults()));
+        tasks.spawn(end_on_fault(parts.consensus.faults()));
         let services = assembly.services(&sealed, &stops.api, &mut tasks)?;
         let servers = bound.serve(services, &stops);
         let founding = Founding {
@@ -220,19 +221,13 @@ fn announce(identity: &Identity, addresses: Addresses) {
 }
 
 /// Ends the process on the first fault.
-async fn abort_on_fault(mut faults: watch::Receiver<Option<Fault>>) {
+async fn end_on_fault(mut faults: watch::Receiver<Option<Fault>>) {
     let Ok(fault) = faults.wait_for(Option::is_some).await else {
         return;
     };
     if let Some(fault) = fault.as_ref() {
-        let causes = std::iter::successors(fault.source(), |cause: &&dyn Error| (*cause).source());
-        let cause = causes
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(": ");
-        tracing::error!(%fault, cause, "this node can no longer keep its promises, it aborts");
+        end_with(fault);
     }
-    std::process::abort();
 }
 
 fn node_status(
@@ -245,11 +240,14 @@ fn node_status(
     NodeStatus {
         consensus: parts.consensus.clone(),
         credentials: Arc::clone(credentials),
-        log: Arc::clone(&parts.log),
         rows: Arc::clone(&parts.rows),
         metrics: metrics.clone(),
-        data: data.root().to_owned(),
-        disk_free_min: config.storage.disk_free_min.bytes(),
+        space: Arc::new(DiskSpace::new(
+            data.root().to_owned(),
+            config.storage.disk_free_min.bytes(),
+            Arc::clone(&parts.log),
+            parts.consensus.clone(),
+        )),
         quorum_silence_max: config.consensus.election_timeout_max * 2,
         started: started(),
         stopping: AtomicBool::new(false),

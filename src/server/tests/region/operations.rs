@@ -10,9 +10,10 @@ use strongroom_server::{Node, Start};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
+use tonic_types::StatusExt;
 
 use super::canary::metrics;
-use super::harness::{ADMIN, Files, REGION, Region, eventually};
+use super::harness::{ADMIN, Files, REGION, Region, eventually, refusal};
 use super::requests::{self, create, describe, put, read};
 
 fn http(address: SocketAddr, path: &str) -> String {
@@ -146,6 +147,14 @@ async fn a_node_on_a_full_disk_says_so() {
         http(address, "/ready").contains("disk-low")
     })
     .await;
+    assert!(http(address, "/metrics").contains("strongroom_store_disk_low 1"));
+    let refused = region.secrets(0).create_secret(create("s", 1, "x")).await;
+    let info = refused.unwrap_err().get_details_error_info().unwrap();
+    assert_eq!(info.reason, "ServiceUnavailable");
+    assert_eq!(info.metadata["cause"], "NoSpace");
+    assert_eq!(info.metadata["retry"], "safe");
+    let read = region.secrets(0).describe_secret(describe("s")).await;
+    assert_eq!(refusal(read).0, "ResourceNotFoundException");
     region.stop().await;
 }
 

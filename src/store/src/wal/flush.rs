@@ -1,9 +1,9 @@
 //! The one thread that writes the log.
 //!
 //! It takes whatever was queued while the last sync ran, writes it with one write, syncs once, and
-//! answers in order. On a full disk it waits for space, and whoever appends waits with it. After any
-//! other failure it writes nothing any more: a sync that failed may have dropped pages that a second
-//! one would call durable.
+//! answers in order. On a full disk it waits for space, and whoever appends waits with it. After
+//! any other failure it writes nothing any more: a sync that failed may have dropped pages that a
+//! second one would call durable.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};

@@ -1,0 +1,130 @@
+//! What a node does while its disk, or a peer's, lacks space.
+//!
+//! It hands leadership over to a voter that has space, and stamps no entry. As follower it goes on
+//! for as long as the disk lets it: the log waits for space and acknowledges nothing meanwhile, a
+//! snapshot is tried again, and rows that met a full disk are written anew. Nothing stops, and
+//! nothing that was acknowledged depends on what could not be written.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::limits::{
+    SPACE_HAND_OVER_INTERVAL, SPACE_RETRY_PAUSES, SPACE_WATCH_INTERVAL, TRANSFER_TIMEOUT,
+};
+use crate::{Consensus, Inner};
+
+/// Who lacks space.
+#[derive(Debug, Default)]
+pub(crate) struct Space {
+    /// Less is free than the node may go down to, as it was told.
+    is_low: AtomicBool,
+    /// The rows met a full disk and are not yet written anew.
+    rows_wait: AtomicBool,
+    /// The peers that lacked space when they last answered.
+    peers: Mutex<BTreeSet<u64>>,
+}
+
+impl Space {
+    pub(crate) fn set_low(&self, is_low: bool) {
+        self.is_low.store(is_low, Ordering::Release);
+    }
+
+    /// Whether less is free than should be: what needs much of it had better wait.
+    pub(crate) fn is_low(&self) -> bool {
+        self.is_low.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_rows_wait(&self, rows_wait: bool) {
+        self.rows_wait.store(rows_wait, Ordering::Release);
+    }
+
+    pub(crate) fn do_rows_wait(&self) -> bool {
+        self.rows_wait.load(Ordering::Acquire)
+    }
+
+    /// Whether this node should not lead for want of space.
+    pub(crate) fn is_lacking(&self) -> bool {
+        self.is_low() || self.do_rows_wait()
+    }
+
+    /// Takes what a peer says of itself.
+    pub(crate) fn hear(&self, peer: u64, is_lacking: bool) {
+        let mut peers = self.peers();
+        if is_lacking {
+            peers.insert(peer);
+        } else {
+            peers.remove(&peer);
+        }
+    }
+
+    pub(crate) fn is_lacking_at(&self, peer: u64) -> bool {
+        self.peers().contains(&peer)
+    }
+
+    fn peers(&self) -> MutexGuard<'_, BTreeSet<u64>> {
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// When to try again what met a full disk: after a longer pause each time, and not while space is
+/// known to be low.
+#[derive(Debug)]
+pub(crate) struct Retry {
+    at: Instant,
+    pause: Duration,
+}
+
+impl Retry {
+    pub(crate) fn new() -> Retry {
+        let (first, _) = SPACE_RETRY_PAUSES;
+        Retry {
+            at: Instant::now() + first,
+            pause: first,
+        }
+    }
+
+    pub(crate) fn is_due(&self, space: &Space) -> bool {
+        Instant::now() >= self.at && !space.is_low()
+    }
+
+    /// It failed again.
+    pub(crate) fn later(&mut self) {
+        let (_, longest) = SPACE_RETRY_PAUSES;
+        self.pause = (self.pause * 2).min(longest);
+        self.at = Instant::now() + self.pause;
+    }
+}
+
+/// Hands leadership over while this node lacks space and another voter does not. Not at once again:
+/// the new leader may be about to lack it too.
+pub(crate) async fn watch_space(inner: Weak<Inner>, space: Arc<Space>) {
+    let mut not_before = Instant::now();
+    loop {
+        tokio::time::sleep(SPACE_WATCH_INTERVAL).await;
+        let Some(inner) = inner.upgrade() else {
+            return;
+        };
+        if inner.stopping.load(Ordering::Acquire) {
+            return;
+        }
+        if !space.is_lacking() || Instant::now() < not_before {
+            continue;
+        }
+        let Some(heir) = inner.members.heir_with_space() else {
+            continue;
+        };
+        not_before = Instant::now() + SPACE_HAND_OVER_INTERVAL;
+        tracing::info!(heir, "leadership is handed over for want of disk space");
+        let consensus = Consensus { inner };
+        // A core that waits for its log does not answer.
+        let limit = TRANSFER_TIMEOUT * 2;
+        let handed_over = tokio::time::timeout(limit, consensus.hand_over_to(heir)).await;
+        if handed_over.is_err() {
+            tracing::warn!(heir, "leadership was not handed over in time");
+        }
+    }
+}
