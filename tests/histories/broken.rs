@@ -1,5 +1,7 @@
 //! Regions that break what the promise rests on: the histories must show it.
 
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use rand::SeedableRng;
@@ -10,6 +12,7 @@ use tokio::runtime::Runtime;
 use crate::check::Verdict;
 use crate::faults::keep;
 use crate::stage::Stage;
+use crate::workload::Shared;
 
 /// Leases rest on clocks whose rates differ by a tenth at most. Here the leader's is a hundred
 /// times too slow, so it believes in a lease that has long run out, while the others have a leader.
@@ -35,9 +38,47 @@ fn a_leader_whose_lease_outlives_its_promises_is_caught() {
     stage.region.order(leader, Order::ClockRate, 0);
     cut(false);
     let shared = stage.end();
+    must_be_caught(&stage, &shared);
+}
+
+/// A majority whose disks go back in time, as one does that lies about its syncs.
+#[test]
+#[ignore = "long"]
+fn a_majority_that_forgets_what_it_acknowledged_is_caught() {
+    let runtime = Runtime::new().unwrap();
+    let mut stage = Stage::new(&runtime, "read-index");
+    let mut random = StdRng::seed_from_u64(2);
+    stage.region.kill_all();
+    for node in [1, 2] {
+        copy(
+            &stage.region.data(node),
+            &stage.region.path(&format!("old-{node}")),
+        );
+    }
+    stage.region.start_all();
+    stage.begin(2, &mut random);
+    keep(Duration::from_secs(1));
+    stage.region.kill_all();
+    for node in [1, 2] {
+        std::fs::remove_dir_all(stage.region.data(node)).unwrap();
+        let old = stage.region.path(&format!("old-{node}"));
+        std::fs::rename(old, stage.region.data(node)).unwrap();
+        // The third knows better, and would not vote for them.
+        stage.region.start(node, &[]);
+    }
+    let shared = stage.end();
+    must_be_caught(&stage, &shared);
+}
+
+fn copy(from: &Path, to: &str) {
+    let copied = Command::new("cp").arg("-a").arg(from).arg(to).status();
+    assert!(copied.unwrap().success());
+}
+
+fn must_be_caught(stage: &Stage, shared: &Shared) {
     let refused = shared.refused();
     std::fs::write(stage.region.path("history.txt"), shared.text()).unwrap();
-    println!("node {leader} was slow, refused: {refused:?}");
+    println!("refused: {refused:?}");
     let caught = |(_, verdict): &(usize, Verdict)| *verdict == Verdict::NotLinearizable;
     assert!(refused.iter().any(caught), "{refused:?}");
 }

@@ -75,7 +75,7 @@ impl<'a> Stage<'a> {
 
     /// Lets clients of a node call until the end.
     pub fn call(&mut self, node: u64) {
-        for part in Part::ALL {
+        for part in Part::CLIENTS {
             let client = self.runtime.block_on(async { self.client(node) });
             let seed = self.random.random();
             let calls = workload::run(Arc::clone(&self.shared), client, part, seed);

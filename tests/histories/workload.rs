@@ -137,8 +137,8 @@ pub enum Part {
 }
 
 impl Part {
-    /// Every part; each node has a client of each.
-    pub const ALL: [Self; 2] = [Self::Reads, Self::Writes];
+    /// The parts of the clients of one node.
+    pub const CLIENTS: [Self; 3] = [Self::Reads, Self::Writes, Self::Writes];
 }
 
 /// Calls one node until the history is over.

@@ -35,7 +35,7 @@ pub enum Fault {
         source: Arc<io::Error>,
     },
     /// sled failed, or panicked.
-    #[error("the row store could not {action}")]
+    #[error("could not {action} the row store")]
     Rows {
         /// What was being done.
         action: &'static str,

@@ -118,7 +118,7 @@ impl Generation {
 
     fn piece(&self, table: u8, key: &[u8], piece: u16) -> Result<Option<sled::IVec>, Fault> {
         let read = self.db.get(layout::piece_key(table, key, piece));
-        read.map_err(|error| sled_fault("read a row", error))
+        read.map_err(|error| sled_fault("read a row of", error))
     }
 
     /// Walks over the keys of a table, unchecked.
@@ -127,7 +127,7 @@ impl Generation {
             .scan_prefix([table])
             .keys()
             .filter_map(move |piece_key| match piece_key {
-                Err(error) => Some(Err(sled_fault("read a row", error))),
+                Err(error) => Some(Err(sled_fault("read a row of", error))),
                 Ok(piece_key) => match layout::split_piece_key(&piece_key) {
                     None => Some(Err(damaged(table, &piece_key))),
                     Some((_, key, number)) => (number == 0).then_some(Ok(key)),
@@ -148,7 +148,7 @@ impl Generation {
     pub(super) fn apply(&self, batch: sled::Batch) -> Result<(), Fault> {
         self.db
             .apply_batch(batch)
-            .map_err(|error| sled_fault("write a batch", error))
+            .map_err(|error| sled_fault("write a batch to", error))
     }
 
     /// Makes everything applied so far durable.
@@ -179,7 +179,7 @@ impl Generation {
     pub(super) fn size_on_disk(&self) -> Result<u64, Fault> {
         self.db
             .size_on_disk()
-            .map_err(|error| sled_fault("measure its size", error))
+            .map_err(|error| sled_fault("measure the size of", error))
     }
 
     /// Checks and notes every row, and answers tally and sealed meta; a created one has a tally.
@@ -205,7 +205,7 @@ fn join(
     piece: sled::Result<(sled::IVec, sled::IVec)>,
     pieces: &mut sled::Iter,
 ) -> Result<Stored, Fault> {
-    let fault = |error| sled_fault("read a row", error);
+    let fault = |error| sled_fault("read a row of", error);
     let (piece_key, first) = piece.map_err(fault)?;
     let unknown = || damaged(table, &piece_key);
     let (_, key, number) = layout::split_piece_key(&piece_key).ok_or_else(unknown)?;
