@@ -220,6 +220,15 @@ impl Inner {
         }
     }
 
+    /// A failure as callers read it. Peers read the status as their own service made it, with the
+    /// mark that nothing was written.
+    fn dressed(&self, response: Response<Body>) -> Response<Body> {
+        match self.port {
+            Port::Api => answer::with_details(response),
+            Port::Peers => response,
+        }
+    }
+
     async fn serve(
         &self,
         method: &'static Method,
@@ -229,7 +238,7 @@ impl Inner {
     ) -> Response<Body> {
         if method.span == Span::Stream {
             let Ok(response) = routes.call(request).await;
-            return answer::with_details(response);
+            return self.dressed(response);
         }
         let room = match method.caller {
             CallerClass::Stranger => &self.room_for_strangers,
@@ -239,7 +248,7 @@ impl Inner {
             return answer::refused(Refusal::new(Reason::Throttling, "Rate exceeded"));
         };
         match tokio::time::timeout_at(deadline, routes.call(request)).await {
-            Ok(Ok(response)) => answer::with_details(response),
+            Ok(Ok(response)) => self.dressed(response),
             Err(_) if method.writes => answer::refused(Refusal::new(
                 Reason::RequestTimeout,
                 "The deadline passed; a change may have been made.",

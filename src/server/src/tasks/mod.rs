@@ -81,8 +81,12 @@ impl Tasks {
         Ok(committed.answer?)
     }
 
-    fn failed(&self, task: &'static str, error: &dyn std::error::Error) {
+    fn failed(&self, task: &'static str, error: &(dyn std::error::Error + 'static)) {
         self.metrics.task_failures.with_label_values(&[task]).inc();
+        if let Some(TaskError::Unavailable(Unavailable::NoSpace)) = error.downcast_ref() {
+            // It has been said once, and lasts.
+            return;
+        }
         tracing::warn!(task, %error, "background task failed, it will try again");
     }
 }
