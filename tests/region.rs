@@ -409,12 +409,20 @@ impl Region {
     /// What a node's operations port answers to a question for its metrics.
     #[track_caller]
     pub fn metrics(&self, node: u64) -> String {
+        let answer = self.probe(node, "/metrics");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        answer
+    }
+
+    /// What a node's operations port answers, with the status line before it.
+    #[track_caller]
+    pub fn probe(&self, node: u64, path: &str) -> String {
         let mut stream = TcpStream::connect(self.operations(node)).unwrap();
-        let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
         answer
     }
 

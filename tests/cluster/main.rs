@@ -9,6 +9,7 @@
 
 mod damage;
 mod dev;
+mod disk;
 mod refusals;
 mod reload;
 mod walk;
