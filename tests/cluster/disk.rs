@@ -236,12 +236,21 @@ fn a_full_disk_under_load_moves_leadership_loses_nothing_and_heals_without_a_res
     mount.free();
     wait_until_ready(&region, full);
     load.goes_on();
-    let acknowledged = load.verify(&region);
     let log = region.log(full);
-    let told = |line: &str| log.matches(line).count();
-    assert_eq!(told("the disk lacks space: not ready"), 1, "{log}");
-    assert_eq!(told("the disk has space again"), 1, "{log}");
+    assert_eq!(told(&log, "the disk lacks space: not ready"), 1, "{log}");
+    assert_eq!(told(&log, "the disk has space again"), 1, "{log}");
     assert_eq!(errors(&log), [Json::Null; 0]);
+    // It also stops while its log waits, and starts again with space.
+    mount.fill();
+    until("the log waits again", || {
+        (told(&region.log(full), "the log lacks space") > 1).then_some(())
+    });
+    region.stop(full);
+    mount.free();
+    region.start(full, &[]);
+    region.wait_for(full);
+    wait_until_ready(&region, full);
+    let acknowledged = load.verify(&region);
     println!("{acknowledged} acknowledged writes, 0 lost");
 }
 
@@ -296,17 +305,19 @@ fn a_disk_that_fails_ends_its_node_with_one_line_and_the_others_go_on() {
 /// One line of level ERROR: what failed, in which file, what the operating system said, what to do.
 #[track_caller]
 fn check_last_words(log: &str, error: i64) {
-    let lines = log
-        .lines()
-        .filter_map(|line| serde_json::from_str(line).ok());
-    let mut errors = lines.filter(|line: &Json| line["level"] == "ERROR");
-    let line = errors.next().expect("a line that says why");
-    assert_eq!(errors.next(), None);
+    let errors = errors(log);
+    let [line] = &errors[..] else {
+        panic!("not one line: {errors:?}");
+    };
     let cause = line["cause"].as_str().unwrap();
     assert!(cause.contains(&format!("os error {error}")), "{line}");
     assert!(cause.contains("/node-"), "names the file: {line}");
     assert!(line["cure"].as_str().unwrap().contains("disk"), "{line}");
     assert_eq!(line["exit_code"], 74);
+}
+
+fn told(log: &str, line: &str) -> usize {
+    log.matches(line).count()
 }
 
 /// Our lines of level ERROR; openraft and sled, off by default, have theirs.

@@ -184,3 +184,19 @@ async fn strangers_that_never_end_their_calls_keep_nobody_out() {
     let soon = 3 * crate::limits::STRANGER_DEADLINE;
     tokio::time::timeout(soon, ended).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_peer_reads_what_its_peer_said_with_its_marks() {
+    let refused = || async {
+        let mut status = tonic::Status::resource_exhausted("full");
+        let mark = tonic::metadata::MetadataValue::from_static("1");
+        status.metadata_mut().insert("strongroom-not-written", mark);
+        status.into_http::<Body>()
+    };
+    let routes = Routes::from(axum::Router::new().fallback(refused));
+    let door = door_before(routes, Port::Peers, 8);
+    let forward = "/strongroom.raft.v1.RaftService/Forward";
+    let response = call(&door, forward, node(CLUSTER, REGION)).await;
+    assert_eq!(answer::code(&response), Code::ResourceExhausted);
+    assert!(response.headers().contains_key("strongroom-not-written"));
+}
