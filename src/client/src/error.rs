@@ -232,8 +232,17 @@ impl Error {
 
 /// Says whether the transport itself counted the time and found it over.
 fn is_timeout(status: &Status) -> bool {
-    let source = std::error::Error::source(status);
-    source.is_none_or(|error| error.is::<tonic::TimeoutExpired>())
+    let Some(mut error) = std::error::Error::source(status) else {
+        return true;
+    };
+    // The transport wraps it when a call ends while its connection is still being made.
+    while !error.is::<tonic::TimeoutExpired>() {
+        let Some(source) = error.source() else {
+            return false;
+        };
+        error = source;
+    }
+    true
 }
 
 /// Says whether the connection was not even made.
@@ -246,4 +255,30 @@ fn never_sent(status: &Status) -> bool {
         source = error.source();
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("transport error")]
+    struct Wrapped(#[source] tonic::TimeoutExpired);
+
+    #[test]
+    fn a_time_that_the_transport_found_over_is_one_however_it_is_wrapped() {
+        let expired = || tonic::TimeoutExpired(());
+        let sources: [std::sync::Arc<dyn std::error::Error + Send + Sync>; 2] = [
+            std::sync::Arc::new(expired()),
+            std::sync::Arc::new(Wrapped(expired())),
+        ];
+        for source in sources {
+            let mut status = Status::cancelled("Timeout expired");
+            status.set_source(source);
+            assert!(is_timeout(&status), "{status:?}");
+        }
+        let mut status = Status::cancelled("reset");
+        status.set_source(std::sync::Arc::new(std::fmt::Error));
+        assert!(!is_timeout(&status));
+    }
 }

@@ -118,16 +118,17 @@ impl Generation {
 
     fn piece(&self, table: u8, key: &[u8], piece: u16) -> Result<Option<sled::IVec>, Fault> {
         let read = self.db.get(layout::piece_key(table, key, piece));
-        read.map_err(|error| sled_fault("read a row of", error))
+        read.map_err(|error| sled_fault("read a row of", &self.path, error))
     }
 
     /// Walks over the keys of a table, unchecked.
     pub(super) fn keys(&self, table: u8) -> impl Iterator<Item = Result<Vec<u8>, Fault>> + use<> {
+        let path = self.path.clone();
         self.db
             .scan_prefix([table])
             .keys()
             .filter_map(move |piece_key| match piece_key {
-                Err(error) => Some(Err(sled_fault("read a row of", error))),
+                Err(error) => Some(Err(sled_fault("read a row of", &path, error))),
                 Ok(piece_key) => match layout::split_piece_key(&piece_key) {
                     None => Some(Err(damaged(table, &piece_key))),
                     Some((_, key, number)) => (number == 0).then_some(Ok(key)),
@@ -137,7 +138,10 @@ impl Generation {
 
     /// Walks over the rows of a table by key, each checked; nothing may be written meanwhile.
     fn walk(&self, table: u8) -> impl Iterator<Item = Result<Stored, Fault>> + use<> {
-        let mut pieces = self.db.scan_prefix([table]);
+        let path = self.path.clone();
+        let pieces = self.db.scan_prefix([table]);
+        let mut pieces =
+            pieces.map(move |piece| piece.map_err(|e| sled_fault("read a row of", &path, e)));
         std::iter::from_fn(move || {
             let piece = pieces.next()?;
             Some(join(table, piece, &mut pieces))
@@ -148,14 +152,14 @@ impl Generation {
     pub(super) fn apply(&self, batch: sled::Batch) -> Result<(), Fault> {
         self.db
             .apply_batch(batch)
-            .map_err(|error| sled_fault("write a batch to", error))
+            .map_err(|error| sled_fault("write a batch to", &self.path, error))
     }
 
     /// Makes everything applied so far durable.
     pub(super) fn sync(&self) -> Result<(), Fault> {
         self.db
             .flush()
-            .map_err(|error| sled_fault("flush", error))?;
+            .map_err(|error| sled_fault("flush", &self.path, error))?;
         self.file
             .sync_data()
             .map_err(|error| Fault::io("sync", &self.path, error))?;
@@ -167,7 +171,7 @@ impl Generation {
     pub(super) fn sync_files(&self) -> Result<(), Fault> {
         self.db
             .flush()
-            .map_err(|error| sled_fault("flush", error))?;
+            .map_err(|error| sled_fault("flush", &self.path, error))?;
         for name in files::names(&self.path)? {
             let path = self.path.join(name);
             let synced = File::open(&path).and_then(|file| file.sync_all());
@@ -179,7 +183,7 @@ impl Generation {
     pub(super) fn size_on_disk(&self) -> Result<u64, Fault> {
         self.db
             .size_on_disk()
-            .map_err(|error| sled_fault("measure the size of", error))
+            .map_err(|error| sled_fault("measure the size of", &self.path, error))
     }
 
     /// Checks and notes every row, and answers tally and sealed meta; a created one has a tally.
@@ -202,17 +206,16 @@ impl Generation {
 /// Puts together the row that begins with `piece`.
 fn join(
     table: u8,
-    piece: sled::Result<(sled::IVec, sled::IVec)>,
-    pieces: &mut sled::Iter,
+    piece: Result<(sled::IVec, sled::IVec), Fault>,
+    pieces: &mut impl Iterator<Item = Result<(sled::IVec, sled::IVec), Fault>>,
 ) -> Result<Stored, Fault> {
-    let fault = |error| sled_fault("read a row of", error);
-    let (piece_key, first) = piece.map_err(fault)?;
+    let (piece_key, first) = piece?;
     let unknown = || damaged(table, &piece_key);
     let (_, key, number) = layout::split_piece_key(&piece_key).ok_or_else(unknown)?;
     let (head, content) = Head::read(&first).ok_or_else(unknown)?;
     let mut content = content.to_vec();
     for expected in 1..head.pieces() {
-        let (found, piece) = pieces.next().ok_or_else(unknown)?.map_err(fault)?;
+        let (found, piece) = pieces.next().ok_or_else(unknown)??;
         if found != layout::piece_key(table, &key, expected) || piece.len() > PIECE_BYTES_MAX {
             return Err(damaged(table, &key));
         }
@@ -239,7 +242,7 @@ fn open_sled(path: &Path, options: &RowsOptions) -> Result<sled::Db, OpenFailed>
                 thread::sleep(Duration::from_millis(5));
             }
             Err(error) if is_locked(&error) || is_machine(&error) => {
-                return Err(OpenFailed::Fault(sled_fault("open", error)));
+                return Err(OpenFailed::Fault(sled_fault("open", path, error)));
             }
             Err(error) => return Err(OpenFailed::Damaged(error.to_string())),
         }
@@ -292,14 +295,22 @@ fn damaged(table: u8, key: &[u8]) -> Fault {
     Fault::Damaged { what }
 }
 
-pub(super) fn sled_fault(action: &'static str, error: sled::Error) -> Fault {
+pub(super) fn sled_fault(action: &'static str, path: &Path, error: sled::Error) -> Fault {
     match error {
-        sled::Error::Io(error) => Fault::io(action, Path::new("the row store"), error),
+        sled::Error::Io(error) => Fault::io(action, path, of_system(error)),
         error => Fault::Rows {
             action,
             source: Arc::new(error),
         },
     }
+}
+
+/// The operating system's error again: what sled tells twice is a copy in words.
+fn of_system(error: std::io::Error) -> std::io::Error {
+    let words = error.to_string();
+    let code = words.split_once("Os { code: ");
+    let code = code.and_then(|(_, rest)| rest.split_once(',')?.0.parse().ok());
+    code.map_or(error, std::io::Error::from_raw_os_error)
 }
 
 /// The path of generation `number`.
@@ -323,6 +334,24 @@ impl From<Fault> for OpenFailed {
         match fault {
             Fault::Damaged { .. } | Fault::Rows { .. } => OpenFailed::Damaged(fault.to_string()),
             fault => OpenFailed::Fault(fault),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_that_sled_tells_again_names_the_systems_error_and_the_folder() {
+        let first = sled::Error::Io(std::io::Error::from_raw_os_error(30));
+        for error in [first.clone(), first.clone().clone(), first] {
+            let fault = sled_fault("write a batch to", Path::new("rows/1"), error);
+            assert_eq!(fault.to_string(), "could not write a batch to rows/1");
+            let Fault::Io { source, .. } = fault else {
+                panic!("{fault:?}");
+            };
+            assert_eq!(source.raw_os_error(), Some(30));
         }
     }
 }
