@@ -320,7 +320,7 @@ fn told(log: &str, line: &str) -> usize {
     log.matches(line).count()
 }
 
-/// Our lines of level ERROR; openraft and sled, off by default, have theirs.
+/// Our lines of level ERROR; openraft, off by default, has its own.
 fn errors(log: &str) -> Vec<Json> {
     let lines = log
         .lines()

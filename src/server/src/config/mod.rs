@@ -120,7 +120,7 @@ impl Default for Config {
                 shutdown_timeout: Duration::from_secs(10),
             },
             log: LogSection {
-                level: "info,openraft=off,sled=off".into(),
+                level: "info,openraft=off".into(),
                 format: LogFormat::Json,
             },
         }
