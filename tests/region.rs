@@ -305,7 +305,7 @@ impl Region {
         until(&format!("node {node} answers"), || {
             let runs = self.nodes.get_mut(&node).is_some_and(Process::runs);
             assert!(runs, "node {node} ended: {}", self.log(node));
-            let list = ["node", "list", "--endpoint", &api, "--timeout", "1"];
+            let list = ["node", "list", "--endpoint", &api, "--timeout", "3"];
             (self.call(&list).code == Some(0)).then_some(())
         });
     }
@@ -484,7 +484,7 @@ impl Region {
 
 impl Drop for Region {
     fn drop(&mut self) {
-        let failed = std::thread::panicking() && self.faults.is_some();
+        let failed = std::thread::panicking();
         if let Some(folder) = self.temporary.take_if(|_| failed) {
             println!(
                 "the folder of the region is kept: {}",

@@ -10,7 +10,9 @@ use store::RowScan;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use crate::limits::{BACKLOG_AGE_MAX, BACKLOG_ROOM_BYTES, REPAIRS_WAITING_MAX};
+use crate::limits::{
+    BACKLOG_AGE_MAX, BACKLOG_ROOM_BYTES, BACKLOG_STARVED_BYTES_MAX, REPAIRS_WAITING_MAX,
+};
 use crate::view::{EraWatch, Root};
 
 /// What shall become of the row of a key.
@@ -32,7 +34,8 @@ impl RowChange {
 }
 
 /// What apply and the materialiser share. Bounded by `BACKLOG_BYTES_MAX` and [`BACKLOG_AGE_MAX`]:
-/// apply waits in [`Backlog::room`] until its next batch is within them.
+/// apply waits in [`Backlog::room`] until its next batch is within them. Rows that wait for disk
+/// space do not hold apply up: it goes on, and reads with it, up to [`BACKLOG_STARVED_BYTES_MAX`].
 pub(crate) struct Backlog {
     pending: Mutex<Pending>,
     filled: Condvar,
@@ -62,8 +65,52 @@ pub(crate) struct Pending {
     pub(crate) stop: bool,
     bytes: usize,
     since: Option<Instant>,
-    /// Age and size of what was taken and is being written.
-    writing: Option<(Instant, usize)>,
+    pace: Pace,
+}
+
+/// How far apply may be ahead of the rows.
+#[derive(Clone, Copy)]
+struct Pace {
+    writing: Option<Writing>,
+    /// What is written in about half of [`BACKLOG_AGE_MAX`], judged by the last batch: with more,
+    /// the next batch would be too old before it is written, and reads would wait for it.
+    room_bytes: usize,
+    /// The rows wait for disk space.
+    is_starved: bool,
+}
+
+/// What was taken and is being written.
+#[derive(Clone, Copy)]
+struct Writing {
+    oldest: Instant,
+    begun: Instant,
+    bytes: usize,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Pace {
+            writing: None,
+            room_bytes: BACKLOG_ROOM_BYTES,
+            is_starved: false,
+        }
+    }
+}
+
+impl Pace {
+    fn has_written(&mut self) {
+        let Some(writing) = self.writing.take() else {
+            return;
+        };
+        let took = writing.begun.elapsed().as_secs_f64();
+        let aim = BACKLOG_AGE_MAX.as_secs_f64() / 2.0;
+        self.room_bytes = if took > aim {
+            (writing.bytes as f64 * aim / took) as usize
+        } else {
+            // From nothing too, where every batch was too large.
+            (self.room_bytes.max(writing.bytes) * 2).min(BACKLOG_ROOM_BYTES)
+        };
+    }
 }
 
 /// Opens the rows of a snapshot; again if the first try met a full disk.
@@ -85,12 +132,15 @@ impl Pending {
     }
 
     fn has_room(&self) -> bool {
-        let (oldest, writing_bytes) = match self.writing {
-            Some((since, bytes)) => (Some(since), bytes),
+        if self.pace.is_starved {
+            return self.bytes <= BACKLOG_STARVED_BYTES_MAX;
+        }
+        let (oldest, writing_bytes) = match self.pace.writing {
+            Some(writing) => (Some(writing.oldest), writing.bytes),
             None => (self.since, 0),
         };
         let old = oldest.is_some_and(|since| since.elapsed() > BACKLOG_AGE_MAX);
-        !old && self.bytes + writing_bytes <= BACKLOG_ROOM_BYTES
+        !old && self.bytes + writing_bytes <= self.pace.room_bytes
     }
 
     fn is_idle(&self) -> bool {
@@ -208,17 +258,30 @@ impl Backlog {
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
         }
-        let stop = pending.stop;
         let taken = std::mem::take(&mut *pending);
-        pending.stop = stop;
-        pending.writing = taken.since.map(|since| (since, taken.bytes));
+        pending.stop = taken.stop;
+        pending.pace = taken.pace;
+        pending.pace.writing = taken.since.map(|oldest| Writing {
+            oldest,
+            begun: Instant::now(),
+            bytes: taken.bytes,
+        });
         taken
     }
 
     /// What was taken is in the rows, up to `index`.
     pub(crate) fn has_written(&self, index: u64) {
-        self.lock().writing = None;
+        self.lock().pace.has_written();
         self.written.send_replace(index);
+        self.drained.notify_waiters();
+    }
+
+    /// Says whether the rows wait for disk space. What was taken then is in the log only.
+    pub(crate) fn set_starved(&self, is_starved: bool) {
+        let mut pending = self.lock();
+        pending.pace.is_starved = is_starved;
+        pending.pace.writing = None;
+        drop(pending);
         self.drained.notify_waiters();
     }
 
@@ -226,7 +289,7 @@ impl Backlog {
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
         let pending = self.lock();
-        pending.bytes + pending.writing.map_or(0, |(_, bytes)| bytes)
+        pending.bytes + pending.pace.writing.map_or(0, |writing| writing.bytes)
     }
 
     pub(crate) fn is_durable(&self, index: u64) {
@@ -333,6 +396,42 @@ mod tests {
         backlog.has_written(1);
         assert!(backlog.room().now_or_never().is_some());
         assert_eq!(backlog.written(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_batch_that_took_too_long_less_is_applied_ahead_until_writing_is_fast() {
+        let backlog = Backlog::new(0);
+        push(&backlog, vec![put(1, 4000)]);
+        backlog.take(Duration::ZERO);
+        tokio::time::advance(BACKLOG_AGE_MAX * 2).await;
+        backlog.has_written(1);
+        push(&backlog, vec![put(1, 900)]);
+        assert!(backlog.room().now_or_never().is_some());
+        push(&backlog, vec![put(2, 200)]);
+        assert!(backlog.room().now_or_never().is_none(), "a quarter");
+        backlog.take(Duration::ZERO);
+        backlog.has_written(2);
+        push(&backlog, vec![put(1, 2000)]);
+        assert!(backlog.room().now_or_never().is_some(), "twice as much");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rows_that_wait_for_disk_space_do_not_hold_apply_up() {
+        let backlog = Backlog::new(0);
+        push(&backlog, vec![put(1, 10)]);
+        backlog.take(Duration::ZERO);
+        tokio::time::advance(BACKLOG_AGE_MAX * 2).await;
+        assert!(backlog.room().now_or_never().is_none());
+        backlog.set_starved(true);
+        push(&backlog, vec![put(2, BACKLOG_STARVED_BYTES_MAX / 2)]);
+        tokio::time::advance(BACKLOG_AGE_MAX * 2).await;
+        assert!(backlog.room().now_or_never().is_some());
+        push(&backlog, vec![put(3, BACKLOG_STARVED_BYTES_MAX)]);
+        assert!(backlog.room().now_or_never().is_none(), "not without end");
+        backlog.set_starved(false);
+        backlog.take(Duration::ZERO);
+        backlog.has_written(1);
+        assert!(backlog.room().now_or_never().is_some());
     }
 
     #[test]

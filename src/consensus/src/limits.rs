@@ -30,6 +30,9 @@ pub const SNAPSHOT_CHUNKS_AHEAD_MAX: usize = 4;
 /// Bytes of rows written behind apply before apply waits (R12).
 pub const BACKLOG_BYTES_MAX: usize = 16 << 20;
 
+/// Bytes of rows that wait for disk space before apply waits: reads go on until then.
+pub const BACKLOG_STARVED_BYTES_MAX: usize = 64 << 20;
+
 /// Age of the oldest unwritten row before apply waits (R12).
 pub const BACKLOG_AGE_MAX: Duration = Duration::from_secs(1);
 

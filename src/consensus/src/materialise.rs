@@ -105,6 +105,7 @@ impl Materialiser {
             Err(full) if full.is_no_space() => {
                 tracing::warn!(fault = %full, "the rows met a full disk, they wait for space");
                 self.space.set_rows_wait(true);
+                self.backlog.set_starved(true);
                 self.starved = Some(Retry::new());
                 // What the rows lack is in the log.
                 !stop
@@ -138,6 +139,7 @@ impl Materialiser {
                 tracing::info!("the rows have space again and were written anew");
                 self.starved = None;
                 self.space.set_rows_wait(false);
+                self.backlog.set_starved(false);
                 true
             }
             Err(full) if full.is_no_space() => {
