@@ -9,7 +9,6 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 use tokio::time::Instant;
 
-use crate::broken::Broken;
 use crate::history::{Kind, Operation, Violation, violation};
 use crate::host::{Call, Host};
 use crate::invariants::{labels, linearizable};
@@ -29,7 +28,6 @@ pub struct Clients {
     /// Grows with each question and answer.
     moment: u64,
     writes: u64,
-    broken: Option<Broken>,
 }
 
 struct Client {
@@ -60,7 +58,6 @@ impl Clients {
         secrets: Vec<Uid>,
         vault: Arc<Vault>,
         rng: StdRng,
-        broken: Option<Broken>,
     ) -> Clients {
         let client = || Client {
             busy: None,
@@ -75,7 +72,6 @@ impl Clients {
             stopped: false,
             moment: 0,
             writes: 0,
-            broken,
         }
     }
 
@@ -177,8 +173,8 @@ impl Clients {
 
     fn read(&mut self, host: &Host, secret: usize) -> Option<Answer> {
         let patience = self.patience();
-        let (uid, vault, broken) = (self.secrets[secret], Arc::clone(&self.vault), self.broken);
-        let call = host.call(move |consensus| read(consensus, uid, vault, patience, broken));
+        let (uid, vault) = (self.secrets[secret], Arc::clone(&self.vault));
+        let call = host.call(move |consensus| read(consensus, uid, vault, patience));
         call.map(Answer::Read)
     }
 
@@ -252,14 +248,9 @@ async fn read(
     uid: Uid,
     vault: Arc<Vault>,
     patience: Duration,
-    broken: Option<Broken>,
 ) -> Result<u64, ReadFailed> {
-    let view = if broken == Some(Broken::ReadsWithoutBarrier) {
-        consensus.local_view()
-    } else {
-        let view = consensus.read(Instant::now() + patience).await;
-        view.map_err(|_unavailable| ReadFailed::Unavailable)?
-    };
+    let view = consensus.read(Instant::now() + patience).await;
+    let view = view.map_err(|_unavailable| ReadFailed::Unavailable)?;
     let secret = view.secret(&uid);
     let secret = secret.ok_or_else(|| {
         let how = "a read found no secret, which was there before all reads";

@@ -34,6 +34,8 @@ pub struct Host {
     rows: Arc<SimRows>,
     snapshots: PathBuf,
     network: Network,
+    /// What its build leaves out.
+    danger: Danger,
     running: Option<Running>,
     /// Time that passed while it was paused.
     missed: Duration,
@@ -90,7 +92,14 @@ impl<T> Call<T> {
 }
 
 impl Host {
-    pub fn new(id: u64, rate: u32, log: SimLog, snapshots: PathBuf, network: &Network) -> Host {
+    pub fn new(
+        id: u64,
+        rate: u32,
+        log: SimLog,
+        snapshots: PathBuf,
+        network: &Network,
+        danger: Danger,
+    ) -> Host {
         Host {
             id,
             log: Arc::new(log),
@@ -100,6 +109,7 @@ impl Host {
             rows: Arc::default(),
             snapshots,
             network: network.clone(),
+            danger,
             running: None,
             missed: Duration::ZERO,
         }
@@ -125,7 +135,7 @@ impl Host {
         };
         let snapshots = SnapshotDir::open(&self.snapshots, &stamped, Arc::new(Plain));
         let opening = Consensus::open(
-            options(self.id),
+            options(self.id, self.danger),
             Arc::<SimLog>::clone(&self.log),
             Arc::<SimRows>::clone(&self.rows),
             snapshots.map_err(|error| error.to_string())?,
@@ -198,7 +208,7 @@ impl Host {
 }
 
 /// Small logs: a node that was away a little while is sent a snapshot.
-fn options(node: u64) -> Options {
+fn options(node: u64, danger: Danger) -> Options {
     Options {
         node: NodeId(node),
         cluster: region::CLUSTER,
@@ -211,7 +221,7 @@ fn options(node: u64) -> Options {
         },
         scrub_interval: Duration::ZERO,
         reads: Reads::Lease,
-        danger: Danger::NONE,
+        danger,
     }
 }
 

@@ -34,13 +34,17 @@ mod trace;
 mod vault;
 mod world;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use consensus::Broken::{AppliesByOwnClock, NoBarrier};
+
 use crate::broken::Broken;
-use crate::invariants::{acknowledged, linearizable, sealed};
+use crate::invariants::{acknowledged, agreement, linearizable, sealed};
 use crate::seed::Outcome;
 use crate::trace::Trace;
+use crate::world::Summary;
 
 /// Seeds of the short form.
 const SEEDS: u64 = 4;
@@ -88,7 +92,13 @@ fn a_build_that_acknowledges_before_the_sync_is_caught() {
 #[test]
 #[ignore = "takes some seconds"]
 fn a_build_that_reads_without_the_barrier_is_caught() {
-    is_caught(Broken::ReadsWithoutBarrier, linearizable::NAME);
+    is_caught(Broken::Node(NoBarrier), linearizable::NAME);
+}
+
+#[test]
+#[ignore = "takes some seconds"]
+fn a_build_that_applies_by_its_own_clock_is_caught() {
+    is_caught(Broken::Node(AppliesByOwnClock), agreement::NAME);
 }
 
 #[test]
@@ -112,7 +122,9 @@ fn the_simulated_region() {
     }));
     let trace = Trace::new(std::env::var_os("SIM_TRACE").is_some());
     let dir = std::env::var_os("SIM_DIR").expect("a directory");
-    let result = world::run(seed, broken, &trace, dir.as_ref());
+    // A panic outside of a task is told like one inside.
+    let run = AssertUnwindSafe(|| world::run(seed, broken, &trace, dir.as_ref()));
+    let result = std::panic::catch_unwind(run).unwrap_or_else(|_| Ok(Summary::default()));
     let (hash, events) = trace.digest();
     println!("\nsim trace: {hash:016x} of {events} events");
     let panicked = PANICKED.lock().unwrap().take();

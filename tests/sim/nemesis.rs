@@ -122,6 +122,10 @@ impl Nemesis {
         world.network.free_all();
         let ids: Vec<u64> = world.hosts.iter().map(|host| host.id).collect();
         for id in ids {
+            // One whose disk has just failed is about to end, and would stay so.
+            if world.host(id).log.has_failed() {
+                world.host(id).end(End::Crash);
+            }
             world.host(id).log.set(Sync::default());
             self.start(id, world)?;
         }

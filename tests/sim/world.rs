@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use consensus::{Consensus, Role};
+use consensus::{Consensus, Danger, Role};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
@@ -69,7 +69,7 @@ pub fn run(
     let secrets = world.found()?;
     let vault = Arc::new(Vault::new(broken == Some(Broken::ForwardsUnsealed)));
     let rng = StdRng::seed_from_u64(seed ^ 0x636c_6965);
-    let mut clients = Clients::new(CLIENTS, secrets, vault, rng, broken);
+    let mut clients = Clients::new(CLIENTS, secrets, vault, rng);
     let mut nemesis = Nemesis::new(seed, world.now);
     let until = world.now + SAFETY;
     while world.now < until {
@@ -134,7 +134,8 @@ impl World {
         let early = self.broken == Some(Broken::AcknowledgesBeforeSync);
         let log = SimLog::new(self.seed ^ id << 32, early);
         let snapshots = self.dir.join(id.to_string());
-        let host = Host::new(id, rate, log, snapshots, &self.network);
+        let danger = self.broken.map_or(Danger::NONE, Broken::danger);
+        let host = Host::new(id, rate, log, snapshots, &self.network, danger);
         self.hosts.push(host);
         self.start(id)
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use machine::Stamp;
 use tokio::time::Instant;
 
+use crate::danger::{Broken, Danger};
 use crate::limits::{CLOCK_HAND_OVER, CLOCK_READING_AGE_MAX, CLOCK_REFUSE};
 
 /// Tells the time of day, and the time since the machine was started.
@@ -55,6 +56,7 @@ pub(crate) enum ClockRefused {
 /// This node's clock beside the readings of its peers'.
 pub(crate) struct Clocks {
     own: Arc<dyn Clock>,
+    danger: Danger,
     readings: Mutex<BTreeMap<u64, Reading>>,
 }
 
@@ -66,9 +68,10 @@ struct Reading {
 }
 
 impl Clocks {
-    pub(crate) fn new(own: Arc<dyn Clock>) -> Clocks {
+    pub(crate) fn new(own: Arc<dyn Clock>, danger: Danger) -> Clocks {
         Clocks {
             own,
+            danger,
             readings: Mutex::default(),
         }
     }
@@ -78,6 +81,9 @@ impl Clocks {
     }
 
     pub(crate) fn since_boot(&self) -> Duration {
+        if self.danger.is(Broken::LeaseByWallClock) {
+            return Duration::from_millis(self.own.now().0);
+        }
         self.own.since_boot()
     }
 
@@ -156,7 +162,7 @@ mod tests {
     }
 
     fn clocks(peers: &[u64]) -> Clocks {
-        let clocks = Clocks::new(Arc::new(Fixed(1_000_000)));
+        let clocks = Clocks::new(Arc::new(Fixed(1_000_000)), Danger::NONE);
         for (peer, clock_ms) in peers.iter().enumerate() {
             clocks.read(peer as u64, Instant::now(), *clock_ms);
         }

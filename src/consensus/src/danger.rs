@@ -20,6 +20,12 @@ pub enum Broken {
     NoStartRefusal,
     /// The leader counts the whole promise, as if all clocks ran alike.
     NoLeaseMargin,
+    /// The leader counts the promise from the answers, not from before it asked.
+    CountsFromAnswer,
+    /// Promises and leases are counted by the wall clock, which can be set.
+    LeaseByWallClock,
+    /// A node promises whoever asks, whichever leader it voted for.
+    PromisesAnyLeader,
     /// The leader does not make the promise it asks of the others.
     NoOwnPromise,
     /// A lease outlives the membership it was granted under.
@@ -34,6 +40,8 @@ pub enum Broken {
     ReleaseCancelsAll,
     /// A confirmation that a release has overtaken is promised again.
     ReleasedIsPromised,
+    /// Entries are applied at the time of the node's own clock, not of the leader's stamp.
+    AppliesByOwnClock,
 }
 
 /// What this build leaves out: nothing, but in tests.

@@ -108,11 +108,15 @@ impl Lease {
             true => round.lease,
             false => round.lease * 9 / 10,
         };
+        let began = match self.danger.is(Broken::CountsFromAnswer) {
+            true => self.clocks.since_boot(),
+            false => round.began,
+        };
         let next = Open {
             leader_id: confirmed.leader_id,
             membership: confirmed.membership_id,
-            began: round.began,
-            until: round.began + length,
+            began,
+            until: began + length,
         };
         let is_newer = state.open.is_none_or(|open| open.until < next.until);
         if is_newer {

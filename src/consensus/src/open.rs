@@ -15,6 +15,7 @@ use crate::barrier::Barrier;
 use crate::clock::{Clock, Clocks};
 use crate::codec::Applied;
 use crate::core;
+use crate::danger::Broken;
 use crate::fault::{Fault, Faults};
 use crate::finish::finish_changes;
 use crate::lease::Lease;
@@ -122,15 +123,18 @@ impl Consensus {
         let value_memory_bytes = options.keep.value_memory_bytes;
         let waiting = Arc::clone(&log);
         let opening = move || Storage::open(log, rows, snapshots, value_memory_bytes);
-        let storage = blocking(opening).await?;
+        let mut storage = blocking(opening).await?;
         let origin = v1::Origin {
             cluster: options.cluster.0.to_vec().into(),
             region: options.region.to_string(),
             node,
         };
         let links = Arc::new(Links::new(origin, peers, Arc::clone(&storage.published)));
-        let clocks = Arc::new(Clocks::new(clock));
         let (danger, lease) = (options.danger, options.lease());
+        let clocks = Arc::new(Clocks::new(clock, danger));
+        if danger.is(Broken::AppliesByOwnClock) {
+            storage.machine.apply_by(Arc::clone(&clocks));
+        }
         let promises = Promises::new(Arc::clone(&clocks), storage.log.has_vote(), danger);
         let promises = Arc::new(promises);
         let networks = Networks {

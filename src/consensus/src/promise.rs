@@ -80,7 +80,11 @@ impl Promises {
     ) -> Result<bool, Unavailable> {
         let mut made = self.made.lock().await;
         let is_released = made.is_released(&asked) && !self.danger.is(Broken::ReleasedIsPromised);
-        if asked.lease > LEASE_MAX || is_released || vote.await? != asked.leader_id {
+        if asked.lease > LEASE_MAX || is_released {
+            return Ok(false);
+        }
+        let follows = vote.await? == asked.leader_id;
+        if !follows && !self.danger.is(Broken::PromisesAnyLeader) {
             return Ok(false);
         }
         if !asked.lease.is_zero() {

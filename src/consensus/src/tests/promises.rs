@@ -21,10 +21,11 @@ use crate::types::{LeaderId, LogId, Membership};
 
 const LEASE: Duration = Duration::from_millis(100);
 
-fn clocks() -> (TestClock, Arc<Clocks>) {
+fn clocks(danger: Danger) -> (TestClock, Arc<Clocks>) {
     let clock = TestClock::default();
     clock.stop();
-    (clock.clone(), Arc::new(Clocks::new(Arc::new(clock))))
+    let clocks = Clocks::new(Arc::new(clock.clone()), danger);
+    (clock, Arc::new(clocks))
 }
 
 fn leader(term: u64) -> LeaderId {
@@ -52,7 +53,7 @@ async fn a_node_neither_votes_nor_asks_for_votes_during_its_promise() {
         (Danger::NONE, true),
         (Danger::of(Broken::NoVoteGuard), false),
     ] {
-        let (clock, clocks) = clocks();
+        let (clock, clocks) = clocks(danger);
         let promises = Arc::new(Promises::new(clocks, false, danger));
         assert!(may_vote(&promises).await);
         assert!(ask(&promises, 1, 1, 1).await);
@@ -66,9 +67,16 @@ async fn a_node_neither_votes_nor_asks_for_votes_during_its_promise() {
 
 #[tokio::test]
 async fn only_the_leader_the_core_votes_for_gets_a_promise_and_none_too_long() {
-    let (_, clocks) = clocks();
+    for (danger, promised) in [
+        (Danger::NONE, false),
+        (Danger::of(Broken::PromisesAnyLeader), true),
+    ] {
+        let (_, clocks) = clocks(danger);
+        let promises = Arc::new(Promises::new(clocks, false, danger));
+        assert_eq!(ask(&promises, 1, 1, 2).await, promised);
+    }
+    let (_, clocks) = clocks(Danger::NONE);
     let promises = Arc::new(Promises::new(clocks, false, Danger::NONE));
-    assert!(!ask(&promises, 1, 1, 2).await);
     let asked = Asked {
         leader_id: leader(1),
         round: 1,
@@ -82,7 +90,7 @@ async fn only_the_leader_the_core_votes_for_gets_a_promise_and_none_too_long() {
 /// A Vote is let through; before the core has answered it, its candidate gives up and a leader asks
 /// for a promise. Answers whether the promise was made although the vote was given.
 async fn promised_behind_a_vote(danger: Danger) -> bool {
-    let (_, clocks) = clocks();
+    let (_, clocks) = clocks(danger);
     let promises = Arc::new(Promises::new(clocks, false, danger));
     let voted = Arc::new(AtomicU64::new(1));
     let (answer, answered) = oneshot::channel::<()>();
@@ -128,7 +136,7 @@ async fn a_node_that_starts_with_a_vote_keeps_out_for_the_longest_promise_there_
         (Danger::NONE, true),
         (Danger::of(Broken::NoStartRefusal), false),
     ] {
-        let (clock, clocks) = clocks();
+        let (clock, clocks) = clocks(danger);
         let promises = Arc::new(Promises::new(Arc::clone(&clocks), true, danger));
         // No release knows what was promised before the start.
         promises.release(leader(9), u64::MAX).await;
@@ -150,7 +158,7 @@ async fn a_release_cancels_promises_to_its_rounds_and_no_later_ones() {
         (Danger::NONE, false),
         (Danger::of(Broken::ReleaseCancelsAll), true),
     ] {
-        let (_, clocks) = clocks();
+        let (_, clocks) = clocks(danger);
         let promises = Arc::new(Promises::new(clocks, false, danger));
         assert!(ask(&promises, 1, 4, 1).await);
         assert_eq!(promises.release(leader(1), 3).await.is_zero(), cancels_all);
@@ -166,7 +174,7 @@ async fn a_confirmation_that_its_release_overtook_gets_no_promise() {
         (Danger::NONE, false),
         (Danger::of(Broken::ReleasedIsPromised), true),
     ] {
-        let (_, clocks) = clocks();
+        let (_, clocks) = clocks(danger);
         let promises = Arc::new(Promises::new(clocks, false, danger));
         promises.release(leader(1), 4).await;
         // A release of an older leadership that comes late forgets nothing.
@@ -192,7 +200,7 @@ fn core_state(term: u64, membership: u64) -> CoreState {
 }
 
 fn lease(danger: Danger) -> (TestClock, Arc<Lease>) {
-    let (clock, clocks) = clocks();
+    let (clock, clocks) = clocks(danger);
     (clock, Lease::new(clocks, LEASE, danger))
 }
 
@@ -201,6 +209,7 @@ fn a_lease_ends_a_tenth_before_the_promises_counted_from_before_they_were_asked(
     for (danger, covers) in [
         (Danger::NONE, false),
         (Danger::of(Broken::NoLeaseMargin), true),
+        (Danger::of(Broken::CountsFromAnswer), true),
     ] {
         let (clock, lease) = lease(danger);
         let state = core_state(1, 1);
@@ -211,8 +220,31 @@ fn a_lease_ends_a_tenth_before_the_promises_counted_from_before_they_were_asked(
         assert!(lease.covers(&state));
         clock.advance(Duration::from_millis(1));
         assert_eq!(lease.covers(&state), covers);
-        clock.advance(LEASE / 10);
+        clock.advance(LEASE / 2);
         assert!(!lease.covers(&state));
+    }
+}
+
+#[tokio::test]
+async fn a_wall_clock_that_is_set_moves_neither_lease_nor_promise() {
+    for (danger, moves) in [
+        (Danger::NONE, false),
+        (Danger::of(Broken::LeaseByWallClock), true),
+    ] {
+        let (clock, clocks) = clocks(danger);
+        let lease = Lease::new(Arc::clone(&clocks), LEASE, danger);
+        let promises = Arc::new(Promises::new(clocks, false, danger));
+        let state = core_state(1, 1);
+        lease.grant(&lease.begin(), &state);
+        assert!(ask(&promises, 1, 1, 1).await);
+        // Back: a lease must still end. Ahead: a promise must still hold.
+        clock.set_off(-3_600_000);
+        clock.advance(LEASE);
+        assert_eq!(lease.covers(&state), moves);
+        clock.set_off(3_600_000);
+        assert!(ask(&promises, 1, 2, 1).await);
+        clock.set_off(7_200_000);
+        assert_eq!(may_vote(&promises).await, moves);
     }
 }
 
