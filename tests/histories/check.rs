@@ -1,5 +1,6 @@
 //! Whether what clients saw of one secret can have happened one call after the other.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use todc_utils::linearizability::WGLChecker;
@@ -94,39 +95,105 @@ struct State {
     previous: Option<u64>,
 }
 
-/// Judges a history of one secret. A call without a known outcome ends after all others, so that
-/// its effect may fall anywhere after its begin, or behind every read.
+/// Which calls without a known outcome are taken to have been done at some time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unknown {
+    /// Writes whose value was read: they must have been.
+    Seen,
+    /// Any that the search finds a place for.
+    Any,
+}
+
+/// Judges a history of one secret. A call without a known outcome may have been done at any time
+/// after its begin, or never. If the history is explained without those that no read has seen,
+/// nothing else need be tried: a search doubles with each of them.
 pub fn judge(operations: &[Operation], moments: &[Moment], time: Duration) -> Verdict {
-    let end = Instant::now() + time;
-    let mut actions = Vec::new();
-    let mut open = Vec::new();
-    for moment in moments {
-        let at = match *moment {
-            Moment::Begins(at) | Moment::Ends(at) => at,
-        };
-        let operation = operations[at];
-        let timed = Timed { operation, end };
-        let unknown = operation.outcome == Outcome::Unknown;
-        match *moment {
-            // What only read, and saw nothing, says nothing.
-            _ if unknown && matches!(operation.call, Call::Get | Call::GetPrevious) => {}
-            Moment::Begins(_) => {
-                actions.push((at, Action::Call(timed)));
-                if unknown {
-                    open.push((at, Action::Response(timed)));
-                }
-            }
-            Moment::Ends(_) if unknown => {}
-            Moment::Ends(_) => actions.push((at, Action::Response(timed))),
-        }
+    match search(operations, moments, Unknown::Seen, time) {
+        Verdict::Linearizable => Verdict::Linearizable,
+        _ => search(operations, moments, Unknown::Any, time),
     }
-    actions.extend(open);
+}
+
+fn search(
+    operations: &[Operation],
+    moments: &[Moment],
+    unknown: Unknown,
+    time: Duration,
+) -> Verdict {
+    let end = Instant::now() + time;
+    let actions = actions(operations, moments, unknown, end);
     if actions.is_empty() || WGLChecker::<Secret>::is_linearizable(History::from_actions(actions)) {
         Verdict::Linearizable
     } else if Instant::now() < end {
         Verdict::NotLinearizable
     } else {
         Verdict::Undecided
+    }
+}
+
+/// The history as the checker takes it. A write without a known outcome ends with the first read
+/// that saw its value, by which time it was done, or else after all others.
+fn actions(
+    operations: &[Operation],
+    moments: &[Moment],
+    unknown: Unknown,
+    end: Instant,
+) -> Vec<(usize, Action<Timed>)> {
+    let is_open = |at: usize| operations[at].outcome == Outcome::Unknown;
+    let timed = |at: usize| Timed {
+        operation: operations[at],
+        end,
+    };
+    let seen: BTreeSet<u64> = operations.iter().filter_map(Operation::seen).collect();
+    let is_tried = |at: usize| match operations[at].call {
+        // What only read, and saw nothing, says nothing.
+        Call::Get | Call::GetPrevious => false,
+        call => unknown == Unknown::Any || call.value().is_some_and(|value| seen.contains(&value)),
+    };
+    let mut actions = Vec::new();
+    let mut open = Vec::new();
+    for moment in moments {
+        match *moment {
+            Moment::Begins(at) if is_open(at) && !is_tried(at) => {}
+            Moment::Begins(at) => {
+                actions.push((at, Action::Call(timed(at))));
+                if is_open(at) {
+                    open.push(at);
+                }
+            }
+            Moment::Ends(at) if is_open(at) => {}
+            Moment::Ends(at) => {
+                if let Some(value) = operations[at].seen() {
+                    let wrote = |at: &mut usize| operations[*at].call.value() == Some(value);
+                    let written = open.extract_if(.., wrote);
+                    actions.extend(written.map(|at| (at, Action::Response(timed(at)))));
+                }
+                actions.push((at, Action::Response(timed(at))));
+            }
+        }
+    }
+    let open = open.into_iter();
+    actions.extend(open.map(|at| (at, Action::Response(timed(at)))));
+    actions
+}
+
+impl Call {
+    /// What it writes, if it writes a value of its own.
+    fn value(self) -> Option<u64> {
+        match self {
+            Self::Create(value) | Self::Put(value) | Self::Update(value) => Some(value),
+            _ => None,
+        }
+    }
+}
+
+impl Operation {
+    /// The value that it has read.
+    fn seen(&self) -> Option<u64> {
+        match self.outcome {
+            Outcome::Value(value) => Some(value),
+            _ => None,
+        }
     }
 }
 

@@ -176,6 +176,26 @@ fn a_write_without_an_outcome_may_show_late_or_never_but_not_early() {
 }
 
 #[test]
+fn many_writes_without_an_outcome_are_judged_in_time() {
+    // Clients that time out leave dozens behind; a few of them are seen later.
+    let mut calls = vec![(Call::Create(1), Outcome::Done)];
+    for value in 2..60 {
+        calls.push((Call::Put(value), Outcome::Unknown));
+        if value % 10 == 0 {
+            calls.push((Call::Get, Outcome::Value(value)));
+        }
+    }
+    let time = Duration::from_secs(10);
+    assert_eq!(judge_in_turn(&calls, time), Verdict::Linearizable);
+    // What a later read has replaced must not be seen again.
+    calls.push((Call::Get, Outcome::Value(40)));
+    assert_ne!(
+        judge_in_turn(&calls, Duration::from_millis(50)),
+        Verdict::Linearizable
+    );
+}
+
+#[test]
 fn a_stale_read_put_into_a_long_history_is_refused() {
     let mut record = Record::default();
     for value in 1..200 {

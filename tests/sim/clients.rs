@@ -53,12 +53,7 @@ enum ReadFailed {
 }
 
 impl Clients {
-    pub fn new(
-        count: usize,
-        secrets: Vec<Uid>,
-        vault: Arc<Vault>,
-        rng: StdRng,
-    ) -> Clients {
+    pub fn new(count: usize, secrets: Vec<Uid>, vault: Arc<Vault>, rng: StdRng) -> Clients {
         let client = || Client {
             busy: None,
             idle_until: Duration::ZERO,
