@@ -151,6 +151,12 @@ impl Disk {
         }
     }
 
+    /// The process is killed: what it wrote stays readable, and no more durable than it was.
+    pub fn process_ends(&mut self) {
+        self.open.clear();
+        self.syncs.clear();
+    }
+
     /// Writes to `to` one state that the disk may hold if power is lost now.
     pub fn lose_power(&self, to: &Path, random: &mut StdRng) {
         self.write(0, to, Some(random));

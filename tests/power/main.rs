@@ -13,6 +13,7 @@ mod content;
 mod cuts;
 mod disk;
 mod file;
+mod kills;
 mod ledger;
 mod mark;
 mod node;
@@ -32,6 +33,8 @@ use crate::recording::Broken;
 use crate::round::{Session, Tally};
 
 const CUTS: usize = 72;
+/// Kills followed by a cut.
+const KILLS: usize = 24;
 
 #[test]
 #[ignore = "takes half a minute"]
@@ -68,6 +71,17 @@ fn a_build_without_directory_sync_loses_acknowledged_writes() {
 }
 
 #[test]
+#[ignore = "takes ten seconds"]
+fn what_a_node_finds_after_a_kill_survives_a_power_cut() {
+    let kills = number("POWER_CUTS").map_or(KILLS, |cuts| cuts as usize);
+    let session = Session::new(seed());
+    let failures = session.kill(kills);
+    println!("{kills} kills, {} failures", failures.len());
+    failures.iter().for_each(|failure| println!("{failure}"));
+    assert_eq!(failures.len(), 0, "seed {}", session.seed());
+}
+
+#[test]
 fn the_recorder_sees_every_change_of_the_directory() {
     Session::new(seed()).compare_with_reality();
 }
@@ -81,8 +95,10 @@ fn the_recorded_process() {
         path("POWER_KEYRING"),
         path("POWER_MARKS"),
     ) {
-        let steps = number("POWER_STEPS").unwrap() as usize;
-        workload::run(&root, &keyring, &marks, seed(), steps).unwrap();
+        match number("POWER_STEPS").unwrap() {
+            0 => workload::reopen(&root, &keyring, &marks).unwrap(),
+            steps => workload::run(&root, &keyring, &marks, seed(), steps as usize).unwrap(),
+        }
     }
 }
 

@@ -60,11 +60,21 @@ impl Orders<'_> {
             copy(from, &before);
             copy(from, &root);
         }
+        Recording {
+            events: self.run(&root),
+            trace: self.path("trace"),
+            root,
+            before,
+        }
+    }
+
+    /// Runs the workload on a directory and reads the trace.
+    pub fn run(&self, root: &Path) -> Vec<Event> {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["the_recorded_process", "--exact", "--nocapture"]);
         command.env("LD_PRELOAD", library(self.workshop));
         command
-            .env("POWER_ROOT", &root)
+            .env("POWER_ROOT", root)
             .env("POWER_TRACE", self.path("trace"));
         command.env("POWER_MARKS", self.path("marks"));
         command.env("POWER_KEYRING", self.workshop.join("keyring"));
@@ -79,12 +89,7 @@ impl Orders<'_> {
         assert!(output.status.success(), "the workload failed: {told}{text}");
         let events = trace::read(&self.path("trace"));
         assert!(!events.is_empty(), "nothing was recorded: {told}{text}");
-        Recording {
-            trace: self.path("trace"),
-            root,
-            before,
-            events,
-        }
+        events
     }
 
     fn path(&self, what: &str) -> PathBuf {

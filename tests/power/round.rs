@@ -20,8 +20,8 @@ const STEPS: usize = 120;
 
 /// A run with its seed, and the directory it works in.
 pub struct Session {
-    seed: u64,
-    workshop: tempfile::TempDir,
+    pub(crate) seed: u64,
+    pub(crate) workshop: tempfile::TempDir,
 }
 
 /// What came of the cuts.
@@ -35,7 +35,7 @@ pub struct Tally {
 }
 
 /// What a round begins with.
-struct Start {
+pub(crate) struct Start {
     directory: Option<PathBuf>,
     ledger: Ledger,
 }
@@ -111,7 +111,7 @@ impl Session {
         }
     }
 
-    fn record(&self, round: usize, start: &Start, broken: Option<Broken>) -> Recording {
+    pub(crate) fn record(&self, round: usize, start: &Start, broken: Option<Broken>) -> Recording {
         let orders = Orders {
             workshop: self.workshop.path(),
             name: format!("round-{round}"),
@@ -179,7 +179,7 @@ impl Session {
     }
 
     /// Verifies a copy, so that `left` stays as the cut left it.
-    fn judge(&self, left: &Path, ledger: &Ledger) -> Result<verify::Found, String> {
+    pub(crate) fn judge(&self, left: &Path, ledger: &Ledger) -> Result<verify::Found, String> {
         let opened = self.workshop.path().join("opened");
         recording::copy(left, &opened);
         let keyring = self.workshop.path().join("keyring");
@@ -192,7 +192,7 @@ impl Session {
 }
 
 impl Start {
-    fn empty() -> Start {
+    pub(crate) fn empty() -> Start {
         Start {
             directory: None,
             ledger: Ledger::new(),

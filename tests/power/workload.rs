@@ -57,6 +57,14 @@ pub fn run(
     Ok(())
 }
 
+/// Opens the store in `directory` as a node does that starts, and says so.
+pub fn reopen(directory: &Path, keyring: &Path, marks: &Path) -> Result<(), Box<dyn Error>> {
+    let mut marks = File::create(marks)?;
+    let node = Node::open(directory, keyring)?;
+    node.rows.checkpoint()?;
+    Ok(marks.write_all(b"open")?)
+}
+
 impl Report {
     fn mark(&self, mark: &Mark) {
         (&self.0).write_all(mark.to_line().as_bytes()).unwrap();

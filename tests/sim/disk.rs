@@ -26,6 +26,8 @@ struct Held {
     durable: Durable,
     /// Appended, readable, not yet synced; in order.
     unsynced: VecDeque<Unsynced>,
+    /// What failed syncs were to write, in order: the disk may have it or not.
+    doubtful: Vec<Record>,
     failed: Option<Fault>,
 }
 
@@ -79,6 +81,7 @@ impl SimLog {
                 sync: Sync::default(),
                 durable: Durable::default(),
                 unsynced: VecDeque::new(),
+                doubtful: Vec::new(),
                 failed: None,
             }),
             acknowledges_early,
@@ -115,16 +118,17 @@ impl SimLog {
     /// Loses what the end of the process, or of its power, loses.
     pub fn end(&self, end: End) {
         let mut held = self.held();
-        let unsynced = held.unsynced.len();
+        let mut records = std::mem::take(&mut held.doubtful);
+        let mut lost = std::mem::take(&mut held.unsynced);
+        for unsynced in &mut lost {
+            records.append(&mut unsynced.records);
+        }
         let kept = match end {
-            End::Crash => held.rng.random_range(0..=unsynced),
+            End::Crash => held.rng.random_range(0..=records.len()),
             End::PowerCut => 0,
         };
-        let lost = held.unsynced.split_off(kept);
-        let kept = std::mem::take(&mut held.unsynced);
-        for unsynced in kept {
-            held.durable.extend(unsynced.records);
-        }
+        records.truncate(kept);
+        held.durable.extend(records);
         held.failed = None;
         held.sync = Sync::default();
         drop(held);
@@ -162,11 +166,13 @@ fn run(ended: Ended) {
 impl Held {
     fn sync_first(&mut self) -> Ended {
         let first = self.unsynced.pop_front()?;
-        if let Some(fault) = &self.failed {
-            return Some((first.done, Err(fault.clone())));
+        if let Some(fault) = self.failed.clone() {
+            self.doubtful.extend(first.records);
+            return Some((first.done, Err(fault)));
         }
         if self.sync.fails {
             let fault = self.fail();
+            self.doubtful.extend(first.records);
             return Some((first.done, Err(fault)));
         }
         self.durable.extend(first.records);

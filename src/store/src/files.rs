@@ -23,17 +23,24 @@ pub(crate) fn sync_dir(dir: &Path) -> Result<(), Fault> {
         .map_err(|error| Fault::sync("sync the directory", dir, error))
 }
 
-/// Creates `dir` and what is missing above it, durably.
+/// Creates `dir` and what is missing above it, durably. One that is there is made durable too: the
+/// process that created it may have been killed before it was.
 pub(crate) fn create_dir(dir: &Path) -> Result<(), Fault> {
-    if dir.is_dir() {
-        return Ok(());
-    }
     let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
-    if let Some(parent) = parent {
-        create_dir(parent)?;
+    if !dir.is_dir() {
+        if let Some(parent) = parent {
+            create_dir(parent)?;
+        }
+        fs::create_dir(dir).map_err(|error| Fault::io("create the directory", dir, error))?;
     }
-    fs::create_dir(dir).map_err(|error| Fault::io("create the directory", dir, error))?;
     sync_dir(parent.unwrap_or(Path::new(".")))
+}
+
+/// Opens a directory of files that have their names: durably, whoever gave them.
+pub(crate) fn open_dir(dir: &Path) -> Result<(), Fault> {
+    create_dir(dir)?;
+    remove_unfinished(dir)?;
+    sync_dir(dir)
 }
 
 /// A file without its name yet; it is removed again unless it gets one.
@@ -131,7 +138,7 @@ pub(crate) fn names(dir: &Path) -> Result<Vec<String>, Fault> {
 }
 
 /// Removes what a crash left unfinished in `dir`.
-pub(crate) fn remove_unfinished(dir: &Path) -> Result<(), Fault> {
+fn remove_unfinished(dir: &Path) -> Result<(), Fault> {
     for name in names(dir)? {
         let path = dir.join(name);
         if path

@@ -37,8 +37,7 @@ pub(super) fn open(
     stamped: &Stamped,
     options: &RowsOptions,
 ) -> Result<Found, RowsError> {
-    files::create_dir(dir)?;
-    files::remove_unfinished(dir)?;
+    files::open_dir(dir)?;
     let (present, checkpoint) = match read_header(dir, stamped)? {
         Some((first, UNSTARTED)) => return start(dir, stamped, options, first, false),
         Some(header) => header,

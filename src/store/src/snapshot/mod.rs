@@ -62,8 +62,7 @@ impl SnapshotDir {
         stamped: &Stamped,
         cipher: Arc<dyn Cipher>,
     ) -> Result<SnapshotDir, SnapshotError> {
-        files::create_dir(dir)?;
-        files::remove_unfinished(dir)?;
+        files::open_dir(dir)?;
         Ok(SnapshotDir {
             dir: dir.to_path_buf(),
             stamped: stamped.clone(),

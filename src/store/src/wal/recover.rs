@@ -1,6 +1,7 @@
 //! Reads a log back: what was acknowledged is all there, or the log is refused.
 
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -41,8 +42,7 @@ pub(crate) fn recover(
     stamped: &Stamped,
     segment_bytes: u64,
 ) -> Result<Recovered, LogError> {
-    files::create_dir(dir)?;
-    files::remove_unfinished(dir)?;
+    files::open_dir(dir)?;
     let mut numbers = segment::list(dir)?;
     let found = Anchor::read(dir, stamped)?;
     if found.is_none() && numbers.is_empty() {
@@ -102,6 +102,8 @@ struct Replay {
     group: Option<u64>,
     /// Where that group ends.
     end: Option<(Arc<Segment>, u64)>,
+    /// Where it lies.
+    last: Option<(Arc<Segment>, Range<u64>)>,
     /// The first bytes that should be zero or a frame, and are neither.
     unreadable: Option<(PathBuf, u64)>,
 }
@@ -116,6 +118,7 @@ impl Replay {
             tail,
             group,
             end: None,
+            last: None,
             unreadable: None,
         }
     }
@@ -151,7 +154,9 @@ impl Replay {
                 break;
             };
             self.group = Some(last.group);
+            let begin = offset as u64;
             offset = at + last.len();
+            self.last = Some((Arc::clone(&segment), begin..offset as u64));
             self.end = Some((Arc::clone(&segment), offset as u64));
         }
         // A segment that is not the first one ever was made for a group that was acknowledged
@@ -234,6 +239,7 @@ impl Replay {
             files::remove(&segment::path(dir, *number))?;
         }
         files::sync_dir(dir)?;
+        self.keep_last()?;
         self.tail.forget_segments_after(active.number);
         let torn = self
             .unreadable
@@ -251,6 +257,23 @@ impl Replay {
             group,
             torn,
         })
+    }
+}
+
+impl Replay {
+    /// Makes the last group durable: others count on what this log is found to hold.
+    ///
+    /// A process that was killed may have left it in the page cache only. After a failed sync the
+    /// kernel even takes those pages for clean, and another sync would write nothing: so they are
+    /// written again. All groups before it were synced.
+    fn keep_last(&self) -> Result<(), LogError> {
+        let Some((segment, place)) = &self.last else {
+            return Ok(());
+        };
+        let length = usize::try_from(place.end - place.start).unwrap_or(usize::MAX);
+        let bytes = segment.read(place.start, length)?;
+        segment.write(place.start, &bytes)?;
+        Ok(segment.sync()?)
     }
 }
 
