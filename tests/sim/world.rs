@@ -148,6 +148,11 @@ impl World {
     pub fn start(&mut self, id: u64) -> Result<(), Violation> {
         let started = self.host(id).start();
         self.trace.note(self.now, format_args!("node {id} starts"));
+        if started.is_err() && self.host(id).log.has_failed() {
+            // It refuses a disk that fails, rightly, and is tried again when all has healed.
+            self.host(id).end(End::Crash);
+            return Ok(());
+        }
         started.map_err(|how| violation("a node opens what it wrote", format!("node {id} {how}")))
     }
 
