@@ -12,13 +12,17 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 pub use faults::Order;
+pub use hosts::Hosts;
 pub use process::Process;
 pub use region::{REGION, Region};
 
 mod faults;
+pub mod gaps;
+mod hosts;
 mod process;
 mod region;
 pub mod shell;
+pub mod stalls;
 mod tap;
 
 /// The `strongroom` binary, built once per test process unless `STRONGROOM_BINARY` names one.

@@ -12,6 +12,7 @@ use serde_json::Value as Json;
 
 use crate::binary;
 use crate::faults::{Faults, Order};
+use crate::hosts::Hosts;
 use crate::process::Process;
 use crate::shell::{Environment, Finished, PATIENCE, command, run, until};
 use crate::tap::Network;
@@ -27,6 +28,7 @@ pub struct Region {
     ports: BTreeMap<u64, [u16; 3]>,
     nodes: BTreeMap<u64, Process>,
     network: Option<Network>,
+    hosts: Option<Hosts>,
     faults: Option<Faults>,
     log_level: &'static str,
     storage: &'static str,
@@ -109,6 +111,17 @@ impl Region {
         region
     }
 
+    /// As `founded`, with each node on a machine of its own. Needs root.
+    pub fn on_hosts() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut region = Self::empty(binary(), folder.path());
+        region.temporary = Some(folder);
+        region.hosts = Some(Hosts::new());
+        region.prepare(3);
+        region.grow(3);
+        region
+    }
+
     /// Certificates, root key and configuration of nodes 1 to 3; nothing runs.
     pub fn prepared() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -126,6 +139,7 @@ impl Region {
             ports: BTreeMap::new(),
             nodes: BTreeMap::new(),
             network: None,
+            hosts: None,
             faults: None,
             log_level: "info",
             storage: SMALL_STORAGE,
@@ -155,7 +169,11 @@ impl Region {
         let issue = [
             "certs", "issue", "node", &id, "--dir", &certs, "--region", REGION,
         ];
-        self.offline(&[&issue[..], &["--host", "127.0.0.1", "--host", "localhost"]].concat());
+        if let Some(hosts) = &mut self.hosts {
+            hosts.add(node);
+        }
+        let host = self.host(node);
+        self.offline(&[&issue[..], &["--host", &host, "--host", "localhost"]].concat());
         let ports = free_ports();
         self.ports.insert(node, ports);
         if let Some(network) = &mut self.network {
@@ -166,6 +184,7 @@ impl Region {
 
     fn config(&self, node: u64) -> String {
         let [api, peers, operations] = self.ports[&node];
+        let host = self.host(node);
         let certs = self.path(&format!("certs/{REGION}"));
         let data = self.data(node).display().to_string();
         let root_key = self.path("root.key");
@@ -178,12 +197,12 @@ impl Region {
             [node]
             data = "{data}"
             [api]
-            listen = "127.0.0.1:{api}"
+            listen = "{host}:{api}"
             [peers]
-            listen = "127.0.0.1:{peers}"
+            listen = "{host}:{peers}"
             advertise = "{advertise}"
             [operations]
-            listen = "127.0.0.1:{operations}"
+            listen = "{host}:{operations}"
             [tls]
             certificate = "{certs}/node-{node}.pem"
             key = "{certs}/node-{node}-key.pem"
@@ -209,6 +228,9 @@ impl Region {
         let faults = self.faults.as_ref();
         let environment = faults.map(|faults| faults.environment(node, &self.data(node)));
         let mut command = command(&self.binary, &environment.unwrap_or_default(), &arguments);
+        if let Some(hosts) = &self.hosts {
+            command = hosts.on(node, &command);
+        }
         let process = Process::start(&mut command, &log("out"), &log("log"));
         self.nodes.insert(node, process);
     }
@@ -396,14 +418,25 @@ impl Region {
         &self.folder
     }
 
+    /// The address of a node's machine.
+    fn host(&self, node: u64) -> String {
+        let hosts = self.hosts.as_ref();
+        hosts.map_or("127.0.0.1".into(), |hosts| hosts.address(node).to_string())
+    }
+
+    /// The machines of a region that is `on_hosts`.
+    pub fn hosts(&self) -> &Hosts {
+        self.hosts.as_ref().unwrap()
+    }
+
     /// A node's API address.
     pub fn api(&self, node: u64) -> String {
-        format!("127.0.0.1:{}", self.ports[&node][0])
+        format!("{}:{}", self.host(node), self.ports[&node][0])
     }
 
     /// A node's operations address.
     pub fn operations(&self, node: u64) -> String {
-        format!("127.0.0.1:{}", self.ports[&node][2])
+        format!("{}:{}", self.host(node), self.ports[&node][2])
     }
 
     /// What a node's operations port answers to a question for its metrics.

@@ -4,7 +4,13 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use wire::{CredentialFiles, Credentials};
 
-use crate::{endpoints::Endpoints, error::Error, limits::TIMEOUT, position::Positions};
+use crate::{
+    counts::{CallCounts, Counts},
+    endpoints::Endpoints,
+    error::Error,
+    limits::TIMEOUT,
+    position::Positions,
+};
 
 /// Whom to call, and as whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +51,7 @@ pub struct Client {
 pub(crate) struct Shared {
     pub(crate) endpoints: Endpoints,
     pub(crate) positions: Positions,
+    pub(crate) counts: Counts,
     credentials: Arc<Credentials>,
 }
 
@@ -89,6 +96,7 @@ impl Client {
             shared: Arc::new(Shared {
                 endpoints,
                 positions,
+                counts: Counts::default(),
                 credentials,
             }),
             timeout: options.timeout,
@@ -119,6 +127,11 @@ impl Client {
     /// Makes eventual reads show at least a position that another client has seen.
     pub fn at_least(&self, position: &str) {
         self.shared.positions.add(position);
+    }
+
+    /// Counts the calls of this client and its clones so far, watches not included.
+    pub fn call_counts(&self) -> CallCounts {
+        self.shared.counts.read()
     }
 
     /// Reads the certificate files again; connections made from now on use them.

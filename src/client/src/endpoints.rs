@@ -74,6 +74,14 @@ impl Endpoints {
         self.nodes.get(index).ok_or(Error::NoEndpoint)
     }
 
+    /// The node to ask beside some that are being asked; `None` when that is all of them.
+    pub(crate) fn preferred_but(&self, asked: &[&Endpoint]) -> Result<Option<&Endpoint>, Error> {
+        let first = self.preferred()?.index;
+        let (before, from) = self.nodes.split_at(first);
+        let mut in_turn = from.iter().chain(before);
+        Ok(in_turn.find(|node| !asked.iter().any(|asked| asked.is(node))))
+    }
+
     /// Turns to the next node, unless somebody has turned away from this one already.
     pub(crate) fn turn_from(&self, node: &Endpoint) {
         let next = node.index.wrapping_add(1) % self.nodes.len().max(1);
@@ -81,6 +89,13 @@ impl Endpoints {
         let _ = self
             .preferred
             .compare_exchange(node.index, next, order, order);
+    }
+}
+
+impl Endpoint {
+    /// Whether it is this one.
+    pub(crate) fn is(&self, other: &Endpoint) -> bool {
+        self.index == other.index
     }
 }
 

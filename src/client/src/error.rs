@@ -157,6 +157,11 @@ impl Error {
         }
     }
 
+    /// Whether a node has said what every other would say.
+    pub(crate) fn is_final(&self) -> bool {
+        matches!(self, Self::Refused { .. }) && self.retry() == Retry::No
+    }
+
     /// Whether this is how a refused certificate shows when the alert that says so is lost: the
     /// other end closes right behind it, and the bytes under way then break the connection.
     pub(crate) fn tells_less_than(&self, earlier: &Self) -> bool {

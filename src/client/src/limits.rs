@@ -8,6 +8,16 @@ pub const ATTEMPTS_MAX: u32 = 4;
 /// The pause before the second attempt; it doubles before each further one.
 pub const PAUSE_FIRST: Duration = Duration::from_millis(50);
 
+/// Silence of a node after which another is asked as well, where that is harmless: longer than an
+/// election takes. It doubles before each further one.
+pub const DOUBT: Duration = Duration::from_millis(500);
+
+/// Calls in a hundred that are sent to another node as well while every node is slow.
+pub const DOUBLED_PERCENT_MAX: u32 = 10;
+
+/// Calls that are sent to another node as well when a host is suddenly lost.
+pub const DOUBLED_AT_ONCE_MAX: u32 = 100;
+
 /// The longest pause of a watch that looks for a node.
 pub const PAUSE_MAX: Duration = Duration::from_secs(5);
 

@@ -1,11 +1,12 @@
 //! When a call is sent again: at most four times, after 50 ms, 100 ms, 200 ms, each drawn from
-//! half to one and a half of it, never beyond the deadline, and only where it is right.
+//! half to one and a half of it, never beyond the deadline, and only where it is right. Where it is
+//! harmless, another node is asked as well after 500 ms of silence, and again after 1 s, 2 s.
 
 use std::time::Duration;
 
 use crate::{
     error::{Error, Retry},
-    limits::{ATTEMPTS_MAX, PAUSE_FIRST, PAUSE_MAX},
+    limits::{ATTEMPTS_MAX, DOUBT, PAUSE_FIRST, PAUSE_MAX},
 };
 
 /// What sending a call twice would do.
@@ -37,6 +38,12 @@ pub(crate) fn backoff(attempts: u32, chance: u32) -> Duration {
     let doublings = attempts.saturating_sub(1).min(16);
     let pause = PAUSE_FIRST.saturating_mul(1 << doublings).min(PAUSE_MAX);
     pause.mul_f64(0.5 + f64::from(chance) / f64::from(u32::MAX))
+}
+
+/// How long the nodes asked so far may be silent before one more is asked as well: longer each
+/// time, so that a region that is slow is not asked four times as often.
+pub(crate) fn doubt(attempts: u32) -> Duration {
+    DOUBT.saturating_mul(1 << attempts.saturating_sub(1).min(16))
 }
 
 /// A number to draw a pause by. Without random numbers the pauses are the same for everybody,

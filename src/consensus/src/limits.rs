@@ -113,6 +113,9 @@ pub const RELEASE_TIMEOUT: Duration = Duration::from_millis(100);
 /// Longest a peer is waited for on behalf of one of its callers.
 pub const FORWARD_WAIT_MAX: Duration = Duration::from_secs(60);
 
+/// Longest wait for what a leader that was replaced may still answer to a forwarded proposal.
+pub const LATE_ANSWER_MAX: Duration = Duration::from_millis(200);
+
 /// Pause before a barrier or a proposal is tried again.
 pub const RETRY_PAUSE: Duration = Duration::from_millis(10);
 

@@ -20,12 +20,12 @@ use crate::barrier::wait_ms;
 use crate::clock::{ClockRefused, Clocks};
 use crate::core;
 use crate::error::Unavailable;
-use crate::limits::{ENTRY_BYTES_MAX, PROPOSALS_MAX, RETRY_PAUSE};
+use crate::limits::{ENTRY_BYTES_MAX, LATE_ANSWER_MAX, PROPOSALS_MAX, RETRY_PAUSE};
 use crate::links::{Lane, Links};
 use crate::membership::Members;
 use crate::rounds::Rounds;
 use crate::space::Space;
-use crate::types::{Answered, Proposed, Raft};
+use crate::types::{Answered, Metrics, Proposed, Raft};
 
 /// What a caller wants done.
 #[derive(Debug)]
@@ -201,14 +201,18 @@ impl Proposer {
             entry: encode(entry)?,
             wait_ms: wait_ms(deadline),
         };
-        let answered = tokio::time::timeout_at(deadline, client.forward(request)).await;
+        let answered = tokio::select! {
+            biased;
+            answered = tokio::time::timeout_at(deadline, client.forward(request)) => answered.ok(),
+            () = replaced(&self.raft, leader) => None,
+        };
         let response = match answered {
-            Ok(Ok(response)) => response.into_inner(),
-            Ok(Err(status)) if has_no_space(&status) => {
+            Some(Ok(response)) => response.into_inner(),
+            Some(Err(status)) if has_no_space(&status) => {
                 return Err(Failed::Final(Unavailable::NoSpace));
             }
-            Ok(Err(status)) if was_not_written(&status) => return Err(unknown()),
-            Ok(Err(_)) | Err(_) => return Err(Failed::Final(Unavailable::OutcomeUnknown)),
+            Some(Err(status)) if was_not_written(&status) => return Err(unknown()),
+            Some(Err(_)) | None => return Err(Failed::Final(Unavailable::OutcomeUnknown)),
         };
         let answer = Answer::decode(&response.answer)
             .map_err(|_malformed| Failed::Final(Unavailable::OutcomeUnknown))?;
@@ -219,6 +223,15 @@ impl Proposer {
             positions: token.positions,
             index: LogIndex(response.index),
         })
+    }
+}
+
+/// Waits until another leads, and then as long as an answer of the old leader may still take. One
+/// that is lost without a word never answers, and its connection takes seconds to end.
+async fn replaced(raft: &Raft, leader: u64) {
+    let is_other = |metrics: &Metrics| metrics.current_leader.is_some_and(|now| now != leader);
+    if core::until(raft, is_other).await.is_ok() {
+        tokio::time::sleep(LATE_ANSWER_MAX).await;
     }
 }
 

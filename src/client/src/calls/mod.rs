@@ -5,14 +5,16 @@ pub(crate) mod secrets;
 
 use std::time::Duration;
 
+use futures::{StreamExt, stream::FuturesUnordered};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tonic::{Request, Response, Status, metadata::MetadataValue};
 use wire::Channel;
 
 use crate::{
     Client, Consistency,
+    endpoints::Endpoint,
     error::{Error, Retry},
-    limits::TIMEOUT_MAX,
+    limits::{ATTEMPTS_MAX, TIMEOUT_MAX},
     position::Before,
     retry::{self, Repeated},
 };
@@ -20,6 +22,18 @@ use crate::{
 const POSITION: &str = "strongroom-position";
 const MIN_POSITION: &str = "strongroom-min-position";
 const CONSISTENCY: &str = "strongroom-consistency";
+
+/// How far a call is.
+#[derive(Default)]
+struct Course<'a> {
+    attempts: u32,
+    /// The nodes that have not answered yet.
+    asked: Vec<&'a Endpoint>,
+    /// What the attempt before said.
+    earlier: Option<Error>,
+    /// What the last attempt said that may have made a change.
+    unknown: Option<Error>,
+}
 
 /// What a call does to the state of the region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +50,10 @@ pub(crate) enum Effect {
 
 impl Client {
     /// Sends a call until it is answered, may not be sent again, or its time is over.
+    ///
+    /// A call that is harmless to repeat is sent to another node as well when the one it was sent
+    /// to is silent for long: the host may be gone without a word, and no time-out of a transport
+    /// is as short as an election. The first answer counts, the other attempts are taken back.
     pub(crate) async fn call<Q, A, F, S>(
         &self,
         effect: Effect,
@@ -49,45 +67,93 @@ impl Client {
     {
         let deadline = self.deadline();
         let before = self.shared.positions.before();
-        let mut attempts = 0;
-        let mut earlier = None;
-        let mut unknown = None;
+        let mut course = Course::default();
+        let mut under_way = FuturesUnordered::new();
+        let mut next = Some(Instant::now());
         loop {
-            attempts += 1;
-            let node = self.shared.endpoints.preferred()?;
-            let until = effect.attempt_deadline(deadline);
-            let request = self.request(effect, &before, message.clone(), until);
-            let answered = timeout_at(until, send(node.channel.clone(), request)).await;
-            let error = match answered {
-                Ok(Ok(answer)) => return Ok(self.learn(effect, &before, answer)),
-                Ok(Err(status)) => Error::of_status(status, &node.address, self.timeout),
-                Err(_) => Error::TimedOut {
-                    timeout: self.timeout,
-                    source: None,
-                },
-            };
-            if error.is_of_the_node() {
-                self.shared.endpoints.turn_from(node);
-            }
-            let pause = retry::pause(&error, effect.repeated(), attempts, retry::chance());
-            match pause.map(|pause| Instant::now() + pause) {
-                Some(next) if next < deadline => sleep_until(next).await,
-                _ => {
-                    return Err(match unknown {
-                        // An attempt before may have done what the last one surely did not.
-                        Some(unknown) if error.retry() == Retry::Safe => unknown,
-                        unknown => self.last(error, earlier.or(unknown), attempts),
-                    });
+            tokio::select! {
+                biased;
+                Some((node, answered)) = under_way.next(), if !under_way.is_empty() => {
+                    course.ended(node);
+                    let error: Error = match answered {
+                        Ok(answer) => {
+                            course.asked.iter().for_each(|silent| self.turn_from(*silent));
+                            self.shared.counts.answered();
+                            return Ok(self.learn(effect, &before, answer));
+                        }
+                        Err(error) => error,
+                    };
+                    if error.is_of_the_node() {
+                        self.turn_from(node);
+                    }
+                    let chance = retry::chance();
+                    let pause = retry::pause(&error, effect.repeated(), course.attempts, chance);
+                    let again = pause.map(|pause| Instant::now() + pause);
+                    next = again.filter(|at| *at < deadline);
+                    let is_last = under_way.is_empty() || error.is_final();
+                    if next.is_none() && is_last {
+                        return Err(self.failed(error, course));
+                    }
+                    course.note(effect, error);
+                }
+                () = sleep_until(next.unwrap_or(deadline)), if next.is_some() => {
+                    next = None;
+                    let endpoints = &self.shared.endpoints;
+                    let is_doubled = !course.asked.is_empty();
+                    if is_doubled && !self.shared.counts.may_double() {
+                        continue;
+                    }
+                    let Some(node) = endpoints.preferred_but(&course.asked)? else {
+                        continue;
+                    };
+                    self.shared.counts.sent(course.attempts);
+                    course.begin(node);
+                    let until = effect.attempt_deadline(deadline);
+                    let request = self.request(effect, &before, message.clone(), until);
+                    let sent = send(node.channel.clone(), request);
+                    under_way.push(self.attempt(node, until, sent));
+                    if effect.repeated() == Repeated::Harmless && course.attempts < ATTEMPTS_MAX {
+                        next = Some(Instant::now() + retry::doubt(course.attempts));
+                    }
                 }
             }
-            if effect != Effect::Reads && error.retry() == Retry::Unknown {
-                unknown = Some(error);
-            } else {
-                earlier = match earlier {
-                    Some(told) if error.tells_less_than(&told) => Some(told),
-                    _ => Some(error),
-                };
-            }
+        }
+    }
+
+    /// Waits for the answer of one node, until its time is over.
+    async fn attempt<'a, A>(
+        &self,
+        node: &'a Endpoint,
+        until: Instant,
+        sent: impl Future<Output = Result<Response<A>, Status>>,
+    ) -> (&'a Endpoint, Result<Response<A>, Error>) {
+        let answered = match timeout_at(until, sent).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(status)) => Err(Error::of_status(status, &node.address, self.timeout)),
+            Err(_) => Err(Error::TimedOut {
+                timeout: self.timeout,
+                source: None,
+            }),
+        };
+        (node, answered)
+    }
+
+    fn turn_from(&self, node: &Endpoint) {
+        self.shared.endpoints.turn_from(node);
+    }
+
+    /// What a call ends with whose last attempt failed so.
+    fn failed(&self, error: Error, course: Course<'_>) -> Error {
+        let Course {
+            attempts,
+            earlier,
+            unknown,
+            ..
+        } = course;
+        match unknown {
+            // An attempt before may have done what the last one surely did not.
+            Some(unknown) if error.retry() == Retry::Safe => unknown,
+            unknown => self.last(error, earlier.or(unknown), attempts),
         }
     }
 
@@ -171,6 +237,28 @@ impl Client {
             }
             error => error,
         }
+    }
+}
+
+impl<'a> Course<'a> {
+    fn begin(&mut self, node: &'a Endpoint) {
+        self.attempts += 1;
+        self.asked.push(node);
+    }
+
+    fn ended(&mut self, node: &Endpoint) {
+        self.asked.retain(|asked| !asked.is(node));
+    }
+
+    fn note(&mut self, effect: Effect, error: Error) {
+        if effect != Effect::Reads && error.retry() == Retry::Unknown {
+            self.unknown = Some(error);
+            return;
+        }
+        self.earlier = match self.earlier.take() {
+            Some(told) if error.tells_less_than(&told) => Some(told),
+            _ => Some(error),
+        };
     }
 }
 

@@ -207,6 +207,66 @@ async fn a_node_that_hangs_leaves_time_for_another() {
 }
 
 #[tokio::test]
+async fn a_silent_node_is_not_waited_for_where_another_may_be_asked_as_well() {
+    let answer = PutSecretValueResponse {
+        name: "app/db".to_owned(),
+        ..Default::default()
+    };
+    let replies = [Reply::Hang, Reply::answer(&answer), Reply::answer(&answer)];
+    let region = Region::start(2, replies).await;
+    // Half of its time is as long as a call waits for one node.
+    let client = region.client().with_timeout(Duration::from_secs(120));
+    let both = tokio::time::timeout(Duration::from_secs(30), async {
+        for _ in 0..2 {
+            let answered = client.put_secret_value(put()).await;
+            assert_eq!(answered.expect("an answer"), answer);
+        }
+    });
+    both.await.expect("well within the time of the calls");
+    let asked = region.asked();
+    let nodes: Vec<u64> = asked.iter().map(|asked| asked.node).collect();
+    assert_ne!(nodes[0], nodes[1]);
+    assert_eq!(
+        nodes[1], nodes[2],
+        "the next call begins where one was answered"
+    );
+    let token = |at: usize| {
+        asked[at]
+            .message::<PutSecretValueRequest>()
+            .client_request_token
+    };
+    assert_eq!(token(0), token(1), "one write");
+    let counts = client.call_counts();
+    assert_eq!((counts.calls, counts.repeated, counts.attempts), (2, 1, 3));
+}
+
+#[tokio::test]
+async fn what_another_node_refuses_for_good_ends_a_call_to_a_silent_one() {
+    let refused = Reply::Refuse(refusal(Code::NotFound, "ResourceNotFoundException", "no"));
+    let region = Region::start(2, [Reply::Hang, refused]).await;
+    let client = region.client().with_timeout(Duration::from_secs(120));
+    let request = DescribeSecretRequest::default();
+    let call = tokio::time::timeout(Duration::from_secs(30), client.describe_secret(request));
+    let error = call
+        .await
+        .expect("well within its time")
+        .expect_err("refused");
+    assert_eq!(error.reason(), "ResourceNotFoundException");
+    assert_eq!(region.asked().len(), 2);
+}
+
+#[tokio::test]
+async fn a_write_that_would_be_done_twice_waits_for_a_silent_node() {
+    let region = Region::start(2, [Reply::Hang]).await;
+    let client = region.client().with_timeout(Duration::from_millis(1_500));
+    let request = DeleteSecretRequest::default();
+    let error = client.delete_secret(request).await.expect_err("silence");
+    assert!(matches!(error, Error::TimedOut { .. }), "{error:?}");
+    assert_eq!(region.asked().len(), 1);
+    assert_eq!(client.call_counts().repeated, 0);
+}
+
+#[tokio::test]
 async fn the_deadline_ends_a_call_whatever_the_nodes_do() {
     let region = Region::start(1, [Reply::Hang, Reply::Hang]).await;
     let client = region.client().with_timeout(Duration::from_millis(200));

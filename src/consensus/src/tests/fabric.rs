@@ -50,6 +50,8 @@ pub(super) struct Fabric {
     listeners: Mutex<HashMap<u64, mpsc::Sender<Incoming>>>,
     identities: Mutex<HashMap<u64, PeerIdentity>>,
     delay: watch::Sender<Duration>,
+    /// Silence after which a node asks whether a connection lives, and the time to answer.
+    keepalive: Mutex<Duration>,
     /// Connections a node has tried in vain because a link was not up.
     refused: Mutex<HashMap<u64, usize>>,
 }
@@ -68,6 +70,7 @@ impl Fabric {
             listeners: Mutex::default(),
             identities: Mutex::default(),
             delay: watch::Sender::new(Duration::ZERO),
+            keepalive: Mutex::new(Duration::from_millis(500)),
             refused: Mutex::default(),
         })
     }
@@ -81,6 +84,11 @@ impl Fabric {
     /// Each byte takes this long.
     pub(super) fn delay(&self, delay: Duration) {
         self.delay.send_replace(delay);
+    }
+
+    /// Channels made from now on wait this long twice before they give a silent link up.
+    pub(super) fn notice_silence_after(&self, keepalive: Duration) {
+        *self.keepalive.lock().unwrap() = keepalive;
     }
 
     /// Sets what `from` sends to `to` on connections of one way.
@@ -198,9 +206,10 @@ pub(super) struct FabricPeers {
 impl Peers for FabricPeers {
     fn channel(&self, peer: &Peer) -> Result<Channel, PeerError> {
         let (fabric, from, to) = (Arc::clone(&self.fabric), self.node, peer.node.0);
+        let keepalive = *self.fabric.keepalive.lock().unwrap();
         let endpoint = Endpoint::from_static("http://peer")
-            .http2_keep_alive_interval(Duration::from_millis(500))
-            .keep_alive_timeout(Duration::from_millis(500))
+            .http2_keep_alive_interval(keepalive)
+            .keep_alive_timeout(keepalive)
             .keep_alive_while_idle(true);
         Ok(endpoint.connect_with_connector_lazy(tower::service_fn(
             move |_uri: tonic::codegen::http::Uri| {

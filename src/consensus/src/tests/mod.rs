@@ -3,8 +3,10 @@
 mod barrier;
 mod clocks;
 mod disk;
+mod drive;
 mod fabric;
 mod failover;
+mod kills;
 mod leases;
 mod membership;
 mod node;

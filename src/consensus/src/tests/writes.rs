@@ -6,7 +6,7 @@ use machine::{Command, Outcome, Uid};
 
 use super::fabric::Link;
 use super::node::{Disk, Settings};
-use super::region::{Region, create, value, version_id};
+use super::region::{Region, create, propose, value, version_id};
 use super::{eventually, soon};
 use crate::{Keep, Unavailable};
 
@@ -121,6 +121,33 @@ async fn the_leader_stops_and_writes_go_on() {
     region.start(disk).await;
     assert_eq!(region.shows(leader, after).await.ok(), Some(true));
     region.agree().await;
+}
+
+#[tokio::test]
+async fn a_proposal_on_its_way_to_a_leader_that_fell_silent_ends_with_the_next_leader() {
+    let mut region = Region::of(1, Settings::default()).await;
+    // No connection ends by itself within the time of the proposal.
+    region.fabric.notice_silence_after(super::PATIENCE);
+    for node in 2..=3 {
+        region.join(Disk::memory(node)).await;
+        region.promote(node).await;
+    }
+    let leader = region.leader().await;
+    let others: Vec<u64> = (1..=3).filter(|node| *node != leader).collect();
+    region.write(others[0]).await.expect("a connection");
+    region.fabric.isolate(leader, &others, Link::Silent);
+    let (_, command) = create(None);
+    let deadline = soon();
+    let proposed = region
+        .node(others[0])
+        .run(move |consensus| propose(consensus, command, deadline));
+    let proposed = proposed.await.err();
+    assert!(tokio::time::Instant::now() < deadline);
+    assert!(
+        matches!(proposed, Some(Unavailable::OutcomeUnknown)),
+        "{proposed:?}"
+    );
+    region.write(others[0]).await.expect("written");
 }
 
 #[tokio::test]

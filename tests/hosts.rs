@@ -1,0 +1,131 @@
+//! Machines of their own, each a network namespace, on one switch that this process is on too.
+//!
+//! A machine that is unplugged is silent: what is sent to it vanishes, and nobody is told. Needs
+//! root and `ip`. Everything is removed when it is dropped, with whatever still runs there.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Machines, by numbers from 1 to 250.
+pub struct Hosts {
+    /// Begins the names of all interfaces and namespaces.
+    name: String,
+    subnet: [u8; 3],
+    hosts: BTreeMap<u64, Ipv4Addr>,
+}
+
+impl Hosts {
+    /// A switch without machines.
+    ///
+    /// # Panics
+    ///
+    /// When `ip` refuses something.
+    pub fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = std::process::id().wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed) << 22);
+        // A part of the private addresses that seldom is in use.
+        let [_, _, high, low] = number.to_be_bytes();
+        let hosts = Self {
+            name: format!("sr{number:x}"),
+            subnet: [10, 64 + high % 128, low],
+            hosts: BTreeMap::new(),
+        };
+        let switch = &hosts.name;
+        ip(&["link", "add", switch, "type", "bridge"]);
+        let own = format!("{}/24", hosts.at(254));
+        ip(&["address", "add", &own, "dev", switch]);
+        ip(&["link", "set", switch, "up"]);
+        hosts
+    }
+
+    /// Adds a machine.
+    pub fn add(&mut self, host: u64) -> Ipv4Addr {
+        let address = self.at(u8::try_from(host).unwrap());
+        let (space, port) = (self.space(host), self.port(host));
+        ip(&["netns", "add", &space]);
+        let link = ["link", "add", &port, "type", "veth"];
+        let peer = ["peer", "name", "eth0", "netns", &space];
+        ip(&[&link[..], &peer].concat());
+        ip(&["link", "set", &port, "master", &self.name, "up"]);
+        let within = ["-n", &space];
+        ip(&[&within[..], &["link", "set", "lo", "up"]].concat());
+        let own = format!("{address}/24");
+        ip(&[&within[..], &["address", "add", &own, "dev", "eth0"]].concat());
+        ip(&[&within[..], &["link", "set", "eth0", "up"]].concat());
+        self.hosts.insert(host, address);
+        address
+    }
+
+    /// A machine's address.
+    pub fn address(&self, host: u64) -> Ipv4Addr {
+        self.hosts[&host]
+    }
+
+    /// Makes a command run on a machine, as one process with the same id.
+    pub fn on(&self, host: u64, command: &Command) -> Command {
+        let mut there = Command::new("ip");
+        there.args(["netns", "exec", &self.space(host)]);
+        there.arg(command.get_program()).args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => there.env(name, value),
+                None => there.env_remove(name),
+            };
+        }
+        there
+    }
+
+    /// Takes a machine off the switch without a word to anybody, or puts it back.
+    pub fn unplug(&self, host: u64, is_unplugged: bool) {
+        let state = if is_unplugged { "down" } else { "up" };
+        ip(&["link", "set", &self.port(host), state]);
+    }
+
+    fn at(&self, last: u8) -> Ipv4Addr {
+        let [a, b, c] = self.subnet;
+        Ipv4Addr::new(a, b, c, last)
+    }
+
+    fn space(&self, host: u64) -> String {
+        format!("{}n{host}", self.name)
+    }
+
+    /// The machine's port at the switch.
+    fn port(&self, host: u64) -> String {
+        self.space(host)
+    }
+}
+
+impl Default for Hosts {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Hosts {
+    fn drop(&mut self) {
+        for host in self.hosts.keys() {
+            // With the namespace its end of the cable goes, and so the other one.
+            let _ = try_ip(&["netns", "delete", &self.space(*host)]);
+            let _ = try_ip(&["link", "delete", &self.port(*host)]);
+        }
+        let _ = try_ip(&["link", "delete", &self.name]);
+    }
+}
+
+#[track_caller]
+fn ip(arguments: &[&str]) {
+    let said = try_ip(arguments);
+    assert!(said.is_ok(), "ip {arguments:?}: {}", said.unwrap_err());
+}
+
+fn try_ip(arguments: &[&str]) -> Result<(), String> {
+    let run = Command::new("ip").args(arguments).output();
+    let output = run.map_err(|error| format!("{error}: install iproute2"))?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+    }
+}
