@@ -206,6 +206,11 @@ impl Load {
         while let Some(ended) = self.callers.join_next().await {
             ended.unwrap();
         }
+        self.counts()
+    }
+
+    /// How often they have called so far.
+    pub fn counts(&self) -> CallCounts {
         let mut all = CallCounts::default();
         for counts in self.clients.iter().map(Client::call_counts) {
             all.calls += counts.calls;

@@ -19,6 +19,9 @@ use tokio::runtime::Runtime;
 
 use load::{Ledger, Load, connect};
 
+/// Calls between two restarts at least: how many a busy machine makes in a time says nothing.
+const CALLS: u64 = 600;
+
 /// Restarts of the short form.
 const RESTARTS: u64 = 4;
 
@@ -35,6 +38,9 @@ fn planned_restarts_of_the_leader_fail_no_call_and_repeat_few() {
     wait_for_writes(&ledger, Instant::now());
     let (mut pauses, mut slowest) = (Times::new(), Times::new());
     for number in 1..=restarts {
+        until("enough calls", || {
+            (load.counts().calls >= number * CALLS).then_some(())
+        });
         let leader = region.leader();
         ledger.forget_times();
         wait_for_writes(&ledger, Instant::now());

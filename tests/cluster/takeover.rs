@@ -26,7 +26,7 @@ use tokio::runtime::Runtime;
 use load::{Ledger, Load, connect};
 
 /// Losses of each kind in the short form.
-const LOSSES: u64 = 2;
+const LOSSES: u64 = 1;
 
 /// How a leader is lost.
 #[derive(Clone, Copy, Debug)]

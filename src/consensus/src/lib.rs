@@ -100,7 +100,7 @@ pub(crate) struct Inner {
     proposer: Proposer,
     members: Members,
     rounds: Arc<Rounds>,
-    heard: LeaderHeard,
+    heard: Arc<LeaderHeard>,
     faults: Faults,
     space: Arc<Space>,
     log: Arc<dyn store::Log>,

@@ -154,14 +154,15 @@ impl Consensus {
         let rounds = Rounds::new(lent.clone(), to_own, at_own, promises, lease, node, danger);
         let space = storage.space;
         let members = Members::new(Arc::clone(&rounds), Arc::clone(&space));
+        let heard = Arc::new(LeaderHeard::new(options.timing.election_min));
         let inner = Arc::new(Inner {
             node,
             cluster_hex: options.cluster.to_string(),
             barrier: Barrier::spawn(Arc::clone(&rounds)),
-            proposer: Proposer::new(&rounds, members.clone(), Arc::clone(&space)),
+            proposer: Proposer::new(&rounds, &members, &space, &heard),
             members,
             rounds,
-            heard: LeaderHeard::default(),
+            heard,
             raft,
             published: storage.published,
             backlog: storage.backlog,

@@ -25,6 +25,7 @@ use crate::links::{Lane, Links};
 use crate::membership::Members;
 use crate::rounds::Rounds;
 use crate::space::Space;
+use crate::status::LeaderHeard;
 use crate::types::{Answered, Metrics, Proposed, Raft};
 
 /// What a caller wants done.
@@ -62,18 +63,25 @@ pub(crate) struct Proposer {
     clocks: Arc<Clocks>,
     members: Members,
     space: Arc<Space>,
+    heard: Arc<LeaderHeard>,
     node: u64,
     permits: Semaphore,
 }
 
 impl Proposer {
-    pub(crate) fn new(rounds: &Rounds, members: Members, space: Arc<Space>) -> Proposer {
+    pub(crate) fn new(
+        rounds: &Rounds,
+        members: &Members,
+        space: &Arc<Space>,
+        heard: &Arc<LeaderHeard>,
+    ) -> Proposer {
         Proposer {
             raft: rounds.raft.clone(),
             links: Arc::clone(&rounds.links),
             clocks: Arc::clone(&rounds.clocks),
-            members,
-            space,
+            members: members.clone(),
+            space: Arc::clone(space),
+            heard: Arc::clone(heard),
             node: rounds.node,
             permits: Semaphore::new(PROPOSALS_MAX),
         }
@@ -107,6 +115,8 @@ impl Proposer {
         loop {
             let tried = match core::whom_to_ask(&self.raft, self.node, tries) {
                 Some(node) if node == self.node => self.append(&mut entry, deadline).await,
+                // It would not come back from there: the next leader is waited for.
+                Some(node) if self.is_silent(node) => Err(no_leader(node)),
                 Some(node) => self.forward(node, &entry, deadline).await,
                 None => Err(Failed::NotWritten(Unavailable::NoLeader { leader: None })),
             };
@@ -121,6 +131,11 @@ impl Proposer {
             tries += 1;
             tokio::time::sleep(RETRY_PAUSE).await;
         }
+    }
+
+    /// Whether a node leads, as far as is known, but has been silent so long that it seems lost.
+    fn is_silent(&self, node: u64) -> bool {
+        core::leader(&self.raft) == Some(node) && self.heard.is_silent()
     }
 
     /// Stamps the entry and appends it, on the leader.
@@ -186,11 +201,7 @@ impl Proposer {
         entry: &Entry,
         deadline: Instant,
     ) -> Result<Committed, Failed> {
-        let unknown = || {
-            Failed::NotWritten(Unavailable::NoLeader {
-                leader: Some(NodeId(leader)),
-            })
-        };
+        let unknown = || no_leader(leader);
         let address = self.links.address(&self.raft, leader).ok_or_else(unknown)?;
         let mut client = self
             .links
@@ -224,6 +235,13 @@ impl Proposer {
             index: LogIndex(response.index),
         })
     }
+}
+
+/// The node that is said to lead cannot be asked.
+fn no_leader(leader: u64) -> Failed {
+    Failed::NotWritten(Unavailable::NoLeader {
+        leader: Some(NodeId(leader)),
+    })
 }
 
 /// Waits until another leads, and then as long as an answer of the old leader may still take. One

@@ -76,16 +76,32 @@ pub enum Role {
 }
 
 /// When a leader was last heard here.
-#[derive(Debug, Default)]
-pub(crate) struct LeaderHeard(Mutex<Option<Instant>>);
+#[derive(Debug)]
+pub(crate) struct LeaderHeard {
+    at: Mutex<Option<Instant>>,
+    /// Silence after which an election begins.
+    silence_max: Duration,
+}
 
 impl LeaderHeard {
+    pub(crate) fn new(silence_max: Duration) -> LeaderHeard {
+        LeaderHeard {
+            at: Mutex::default(),
+            silence_max,
+        }
+    }
+
     pub(crate) fn now(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        *self.at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether no leader has been heard for so long that another may be about to be elected.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.silence() > Some(self.silence_max)
     }
 
     fn silence(&self) -> Option<Duration> {
-        let heard = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let heard = *self.at.lock().unwrap_or_else(PoisonError::into_inner);
         heard.map(|at| at.elapsed())
     }
 }

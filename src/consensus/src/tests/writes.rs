@@ -123,15 +123,44 @@ async fn the_leader_stops_and_writes_go_on() {
     region.agree().await;
 }
 
-#[tokio::test]
-async fn a_proposal_on_its_way_to_a_leader_that_fell_silent_ends_with_the_next_leader() {
+/// Three nodes whose connections do not end by themselves within the time of a proposal.
+async fn slow_to_notice_silence() -> Region {
     let mut region = Region::of(1, Settings::default()).await;
-    // No connection ends by itself within the time of the proposal.
     region.fabric.notice_silence_after(super::PATIENCE);
     for node in 2..=3 {
         region.join(Disk::memory(node)).await;
         region.promote(node).await;
     }
+    region
+}
+
+#[tokio::test]
+async fn nothing_is_sent_to_a_leader_that_has_been_silent_for_long() {
+    let region = slow_to_notice_silence().await;
+    let follower = region.leader().await % 3 + 1;
+    region.write(follower).await.expect("a connection");
+    region.fabric.isolate(follower, &[1, 2, 3], Link::Silent);
+    eventually("the leader seems lost", || {
+        let status = region.node(follower).consensus.status();
+        status.leader_silence > Some(crate::Timing::default().election_max)
+    })
+    .await;
+    let (_, command) = create(None);
+    let deadline = tokio::time::Instant::now() + Duration::from_millis(200);
+    let proposed = region
+        .node(follower)
+        .run(move |consensus| propose(consensus, command, deadline));
+    let proposed = proposed.await.err();
+    // Nothing was written: the caller may send it to another node at once.
+    assert!(
+        matches!(proposed, Some(Unavailable::NoLeader { .. })),
+        "{proposed:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_proposal_on_its_way_to_a_leader_that_fell_silent_ends_with_the_next_leader() {
+    let region = slow_to_notice_silence().await;
     let leader = region.leader().await;
     let others: Vec<u64> = (1..=3).filter(|node| *node != leader).collect();
     region.write(others[0]).await.expect("a connection");
