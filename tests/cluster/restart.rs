@@ -20,10 +20,10 @@ use tokio::runtime::Runtime;
 use load::{Ledger, Load, connect};
 
 /// Calls between two restarts at least: how many a busy machine makes in a time says nothing.
-const CALLS: u64 = 600;
+const CALLS: u64 = 1_000;
 
 /// Restarts of the short form.
-const RESTARTS: u64 = 4;
+const RESTARTS: u64 = 3;
 
 #[test]
 #[ignore = "restarts leaders for ten seconds"]
@@ -71,9 +71,10 @@ fn planned_restarts_of_the_leader_fail_no_call_and_repeat_few() {
     let (calls, repeated, failed) = (counts.calls, counts.repeated, ledger.failed());
     println!(
         "soak: {restarts} restarts of the leader under load, {} of {calls} calls failed, \
-         {repeated} were repeated; {} acknowledged writes, without one {}, worst: {}; \
+         {repeated} were repeated, {} doubled; {} acknowledged writes, without one {}, worst: {}; \
          slowest write {}",
         failed.len(),
+        counts.doubled,
         ledger.writes(),
         pauses.line(&[(0.99, 250.0)]),
         pauses.worst(),

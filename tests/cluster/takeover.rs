@@ -133,7 +133,7 @@ impl Stage {
         let (ledger, client) = (std::sync::Arc::clone(&self.ledger), client.clone());
         let reading = self
             .runtime
-            .spawn(async move { ledger.verify(&client).await });
+            .spawn(async move { ledger.verify_what_is_answered(&client).await });
         match loss {
             Loss::Killed => self.region.start(leader, &[]),
             Loss::Stopped => self.region.process(leader).signal("CONT"),
@@ -168,21 +168,20 @@ impl Cost {
     fn add(&mut self, counts: CallCounts) {
         self.calls.calls += counts.calls;
         self.calls.repeated += counts.repeated;
-        self.calls.attempts += counts.attempts;
+        self.calls.doubled += counts.doubled;
     }
 
     fn line(&self, loss: Loss, losses: u64) -> String {
         let bounds = [(0.5, 500.0), (0.999, 1_000.0)];
         let gaps = self.gaps.line(&bounds);
         let slowest = self.slowest.line(&[]);
-        let CallCounts {
-            calls, repeated, ..
-        } = self.calls;
+        let (calls, repeated) = (self.calls.calls, self.calls.repeated);
+        let doubled = self.calls.doubled;
         let worst = self.gaps.worst();
         let kind = format!("{loss:?}").to_lowercase();
         format!(
             "{losses} {kind}: without an accepted write {gaps}, worst {worst}; \
-             slowest write {slowest}; {repeated} of {calls} calls repeated"
+             slowest write {slowest}; of {calls} calls {repeated} were repeated, {doubled} doubled"
         )
     }
 }

@@ -8,23 +8,23 @@ use crate::limits::{DOUBLED_AT_ONCE_MAX, DOUBLED_PERCENT_MAX};
 /// as there may be doubled calls in a hundred.
 const DOUBLED: u32 = 100;
 
-/// What calls took so far.
+/// What calls took so far. The sum is how often anything was sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CallCounts {
-    /// Calls that were sent.
+    /// Calls, each sent once at least.
     pub calls: u64,
-    /// Those that were sent more than once: after an error, or for a node's silence.
+    /// How often one was sent again, because it had failed.
     pub repeated: u64,
-    /// Attempts of all calls together.
-    pub attempts: u64,
+    /// How often one was sent to another node as well, because the first was silent.
+    pub doubled: u64,
 }
 
 /// Counted by all clones of a client.
 pub(crate) struct Counts {
     calls: AtomicU64,
     repeated: AtomicU64,
-    attempts: AtomicU64,
+    doubled: AtomicU64,
     spare: AtomicU32,
 }
 
@@ -33,7 +33,7 @@ impl Default for Counts {
         Self {
             calls: AtomicU64::default(),
             repeated: AtomicU64::default(),
-            attempts: AtomicU64::default(),
+            doubled: AtomicU64::default(),
             spare: AtomicU32::new(DOUBLED_AT_ONCE_MAX * DOUBLED),
         }
     }
@@ -41,13 +41,13 @@ impl Default for Counts {
 
 impl Counts {
     /// Counts an attempt of a call that had so many before.
-    pub(crate) fn sent(&self, attempts_before: u32) {
-        self.attempts.fetch_add(1, Ordering::Relaxed);
-        match attempts_before {
-            0 => self.calls.fetch_add(1, Ordering::Relaxed),
-            1 => self.repeated.fetch_add(1, Ordering::Relaxed),
-            _ => return,
+    pub(crate) fn sent(&self, attempts_before: u32, is_doubled: bool) {
+        let count = match attempts_before {
+            0 => &self.calls,
+            _ if is_doubled => &self.doubled,
+            _ => &self.repeated,
         };
+        count.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Takes note of a call that was answered.
@@ -72,7 +72,7 @@ impl Counts {
         CallCounts {
             calls: self.calls.load(Ordering::Relaxed),
             repeated: self.repeated.load(Ordering::Relaxed),
-            attempts: self.attempts.load(Ordering::Relaxed),
+            doubled: self.doubled.load(Ordering::Relaxed),
         }
     }
 }
@@ -94,15 +94,18 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_is_sent_three_times_is_one_repeated_call() {
+    fn a_call_that_fails_is_repeated_and_one_that_hangs_is_doubled() {
         let counts = Counts::default();
-        (0..3).for_each(|attempts| counts.sent(attempts));
-        counts.sent(0);
+        for (attempts_before, is_doubled) in
+            [(0, false), (1, true), (2, true), (0, false), (1, false)]
+        {
+            counts.sent(attempts_before, is_doubled);
+        }
         let CallCounts {
             calls,
             repeated,
-            attempts,
+            doubled,
         } = counts.read();
-        assert_eq!((calls, repeated, attempts), (2, 1, 4));
+        assert_eq!((calls, repeated, doubled), (2, 1, 2));
     }
 }

@@ -106,7 +106,7 @@ impl Client {
                     let Some(node) = endpoints.preferred_but(&course.asked)? else {
                         continue;
                     };
-                    self.shared.counts.sent(course.attempts);
+                    self.shared.counts.sent(course.attempts, is_doubled);
                     course.begin(node);
                     let until = effect.attempt_deadline(deadline);
                     let request = self.request(effect, &before, message.clone(), until);
