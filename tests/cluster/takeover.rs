@@ -101,7 +101,7 @@ impl Stage {
         let client = self.runtime.block_on(async { connect(&self.region, only) });
         self.wait_for_writes(Instant::now());
         // A connection to it stands, and may hold calls.
-        self.runtime.block_on(self.ledger.verify(&client));
+        self.runtime.block_on(self.ledger.verify(&client, false));
         // Anywhere between two heartbeats.
         std::thread::sleep(Duration::from_micros(self.random.random_range(0..100_000)));
         self.ledger.forget_times();
@@ -125,7 +125,7 @@ impl Stage {
         let all = self
             .runtime
             .block_on(async { connect(&self.region, self.region.endpoints()) });
-        self.runtime.block_on(self.ledger.verify(&all));
+        self.runtime.block_on(self.ledger.verify(&all, false));
     }
 
     /// Reads what was written meanwhile from the one that was lost, from its first moment on.
@@ -133,7 +133,7 @@ impl Stage {
         let (ledger, client) = (std::sync::Arc::clone(&self.ledger), client.clone());
         let reading = self
             .runtime
-            .spawn(async move { ledger.verify_what_is_answered(&client).await });
+            .spawn(async move { ledger.verify(&client, true).await });
         match loss {
             Loss::Killed => self.region.start(leader, &[]),
             Loss::Stopped => self.region.process(leader).signal("CONT"),
