@@ -77,7 +77,7 @@ impl Client {
                     course.ended(node);
                     let error: Error = match answered {
                         Ok(answer) => {
-                            course.asked.iter().for_each(|silent| self.turn_from(*silent));
+                            course.asked.iter().for_each(|silent| self.turn_from(silent));
                             self.shared.counts.answered();
                             return Ok(self.learn(effect, &before, answer));
                         }
