@@ -149,13 +149,8 @@ impl Proposer {
             let halves = metrics.membership_config.membership().get_joint_config();
             halves.iter().all(|voters| voters.len() <= 1)
         });
-        entry.stamp = self.clocks.stamp(is_only_voter).map_err(|refused| {
-            tracing::error!(%refused, "did not stamp an entry");
-            Failed::NotWritten(match refused {
-                ClockRefused::Skewed { .. } => Unavailable::ClockSkewed,
-                ClockRefused::Unproven => Unavailable::NoQuorum,
-            })
-        })?;
+        let stamp = self.clocks.stamp(is_only_voter);
+        entry.stamp = stamp.map_err(|refused| self.not_stamped(&refused))?;
         let bytes = encode(entry)?;
         let written = self.raft.client_write(Proposed(bytes));
         let response = match tokio::time::timeout_at(deadline, written).await {
@@ -173,6 +168,20 @@ impl Proposer {
             // Every proposed entry is answered; a blank one is not ours.
             None => Err(Failed::Final(Unavailable::OutcomeUnknown)),
         }
+    }
+
+    fn not_stamped(&self, refused: &ClockRefused) -> Failed {
+        let leader = core::leader(&self.raft);
+        if leader != Some(self.node) {
+            // Asked by a peer that took it for the leader: its clock does not matter.
+            let leader = leader.map(NodeId);
+            return Failed::NotWritten(Unavailable::NoLeader { leader });
+        }
+        tracing::error!(%refused, "did not stamp an entry");
+        Failed::NotWritten(match refused {
+            ClockRefused::Skewed { .. } => Unavailable::ClockSkewed,
+            ClockRefused::Unproven => Unavailable::NoQuorum,
+        })
     }
 
     /// Refuses an entry for want of space: at once when nobody else could take it.
