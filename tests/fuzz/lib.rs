@@ -1,4 +1,14 @@
-//! What the fuzz targets share: how one input holds several parts, and a founded region.
+//! Fuzz targets for every parser and decoder of bytes from disk, peers and callers.
+//!
+//! What is done with an input, and what must hold, is in `checks`; `targets` hands it to libFuzzer
+//! (`scripts/fuzz`), and `sweep.rs` to an ordinary test: this file is the root of both. One input
+//! may hold several parts.
+
+pub mod checks;
+pub mod disk;
+mod raw;
+#[cfg(test)]
+mod sweep;
 
 use bytes::Bytes;
 use machine::{
@@ -84,58 +94,4 @@ fn found() -> Command {
         },
         machine_version: MACHINE_VERSION,
     })
-}
-
-/// Files for the store to open.
-pub mod disk {
-    use std::path::Path;
-    use std::sync::Arc;
-
-    use store::{Cipher, CipherFault, Place, Stamped};
-    use tempfile::TempDir;
-
-    /// Flips every bit and takes any checksum, so that an input need not find the right one.
-    struct Veil;
-
-    impl Cipher for Veil {
-        fn seal(&self, _: Place<'_>, plain: &[u8]) -> Result<Vec<u8>, CipherFault> {
-            let veiled = plain.iter().map(|byte| !byte);
-            Ok([0; 4].into_iter().chain(veiled).collect())
-        }
-
-        fn open(&self, _: Place<'_>, sealed: &[u8]) -> Result<Vec<u8>, CipherFault> {
-            let (_, veiled) = sealed.split_first_chunk::<4>().ok_or(CipherFault::Open)?;
-            Ok(veiled.iter().map(|byte| !byte).collect())
-        }
-    }
-
-    /// A cipher that opens everything.
-    pub fn plain() -> Arc<dyn Cipher> {
-        Arc::new(Veil)
-    }
-
-    /// Whose files the golden ones are.
-    pub fn stamped() -> Stamped {
-        Stamped {
-            cluster: [7; 16],
-            region: "eu-west-1".into(),
-            node: 3,
-        }
-    }
-
-    /// An empty directory, in memory where the system has one there.
-    pub fn directory() -> TempDir {
-        let memory = Path::new("/dev/shm");
-        let made = if memory.is_dir() {
-            tempfile::tempdir_in(memory)
-        } else {
-            tempfile::tempdir()
-        };
-        made.expect("a directory")
-    }
-
-    /// Writes a file.
-    pub fn write(dir: &Path, name: &str, bytes: &[u8]) {
-        std::fs::write(dir.join(name), bytes).expect("a file");
-    }
 }

@@ -450,7 +450,7 @@ pub(crate) fn answer_age(metrics: &Metrics, node: u64) -> Option<Duration> {
 }
 
 impl Change {
-    fn to_message(&self) -> v1::change_membership_request::Change {
+    pub(crate) fn to_message(&self) -> v1::change_membership_request::Change {
         match self {
             Change::AddLearner(node, member) => {
                 v1::change_membership_request::Change::AddLearner(codec::member(*node, member))
@@ -532,7 +532,7 @@ pub(crate) fn to_refusal(error: &MembershipError) -> Option<v1::MembershipRefusa
     Some(refusal)
 }
 
-fn from_refusal(refusal: v1::MembershipRefusal) -> MembershipError {
+pub(crate) fn from_refusal(refusal: v1::MembershipRefusal) -> MembershipError {
     use v1::MembershipRefusalReason as Reason;
     let node = NodeId(refusal.node);
     match refusal.reason() {

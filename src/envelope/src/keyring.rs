@@ -256,3 +256,29 @@ const MAGIC: &[u8; 8] = b"SRKEYRNG";
 const KEYRING_FORMAT: u16 = 1;
 const KEY_ENTRY_BYTES: usize = 4 + KEY_BYTES;
 const KEYRING_LIST_BYTES_MAX: usize = KEY_VERSIONS_MAX * KEY_ENTRY_BYTES;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{any, prop_assert_eq, proptest};
+
+    use super::{KEY_BYTES, KEY_ENTRY_BYTES, decode_keys};
+
+    proptest! {
+        // Fuzzing does not get here: the list lies behind the root key.
+        #[test]
+        fn a_list_of_keys_is_taken_only_when_it_is_whole_and_ascends(
+            versions in proptest::collection::vec(0..4_u32, 0..4),
+            cut in 0..2 * KEY_ENTRY_BYTES,
+            is_cut in any::<bool>(),
+        ) {
+            let entry = |version: &u32| [&version.to_be_bytes()[..], &[7; KEY_BYTES]].concat();
+            let mut list: Vec<u8> = versions.iter().flat_map(entry).collect();
+            let cut = if is_cut { cut } else { 0 };
+            list.truncate(list.len().saturating_sub(cut));
+            let left = &versions[..list.len() / KEY_ENTRY_BYTES];
+            let is_whole = list.len().is_multiple_of(KEY_ENTRY_BYTES) && !list.is_empty();
+            let ascends = left.is_sorted_by(|one, other| one < other);
+            prop_assert_eq!(decode_keys(&list).is_some(), is_whole && ascends);
+        }
+    }
+}

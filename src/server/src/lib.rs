@@ -26,7 +26,7 @@ mod times;
 mod vault;
 
 pub use self::config::{Config, ConfigError};
-pub use self::directory::DataError;
+pub use self::directory::{DataDir, DataError};
 pub use self::node::{Addresses, Node, Start, StartError};
 pub use self::status::NotReady;
 pub use envelope::ProviderError as RootKeyError;

@@ -18,6 +18,7 @@ pub use credentials::{CredentialFiles, Credentials, CredentialsError};
 pub use dial::{DialError, DialOptions, Dialer, Distrust, Expected};
 pub use identity::{Caller, ClientIdentity, Identity, IdentityError, PeerIdentity, PublicKeyHash};
 pub use listen::{Admission, ListenError, ListenOptions, Listener};
+pub use rustls::pki_types::CertificateDer;
 pub use tonic::transport::{Channel, server::TcpConnectInfo};
 
 /// The API of Strongroom: the operations of AWS Secrets Manager.

@@ -1,36 +1,4 @@
-//! Texts of callers: names, ids, ARNs and tokens. What parses is written back as it was read.
+//! See `checks/names.rs`.
 #![no_main]
 
-use std::fmt::Display;
-use std::str::FromStr;
-
-use libfuzzer_sys::fuzz_target;
-use machine::{
-    AccountId, ArnSuffix, ClusterId, FeedId, Hash, KeyId, Label, RegionName, RequestId, SecretId,
-    SecretName, Token, Uid, VersionId,
-};
-
-fuzz_target!(|input: &str| {
-    same::<ClusterId>(input);
-    same::<Uid>(input);
-    same::<KeyId>(input);
-    same::<RequestId>(input);
-    same::<Hash>(input);
-    same::<FeedId>(input);
-    same::<RegionName>(input);
-    same::<AccountId>(input);
-    same::<SecretName>(input);
-    same::<VersionId>(input);
-    same::<Label>(input);
-    same::<ArnSuffix>(input);
-    drop(input.parse::<SecretId>());
-    if let Ok(token) = Token::decode(input) {
-        assert_eq!(Token::decode(&token.encode()).as_ref(), Ok(&token));
-    }
-});
-
-fn same<T: FromStr + Display>(input: &str) {
-    if let Ok(parsed) = input.parse::<T>() {
-        assert_eq!(parsed.to_string(), input);
-    }
-}
+libfuzzer_sys::fuzz_target!(|input: &[u8]| strongroom_fuzz::checks::names::check(input));

@@ -1,30 +1,4 @@
-//! Rows from disk or a peer: keys and rows decode or are refused, and what decodes encodes to a
-//! form that decodes to the same; a set of them loads as a state, or is refused.
+//! See `checks/rows.rs`.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use machine::{Answer, Row, RowKey, State};
-use strongroom_fuzz::parts;
-
-fuzz_target!(|input: &[u8]| {
-    drop(Answer::decode(input));
-    let parts: Vec<Vec<u8>> = parts(input).map(<[u8]>::to_vec).collect();
-    let (pairs, _odd) = parts.as_chunks::<2>();
-    let rows: Vec<(Vec<u8>, Vec<u8>)> = pairs
-        .iter()
-        .map(|[key, row]| (key.clone(), row.clone()))
-        .collect();
-    for (key, row) in &rows {
-        let Ok(key) = RowKey::decode(key) else {
-            continue;
-        };
-        assert_eq!(RowKey::decode(&key.encode()).as_ref(), Ok(&key));
-        if let Ok(row) = Row::decode(&key, row) {
-            let again = Row::decode(&key, &row.encode());
-            assert_eq!(again.map(|row| row.encode()), Ok(row.encode()));
-        }
-    }
-    if let Ok(state) = State::load(rows.into_iter()) {
-        let _hash = state.node_hash();
-    }
-});
+libfuzzer_sys::fuzz_target!(|input: &[u8]| strongroom_fuzz::checks::rows::check(input));

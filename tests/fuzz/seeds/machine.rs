@@ -1,13 +1,8 @@
-//! Writes the inputs that fuzzing starts from into `corpus/`: every command, the rows that come of
-//! them, texts in their proper forms, and the golden files of the store.
+//! Every command as an entry, and the rows that come of them.
 
-use std::error::Error;
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use envelope::{RootKey, StorageKeyring};
 use machine::{
     AccountId, AdmitNode, ArnSuffix, Checkpoint, Command, CreateSecret, DeleteSecret, Hash,
     IssueJoinToken, Label, LogIndex, MACHINE_VERSION, NewVersion, Node, NodeId, PurgeSecret,
@@ -17,40 +12,11 @@ use machine::{
 };
 use strongroom_fuzz::{ACCOUNT, KEY, entry, founded, join};
 
-type Failure = Box<dyn Error>;
+use crate::{Corpus, Failure};
 
 const SECRET: Uid = Uid([5; 16]);
 
-fn main() -> Result<(), Failure> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let corpus = Corpus(root.join("corpus"));
-    machine(&corpus)?;
-    names(&corpus)?;
-    files(&corpus, &root.join("../fixtures/storage/0.1.0"))?;
-    let key = RootKey::from_bytes(&[9; 32]);
-    let keyring = StorageKeyring::generate([1; 16])?;
-    let block = keyring.seal("rows", b"key", b"a block")?;
-    corpus.add(
-        "keyring",
-        "sealed",
-        &join([keyring.to_sealed_bytes(&key)?, block]),
-    )?;
-    let config = fs::read(root.join("../../deploy/config/strongroom.toml"))?;
-    corpus.add("config", "every-option", &config)
-}
-
-/// The directory of all corpora.
-struct Corpus(PathBuf);
-
-impl Corpus {
-    fn add(&self, target: &str, name: &str, input: &[u8]) -> Result<(), Failure> {
-        let dir = self.0.join(target);
-        fs::create_dir_all(&dir)?;
-        Ok(fs::write(dir.join(name), input)?)
-    }
-}
-
-fn machine(corpus: &Corpus) -> Result<(), Failure> {
+pub fn machine(corpus: &Corpus) -> Result<(), Failure> {
     let mut state = founded();
     let mut entries = Vec::new();
     for (index, (name, command)) in (2..).zip(commands(&state)?) {
@@ -235,34 +201,4 @@ fn new(number: u32) -> Result<NewVersion, Failure> {
         }),
         wrap: wrap(),
     })
-}
-
-fn names(corpus: &Corpus) -> Result<(), Failure> {
-    let token = founded().token().encode();
-    for (name, text) in [
-        ("token", token.as_str()),
-        ("region", "eu-north-1"),
-        ("account", ACCOUNT),
-        ("name", "prod/db-AbC123"),
-        ("version", "00000000-0000-4000-8000-000000000001"),
-        (
-            "arn",
-            "arn:aws:secretsmanager:eu-north-1:000000000001:secret:prod/db-AbC123",
-        ),
-        ("uid", "00112233445566778899aabbccddeeff"),
-    ] {
-        corpus.add("names", name, text.as_bytes())?;
-    }
-    Ok(())
-}
-
-fn files(corpus: &Corpus, golden: &Path) -> Result<(), Failure> {
-    let mut log = vec![fs::read(golden.join("log/anchor"))?];
-    for number in 1..=3 {
-        log.push(fs::read(golden.join(format!("log/{number:016}.wal")))?);
-    }
-    corpus.add("log", "golden", &join(&log))?;
-    corpus.add("log", "first", &join(&log[..2]))?;
-    let snapshot = fs::read(golden.join("snapshots/0000000000000001-golden-1.snap"))?;
-    corpus.add("snapshot", "golden", &snapshot)
 }
