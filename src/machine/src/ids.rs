@@ -9,7 +9,7 @@ use crate::limits::STAMP_MS_MAX;
 
 /// Why text is not an identifier.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("an identifier of {bytes} bytes is written as {} hexadecimal digits", bytes * 2)]
+#[error("an identifier of {bytes} bytes is written as {} lower-case hexadecimal digits", bytes * 2)]
 pub struct IdError {
     /// The identifier's length.
     pub bytes: usize,
@@ -234,8 +234,33 @@ fn parse_hex<const N: usize>(text: &str) -> Result<[u8; N], IdError> {
     Ok(bytes)
 }
 
+/// Lower case only: an identifier has one spelling.
 fn digit(byte: u8) -> Option<u8> {
-    char::from(byte)
-        .to_digit(16)
-        .and_then(|digit| u8::try_from(digit).ok())
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ClusterId, Hash, Uid};
+
+    #[test]
+    fn an_identifier_has_one_spelling() {
+        let text = "00112233445566778899aabbccddeeff";
+        assert_eq!(text.parse::<Uid>().unwrap().to_string(), text);
+        for other in [
+            &text.to_uppercase(),
+            &text[1..],
+            "",
+            &text.replace('9', "g"),
+            &text.replace("99", "é"),
+        ] {
+            assert!(other.parse::<Uid>().is_err(), "{other}");
+            assert!(other.parse::<ClusterId>().is_err(), "{other}");
+        }
+        assert!("AB".repeat(32).parse::<Hash>().is_err());
+    }
 }

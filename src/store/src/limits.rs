@@ -54,3 +54,6 @@ pub(crate) const OPEN_ATTEMPTS_MAX: usize = 2;
 
 /// How many damaged row directories are kept for a later look.
 pub(crate) const QUARANTINES_MAX: usize = 2;
+
+/// Highest index, group or segment number that is read: what counts on from it never overflows.
+pub(crate) const COUNTER_MAX: u64 = u64::MAX / 2;

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use crate::bytes::{Reader, put_bytes};
 use crate::format::{self, FormatError, Stamped};
+use crate::limits::COUNTER_MAX;
 use crate::{Fault, Mark, files};
 
 use super::error::LogError;
@@ -77,7 +78,8 @@ fn decode(bytes: &[u8]) -> Option<Anchor> {
     let vote = reader.bytes()?.to_vec();
     let purged = decode_mark(&mut reader)?;
     let committed = decode_mark(&mut reader)?;
-    reader.is_empty().then_some(Anchor {
+    let is_sound = reader.is_empty() && oldest <= COUNTER_MAX;
+    is_sound.then_some(Anchor {
         vote: voted.then_some(vote),
         purged,
         committed,
@@ -89,7 +91,7 @@ fn decode_mark(reader: &mut Reader<'_>) -> Option<Option<Mark>> {
     let some = reader.u8()? == 1;
     let index = reader.u64()?;
     let id = reader.bytes()?.to_vec();
-    Some(some.then_some(Mark { index, id }))
+    (index <= COUNTER_MAX).then_some(some.then_some(Mark { index, id }))
 }
 
 /// Sets space aside for the next anchor. On a full disk there is none: that one then waits for it.
@@ -103,4 +105,28 @@ pub(crate) fn reserve(dir: &Path) -> Result<(), Fault> {
 /// The path of the anchor.
 pub(crate) fn path(dir: &Path) -> PathBuf {
     dir.join(NAME)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Anchor, COUNTER_MAX, Mark, decode};
+
+    #[test]
+    fn an_anchor_with_a_number_that_nothing_could_count_on_from_is_refused() {
+        let is_read = |oldest: u64, index: u64| {
+            let mark = |index| Some(Mark { index, id: vec![1] });
+            let (purged, committed) = (mark(index), mark(1));
+            let vote = None;
+            let anchor = Anchor {
+                vote,
+                purged,
+                committed,
+                oldest,
+            };
+            decode(&anchor.encode()).is_some_and(|read| read == anchor)
+        };
+        assert!(is_read(1, 1) && is_read(COUNTER_MAX, COUNTER_MAX));
+        assert!(!is_read(u64::MAX, 1) && !is_read(COUNTER_MAX + 1, 1));
+        assert!(!is_read(1, u64::MAX) && !is_read(1, COUNTER_MAX + 1));
+    }
 }

@@ -17,6 +17,7 @@
 //! whichever of its pages reached the disk; with a later group behind it, it was.
 
 use crate::bytes::Reader;
+use crate::limits::COUNTER_MAX;
 
 pub(crate) const FRAME_HEADER_BYTES: usize = 32;
 const ALIGNMENT: usize = 8;
@@ -151,6 +152,9 @@ pub(crate) fn parse(segment: u64, offset: u64, bytes: &[u8]) -> Option<Frame<'_>
     let kind = FrameKind::from_byte(reader.u8()?)?;
     reader.take(3)?;
     let payload = reader.take(usize::try_from(payload_bytes).ok()?)?;
+    if group.max(index) > COUNTER_MAX {
+        return None;
+    }
     Some(Frame {
         kind,
         group,
@@ -188,4 +192,21 @@ fn checksum(segment: u64, offset: u64, payload_bytes: u32, checked: &[u8]) -> u3
     start.copy_from_slice(&offset.to_le_bytes());
     len.copy_from_slice(&payload_bytes.to_le_bytes());
     crc32c::crc32c_append(crc32c::crc32c(&place), checked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{COUNTER_MAX, FrameKind, Group, parse};
+
+    #[test]
+    fn a_number_that_nothing_could_count_on_from_is_no_frame() {
+        let is_read = |group: u64, index: u64| {
+            let mut frames = Group::default();
+            frames.push(FrameKind::Append, index, &[b"payload"]);
+            parse(1, 4096, frames.finish(group, 1, 4096)).is_some()
+        };
+        assert!(is_read(1, 1) && is_read(COUNTER_MAX, COUNTER_MAX));
+        assert!(!is_read(COUNTER_MAX + 1, 1) && !is_read(u64::MAX, 1));
+        assert!(!is_read(1, COUNTER_MAX + 1) && !is_read(1, u64::MAX));
+    }
 }
