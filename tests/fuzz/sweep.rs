@@ -12,7 +12,7 @@ use crate::checks::{ALL, Check, requests};
 use crate::{join, parts};
 
 /// Mutations for each target, unless told.
-const COUNT: u64 = 1_500;
+const COUNT: u64 = 500;
 /// How many times slower than the others a target is that calls a whole node.
 const CALLS: u64 = 10;
 /// The longest input a mutation makes.
