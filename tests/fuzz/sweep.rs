@@ -1,5 +1,5 @@
 //! The short form of fuzzing: every target takes its committed corpus, and seeded mutations of it,
-//! without a sanitizer and without guidance. `STRONGROOM_SEED` and `STRONGROOM_COUNT` choose others.
+//! without a sanitizer and without guidance. `STRONGROOM_SEED` and `STRONGROOM_COUNT` choose.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};

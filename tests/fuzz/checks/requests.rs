@@ -1,5 +1,5 @@
 //! What callers send: the bytes of a request, with its metadata, go to a running node through its
-//! door. Every call is answered in time, by a reply whose tokens are good, or by a typed error (I12).
+//! door. Every call is answered in time, by a reply whose tokens are good or a typed error (I12).
 
 use std::cell::RefCell;
 use std::time::Duration;
