@@ -33,6 +33,11 @@ impl Process {
         }
     }
 
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Kills it as the kernel would, and waits for its end.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();

@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 
@@ -33,6 +33,7 @@ pub struct Region {
     log_level: &'static str,
     storage: &'static str,
     reads: &'static str,
+    protection: String,
 }
 
 /// Less memory and disk than the defaults: a test holds little.
@@ -42,6 +43,10 @@ const SMALL_STORAGE: &str = r#"
             log_segment_size = "4 MiB"
             disk_free_min = "16 MiB"
 "#;
+
+/// With the lines that say how long work on the store took.
+const TIMED_LOG: &str = "info,openraft=off,strongroom_consensus::upkeep=debug,\
+    strongroom_store::sled_rows::renewal=debug";
 
 /// So little log that a node which was away needs a snapshot, and segments end often.
 const STRAINED_STORAGE: &str = r#"
@@ -122,6 +127,21 @@ impl Region {
         region
     }
 
+    /// As `founded`, with storage and protection of young versions as given, on machines that can
+    /// be given faults. The nodes log how long work on their stores takes.
+    pub fn laden(storage: &'static str, protection: Duration) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut region = Self::empty(binary(), folder.path());
+        region.faults = Some(Faults::new(folder.path()));
+        region.temporary = Some(folder);
+        region.log_level = TIMED_LOG;
+        region.storage = storage;
+        region.protection = format!("{}ms", protection.as_millis());
+        region.prepare(3);
+        region.grow(3);
+        region
+    }
+
     /// Certificates, root key and configuration of nodes 1 to 3; nothing runs.
     pub fn prepared() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -144,6 +164,7 @@ impl Region {
             log_level: "info",
             storage: SMALL_STORAGE,
             reads: "lease",
+            protection: "1s".into(),
         }
     }
 
@@ -189,6 +210,7 @@ impl Region {
         let data = self.data(node).display().to_string();
         let root_key = self.path("root.key");
         let (level, storage, reads) = (self.log_level, self.storage, self.reads);
+        let protection = &self.protection;
         let network = self.network.as_ref();
         let advertise =
             network.map_or_else(String::new, |network| network.address(node).to_string());
@@ -213,7 +235,7 @@ impl Region {
             [seal]
             root_key = "{root_key}"
             [secrets]
-            young_version_protection = "1s"
+            young_version_protection = "{protection}"
             [log]
             level = "{level}"
             "#

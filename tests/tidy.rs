@@ -86,6 +86,11 @@ fn the_page_of_limits_says_what_the_code_says() {
 }
 
 #[test]
+fn everything_that_grows_has_a_cap_and_a_metric() {
+    report(&limits::growth(&sources()));
+}
+
+#[test]
 fn documents_and_code_hold_no_path_of_a_machine() {
     report(&documents::machine_paths(&sources()));
 }

@@ -1,4 +1,5 @@
-//! The page of limits: generated from the `limits.rs` of every crate, so that it cannot be wrong.
+//! The page of limits: generated from the `limits.rs` of every crate, so that it cannot be wrong,
+//! but for its table of what grows, whose words are checked.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -27,23 +28,111 @@ const CRATES: &[(&str, &str)] = &[
     ("cli", "The command line"),
 ];
 
+/// The part of the page that people write, from its heading to the next one.
+const GROWS: &str = "## What grows\n";
+/// Where options and metrics stand.
+const OPTIONS: &str = "deploy/config/strongroom.toml";
+const METRICS: &str = "docs/metrics.md";
+
 /// What the page differs from; writes it instead when goldens are to be written.
 pub fn page(root: &Path, sources: &[Source]) -> Vec<String> {
-    let wanted = render(sources);
+    let present = text(sources, PAGE);
+    let wanted = render(sources, grows(present));
     if std::env::var_os("UPDATE_GOLDENFILES").is_some() {
         std::fs::write(root.join(PAGE), &wanted).expect("the page can be written");
         return Vec::new();
     }
-    match sources.iter().find(|source| source.path == PAGE) {
-        Some(page) if page.text == wanted => Vec::new(),
-        _ => vec![format!(
+    match present == wanted {
+        true => Vec::new(),
+        false => vec![format!(
             "{PAGE} is not what limits.rs say: scripts/golden writes it anew"
         )],
     }
 }
 
-fn render(sources: &[Source]) -> String {
+/// Things that grow without a limit or an option that bounds them, or without a metric that exists.
+pub fn growth(sources: &[Source]) -> Vec<String> {
+    let (page, metrics) = (text(sources, PAGE), text(sources, METRICS));
+    let generated = render(sources, "");
+    let options = options(text(sources, OPTIONS));
+    let is_cap = |word: &str| {
+        options.iter().any(|option| option == word) || generated.contains(&format!("| `{word}` |"))
+    };
+    let is_metric = |word: &str| metrics.contains(&format!("| `{word}` |"));
+    let rows: Vec<&str> = grows(page)
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .skip(2)
+        .collect();
+    let mut breaches = Vec::new();
+    if rows.is_empty() {
+        breaches.push(format!("{PAGE} does not say what grows"));
+    }
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [what, caps, shown] = cells[..] else {
+            breaches.push(format!("{PAGE}: not what, cap and metric: {row}"));
+            continue;
+        };
+        for (words, exists, kind) in [
+            (
+                words(caps),
+                &is_cap as &dyn Fn(&str) -> bool,
+                "limit or option",
+            ),
+            (words(shown), &is_metric, "metric"),
+        ] {
+            if words.is_empty() {
+                breaches.push(format!("{PAGE}: {what}: no {kind}"));
+            }
+            let unknown = words.iter().filter(|word| !exists(word));
+            breaches.extend(unknown.map(|word| format!("{PAGE}: {what}: no {kind} is {word}")));
+        }
+    }
+    breaches
+}
+
+fn text<'a>(sources: &'a [Source], path: &str) -> &'a str {
+    let found = sources.iter().find(|source| source.path == path);
+    found.map_or("", |source| &source.text)
+}
+
+/// What stands between backticks.
+fn words(cell: &str) -> Vec<&str> {
+    cell.split('`').skip(1).step_by(2).collect()
+}
+
+/// The table of what grows, with its heading; nothing if it is not there.
+fn grows(page: &str) -> &str {
+    let Some(begin) = page.find(GROWS) else {
+        return "";
+    };
+    let rest = &page[begin..];
+    let end = rest[GROWS.len()..].find("\n## ");
+    end.map_or(rest, |end| &rest[..GROWS.len() + end + 1])
+}
+
+/// The options of a configuration file, as section and name.
+fn options(file: &str) -> Vec<String> {
+    let (mut section, mut found) = ("", Vec::new());
+    for line in file.lines() {
+        if let Some(name) = line.strip_prefix('[') {
+            section = name.trim_end_matches(']');
+        } else if let Some((name, _)) = line.split_once(" = ")
+            && !line.starts_with('#')
+        {
+            found.push(format!("{section}.{name}"));
+        }
+    }
+    found
+}
+
+fn render(sources: &[Source], grows: &str) -> String {
     let mut page = HEAD.to_owned();
+    if !grows.is_empty() {
+        write!(page, "\n{}", grows.trim_end_matches('\n')).expect("a string takes all");
+        page.push('\n');
+    }
     for (name, title) in CRATES {
         let path = format!("src/{name}/src/limits.rs");
         let Some(source) = sources.iter().find(|source| source.path == path) else {
@@ -88,6 +177,29 @@ fn constants(code: &str) -> Vec<(String, String, String)> {
         }
     }
     found
+}
+
+#[test]
+fn what_grows_without_a_cap_or_a_metric_that_exists_is_told() {
+    let source = |path: &str, text: String| Source {
+        path: path.into(),
+        text,
+    };
+    let page = |cap: &str, metric: &str| {
+        let row = format!("| a thing | `{cap}` | `{metric}` |");
+        format!("# Limits\n\n{GROWS}\n| what | cap | metric |\n| --- | --- | --- |\n{row}\n")
+    };
+    let told = |cap: &str, metric: &str| {
+        growth(&[
+            source(PAGE, page(cap, metric)),
+            source(METRICS, "| `strongroom_a_b_c` | gauge | | it |\n".into()),
+            source(OPTIONS, "[storage]\nsize = 1\n".into()),
+        ])
+    };
+    assert_eq!(told("storage.size", "strongroom_a_b_c"), [""; 0]);
+    assert_eq!(told("storage.length", "strongroom_a_b_c").len(), 1);
+    assert_eq!(told("storage.size", "strongroom_a_b_d").len(), 1);
+    assert_eq!(growth(&[]).len(), 1);
 }
 
 #[test]

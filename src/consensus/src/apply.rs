@@ -20,6 +20,7 @@ use crate::snapshot::{SnapshotBuilder, SnapshotFile, Snapshots};
 use crate::types::{
     Answered, LogEntry, LogId, Proposed, Reply, SnapshotMeta, StoredMembership, TypeConfig,
 };
+use crate::upkeep::Work;
 use crate::view::{Era, Published, Root};
 
 /// One region's machine on one node. openraft's state machine task owns it.
@@ -125,7 +126,7 @@ impl Machine {
         let key = change.key.encode();
         batch.changes.push(match (&change.key, change.row) {
             (RowKey::Version(uid, ordinal), Some(row)) => {
-                self.residents.add(*uid, *ordinal, index);
+                self.residents.add(*uid, *ordinal, index, &self.state);
                 RowChange::Put(key, row.encode())
             }
             (RowKey::Version(..), None) => {
@@ -167,6 +168,7 @@ impl Machine {
     fn evict(&mut self) {
         let written = self.backlog.written();
         self.residents.evict(&mut self.state, written);
+        self.published.set_residents(self.residents.count());
     }
 }
 
@@ -217,6 +219,8 @@ impl RaftStateMachine<TypeConfig> for Machine {
         _meta: &SnapshotMeta,
         snapshot: SnapshotFile,
     ) -> Result<(), io::Error> {
+        let snapshots = Arc::clone(&self.snapshots);
+        let _install = snapshots.upkeep().begin(Work::Install);
         let budget = self.residents.budget_bytes();
         let (state, applied) = self.snapshots.load(snapshot.clone(), budget).await?;
         self.state = state;

@@ -11,8 +11,10 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use crate::limits::{
-    BACKLOG_AGE_MAX, BACKLOG_ROOM_BYTES, BACKLOG_STARVED_BYTES_MAX, REPAIRS_WAITING_MAX,
+    BACKLOG_AGE_MAX, BACKLOG_ROOM_BYTES, BACKLOG_STARVED_BYTES_MAX, DEFERRED_VALUES_MAX,
+    REPAIRS_WAITING_MAX,
 };
+use crate::status::Held;
 use crate::view::{EraWatch, Root};
 
 /// What shall become of the row of a key.
@@ -77,6 +79,8 @@ struct Pace {
     room_bytes: usize,
     /// The rows wait for disk space.
     is_starved: bool,
+    /// Deleted values that the rows keep for readers.
+    deferred: usize,
 }
 
 /// What was taken and is being written.
@@ -93,6 +97,7 @@ impl Default for Pace {
             writing: None,
             room_bytes: BACKLOG_ROOM_BYTES,
             is_starved: false,
+            deferred: 0,
         }
     }
 }
@@ -132,6 +137,9 @@ impl Pending {
     }
 
     fn has_room(&self) -> bool {
+        if self.pace.deferred > DEFERRED_VALUES_MAX {
+            return false;
+        }
         if self.pace.is_starved {
             return self.bytes <= BACKLOG_STARVED_BYTES_MAX;
         }
@@ -141,6 +149,10 @@ impl Pending {
         };
         let old = oldest.is_some_and(|since| since.elapsed() > BACKLOG_AGE_MAX);
         !old && self.bytes + writing_bytes <= self.pace.room_bytes
+    }
+
+    fn unwritten_bytes(&self) -> usize {
+        self.bytes + self.pace.writing.map_or(0, |writing| writing.bytes)
     }
 
     fn is_idle(&self) -> bool {
@@ -276,6 +288,11 @@ impl Backlog {
         self.drained.notify_waiters();
     }
 
+    /// Says how many deleted values the rows keep for readers.
+    pub(crate) fn set_deferred(&self, values: usize) {
+        self.lock().pace.deferred = values;
+    }
+
     /// Says whether the rows wait for disk space. What was taken then is in the log only.
     pub(crate) fn set_starved(&self, is_starved: bool) {
         let mut pending = self.lock();
@@ -288,8 +305,18 @@ impl Backlog {
     /// Bytes of rows that are not yet written.
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
+        self.lock().unwritten_bytes()
+    }
+
+    /// What waits here.
+    pub(crate) fn held(&self) -> Held {
         let pending = self.lock();
-        pending.bytes + pending.pace.writing.map_or(0, |writing| writing.bytes)
+        Held {
+            backlog_bytes: pending.unwritten_bytes() as u64,
+            repairs_waiting: pending.repairs.len() as u64,
+            deferred_values: pending.pace.deferred as u64,
+            ..Held::default()
+        }
     }
 
     pub(crate) fn is_durable(&self, index: u64) {
@@ -431,6 +458,17 @@ mod tests {
         backlog.set_starved(false);
         backlog.take(Duration::ZERO);
         backlog.has_written(1);
+        assert!(backlog.room().now_or_never().is_some());
+    }
+
+    #[test]
+    fn apply_waits_for_readers_that_keep_too_many_deleted_values() {
+        let backlog = Backlog::new(0);
+        backlog.set_deferred(DEFERRED_VALUES_MAX);
+        assert!(backlog.room().now_or_never().is_some());
+        backlog.set_deferred(DEFERRED_VALUES_MAX + 1);
+        assert!(backlog.room().now_or_never().is_none());
+        backlog.set_deferred(0);
         assert!(backlog.room().now_or_never().is_some());
     }
 

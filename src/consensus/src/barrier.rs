@@ -42,6 +42,11 @@ impl Barrier {
         Barrier { waiting }
     }
 
+    /// Reads that wait for a round.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.max_capacity() - self.waiting.capacity()
+    }
+
     /// Answers an index that covers every write acknowledged before the call.
     pub(crate) async fn index(
         &self,

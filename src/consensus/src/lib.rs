@@ -38,6 +38,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod types;
+mod upkeep;
 mod values;
 mod view;
 mod work;
@@ -55,6 +56,7 @@ use crate::barrier::Barrier;
 use crate::clock::Clocks;
 use crate::fault::Faults;
 use crate::links::Links;
+use crate::log::LogStore;
 use crate::membership::{Change, Members};
 use crate::propose::Proposer;
 use crate::rounds::Rounds;
@@ -78,8 +80,9 @@ pub use crate::open::OpenError;
 pub use crate::options::{Keep, Options, Reads, Timing};
 pub use crate::propose::{Committed, Proposal};
 pub use crate::service::Service;
-pub use crate::status::{Progress, Role, Status};
+pub use crate::status::{Held, Progress, Role, Status};
 pub use crate::types::Member;
+pub use crate::upkeep::{Spent, Work};
 pub use crate::values::RowHealth;
 pub use crate::view::{ValueError, View};
 
@@ -107,6 +110,7 @@ pub(crate) struct Inner {
     faults: Faults,
     space: Arc<Space>,
     log: Arc<dyn store::Log>,
+    tail: LogStore,
     stopping: AtomicBool,
     materialiser: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
@@ -250,9 +254,26 @@ impl Consensus {
         })
     }
 
+    /// Counts what this node holds in queues and lists.
+    pub fn held(&self) -> Held {
+        let inner = &self.inner;
+        Held {
+            proposals: inner.proposer.in_flight() as u64,
+            reads_waiting: inner.barrier.waiting() as u64,
+            resident_values: inner.published.residents() as u64,
+            tail_bytes: inner.tail.tail_bytes() as u64,
+            ..inner.backlog.held()
+        }
+    }
+
     /// Counts what was found and done about the stored rows since the start.
     pub fn row_health(&self) -> RowHealth {
         self.inner.values.health()
+    }
+
+    /// How long the node has worked on its store, by kind of work, since the start.
+    pub fn spent(&self, work: Work) -> Spent {
+        self.inner.values.upkeep().spent(work)
     }
 
     /// Counts how reads were answered here, and why leases ended.

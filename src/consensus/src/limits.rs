@@ -51,8 +51,14 @@ pub const APPLY_BYTES_MAX: usize = 4 << 20;
 /// Bytes of rows in the backlog up to which another batch is applied: it then still fits.
 pub const BACKLOG_ROOM_BYTES: usize = BACKLOG_BYTES_MAX - APPLY_BYTES_MAX - ENTRY_BYTES_MAX;
 
+/// Deleted values kept in the rows for readers of older states before apply waits for the readers.
+pub const DEFERRED_VALUES_MAX: usize = 200_000;
+
 /// Bytes of sealed values kept in memory by default; the rest are read from the rows.
 pub const VALUE_MEMORY_BYTES_DEFAULT: u64 = 256 << 20;
+
+/// Values in memory looked at, for each that comes in, whether they are still there.
+pub const RESIDENTS_SEEN_PER_VALUE: usize = 4;
 
 /// Entries between two snapshots by default.
 pub const SNAPSHOT_ENTRIES_DEFAULT: u64 = 20_000;

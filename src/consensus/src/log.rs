@@ -20,6 +20,7 @@ use crate::codec;
 use crate::fault::{Fault, Faults};
 use crate::limits::{APPEND_BYTES_MAX, TAIL_BYTES_MAX, TAIL_ENTRIES_MAX};
 use crate::types::{LogEntry, LogId, Proposed, TypeConfig, Vote};
+use crate::upkeep::{Upkeep, Work};
 use crate::work;
 
 /// The highest index the log may be purged to. It only rises.
@@ -61,6 +62,7 @@ pub(crate) struct LogStore {
     tail: Arc<Mutex<Tail>>,
     vote: Arc<Mutex<Option<Vote>>>,
     floor: Arc<Floor>,
+    upkeep: Arc<Upkeep>,
     faults: Faults,
 }
 
@@ -69,6 +71,7 @@ impl LogStore {
     pub(crate) fn open(
         log: Arc<dyn store::Log>,
         floor: Arc<Floor>,
+        upkeep: Arc<Upkeep>,
         faults: Faults,
     ) -> Result<LogStore, io::Error> {
         let vote = match log.vote().map_err(io::Error::other)? {
@@ -83,8 +86,14 @@ impl LogStore {
             tail: Arc::default(),
             vote: Arc::new(Mutex::new(vote)),
             floor,
+            upkeep,
             faults,
         })
+    }
+
+    /// Bytes of the entries kept in memory.
+    pub(crate) fn tail_bytes(&self) -> usize {
+        lock(&self.tail).bytes
     }
 
     /// Whether this node has ever taken part in an election or followed a leader.
@@ -269,6 +278,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             tracing::debug!(upto = upto.index, floor, "purge waits for the floor");
             return Ok(());
         }
+        let _purge = self.upkeep.begin(Work::Purge);
         lock(&self.tail).purge(upto.index);
         let mark = mark_of(&upto);
         self.blocking("purge the log", move |log| log.purge(mark))

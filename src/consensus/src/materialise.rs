@@ -23,6 +23,7 @@ use crate::log::Floor;
 use crate::renewal::Renewals;
 use crate::snapshot::rows_of;
 use crate::space::{Retry, Space};
+use crate::upkeep::Work;
 use crate::values::Values;
 use crate::view::{EraWatch, Root};
 use crate::work;
@@ -226,6 +227,8 @@ impl Materialiser {
             self.values.has_repaired(repaired);
             tracing::info!(rows = repaired, "bad rows were written again");
         }
+        let deferred = self.deferred.iter().map(|(_, keys)| keys.len());
+        self.backlog.set_deferred(deferred.sum());
         self.backlog.has_written(self.root.index());
         Ok(())
     }
@@ -258,7 +261,9 @@ impl Materialiser {
     }
 
     fn checkpoint(&mut self) -> Result<(), store::Fault> {
+        let checkpoint = self.values.upkeep().begin(Work::Checkpoint);
         self.values.rows().checkpoint()?;
+        drop(checkpoint);
         self.durable();
         Ok(())
     }
@@ -274,6 +279,7 @@ impl Materialiser {
     fn install(&mut self, install: Install) -> Result<(), store::Fault> {
         self.root = Arc::clone(&install.root);
         self.deferred.clear();
+        self.backlog.set_deferred(0);
         self.backlog.begins_install(self.root.index());
         let meta = self.meta();
         let rows = self.values.rows();
@@ -297,5 +303,29 @@ pub(crate) fn applied(root: &Root, deferred: Vec<Vec<u8>>) -> Applied {
         membership: root.membership.clone(),
         node_hash: root.state.node_hash().0.to_vec(),
         deferred,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use machine::{Ordinal, State, Uid};
+
+    use super::*;
+    use crate::limits::DEFERRED_VALUES_MAX;
+    use crate::view::Era;
+
+    #[test]
+    fn the_meta_has_room_for_all_values_that_may_be_kept_for_readers() {
+        let root = Root {
+            state: State::new(),
+            applied: None,
+            membership: Default::default(),
+            era: Era::default(),
+        };
+        let key = RowKey::Version(Uid([255; 16]), Ordinal(u64::MAX)).encode();
+        // One batch more may be applied before it is seen that there are too many.
+        let values = DEFERRED_VALUES_MAX + DEFERRED_VALUES_MAX / 4;
+        let meta = applied(&root, vec![key; values]).encode();
+        assert!(meta.len() < store::ROW_BYTES_MAX, "{} bytes", meta.len());
     }
 }

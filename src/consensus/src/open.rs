@@ -35,6 +35,7 @@ use crate::snapshot::{LoadError, Snapshots, load_state};
 use crate::space::{Space, watch_space};
 use crate::status::LeaderHeard;
 use crate::types::Raft;
+use crate::upkeep::Upkeep;
 use crate::values::Values;
 use crate::view::{Era, Published, Root};
 use crate::{Consensus, Inner, work};
@@ -144,6 +145,7 @@ impl Consensus {
             space: Arc::clone(&storage.space),
         };
         let config = Arc::new(config);
+        let tail = storage.log.clone();
         let raft = Raft::new(node, config, networks, storage.log, storage.machine).await;
         let raft = raft.map_err(|fatal| OpenError::Core {
             reason: fatal.to_string(),
@@ -173,6 +175,7 @@ impl Consensus {
             faults: storage.faults,
             space: Arc::clone(&space),
             log: waiting,
+            tail,
             stopping: AtomicBool::new(false),
             materialiser: Mutex::new(storage.materialiser),
         });
@@ -225,7 +228,9 @@ impl Storage {
             .map_err(|source| OpenError::Store { source })?;
         floor.raise_rows(index);
         let backlog = Arc::new(Backlog::new(index));
-        let (values, wanted) = Values::new(rows, Arc::clone(&backlog));
+        let upkeep = Arc::<Upkeep>::default();
+        let timer = Arc::clone(&upkeep);
+        let (values, wanted) = Values::new(rows, Arc::clone(&backlog), timer);
         let values = Arc::new(values);
         let published = Arc::new(Published::new(root, Arc::clone(&values)));
         let snapshots = Snapshots::open(
@@ -243,7 +248,7 @@ impl Storage {
         if !is_trusted {
             clear(values.rows().as_ref())?;
         }
-        let log = LogStore::open(log, Arc::clone(&floor), faults.clone());
+        let log = LogStore::open(log, Arc::clone(&floor), upkeep, faults.clone());
         let log = log.map_err(|source| OpenError::Log { source })?;
         let machine = Machine::new(
             Arc::clone(&published),

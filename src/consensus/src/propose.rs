@@ -87,6 +87,11 @@ impl Proposer {
         }
     }
 
+    /// Proposals not yet answered.
+    pub(crate) fn in_flight(&self) -> usize {
+        PROPOSALS_MAX - self.permits.available_permits()
+    }
+
     pub(crate) async fn propose(&self, proposal: Proposal) -> Result<Committed, Unavailable> {
         let Proposal {
             command,

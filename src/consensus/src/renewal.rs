@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::limits::{RENEW_DEAD_BYTES_MIN, RENEW_RATIO, RENEW_RETRY_PAUSE};
 use crate::snapshot::rows_of;
+use crate::upkeep::Work;
 use crate::values::Values;
 use crate::view::Root;
 use crate::work;
@@ -130,6 +131,7 @@ fn copy(
     deferred: Vec<Vec<u8>>,
     stop: &AtomicBool,
 ) -> Result<bool, Fault> {
+    let _renewal = values.upkeep().begin(Work::Renewal);
     let rows = values.rows();
     let kept = deferred.into_iter().filter_map(|key| {
         // A bad one is lost to its last readers only.

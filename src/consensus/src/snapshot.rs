@@ -24,6 +24,7 @@ use crate::log::Floor;
 use crate::materialise::applied;
 use crate::space::{Retry, Space};
 use crate::types::{SnapshotMeta, TypeConfig};
+use crate::upkeep::{Upkeep, Work};
 use crate::values::Values;
 use crate::view::{Root, ValueError};
 use crate::work;
@@ -111,6 +112,10 @@ impl Snapshots {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn upkeep(&self) -> &Upkeep {
+        self.values.upkeep()
+    }
+
     /// The last index the newest snapshot holds.
     pub(crate) fn index(&self) -> u64 {
         self.lock().as_ref().map_or(0, SnapshotFile::index)
@@ -184,6 +189,7 @@ impl Snapshots {
     }
 
     pub(crate) fn write(&self, root: &Arc<Root>) -> Result<SnapshotFile, SnapshotError> {
+        let _snapshot = self.values.upkeep().begin(Work::Snapshot);
         let applied = applied(root, Vec::new());
         let id = applied.log_id.map_or_else(
             || "empty".to_owned(),

@@ -49,6 +49,25 @@ pub struct Status {
     pub clock_distance: Duration,
 }
 
+/// What a node holds in queues and lists that grow and shrink with its work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Held {
+    /// Writes proposed here and not yet answered.
+    pub proposals: u64,
+    /// Reads that wait for a barrier.
+    pub reads_waiting: u64,
+    /// Bytes of rows that are applied and not yet written.
+    pub backlog_bytes: u64,
+    /// Good copies of bad rows that wait to be written.
+    pub repairs_waiting: u64,
+    /// Deleted values that the rows keep for readers of older states.
+    pub deferred_values: u64,
+    /// Values listed as in memory, those that are gone since included.
+    pub resident_values: u64,
+    /// Bytes of the newest entries, kept for replication and apply.
+    pub tail_bytes: u64,
+}
+
 /// How far a node has the log, as its leader knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {

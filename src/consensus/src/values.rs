@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::backlog::Backlog;
 use crate::limits::FETCHES_MAX;
 use crate::repair::Wanted;
+use crate::upkeep::Upkeep;
 use crate::view::{Root, ValueError};
 use crate::work;
 
@@ -21,6 +22,7 @@ pub(crate) struct Values {
     /// Where work is done in place nobody can wait for a peer.
     in_place: bool,
     counts: Counts,
+    upkeep: Arc<Upkeep>,
 }
 
 /// What was found and done about stored rows since the node started.
@@ -52,6 +54,7 @@ impl Values {
     pub(crate) fn new(
         rows: Arc<dyn Rows>,
         backlog: Arc<Backlog>,
+        upkeep: Arc<Upkeep>,
     ) -> (Values, mpsc::Receiver<Wanted>) {
         let (peers, wanted) = mpsc::channel(FETCHES_MAX);
         let values = Values {
@@ -60,12 +63,17 @@ impl Values {
             peers,
             in_place: work::is_in_place(),
             counts: Counts::default(),
+            upkeep,
         };
         (values, wanted)
     }
 
     pub(crate) fn rows(&self) -> &Arc<dyn Rows> {
         &self.rows
+    }
+
+    pub(crate) fn upkeep(&self) -> &Upkeep {
+        &self.upkeep
     }
 
     /// Reads a value's row of `root`, from a peer if it is bad here; the good copy then goes to the

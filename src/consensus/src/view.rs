@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
@@ -139,6 +140,8 @@ pub(crate) struct Published {
     root: ArcSwap<Root>,
     index: watch::Sender<LogIndex>,
     values: Arc<Values>,
+    /// Values listed as in memory, as apply last counted them.
+    residents: AtomicUsize,
 }
 
 impl Published {
@@ -148,6 +151,7 @@ impl Published {
             root: ArcSwap::from_pointee(root),
             index: watch::Sender::new(index),
             values,
+            residents: AtomicUsize::new(0),
         }
     }
 
@@ -157,6 +161,14 @@ impl Published {
         let before = self.root.swap(root);
         self.index.send_replace(index);
         before
+    }
+
+    pub(crate) fn set_residents(&self, count: usize) {
+        self.residents.store(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn residents(&self) -> usize {
+        self.residents.load(Ordering::Relaxed)
     }
 
     pub(crate) fn view(&self) -> View {

@@ -9,10 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use machine::{Ordinal, State, Uid, Version, VersionId};
 use tokio::sync::Notify;
 
-/// Most reads waiting at once; more are not recorded that day unless read again.
-pub const WAITING_MAX: usize = 100_000;
-/// Most reads recorded by one entry.
-pub const BATCH_MAX: usize = 1_000;
+use crate::limits::{ACCESSES_BATCH_MAX, ACCESSES_WAITING_MAX};
 
 /// The reads of the day that the state does not show yet.
 #[derive(Default)]
@@ -57,12 +54,17 @@ impl Accesses {
             waiting.touched.clear();
             waiting.day = day;
         }
-        let is_new = waiting.touched.len() < WAITING_MAX
+        let is_new = waiting.touched.len() < ACCESSES_WAITING_MAX
             && waiting.touched.insert((*uid, version.id.clone()));
         drop(waiting);
         if is_new {
             self.arrived.notify_one();
         }
+    }
+
+    /// How many reads wait.
+    pub fn waiting(&self) -> usize {
+        self.lock().touched.len()
     }
 
     /// The day a version was read that the state may not show yet.
@@ -82,7 +84,12 @@ impl Accesses {
     /// The next batch, which stays in the set until it is `done`; none when nothing waits.
     pub fn batch(&self) -> Option<Batch> {
         let waiting = self.lock();
-        let touched: Vec<_> = waiting.touched.iter().take(BATCH_MAX).cloned().collect();
+        let touched: Vec<_> = waiting
+            .touched
+            .iter()
+            .take(ACCESSES_BATCH_MAX)
+            .cloned()
+            .collect();
         (!touched.is_empty()).then_some(Batch {
             day: waiting.day,
             touched,

@@ -68,3 +68,13 @@ pub const CHECKPOINT_INTERVAL: std::time::Duration = std::time::Duration::from_s
 pub const SPACE_WATCH_INTERVAL: std::time::Duration = std::time::Duration::from_millis(500);
 /// Pause between two confirmations that the local state is current.
 pub const CONFIRM_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
+/// First reads of a day that wait to be recorded; more are recorded only if read again.
+pub const ACCESSES_WAITING_MAX: usize = 100_000;
+/// First reads recorded by one entry.
+pub const ACCESSES_BATCH_MAX: usize = 1_000;
+/// Sources whose attempts to join are counted; others are refused meanwhile.
+pub const JOIN_SOURCES_MAX: usize = 1024;
+/// Attempts to join of one source in the time below.
+pub const JOIN_ATTEMPTS_MAX: u32 = 20;
+/// Time after which the attempts of a source are counted anew.
+pub const JOIN_ATTEMPTS_WINDOW: std::time::Duration = std::time::Duration::from_secs(60);

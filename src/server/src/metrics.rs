@@ -12,6 +12,10 @@ use tonic::Code;
 
 use crate::methods::METHODS;
 
+pub use self::growth::{Growth, Sizes};
+
+mod growth;
+
 /// Bounds of the latency histogram, in seconds.
 const LATENCY_BUCKETS: &[f64] = &[
     0.000_25, 0.000_5, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.0,
@@ -38,6 +42,8 @@ pub struct Metrics {
     pub task_failures: IntCounterVec,
     /// Linearizable reads, and leases that ended early.
     pub reads: ReadMetrics,
+    /// What grows, and the time that work on the store takes.
+    pub growth: Growth,
 }
 
 /// How reads were answered and why leases ended. Taken from the consensus when asked for.
@@ -62,6 +68,10 @@ pub struct NodeGauges {
     pub committed: IntGauge,
     /// The last index applied.
     pub applied: IntGauge,
+    /// The last index that the newest snapshot holds.
+    pub snapshot: IntGauge,
+    /// The last index purged from the log.
+    pub purged: IntGauge,
     /// Seconds since a quorum answered; on the leader.
     pub quorum_age: Gauge,
     /// Voters.
@@ -109,6 +119,7 @@ impl Metrics {
             &["task"],
         )?;
         let reads = ReadMetrics::new(&registry)?;
+        let growth = Growth::new(&registry)?;
         let build = IntGauge::with_opts(
             Opts::new("strongroom_build_info", "1, with the release as label")
                 .const_label("release", env!("CARGO_PKG_VERSION")),
@@ -129,6 +140,7 @@ impl Metrics {
             accesses,
             task_failures,
             reads,
+            growth,
         })
     }
 
@@ -209,6 +221,14 @@ impl NodeGauges {
             applied: whole(
                 "strongroom_consensus_applied_index",
                 "the last index applied",
+            )?,
+            snapshot: whole(
+                "strongroom_consensus_snapshot_index",
+                "the last index that the newest snapshot holds",
+            )?,
+            purged: whole(
+                "strongroom_consensus_purged_index",
+                "the last index purged from the log",
             )?,
             quorum_age,
             voters: whole("strongroom_consensus_voters", "voters of the region")?,
@@ -401,6 +421,7 @@ mod tests {
         let metrics = Metrics::new().unwrap();
         metrics.task_failures.with_label_values(&["purge"]).inc();
         metrics.reads.raise(&consensus::ReadCounts::default());
+        metrics.growth.show_all();
         let present: BTreeSet<String> = metrics
             .registry
             .gather()

@@ -6,10 +6,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use consensus::{Consensus, Role, Status};
 use machine::Stamp;
-use wire::Credentials;
+use wire::{Credentials, Places};
 
+use crate::accesses::Accesses;
 use crate::clock;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Sizes};
 use crate::space::DiskSpace;
 
 /// Why a node takes no calls.
@@ -49,6 +50,16 @@ pub struct NodeStatus {
     pub credentials: Arc<Credentials>,
     /// The rows.
     pub rows: Arc<dyn store::Rows>,
+    /// The log.
+    pub log: Arc<store::Wal>,
+    /// The snapshot files.
+    pub snapshots: store::SnapshotDir,
+    /// Directories of damaged rows that were found at the start, or set aside then.
+    pub quarantined: u64,
+    /// The reads to record.
+    pub accesses: Arc<Accesses>,
+    /// The connections of each listener.
+    pub places: Vec<(&'static str, Places)>,
     /// The metrics.
     pub metrics: Metrics,
     /// The disk of the data directory.
@@ -99,6 +110,8 @@ impl NodeStatus {
         gauges.last_log.set(index(status.last_log));
         gauges.committed.set(index(status.committed));
         gauges.applied.set(index(status.applied));
+        gauges.snapshot.set(index(status.snapshot));
+        gauges.purged.set(index(status.purged));
         let age = match silence(&status) {
             _ if !is_leader => 0.0,
             Duration::MAX => f64::INFINITY,
@@ -114,6 +127,7 @@ impl NodeStatus {
         gauges.rows_bytes.set(whole(space.disk_bytes));
         gauges.rows_live_bytes.set(whole(space.live_bytes));
         self.metrics.rows.advance(self.consensus.row_health());
+        self.measure_growth(space.rows);
         gauges
             .disk_free_bytes
             .set(whole(self.space.free_bytes().unwrap_or(0)));
@@ -121,6 +135,24 @@ impl NodeStatus {
         gauges
             .certificate_expiry
             .set(whole(self.certificate_expires().0 / 1000));
+    }
+
+    fn measure_growth(&self, rows: u64) {
+        let growth = &self.metrics.growth;
+        let files = self.snapshots.list().unwrap_or_default();
+        growth.set(&Sizes {
+            held: self.consensus.held(),
+            log: self.log.held(),
+            counts: self.consensus.local_view().counts(),
+            rows,
+            quarantined: self.quarantined,
+            snapshots_bytes: files.iter().map(store::SnapshotFile::size_bytes).sum(),
+            accesses_waiting: self.accesses.waiting() as u64,
+        });
+        for (listener, places) in &self.places {
+            growth.set_connections(listener, places.taken());
+        }
+        growth.advance(&self.consensus);
     }
 
     /// When this node's certificate expires.

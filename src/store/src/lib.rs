@@ -30,4 +30,4 @@ pub use memory::{MemoryLog, MemoryRows};
 pub use rows::{Batch, Row, RowScan, Rows, Space};
 pub use sled_rows::{Opened, RowsError, RowsOptions, SledRows};
 pub use snapshot::{Receiving, SnapshotDir, SnapshotError, SnapshotFile, SnapshotReader};
-pub use wal::{LogError, Torn, Wal, WalOptions};
+pub use wal::{LogError, LogHeld, Torn, Wal, WalOptions};

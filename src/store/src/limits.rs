@@ -15,6 +15,9 @@ pub const KEY_BYTES_MAX: usize = 1024;
 /// The largest row, in bytes before sealing.
 pub const ROW_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// How many bytes of records the log keeps in memory for readers, unless told otherwise.
+pub(crate) const LOG_CACHE_BYTES_DEFAULT: usize = 64 * 1024 * 1024;
+
 /// How many bytes may wait for the flush thread; appends beyond it block.
 pub(crate) const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 

@@ -17,7 +17,7 @@ pub mod listen;
 pub use credentials::{CredentialFiles, Credentials, CredentialsError};
 pub use dial::{DialError, DialOptions, Dialer, Distrust, Expected};
 pub use identity::{Caller, ClientIdentity, Identity, IdentityError, PeerIdentity, PublicKeyHash};
-pub use listen::{Admission, ListenError, ListenOptions, Listener};
+pub use listen::{Admission, ListenError, ListenOptions, Listener, Places};
 pub use rustls::pki_types::CertificateDer;
 pub use tonic::transport::{Channel, server::TcpConnectInfo};
 

@@ -73,6 +73,14 @@ pub struct Listener {
     local: SocketAddr,
     credentials: Arc<Credentials>,
     options: ListenOptions,
+    places: Places,
+}
+
+/// The connections that a listener holds. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Places {
+    free: Arc<Semaphore>,
+    count: usize,
 }
 
 /// Why a listener did not start or did not go on.
@@ -123,6 +131,7 @@ impl Listener {
             socket,
             local,
             credentials,
+            places: Places::new(options.connections_max),
             options,
         })
     }
@@ -130,6 +139,11 @@ impl Listener {
     /// The address that was bound.
     pub fn local_address(&self) -> SocketAddr {
         self.local
+    }
+
+    /// Its connections, to be counted while it serves.
+    pub fn places(&self) -> Places {
+        self.places.clone()
     }
 
     /// Serves until `stop` is ready. Then accepts nothing more, lets open calls finish for the
@@ -146,7 +160,7 @@ impl Listener {
         let door = Door {
             credentials: self.credentials,
             config: ArcSwapOption::empty(),
-            places: Arc::new(Semaphore::new(self.options.connections_max)),
+            places: self.places.free,
             options: self.options,
             cut: cut.clone(),
             sender,
@@ -171,6 +185,20 @@ impl Listener {
         }
         let _ = accepting.await;
         Ok(())
+    }
+}
+
+impl Places {
+    fn new(count: usize) -> Self {
+        Self {
+            free: Arc::new(Semaphore::new(count)),
+            count,
+        }
+    }
+
+    /// How many there are now, those in their handshake included.
+    pub fn taken(&self) -> usize {
+        self.count.saturating_sub(self.free.available_permits())
     }
 }
 

@@ -84,6 +84,34 @@ async fn a_deleted_value_stays_readable_for_views_that_began_before() {
 }
 
 #[tokio::test]
+async fn values_that_are_gone_do_not_stay_on_the_list_of_those_in_memory() {
+    let region = Region::of(1, Settings::default()).await;
+    let accepted = async |command| {
+        let committed = region.propose(1, command).await.expect("committed");
+        committed.answer.expect("accepted");
+    };
+    // One that stays, and is the oldest.
+    accepted(create(Some(value(1, 100))).1).await;
+    for _ in 0..100 {
+        let (uid, command) = create(Some(value(2, 100)));
+        accepted(command).await;
+        let delete = DeleteSecret {
+            uid,
+            window_days: None,
+            seen: Seen::default(),
+        };
+        accepted(Command::DeleteSecret(delete)).await;
+    }
+    let consensus = &region.node(1).consensus;
+    let listed = consensus.held().resident_values;
+    assert!((1..10).contains(&listed), "{listed} are listed");
+    assert_eq!(
+        consensus.local_view().counts().resident_value_bytes,
+        100 + 14
+    );
+}
+
+#[tokio::test]
 async fn a_restart_forgets_the_values_kept_for_readers() {
     let mut region = Region::of(1, NOTHING_STAYS).await;
     let (uid, command) = create(Some(value(5, 3_000)));

@@ -245,6 +245,12 @@ impl State {
         }
     }
 
+    /// Says whether a version's value is in memory.
+    pub fn is_resident(&self, uid: &Uid, ordinal: Ordinal) -> bool {
+        let held = self.slots.get(uid).and_then(|slot| slot.held(ordinal));
+        held.is_some_and(|held| held.row.is_some())
+    }
+
     /// Drops a value from memory, and gives the bytes that frees. The hashes stay as they are: the
     /// store must have the row. A value that is not here frees nothing.
     pub fn evict(&mut self, uid: &Uid, version: &VersionId) -> u64 {

@@ -22,6 +22,7 @@ use super::{Admin, audit};
 use crate::clock;
 use crate::door::Call;
 use crate::errors::{Reason, Refusal};
+use crate::limits::{JOIN_ATTEMPTS_MAX, JOIN_ATTEMPTS_WINDOW, JOIN_SOURCES_MAX};
 use crate::times::timestamp;
 
 /// Bounds of a token's life.
@@ -199,41 +200,37 @@ pub(super) struct Attempts {
 }
 
 impl Attempts {
-    const WINDOW: Duration = Duration::from_secs(60);
-    const PER_WINDOW_MAX: u32 = 20;
-    const SOURCES_MAX: usize = 1024;
-
     fn may_try(&self, source: Option<IpAddr>) -> bool {
         let mut by_source = self
             .by_source
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if by_source.len() >= Self::SOURCES_MAX {
-            by_source.retain(|_, (began, _)| began.elapsed() < Self::WINDOW);
+        if by_source.len() >= JOIN_SOURCES_MAX {
+            by_source.retain(|_, (began, _)| began.elapsed() < JOIN_ATTEMPTS_WINDOW);
         }
-        if by_source.len() >= Self::SOURCES_MAX && !by_source.contains_key(&source) {
+        if by_source.len() >= JOIN_SOURCES_MAX && !by_source.contains_key(&source) {
             return false;
         }
         let (began, count) = by_source
             .entry(source)
             .or_insert_with(|| (Instant::now(), 0));
-        if began.elapsed() >= Self::WINDOW {
+        if began.elapsed() >= JOIN_ATTEMPTS_WINDOW {
             (*began, *count) = (Instant::now(), 0);
         }
         *count = count.saturating_add(1);
-        *count <= Self::PER_WINDOW_MAX
+        *count <= JOIN_ATTEMPTS_MAX
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Attempts, check_address};
+    use super::{Attempts, JOIN_ATTEMPTS_MAX, check_address};
 
     #[test]
     fn one_source_is_held_back_and_another_is_not() {
         let attempts = Attempts::default();
         let (one, other) = ("10.0.0.1".parse().ok(), "10.0.0.2".parse().ok());
-        assert!((0..Attempts::PER_WINDOW_MAX).all(|_| attempts.may_try(one)));
+        assert!((0..JOIN_ATTEMPTS_MAX).all(|_| attempts.may_try(one)));
         assert!(!attempts.may_try(one));
         assert!(attempts.may_try(other));
     }

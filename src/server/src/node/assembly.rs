@@ -41,6 +41,8 @@ pub struct Parts {
     pub rows: Arc<dyn Rows>,
     /// The snapshots, for their size.
     pub snapshots: SnapshotDir,
+    /// Directories of damaged rows kept for a later look.
+    pub quarantined: u64,
 }
 
 impl Parts {
@@ -80,6 +82,7 @@ impl Parts {
             .map_err(|error| StartError::Build(error.to_string()))?;
         let (log, opened, snapshots) = opened?;
         let log = Arc::new(log);
+        let quarantined = opened.quarantined;
         let rows: Arc<dyn Rows> = Arc::new(opened.rows);
         let consensus = Consensus::open(
             options(config, identity),
@@ -94,6 +97,7 @@ impl Parts {
             log,
             rows,
             snapshots,
+            quarantined,
         })
     }
 }

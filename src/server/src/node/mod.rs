@@ -23,6 +23,7 @@ pub use self::error::StartError;
 pub use self::first::Start;
 use self::first::{Advertised, Founding, sealed_keyring};
 use self::serve::{Bound, Servers, Stops};
+use crate::accesses::Accesses;
 use crate::config::{Config, SealProviderName};
 use crate::directory::DataDir;
 use crate::metrics::Metrics;
@@ -108,8 +109,13 @@ impl Node {
             identity.region.to_string(),
         ));
         let metrics = Metrics::new().map_err(|error| StartError::Build(error.to_string()))?;
-        let status = Arc::new(node_status(&config, &data, &parts, &metrics, &credentials));
-        let (accesses, freshness) = (Arc::default(), Arc::default());
+        let (accesses, freshness) = (Arc::<Accesses>::default(), Arc::default());
+        let status = NodeStatus {
+            accesses: Arc::clone(&accesses),
+            places: bound.places(),
+            ..node_status(&config, &data, &parts, &metrics, &credentials)
+        };
+        let status = Arc::new(status);
         let assembly = Assembly {
             config: &config,
             clock: &clock,
@@ -241,6 +247,11 @@ fn node_status(
         consensus: parts.consensus.clone(),
         credentials: Arc::clone(credentials),
         rows: Arc::clone(&parts.rows),
+        log: Arc::clone(&parts.log),
+        snapshots: parts.snapshots.clone(),
+        quarantined: parts.quarantined,
+        accesses: Arc::default(),
+        places: Vec::new(),
         metrics: metrics.clone(),
         space: Arc::new(DiskSpace::new(
             data.root().to_owned(),

@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
-use wire::{Admission, Credentials, ListenOptions, Listener};
+use wire::{Admission, Credentials, ListenOptions, Listener, Places};
 
 use super::{Addresses, StartError};
 use crate::config::Config;
@@ -89,6 +89,11 @@ impl Bound {
             operations,
             addresses,
         })
+    }
+
+    /// How many connections each that is for calls may hold, and holds.
+    pub fn places(&self) -> Vec<(&'static str, Places)> {
+        vec![("api", self.api.places()), ("peers", self.peers.places())]
     }
 
     /// Where they are bound.

@@ -7,10 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use consensus::{Consensus, View};
+use consensus::Consensus;
 use futures::Stream;
 use machine::{
-    FeedId, LogIndex, NotHeld, Position, Revision, RowKey, Secret, SecretId, Token, Uid,
+    FeedId, LogIndex, NotHeld, Position, Revision, RowKey, Secret, SecretId, State, Token, Uid,
 };
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
@@ -54,7 +54,7 @@ impl Secrets {
             consensus: self.consensus.clone(),
             only,
             after,
-            view,
+            state: State::clone(&view),
             sender,
             stop: self.stop.clone(),
         };
@@ -91,8 +91,9 @@ struct Watcher {
     only: Vec<SecretId>,
     /// The last revision told.
     after: Revision,
-    /// The state of the last look: it still names what was purged since.
-    view: View,
+    /// The state of the last look: it still names what was purged since. No view: that would keep
+    /// every value it shows on disk for as long as the reader takes.
+    state: State,
     sender: mpsc::Sender<Result<WatchResponse, Status>>,
     stop: CancellationToken,
 }
@@ -106,14 +107,14 @@ struct Told {
 impl Watcher {
     /// Runs until the reader is gone, the node stops, or the place in the feed is lost.
     async fn run(mut self, _open: Open) {
-        let view = self.consensus.local_view();
+        let state = self.local_state();
         let mut ended = match self
             .heartbeat(Token {
-                positions: self.position(&view, self.after),
+                positions: self.position(&state, self.after),
             })
             .await
         {
-            true => self.tell(view).await,
+            true => self.tell(state).await,
             false => return,
         };
         while ended.is_ok() && !self.sender.is_closed() {
@@ -138,28 +139,31 @@ impl Watcher {
             () = tokio::time::sleep(WATCH_HEARTBEAT) => {
                 // A change may have come at the same moment: no message may stand beyond one that
                 // is not told yet.
-                self.tell(self.consensus.local_view()).await?;
-                let positions = self.position(&self.view, self.after);
+                self.tell(self.local_state()).await?;
+                let positions = self.position(&self.state, self.after);
                 return match self.heartbeat(Token { positions }).await {
                     true => Ok(()),
                     false => Err(None),
                 };
             }
         }
-        let view = self.consensus.local_view();
-        self.tell(view).await
+        self.tell(self.local_state()).await
     }
 
-    /// Tells what changed between the last view and this one.
-    async fn tell(&mut self, view: View) -> Result<(), Option<Refusal>> {
-        let (changed, upto) = self.changed(&view).map_err(Some)?;
+    fn local_state(&self) -> State {
+        State::clone(&self.consensus.local_view())
+    }
+
+    /// Tells what changed between the last state and this one.
+    async fn tell(&mut self, state: State) -> Result<(), Option<Refusal>> {
+        let (changed, upto) = self.changed(&state).map_err(Some)?;
         let mut left = changed.len();
         for told in changed {
             left -= 1;
             // Only the last message of a batch stands for all of it.
             let revision = if left == 0 { upto } else { self.after };
             let resume_token = Token {
-                positions: self.position(&view, revision),
+                positions: self.position(&state, revision),
             }
             .encode();
             let change = SecretChange {
@@ -181,17 +185,19 @@ impl Watcher {
             }
         }
         self.after = upto;
-        self.view = view;
+        self.state = state;
         Ok(())
     }
 
     /// The secrets that changed after the last revision told, in the order of their last change.
-    fn changed(&self, view: &View) -> Result<(Vec<Told>, Revision), Refusal> {
-        let Some(home) = view.home() else {
+    fn changed(&self, state: &State) -> Result<(Vec<Told>, Revision), Refusal> {
+        let Some(home) = state.home() else {
             return Ok((Vec::new(), self.after));
         };
-        let upto = view.feed(&home).map_or(self.after, machine::Feed::revision);
-        let rows = view
+        let upto = state
+            .feed(&home)
+            .map_or(self.after, machine::Feed::revision);
+        let rows = state
             .journal(&home, self.after)
             .ok_or_else(|| lost(self.after))?;
         let mut last: BTreeMap<Uid, Revision> = BTreeMap::new();
@@ -201,12 +207,12 @@ impl Watcher {
                 last.insert(header.uid, header.revision);
             }
         }
-        let is_known = |uid: &Uid| view.secret(uid).is_some() || self.view.secret(uid).is_some();
+        let is_known = |uid: &Uid| state.secret(uid).is_some() || self.state.secret(uid).is_some();
         let gone = last.keys().filter(|uid| !is_known(uid)).copied();
-        let journalled = journalled(view, &home, &gone.collect());
+        let journalled = journalled(state, &home, &gone.collect());
         let mut by_revision: Vec<(Revision, Told)> = Vec::new();
         for (uid, revision) in last {
-            if let Some(told) = self.told(view, &journalled, &uid)? {
+            if let Some(told) = self.told(state, &journalled, &uid)? {
                 by_revision.push((revision, told));
             }
         }
@@ -219,11 +225,11 @@ impl Watcher {
 
     fn told(
         &self,
-        view: &View,
+        state: &State,
         journalled: &BTreeMap<Uid, Arc<Secret>>,
         uid: &Uid,
     ) -> Result<Option<Told>, Refusal> {
-        let told = match view.secret(uid) {
+        let told = match state.secret(uid) {
             Some(secret) if secret.is_scheduled() => Told {
                 secret: Arc::clone(secret),
                 state: SecretState::ScheduledForDeletion,
@@ -234,7 +240,7 @@ impl Watcher {
             },
             None => {
                 let before = self
-                    .view
+                    .state
                     .secret(uid)
                     .or_else(|| journalled.get(uid))
                     .cloned();
@@ -259,10 +265,10 @@ impl Watcher {
         sent(&self.sender, message).await
     }
 
-    /// The positions of a view, with the home feed at this revision.
-    fn position(&self, view: &View, revision: Revision) -> Vec<Position> {
-        let home = view.home();
-        let positions = view
+    /// The positions of a state, with the home feed at this revision.
+    fn position(&self, state: &State, revision: Revision) -> Vec<Position> {
+        let home = state.home();
+        let positions = state
             .positions()
             .into_iter()
             .filter(|at| Some(&at.feed) == home.as_ref());
@@ -271,13 +277,13 @@ impl Watcher {
 }
 
 /// These secrets as the journal last had them: one walk, however many they are.
-fn journalled(view: &View, home: &FeedId, uids: &BTreeSet<Uid>) -> BTreeMap<Uid, Arc<Secret>> {
+fn journalled(state: &State, home: &FeedId, uids: &BTreeSet<Uid>) -> BTreeMap<Uid, Arc<Secret>> {
     if uids.is_empty() {
         return BTreeMap::new();
     }
-    let first = view.feed(home).and_then(|feed| feed.state());
+    let first = state.feed(home).and_then(|feed| feed.state());
     let first = first.map_or(0, |state| state.journal_first.0);
-    let rows = view.journal(home, Revision(first.saturating_sub(1)));
+    let rows = state.journal(home, Revision(first.saturating_sub(1)));
     let rows = rows.into_iter().flatten();
     let rows = rows.filter(|row| uids.contains(&row.header.uid));
     let secrets = rows.filter_map(machine::JournalRow::secret);
@@ -316,7 +322,7 @@ fn resumed(token: &str) -> Result<Option<Token>, Refusal> {
     }
 }
 
-fn after(view: &View, resumed: Option<&Token>) -> Result<Revision, Refusal> {
+fn after(view: &State, resumed: Option<&Token>) -> Result<Revision, Refusal> {
     let home = view.home().ok_or_else(Refusal::not_founded)?;
     let now = view
         .feed(&home)

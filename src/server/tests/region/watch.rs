@@ -7,7 +7,8 @@ use wire::secrets::v1 as api;
 use wire::secrets::v1::watch_response::Item;
 use wire::secrets::v1::{SecretChange, SecretState, WatchResponse};
 
-use super::harness::{Region, refusal};
+use super::canary::metrics;
+use super::harness::{Region, eventually, refusal};
 use super::requests::{create, delete, force_delete, put, token};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -102,6 +103,32 @@ async fn a_watch_of_names_tells_of_no_other() {
     client.create_secret(create("mine", 1, "x")).await.unwrap();
     let (_, told) = change(&mut stream).await;
     assert_eq!(told.name, "mine");
+    region.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_whose_reader_takes_nothing_keeps_no_deleted_value_on_disk() {
+    let region = Region::start(1).await;
+    let mut client = region.secrets(0);
+    let mut stream = client.watch(from("", &[])).await.unwrap().into_inner();
+    next(&mut stream).await;
+    // Messages of some kilobytes: after a few hundred the stream holds no more.
+    let labels: Vec<String> = (0..19).map(|label| format!("{label:0>250}")).collect();
+    for number in 0..400 {
+        let name = format!("s{number}");
+        let created = client.create_secret(create(&name, 1, "x")).await;
+        created.unwrap();
+        let mut more = put(&name, 2, "y");
+        more.version_stages = labels.clone();
+        client.put_secret_value(more).await.unwrap();
+        client.delete_secret(force_delete(&name)).await.unwrap();
+    }
+    let address = region.nodes[0].addresses().operations;
+    eventually("no deleted value is kept", async || {
+        metrics(address).contains("\nstrongroom_consensus_deferred_values 0\n")
+    })
+    .await;
+    drop(stream);
     region.stop().await;
 }
 

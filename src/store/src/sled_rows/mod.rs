@@ -72,6 +72,8 @@ pub struct Opened {
     /// from a snapshot and the log, or from a peer. It is said once; that the rows' meta is behind
     /// the log's purge mark goes on saying it.
     pub rebuilt: bool,
+    /// How many damaged directories are kept for a later look.
+    pub quarantined: u64,
 }
 
 /// State rows in sled.
@@ -132,6 +134,7 @@ impl SledRows {
         Ok(Opened {
             rows,
             rebuilt: found.rebuilt,
+            quarantined: open::quarantines(dir)?.len() as u64,
         })
     }
 

@@ -204,7 +204,7 @@ fn set_aside(dir: &Path, path: &Path) -> Result<(), Fault> {
         .try_for_each(|(_, path)| files::remove(path))
 }
 
-fn quarantines(dir: &Path) -> Result<Vec<(u64, PathBuf)>, Fault> {
+pub(super) fn quarantines(dir: &Path) -> Result<Vec<(u64, PathBuf)>, Fault> {
     let parse = |name: String| {
         let number = name.strip_prefix(QUARANTINE)?.parse().ok()?;
         Some((number, dir.join(name)))

@@ -7,6 +7,7 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::time::Instant;
 
 use crate::limits::{KEY_BYTES_MAX, RENEW_STEP_BYTES, RENEW_SYNC_BYTES, ROW_BYTES_MAX};
 use crate::log::within;
@@ -110,6 +111,7 @@ impl SledRows {
     /// writer waits for it.
     pub(super) fn finish_renewal(&self) -> Result<bool, Fault> {
         let mut writing = self.renewal();
+        let begun = Instant::now();
         let Some(Renewal {
             generation,
             mut tally,
@@ -133,6 +135,8 @@ impl SledRows {
                 return Err(fault);
             }
         }
+        let took_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        tracing::debug!(work = "swap", took_us, "work on the store ended");
         Ok(true)
     }
 

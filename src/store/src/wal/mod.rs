@@ -29,7 +29,7 @@ use std::sync::mpsc::sync_channel;
 use std::thread::{Builder, JoinHandle};
 
 use crate::format::Stamped;
-use crate::limits::{GROUP_BYTES_MAX, VOTE_BYTES_MAX};
+use crate::limits::{GROUP_BYTES_MAX, LOG_CACHE_BYTES_DEFAULT, VOTE_BYTES_MAX};
 use crate::log::{check_sizes, within};
 use crate::{Bounds, Cipher, Done, Fault, Log, Mark, Place, Record};
 
@@ -55,9 +55,22 @@ impl Default for WalOptions {
     fn default() -> WalOptions {
         WalOptions {
             segment_bytes: 32 * 1024 * 1024,
-            cache_bytes: 64 * 1024 * 1024,
+            cache_bytes: LOG_CACHE_BYTES_DEFAULT,
         }
     }
+}
+
+/// How much a log holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LogHeld {
+    /// The size of its segments, the prepared one included.
+    pub disk_bytes: u64,
+    /// Entries, in memory or not.
+    pub entries: u64,
+    /// Bytes of the entries in memory.
+    pub cached_bytes: u64,
+    /// Bytes that wait for the flush thread.
+    pub queued_bytes: u64,
 }
 
 /// The Raft log on disk.
@@ -68,6 +81,7 @@ pub struct Wal {
     torn: Option<Torn>,
     flusher: Option<JoinHandle<()>>,
     preparer: Option<JoinHandle<()>>,
+    segment_bytes: u64,
     dir: PathBuf,
 }
 
@@ -109,6 +123,7 @@ impl Wal {
             torn: found.torn,
             flusher: None,
             preparer: None,
+            segment_bytes: options.segment_bytes,
             dir: dir.to_path_buf(),
         };
         let flusher = Flusher {
@@ -132,6 +147,22 @@ impl Wal {
     /// The end that was cut off when the log was opened, if a crash had left one.
     pub fn torn(&self) -> Option<&Torn> {
         self.torn.as_ref()
+    }
+
+    /// How much the log holds.
+    pub fn held(&self) -> LogHeld {
+        let tail = self.shared.tail();
+        let segments = tail.segments_held();
+        let (entries, cached_bytes) = (tail.entries() as u64, tail.cached_bytes() as u64);
+        drop(tail);
+        let spare = u64::from(self.prepare.is_ready()) * self.segment_bytes;
+        let sizes = segments.iter().map(|segment| segment.size_bytes());
+        LogHeld {
+            disk_bytes: spare + sizes.sum::<u64>(),
+            entries,
+            cached_bytes,
+            queued_bytes: self.shared.queue.bytes() as u64,
+        }
     }
 
     /// Whether a whole prepared segment is ready; for a moment after each change of segment it is

@@ -51,6 +51,11 @@ impl Queue {
         self.state().has_room()
     }
 
+    /// Bytes that wait.
+    pub(crate) fn bytes(&self) -> usize {
+        self.state().bytes
+    }
+
     /// Blocks until a push would not.
     pub(crate) fn wait_for_room(&self) {
         drop(self.wait(self.state()));

@@ -58,6 +58,11 @@ impl Segment {
         Ok(Segment { number, path, file })
     }
 
+    /// Its size; 0 if the system does not say.
+    pub(crate) fn size_bytes(&self) -> u64 {
+        self.file.metadata().map_or(0, |about| about.len())
+    }
+
     /// Checks that the header says what the name says.
     pub(crate) fn check(number: u64, bytes: &[u8], stamped: &Stamped) -> Result<(), FormatError> {
         let header = format::decode(format::LOG, bytes)?;

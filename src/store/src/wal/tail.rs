@@ -223,6 +223,18 @@ impl Tail {
             .collect()
     }
 
+    pub(crate) fn segments_held(&self) -> Vec<Arc<Segment>> {
+        self.segments.values().cloned().collect()
+    }
+
+    pub(crate) fn entries(&self) -> usize {
+        self.held.len()
+    }
+
+    pub(crate) fn cached_bytes(&self) -> usize {
+        self.cached_bytes
+    }
+
     /// Finds the records of `range` that are held.
     pub(crate) fn find(&self, range: Range<u64>) -> Vec<Found> {
         let end = self.first + self.held.len() as u64;

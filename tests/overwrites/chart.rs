@@ -1,0 +1,120 @@
+//! Charts in text, and whether a line in them is flat.
+
+use crate::sample::Sample;
+
+const WIDTH: usize = 72;
+const HEIGHT: usize = 12;
+const MIB: f64 = 1_048_576.0;
+
+/// What is drawn: a name, and the number of a sample.
+pub struct Quantity {
+    /// What it is, with its unit.
+    pub title: &'static str,
+    /// The number.
+    pub of: fn(&Sample) -> f64,
+    /// What the peak of the last quarter may be above that of the third, as a share.
+    pub growth_max: f64,
+    /// And at least by so much.
+    pub slack: f64,
+}
+
+/// What must be flat.
+pub const QUANTITIES: [Quantity; 3] = [
+    Quantity {
+        title: "memory (RSS), MiB",
+        of: |sample| sample.rss_bytes as f64 / MIB,
+        growth_max: 0.05,
+        slack: 8.0,
+    },
+    Quantity {
+        title: "open files",
+        of: |sample| sample.files as f64,
+        growth_max: 0.0,
+        slack: 8.0,
+    },
+    Quantity {
+        title: "disk, MiB",
+        of: |sample| sample.disk_bytes() as f64 / MIB,
+        growth_max: 0.10,
+        slack: 8.0,
+    },
+];
+
+/// Draws one quantity of all nodes against time: 1, 2 and 3 are the nodes, * is several of them.
+pub fn draw(quantity: &Quantity, nodes: &[Vec<Sample>]) {
+    let samples = || nodes.iter().flatten();
+    let end = samples().map(|sample| sample.seconds).fold(1.0, f64::max);
+    let top = samples().map(quantity.of).fold(1.0, f64::max);
+    let mut canvas = vec![[b' '; WIDTH]; HEIGHT];
+    for (node, samples) in nodes.iter().enumerate() {
+        let mark = b'1' + u8::try_from(node).unwrap();
+        // The highest of each column.
+        let mut columns = [None::<f64>; WIDTH];
+        for sample in samples {
+            let at = ((sample.seconds / end * WIDTH as f64) as usize).min(WIDTH - 1);
+            let highest = columns[at].unwrap_or_default().max((quantity.of)(sample));
+            columns[at] = Some(highest);
+        }
+        for (at, highest) in columns.iter().enumerate() {
+            let Some(highest) = highest else { continue };
+            let up = ((highest / top * HEIGHT as f64) as usize).min(HEIGHT - 1);
+            let place = &mut canvas[HEIGHT - 1 - up][at];
+            *place = if *place == b' ' { mark } else { b'*' };
+        }
+    }
+    println!("{}", quantity.title);
+    for (row, line) in canvas.iter().enumerate() {
+        let high = top * (HEIGHT - row) as f64 / HEIGHT as f64;
+        println!("{high:>10.0} |{}", String::from_utf8_lossy(line).trim_end());
+    }
+    println!("{:>10} +{}", 0, "-".repeat(WIDTH));
+    println!("{:>12}{:>w$}", "0 s", format!("{end:.0} s"), w = WIDTH);
+}
+
+/// How much higher the peak of the last quarter is than that of the third. Peaks, because disk and
+/// memory rise and fall with every snapshot and renewal; a quarter has many of them.
+pub struct Growth {
+    /// The peak of the third quarter.
+    pub third: f64,
+    /// The peak of the last quarter.
+    pub last: f64,
+}
+
+impl Growth {
+    /// Of one quantity of one node.
+    pub fn of(quantity: &Quantity, samples: &[Sample]) -> Self {
+        let quarter = samples.len() / 4;
+        let peak = |part: &[Sample]| part.iter().map(quantity.of).fold(0.0, f64::max);
+        Self {
+            third: peak(&samples[2 * quarter..3 * quarter]),
+            last: peak(&samples[3 * quarter..]),
+        }
+    }
+
+    /// As a share.
+    pub fn share(&self) -> f64 {
+        self.last / self.third.max(1.0) - 1.0
+    }
+
+    /// Whether it is within what the quantity may grow.
+    pub fn is_flat(&self, quantity: &Quantity) -> bool {
+        let allowed = (self.third * quantity.growth_max).max(quantity.slack);
+        self.last <= self.third + allowed
+    }
+}
+
+#[test]
+fn memory_that_grows_by_a_tenth_in_the_last_quarter_is_not_flat() {
+    let run = |rate: u64| -> Vec<Sample> {
+        let at = |second: u64| Sample {
+            seconds: second as f64,
+            // It rises and falls as well.
+            rss_bytes: (1_000 + second % 10 * 20 + rate * second) << 20,
+            ..Sample::default()
+        };
+        (0..400).map(at).collect()
+    };
+    let memory = &QUANTITIES[0];
+    assert!(Growth::of(memory, &run(0)).is_flat(memory));
+    assert!(!Growth::of(memory, &run(2)).is_flat(memory));
+}

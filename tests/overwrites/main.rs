@@ -1,0 +1,204 @@
+//! A few secrets, overwritten millions of times on real processes while secrets are watched,
+//! snapshots are taken and a follower is slow: memory, open files and disk must not grow without
+//! end, and no work on the store may hold writes up.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::cast_possible_truncation,
+    reason = "what a test takes for granted"
+)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use strongroom_tests::Region;
+
+use crate::chart::{Growth, QUANTITIES};
+use crate::load::Load;
+use crate::pauses::{Beat, Event};
+use crate::plan::Plan;
+use crate::sample::{Node, Sample};
+use crate::tower::Tower;
+use crate::watching::{Told, Watcher};
+
+mod chart;
+mod load;
+mod pauses;
+mod plan;
+mod sample;
+mod slow;
+mod tower;
+mod watching;
+
+/// How much more may be on disk than is alive.
+const DISK_RATIO_MAX: f64 = 6.0;
+
+#[test]
+#[ignore = "long"]
+fn what_is_overwritten_for_ever_takes_no_more_memory_files_or_disk() {
+    let plan = Plan::from_environment();
+    println!("{plan:?}; STRONGROOM_COUNT and STRONGROOM_SEED choose others");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut region = Region::laden(plan.storage, plan.protection);
+    let beat = Arc::new(Beat::new());
+    let load = runtime.block_on(async { Load::new(&region, plan, Arc::clone(&beat)) });
+    let load = Arc::new(load);
+    runtime.block_on(load.create());
+    let tower = Tower::build(
+        Node::all(&mut region),
+        Arc::clone(&load),
+        plan.sample_interval(),
+    );
+    let told = Arc::<Told>::default();
+    let watchers =
+        runtime.block_on(async { Watcher::several(&region, &load, plan.secrets, &told) });
+    let watching: Vec<_> = watchers
+        .into_iter()
+        .map(|watcher| runtime.spawn(watcher.run()))
+        .collect();
+    let (begun, is_over) = (Instant::now(), Arc::<AtomicBool>::default());
+    let writing = {
+        let (load, is_over) = (Arc::clone(&load), Arc::clone(&is_over));
+        runtime.spawn(async move {
+            load.overwrite().await;
+            is_over.store(true, Ordering::Release);
+        })
+    };
+    let mut random = StdRng::seed_from_u64(plan.seed);
+    let pace = if plan.is_short() { 0.1 } else { 1.0 };
+    let slowed = slow::followers(&mut region, &tower, pace, &mut random, &is_over);
+    runtime.block_on(writing).unwrap();
+    let rate = plan.count as f64 / begun.elapsed().as_secs_f64();
+    let samples = tower.end();
+    told.is_last.store(true, Ordering::Release);
+    for watch in watching {
+        runtime.block_on(watch).unwrap();
+    }
+    println!("failed attempts: {:?}", load.failures());
+    region.wait_for_equal_hashes();
+    for place in 0..region.nodes().len() {
+        runtime.block_on(load.verify(place));
+    }
+    let outcome = Outcome {
+        plan,
+        rate,
+        samples,
+        events: events(&region, slowed),
+        beat,
+        told,
+    };
+    outcome.report();
+}
+
+/// What the nodes did and what was done to them.
+fn events(region: &Region, slowed: Vec<Event>) -> Vec<Event> {
+    let nodes = region.nodes().into_iter();
+    let mut events: Vec<Event> = nodes
+        .flat_map(|node| pauses::events(node, &region.log(node)))
+        .collect();
+    events.extend(slowed);
+    events
+}
+
+struct Outcome {
+    plan: Plan,
+    rate: f64,
+    samples: Vec<Vec<Sample>>,
+    events: Vec<Event>,
+    beat: Arc<Beat>,
+    told: Arc<Told>,
+}
+
+impl Outcome {
+    fn report(&self) {
+        let mut flat = Vec::new();
+        let mut grown = Vec::new();
+        for quantity in &QUANTITIES {
+            chart::draw(quantity, &self.samples);
+            let mut worst = f64::NEG_INFINITY;
+            for (node, samples) in self.samples.iter().enumerate() {
+                let growth = Growth::of(quantity, samples);
+                println!(
+                    "  node {}: peak {:.0} in the third quarter, {:.0} in the last ({:+.1} %)",
+                    node + 1,
+                    growth.third,
+                    growth.last,
+                    growth.share() * 100.0
+                );
+                worst = worst.max(growth.share());
+                if !growth.is_flat(quantity) {
+                    grown.push(format!("{} of node {}", quantity.title, node + 1));
+                }
+            }
+            flat.push(format!("{} {:+.1} %", quantity.title, worst * 100.0));
+        }
+        let ratio = self.disk_ratio();
+        let pauses = pauses::report(&self.beat.pauses(), &self.events);
+        let pauses: Vec<String> = pauses
+            .iter()
+            .map(|(kind, ms)| format!("{kind} {ms}"))
+            .collect();
+        println!("on disk at most {ratio:.1} times what is alive, in the last half");
+        let read = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
+        println!(
+            "soak: {} overwrites of {} secrets at {:.0}/s, 0 lost; last quarter against third: {}; \
+             disk at most {ratio:.1} x live; longest pause in ms: {}; {}; {} changes told, \
+             {} watches resumed, {} listed",
+            self.plan.count,
+            self.plan.secrets,
+            self.rate,
+            flat.join(", "),
+            pauses.join(", "),
+            self.work(),
+            read(&self.told.changes),
+            read(&self.told.resumed),
+            read(&self.told.listed),
+        );
+        assert!(
+            self.done("snapshot") > 0 && self.done("purge") > 0,
+            "{}",
+            self.work()
+        );
+        assert!(self.done("renewal") > 0, "{}", self.work());
+        if self.plan.is_judged {
+            assert!(grown.is_empty(), "these grow: {}", grown.join(", "));
+            assert!(
+                ratio <= DISK_RATIO_MAX,
+                "{ratio:.1} times what is alive is on disk"
+            );
+        }
+    }
+
+    /// The highest ratio of the last half.
+    fn disk_ratio(&self) -> f64 {
+        let halves = self
+            .samples
+            .iter()
+            .map(|samples| &samples[samples.len() / 2..]);
+        halves.flatten().map(Sample::disk_ratio).fold(0.0, f64::max)
+    }
+
+    fn done(&self, work: &str) -> usize {
+        self.events
+            .iter()
+            .filter(|event| event.work == work)
+            .count()
+    }
+
+    fn work(&self) -> String {
+        let kinds = [
+            "checkpoint",
+            "snapshot",
+            "purge",
+            "renewal",
+            "swap",
+            "install",
+        ];
+        let counted = kinds.map(|kind| format!("{} {kind}s", self.done(kind)));
+        counted.join(", ")
+    }
+}

@@ -1,0 +1,101 @@
+//! The slow follower: one that does not lead is slowed down, or stopped, for a while; then it
+//! catches up, by the log or by a snapshot, and another one's turn comes.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rand::RngExt;
+use rand::rngs::StdRng;
+use strongroom_tests::{Order, Region};
+
+use crate::pauses::{Event, Span, wall_us};
+use crate::tower::Tower;
+
+/// Longest a follower may take to catch up.
+const CATCH_UP_MAX: Duration = Duration::from_secs(300);
+const POLL: Duration = Duration::from_millis(20);
+
+/// What happens to a follower.
+#[derive(Clone, Copy, Debug)]
+enum Slowness {
+    /// Its syncs take longer.
+    Syncs,
+    /// It stands still for a moment.
+    Stop,
+    /// It stands still until the log that it needs may be gone.
+    LongStop,
+}
+
+const ALL: [Slowness; 3] = [Slowness::LongStop, Slowness::Syncs, Slowness::Stop];
+
+/// Slows one follower after the other until the load is over. `pace` is 1 for the full run.
+pub fn followers(
+    region: &mut Region,
+    tower: &Tower,
+    pace: f64,
+    random: &mut StdRng,
+    is_over: &AtomicBool,
+) -> Vec<Event> {
+    let mut events = Vec::new();
+    for kind in ALL.iter().cycle() {
+        let time = |low: u64, high: u64, random: &mut StdRng| {
+            Duration::from_millis(random.random_range(low..=high)).mul_f64(pace)
+        };
+        keep(time(10_000, 20_000, random), is_over);
+        if is_over.load(Ordering::Acquire) {
+            return events;
+        }
+        let Some(leader) = tower.leader() else {
+            continue;
+        };
+        let others: Vec<u64> = region
+            .nodes()
+            .into_iter()
+            .filter(|node| *node != leader)
+            .collect();
+        let node = others[random.random_range(0..others.len())];
+        let from_us = wall_us();
+        match kind {
+            Slowness::Syncs => {
+                let delay_us = random.random_range(2_000..20_000);
+                region.order(node, Order::SyncDelay, delay_us);
+                keep(time(10_000, 30_000, random), is_over);
+                region.order(node, Order::SyncDelay, 0);
+            }
+            Slowness::Stop => stop(region, node, time(1_000, 4_000, random), is_over),
+            Slowness::LongStop => stop(region, node, time(10_000, 20_000, random), is_over),
+        }
+        let healed = Instant::now();
+        while !tower.has_caught_up(node) {
+            assert!(
+                healed.elapsed() < CATCH_UP_MAX,
+                "node {node} does not catch up"
+            );
+            std::thread::park_timeout(POLL);
+        }
+        let work = format!("{kind:?}").to_lowercase();
+        println!(
+            "{work} of node {node}: {:.1} s, caught up after {:.1} s",
+            (wall_us() - from_us) as f64 / 1e6 - healed.elapsed().as_secs_f64(),
+            healed.elapsed().as_secs_f64()
+        );
+        let to_us = wall_us();
+        let span = Span { from_us, to_us };
+        let work = format!("({work})");
+        events.push(Event { node, work, span });
+    }
+    events
+}
+
+fn stop(region: &mut Region, node: u64, time: Duration, is_over: &AtomicBool) {
+    region.process(node).signal("STOP");
+    keep(time, is_over);
+    region.process(node).signal("CONT");
+}
+
+fn keep(time: Duration, is_over: &AtomicBool) {
+    let end = Instant::now() + time;
+    while Instant::now() < end && !is_over.load(Ordering::Acquire) {
+        std::thread::park_timeout(POLL);
+    }
+}
