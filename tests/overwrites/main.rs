@@ -136,18 +136,20 @@ impl Outcome {
             }
             flat.push(format!("{} {:+.1} %", quantity.title, worst * 100.0));
         }
-        let ratio = self.disk_ratio();
+        let [usual, ratio] = self.disk_ratios();
         let pauses = pauses::report(&self.beat.pauses(), &self.events);
         let pauses: Vec<String> = pauses
             .iter()
             .map(|(kind, ms)| format!("{kind} {ms}"))
             .collect();
-        println!("on disk at most {ratio:.1} times what is alive, in the last half");
+        println!(
+            "in the last half {usual:.1} times what is alive is on disk, at most {ratio:.1} times"
+        );
         let read = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
         println!(
             "soak: {} overwrites of {} secrets at {:.0}/s, 0 lost; last quarter against third: {}; \
-             disk at most {ratio:.1} x live; longest pause in ms: {}; {}; {} changes told, \
-             {} watches resumed, {} listed",
+             disk {usual:.1} x live, at most {ratio:.1} x; longest pause in ms: {}; {}; \
+             {} changes told, {} watches resumed, {} listed",
             self.plan.count,
             self.plan.secrets,
             self.rate,
@@ -173,13 +175,15 @@ impl Outcome {
         }
     }
 
-    /// The highest ratio of the last half.
-    fn disk_ratio(&self) -> f64 {
+    /// The median and the highest ratio of the last half.
+    fn disk_ratios(&self) -> [f64; 2] {
         let halves = self
             .samples
             .iter()
             .map(|samples| &samples[samples.len() / 2..]);
-        halves.flatten().map(Sample::disk_ratio).fold(0.0, f64::max)
+        let mut ratios: Vec<f64> = halves.flatten().map(Sample::disk_ratio).collect();
+        ratios.sort_by(f64::total_cmp);
+        [ratios[ratios.len() / 2], ratios[ratios.len() - 1]]
     }
 
     fn done(&self, work: &str) -> usize {

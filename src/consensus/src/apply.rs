@@ -156,6 +156,14 @@ impl Machine {
         }
     }
 
+    /// Waits until the backlog has room.
+    async fn room(&self) {
+        if self.backlog.is_full() {
+            let _wait = self.snapshots.upkeep().begin(Work::Wait);
+            self.backlog.room().await;
+        }
+    }
+
     fn root(&self) -> Arc<Root> {
         Arc::new(Root {
             state: self.state.clone(),
@@ -184,7 +192,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
     where
         S: Stream<Item = Result<EntryResponder<TypeConfig>, io::Error>> + Unpin + OptionalSend,
     {
-        self.backlog.room().await;
+        self.room().await;
         let mut batch = Unpublished::default();
         while let Some(item) = entries.next().await {
             let (entry, responder) = item?;
@@ -194,7 +202,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
             }
             if batch.entries >= APPLY_ENTRIES_MAX || batch.bytes >= APPLY_BYTES_MAX {
                 self.publish(std::mem::take(&mut batch));
-                self.backlog.room().await;
+                self.room().await;
             }
         }
         self.publish(batch);

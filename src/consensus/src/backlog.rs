@@ -246,6 +246,12 @@ impl Backlog {
         self.filled.notify_one();
     }
 
+    /// Whether a batch would have to wait.
+    pub(crate) fn is_full(&self) -> bool {
+        let pending = self.lock();
+        !pending.stop && !pending.has_room()
+    }
+
     /// Waits until the backlog has room for a batch.
     pub(crate) async fn room(&self) {
         loop {

@@ -117,9 +117,7 @@ impl Consensus {
         peers: Arc<dyn Peers>,
         clock: Arc<dyn Clock>,
     ) -> Result<Consensus, OpenError> {
-        let config = options.config().map_err(|error| OpenError::Timing {
-            reason: error.to_string(),
-        })?;
+        let config = Arc::new(config_of(&options)?);
         let node = options.node.0;
         let value_memory_bytes = options.keep.value_memory_bytes;
         let waiting = Arc::clone(&log);
@@ -144,7 +142,6 @@ impl Consensus {
             promises: Arc::clone(&promises),
             space: Arc::clone(&storage.space),
         };
-        let config = Arc::new(config);
         let tail = storage.log.clone();
         let raft = Raft::new(node, config, networks, storage.log, storage.machine).await;
         let raft = raft.map_err(|fatal| OpenError::Core {
@@ -184,6 +181,12 @@ impl Consensus {
         watch(&inner, space);
         Ok(Consensus { inner })
     }
+}
+
+fn config_of(options: &Options) -> Result<openraft::Config, OpenError> {
+    options.config().map_err(|error| OpenError::Timing {
+        reason: error.to_string(),
+    })
 }
 
 /// Starts the tasks that look after the node.

@@ -19,16 +19,19 @@ pub enum Work {
     Renewal,
     /// A peer's snapshot takes the place of state and rows.
     Install,
+    /// Apply waits until the rows have taken what is before it (R12).
+    Wait,
 }
 
 impl Work {
     /// Every kind.
-    pub const ALL: [Work; 5] = [
+    pub const ALL: [Work; 6] = [
         Work::Checkpoint,
         Work::Snapshot,
         Work::Purge,
         Work::Renewal,
         Work::Install,
+        Work::Wait,
     ];
 
     /// Its name in metrics and log lines.
@@ -39,6 +42,7 @@ impl Work {
             Work::Purge => "purge",
             Work::Renewal => "renewal",
             Work::Install => "install",
+            Work::Wait => "wait",
         }
     }
 }
@@ -95,13 +99,14 @@ impl Upkeep {
     }
 
     fn timer(&self, work: Work) -> &Timer {
-        let [checkpoint, snapshot, purge, renewal, install] = &self.kinds;
+        let [checkpoint, snapshot, purge, renewal, install, wait] = &self.kinds;
         match work {
             Work::Checkpoint => checkpoint,
             Work::Snapshot => snapshot,
             Work::Purge => purge,
             Work::Renewal => renewal,
             Work::Install => install,
+            Work::Wait => wait,
         }
     }
 }

@@ -103,19 +103,14 @@ impl Node {
         let keyring = StorageKeyring::from_sealed_bytes(&root, identity.cluster.0, &sealed)?;
         let opened = Parts::open(&config, &data, &identity, keyring, dialer, &clock);
         let parts = opened.await?;
-        let vault = Arc::new(Vault::new(
-            root,
-            identity.cluster.0,
-            identity.region.to_string(),
-        ));
+        let vault = Arc::new(vault(root, &identity));
         let metrics = Metrics::new().map_err(|error| StartError::Build(error.to_string()))?;
         let (accesses, freshness) = (Arc::<Accesses>::default(), Arc::default());
-        let status = NodeStatus {
+        let status = Arc::new(NodeStatus {
             accesses: Arc::clone(&accesses),
             places: bound.places(),
             ..node_status(&config, &data, &parts, &metrics, &credentials)
-        };
-        let status = Arc::new(status);
+        });
         let assembly = Assembly {
             config: &config,
             clock: &clock,
@@ -212,6 +207,10 @@ impl Node {
             else => {}
         }
     }
+}
+
+fn vault(root: envelope::RootKey, identity: &Identity) -> Vault {
+    Vault::new(root, identity.cluster.0, identity.region.to_string())
 }
 
 fn announce(identity: &Identity, addresses: Addresses) {

@@ -351,23 +351,28 @@ impl SledRows {
     ) -> Result<(), Fault> {
         let (generation, mut tally) = open::create(&self.dir, number, &self.options)?;
         self.build(&generation, &mut tally, rows, meta)?;
-        self.swap(Present {
+        let old = self.swap(Present {
             generation,
             tally,
             meta: Some(meta.to_vec()),
-        })
+        })?;
+        self.remove(old);
+        Ok(())
     }
 
-    /// Makes a synced generation the present one, and removes the one before.
-    fn swap(&self, new: Present) -> Result<(), Fault> {
+    /// Makes a synced generation the present one, and answers the one before, to be removed.
+    fn swap(&self, new: Present) -> Result<Present, Fault> {
         let (number, batches) = (new.generation.number, new.tally.batches);
         open::write_header(&self.dir, &self.stamped, number, batches)
             .inspect_err(|fault| self.failed(fault))?;
-        let old = std::mem::replace(&mut *self.present_mut(), new);
+        Ok(std::mem::replace(&mut *self.present_mut(), new))
+    }
+
+    /// Removes rows that were swapped out; with many of them it takes its time.
+    fn remove(&self, old: Present) {
         let path = generation::path(&self.dir, old.generation.number);
         drop(old);
         remove_rows(&path);
-        Ok(())
     }
 }
 

@@ -122,21 +122,21 @@ impl SledRows {
         };
         let path = generation::path(&self.dir, generation.number);
         let meta = self.present().meta.clone();
-        let ended = self.end_of(&generation, &mut tally, meta.as_deref());
-        match ended {
-            Ok(()) => self.swap(Present {
-                generation,
-                tally,
-                meta,
-            })?,
-            Err(fault) => {
-                drop(generation);
-                files::remove(&path)?;
-                return Err(fault);
-            }
+        if let Err(fault) = self.end_of(&generation, &mut tally, meta.as_deref()) {
+            drop(generation);
+            files::remove(&path)?;
+            return Err(fault);
         }
+        let old = self.swap(Present {
+            generation,
+            tally,
+            meta,
+        })?;
         let took_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         tracing::debug!(work = "swap", took_us, "work on the store ended");
+        // The next batch need not wait until the old rows are gone.
+        drop(writing);
+        self.remove(old);
         Ok(true)
     }
 
