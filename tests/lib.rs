@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 
 pub use faults::Order;
 pub use hosts::Hosts;
-pub use process::Process;
+pub use process::{Process, processor_time};
 pub use region::{REGION, Region};
 
 mod faults;

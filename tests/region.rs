@@ -342,6 +342,11 @@ impl Region {
         self.nodes.get_mut(&node).unwrap()
     }
 
+    /// The processor time that all nodes together have used.
+    pub fn processor_time(&self) -> Duration {
+        self.nodes.values().map(Process::processor_time).sum()
+    }
+
     /// Waits until a node answers a linearizable read.
     #[track_caller]
     pub fn wait_for(&mut self, node: u64) {

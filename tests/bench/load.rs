@@ -30,6 +30,8 @@ pub struct Plan {
     pub time: Duration,
     /// How many secrets there are.
     pub secrets: usize,
+    /// How many versions each is given before the calls are measured.
+    pub versions: usize,
     /// Of what is random.
     pub seed: u64,
     /// Where to call.
@@ -56,18 +58,19 @@ pub async fn run(plan: Plan) -> Measure {
         };
         tasks.push(tokio::spawn(caller.run()));
     }
-    let (mut latencies, mut errors) = (histogram(), 0);
+    let (mut latencies, mut errors, mut calls) = (histogram(), 0, 0);
     for task in tasks {
-        let (one, failed) = task.await.expect("a caller does not panic");
+        let (one, failed, made) = task.await.expect("a caller does not panic");
         latencies
             .add(one)
             .expect("all histograms have the same bounds");
         errors += failed;
+        calls += made;
     }
-    Measure::of(&latencies, errors, plan.time)
+    Measure::of(&latencies, errors, calls, plan.time)
 }
 
-/// Creates every secret once, by 64 tasks.
+/// Creates every secret once, then puts the other versions of all, by 64 tasks.
 ///
 /// # Panics
 ///
@@ -77,14 +80,21 @@ pub async fn fill(plan: Plan) {
     let next = Arc::new(AtomicUsize::new(0));
     let mut tasks = Vec::new();
     for at in 0..plan.callers {
-        let (callers, next, count) = (callers.clone(), next.clone(), plan.secrets);
+        let (callers, next, plan) = (callers.clone(), next.clone(), plan.clone());
         tasks.push(tokio::spawn(async move {
             loop {
-                let key = next.fetch_add(1, Ordering::Relaxed);
-                if key >= count {
+                let turn = next.fetch_add(1, Ordering::Relaxed);
+                if turn >= plan.secrets * plan.versions {
                     return;
                 }
-                callers.create(at, key).await;
+                match turn < plan.secrets {
+                    true => callers.create(at, turn).await,
+                    // What is refused for now has a version fewer.
+                    false => {
+                        let (key, fresh) = (turn % plan.secrets, turn as u64);
+                        callers.call(at, Call::Put, key, fresh).await;
+                    }
+                }
             }
         }));
     }
@@ -104,11 +114,12 @@ struct Caller {
 }
 
 impl Caller {
-    async fn run(mut self) -> (Histogram<u64>, u64) {
+    async fn run(mut self) -> (Histogram<u64>, u64, u64) {
         let end = self.start + self.plan.time;
         let mut rng = StdRng::seed_from_u64(self.plan.seed ^ (self.at as u64) << 32);
         let warm_up = Instant::now();
-        for turn in 0_u64.. {
+        let mut turn = 0_u64;
+        loop {
             // In an open loop a call is late from the moment it should have begun.
             let due = match self.plan.rate {
                 Some(rate) => {
@@ -134,7 +145,8 @@ impl Caller {
                 self.latencies.saturating_record(micros);
                 self.errors += u64::from(!good);
             }
+            turn += 1;
         }
-        (self.latencies, self.errors)
+        (self.latencies, self.errors, turn)
     }
 }

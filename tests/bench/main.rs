@@ -27,7 +27,8 @@ fn main() {
         Some("load") => processes::load(&arguments),
         Some(binary) => Bench::new(Path::new(binary), &arguments[1..]).run(),
         None => println!(
-            "usage: scripts/bench [--quick] [--secrets N] [--runs N] [--seconds N] [--calls A,B]"
+            "usage: scripts/bench [--quick] [--secrets N] [--runs N] [--seconds N] [--calls A,B] \
+             [--callers N] [--versions N]"
         ),
     }
 }
@@ -36,6 +37,7 @@ fn main() {
 struct Bench {
     binary: PathBuf,
     secrets: usize,
+    versions: usize,
     runs: usize,
     time: Duration,
     callers: Vec<usize>,
@@ -60,9 +62,13 @@ impl Bench {
         Self {
             binary: binary.into(),
             secrets: number("--secrets", 100_000, 2_000),
+            versions: number("--versions", 1, 1),
             runs: number("--runs", 3, 1),
             time: Duration::from_secs(number("--seconds", 5, 1) as u64),
-            callers: vec![1, 16, 64],
+            callers: match number("--callers", 0, 0) {
+                0 => vec![1, 16, 64],
+                callers => vec![callers],
+            },
             calls: Call::ALL.into_iter().filter(is_wanted).collect(),
         }
     }
@@ -71,32 +77,38 @@ impl Bench {
         self.print_conditions();
         let folder = tempfile::tempdir().expect("a temporary folder");
         let region = Region::found_full_size(&self.binary, folder.path(), 3);
-        let (_echo, echo_address) = start_echo(folder.path());
+        let (echo, echo_address) = start_echo(folder.path());
         let plan = Plan {
             call: Call::Put,
             callers: 64,
             rate: None,
             time: self.time,
             secrets: self.secrets,
+            versions: self.versions,
             seed: 1,
             endpoints: region.endpoints(),
             folder: folder.path().into(),
         };
         let begun = Instant::now();
         Loader::fill(&plan);
-        let rate = self.secrets as f64 / begun.elapsed().as_secs_f64();
-        println!("created {} secrets, {rate:.0}/s\n", self.secrets);
+        let rate = (self.secrets * self.versions) as f64 / begun.elapsed().as_secs_f64();
         println!(
-            "{:<6}{:>8} |{:>10}{:>9}{:>9}{:>8} |{:>10}{:>9}{:>9}{:>8}",
+            "made {} secrets of {} versions, {rate:.0}/s\n",
+            self.secrets, self.versions
+        );
+        println!(
+            "{:<6}{:>8} |{:>10}{:>9}{:>9}{:>8}{:>8} |{:>10}{:>9}{:>9}{:>8}{:>8}",
             "call",
             "callers",
             "closed/s",
             "p50 ms",
             "p99 ms",
             "of echo",
+            "cpu us",
             "open/s",
             "p50 ms",
             "p99 ms",
+            "cpu us",
             "errors"
         );
         let mut bare = Vec::new();
@@ -112,9 +124,13 @@ impl Bench {
                 ..plan.clone()
             };
             for (at, callers) in self.callers.iter().enumerate() {
-                let (closed, open) = self.measure(&Plan {
+                let plan = Plan {
                     callers: *callers,
                     ..plan.clone()
+                };
+                let (closed, open) = self.measure(&plan, &|| match call {
+                    Call::Echo => echo.processor_time(),
+                    _ => region.processor_time(),
                 });
                 bare.extend((call == Call::Echo).then_some(closed.rate));
                 print_row(call, *callers, &closed, &open, closed.rate / bare[at]);
@@ -123,13 +139,20 @@ impl Bench {
     }
 
     /// The worst of several runs: as fast as it goes, then at half of that rate.
-    fn measure(&self, plan: &Plan) -> (Measure, Measure) {
+    fn measure(&self, plan: &Plan, used: &dyn Fn() -> Duration) -> (Measure, Measure) {
         let runs = |plan: &Plan| {
             let runs = (0..self.runs as u64).map(|run| Plan {
                 seed: run + 1,
                 ..plan.clone()
             });
-            Measure::worst(&runs.map(|plan| Loader::run(&plan)).collect::<Vec<_>>())
+            let run = |plan| {
+                let before = used();
+                let mut run = Loader::run(&plan);
+                let server_us = (used() - before).as_secs_f64() * 1e6;
+                run.server_us = server_us / run.calls.max(1) as f64;
+                run
+            };
+            Measure::worst(&runs.map(run).collect::<Vec<_>>())
         };
         let closed = runs(plan);
         let open = runs(&Plan {
@@ -173,15 +196,17 @@ impl Bench {
 fn print_row(call: Call, callers: usize, closed: &Measure, open: &Measure, share: f64) {
     let ms = |micros: u64| micros as f64 / 1_000.0;
     println!(
-        "{:<6}{callers:>8} |{:>10.0}{:>9.2}{:>9.2}{:>7.0}% |{:>10.0}{:>9.2}{:>9.2}{:>8}",
+        "{:<6}{callers:>8} |{:>10.0}{:>9.2}{:>9.2}{:>7.0}%{:>8.0} |{:>10.0}{:>9.2}{:>9.2}{:>8.0}{:>8}",
         call.name(),
         closed.rate,
         ms(closed.p50_us),
         ms(closed.p99_us),
         share * 100.0,
+        closed.server_us,
         open.rate,
         ms(open.p50_us),
         ms(open.p99_us),
+        open.server_us,
         closed.errors + open.errors
     );
 }

@@ -40,7 +40,8 @@ impl Loader {
             .args(["load", what, &plan.callers.to_string()])
             .arg(plan.rate.unwrap_or_default().to_string())
             .arg(plan.time.as_secs().to_string())
-            .args([plan.secrets.to_string(), plan.seed.to_string()])
+            .args([plan.secrets, plan.versions].map(|number| number.to_string()))
+            .arg(plan.seed.to_string())
             .arg(plan.endpoints.join(","))
             .arg(&plan.folder)
             .stderr(Stdio::inherit())
@@ -48,6 +49,13 @@ impl Loader {
             .expect("the loader can be run");
         assert!(output.status.success(), "the loader failed at {what}");
         String::from_utf8(output.stdout).expect("the loader writes text")
+    }
+}
+
+impl Owned {
+    /// The processor time it has used.
+    pub fn processor_time(&self) -> Duration {
+        strongroom_tests::processor_time(self.0.id())
     }
 }
 
@@ -87,6 +95,7 @@ pub fn load(arguments: &[String]) {
         rate,
         seconds,
         secrets,
+        versions,
         seed,
         endpoints,
         folder,
@@ -102,6 +111,7 @@ pub fn load(arguments: &[String]) {
         rate: (rate > 0.0).then_some(rate),
         time: Duration::from_secs(seconds.parse().expect("a time")),
         secrets: secrets.parse().expect("a number of secrets"),
+        versions: versions.parse().expect("a number of versions"),
         seed: seed.parse().expect("a seed"),
         endpoints: endpoints.split(',').map(str::to_owned).collect(),
         folder: folder.into(),
