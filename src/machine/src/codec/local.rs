@@ -262,10 +262,10 @@ impl Body for Wrap {
         Row::Wrap(kept)
     }
 
-    fn settled(&self, bytes: &Bytes) -> Wrap {
+    fn settled(self, bytes: &Bytes) -> Wrap {
         Wrap {
             wrapped_dek: tail(bytes, self.wrapped_dek.len()),
-            ..self.clone()
+            ..self
         }
     }
 }

@@ -34,9 +34,15 @@ pub trait Body: Clone {
     fn from_bytes(key: &RowKey, bytes: &Bytes) -> Result<Self, DecodeError>;
     /// Names the kind.
     fn into_row(kept: Arc<Kept<Self>>) -> Row;
+    /// Appends the message's bytes; for what has many parts, without making the message.
+    fn encode_to(&self, out: &mut Vec<u8>) {
+        let message = self.message();
+        out.reserve(message.encoded_len());
+        message.encode_raw(out);
+    }
     /// Lets go of buffers other than its own bytes, which share the row's memory.
-    fn settled(&self, _bytes: &Bytes) -> Self {
-        self.clone()
+    fn settled(self, _bytes: &Bytes) -> Self {
+        self
     }
 }
 
@@ -47,15 +53,16 @@ pub(crate) fn feed_row<T: Body>(
     revision: Revision,
     blind: &Hash,
 ) -> (Bytes, Bytes, Hash) {
-    // Fields may be written one after the other: the body first, so that it is encoded in place.
-    let message = body.message();
-    let length = message.encoded_len();
+    // Fields may be written one after the other: the body first, as it was encoded.
+    let mut encoded = Vec::new();
+    body.encode_to(&mut encoded);
+    let length = encoded.len();
     let mut stored = Vec::with_capacity(length.saturating_add(FRAME_BYTES));
     encode_key(BODY_FIELD, WireType::LengthDelimited, &mut stored);
     encode_varint(length as u64, &mut stored);
     let start = stored.len();
-    message.encode_raw(&mut stored);
-    let commitment = commitment(blind, stored.get(start..).unwrap_or_default());
+    stored.extend_from_slice(&encoded);
+    let commitment = commitment(blind, &encoded);
     let frame = storage::FeedRow {
         body: Bytes::new(),
         feed: feed.to_string(),
@@ -251,6 +258,10 @@ impl Body for Secret {
         storage::Secret::from(self)
     }
 
+    fn encode_to(&self, out: &mut Vec<u8>) {
+        self.encode_parts(out);
+    }
+
     fn from_bytes(key: &RowKey, bytes: &Bytes) -> Result<Secret, DecodeError> {
         storage::Secret::decode(bytes.clone())?.with_uid(key.uid())
     }
@@ -275,7 +286,7 @@ impl Body for SealedValue {
         Row::Version(kept)
     }
 
-    fn settled(&self, bytes: &Bytes) -> SealedValue {
+    fn settled(self, bytes: &Bytes) -> SealedValue {
         SealedValue {
             nonce: self.nonce,
             ciphertext: tail(bytes, self.ciphertext.len()),

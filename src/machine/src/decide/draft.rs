@@ -85,7 +85,7 @@ impl<'a> Draft<'a> {
         &mut self,
         feed: &FeedId,
         key: RowKey,
-        body: &T,
+        body: T,
     ) -> Option<Arc<Kept<T>>> {
         let blind = self.next_blind();
         let stamp = self.stamp;
@@ -229,7 +229,7 @@ impl Cursor {
             chain,
             body,
         };
-        let kept = Kept::unhashed(&row);
+        let kept = Kept::unhashed(row);
         let bytes = kept.stored.len() as u64;
         self.state.journal_bytes = self.state.journal_bytes.saturating_add(bytes);
         let key = RowKey::Journal(self.uid, header.revision);

@@ -29,7 +29,7 @@ pub(super) fn checkpoint(
     };
     let key = RowKey::Checkpoint(checkpoint.feed.uid());
     draft
-        .feed_put(&checkpoint.feed, key, &body)
+        .feed_put(&checkpoint.feed, key, body)
         .ok_or_else(unknown)?;
     Ok(Outcome::None)
 }

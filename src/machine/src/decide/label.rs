@@ -52,7 +52,7 @@ pub(super) fn update_stage(
         });
     }
     after.changed = draft.stamp;
-    secret::stored(draft, &feed, &after, version)
+    secret::stored(draft, &feed, after, version)
 }
 
 /// Puts a label on a version and takes it from the one that had it.

@@ -37,14 +37,14 @@ pub(super) fn found(draft: &mut Draft<'_>, found: &Found) -> Result<Outcome, Rej
     let root = FeedId::Root;
     begin(draft, found, &root);
     begin(draft, found, &FeedId::Home(found.region.clone()));
-    draft.feed_put(&root, RowKey::Region(FIRST), &found.region);
-    draft.feed_put(&root, RowKey::Account(FIRST), &found.account);
+    draft.feed_put(&root, RowKey::Region(FIRST), found.region.clone());
+    draft.feed_put(&root, RowKey::Account(FIRST), found.account.clone());
     let client = found.administrator.clone();
     let administrator = Principal {
         client,
         administrator: true,
     };
-    draft.feed_put(&root, RowKey::Principal(FIRST), &administrator);
+    draft.feed_put(&root, RowKey::Principal(FIRST), administrator);
     Ok(Outcome::Node(found.node.clone()))
 }
 
@@ -69,7 +69,7 @@ fn begin(draft: &mut Draft<'_>, found: &Found, feed: &FeedId) {
         last_revision: Revision(0),
         chain: Hash::ZERO,
     };
-    draft.feed_put(feed, RowKey::Epoch(feed.uid(), FIRST), &begun);
+    draft.feed_put(feed, RowKey::Epoch(feed.uid(), FIRST), begun);
 }
 
 pub(super) fn issue_token(

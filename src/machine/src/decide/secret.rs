@@ -57,7 +57,7 @@ pub(super) fn create(draft: &mut Draft<'_>, create: &CreateSecret) -> Result<Out
         version::add(draft, &feed, &mut secret, new, &[])?;
     }
     let version = create.new.as_ref().map(|new| new.id.clone());
-    stored(draft, &feed, &secret, version)
+    stored(draft, &feed, secret, version)
 }
 
 /// The same proposal may be committed twice: it answers twice alike. The uid tells.
@@ -119,7 +119,7 @@ pub(super) fn delete(draft: &mut Draft<'_>, delete: &DeleteSecret) -> Result<Out
         changed: draft.stamp,
         ..Secret::clone(&secret)
     };
-    stored(draft, &feed, &secret, None)
+    stored(draft, &feed, secret, None)
 }
 
 pub(super) fn restore(
@@ -140,7 +140,7 @@ pub(super) fn restore(
         changed: draft.stamp,
         ..Secret::clone(&secret)
     };
-    stored(draft, &feed, &secret, None)
+    stored(draft, &feed, secret, None)
 }
 
 /// Judged by stamp and by the deletion the proposer saw: a second proposer's copy is a no-op (R10).
@@ -188,7 +188,7 @@ pub(super) fn live(state: &State, uid: &Uid) -> Result<(FeedId, Arc<Secret>), Re
 pub(super) fn stored(
     draft: &mut Draft<'_>,
     feed: &FeedId,
-    secret: &Secret,
+    secret: Secret,
     version: Option<crate::names::VersionId>,
 ) -> Result<Outcome, Rejection> {
     let kept = draft.feed_put(feed, RowKey::Secret(secret.uid), secret);
@@ -218,7 +218,7 @@ fn erase(draft: &mut Draft<'_>, feed: &FeedId, secret: &Secret) {
     draft.feed_put(
         feed,
         RowKey::Tombstone(secret.uid),
-        &Tombstone {
+        Tombstone {
             purged: draft.stamp,
         },
     );

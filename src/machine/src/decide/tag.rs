@@ -33,7 +33,7 @@ pub(super) fn tag(draft: &mut Draft<'_>, tag: &TagResource) -> Result<Outcome, R
     }
     after.tagged = true;
     after.changed = draft.stamp;
-    secret::stored(draft, &feed, &after, None)
+    secret::stored(draft, &feed, after, None)
 }
 
 pub(super) fn untag(draft: &mut Draft<'_>, untag: &UntagResource) -> Result<Outcome, Rejection> {
@@ -50,7 +50,7 @@ pub(super) fn untag(draft: &mut Draft<'_>, untag: &UntagResource) -> Result<Outc
         });
     }
     after.changed = draft.stamp;
-    secret::stored(draft, &feed, &after, None)
+    secret::stored(draft, &feed, after, None)
 }
 
 /// Checks the tags of a request.

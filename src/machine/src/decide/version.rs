@@ -14,7 +14,7 @@ use crate::names::{Label, VersionId};
 use crate::position::FeedId;
 use crate::rejection::{ArnShown, Field, Rejection};
 use crate::row::{Access, RowKey};
-use crate::secret::{Secret, Version, Wrap};
+use crate::secret::{SealedValue, Secret, Version, Wrap};
 
 pub(super) fn put(draft: &mut Draft<'_>, put: &PutSecretValue) -> Result<Outcome, Rejection> {
     unmoved(draft.state, &put.seen)?;
@@ -23,7 +23,7 @@ pub(super) fn put(draft: &mut Draft<'_>, put: &PutSecretValue) -> Result<Outcome
     add(draft, &feed, &mut secret, &put.new, &put.labels)?;
     prune(draft, &feed, &mut secret, put.young_protection_ms)?;
     secret.changed = draft.stamp;
-    secret::stored(draft, &feed, &secret, Some(put.new.id.clone()))
+    secret::stored(draft, &feed, secret, Some(put.new.id.clone()))
 }
 
 pub(super) fn update(draft: &mut Draft<'_>, update: &UpdateSecret) -> Result<Outcome, Rejection> {
@@ -56,7 +56,7 @@ pub(super) fn update(draft: &mut Draft<'_>, update: &UpdateSecret) -> Result<Out
     secret::stored(
         draft,
         &feed,
-        &secret,
+        secret,
         update.new.as_ref().map(|new| new.id.clone()),
     )
 }
@@ -103,7 +103,7 @@ pub(super) fn add(
     draft.feed_put(
         feed,
         RowKey::Version(secret.uid, ordinal),
-        new.sealed.as_ref(),
+        SealedValue::clone(&new.sealed),
     );
     draft.put(RowKey::Wrap(secret.uid, ordinal), &new.wrap);
     Ok(())

@@ -247,7 +247,7 @@ impl<T: Body> Kept<T> {
         let stored = Bytes::from(body.message().encode_to_vec());
         let commitment = local_commitment(&stored);
         Kept {
-            body: Arc::new(body.settled(&stored)),
+            body: Arc::new(body.clone().settled(&stored)),
             stored,
             commitment,
             origin: None,
@@ -255,7 +255,7 @@ impl<T: Body> Kept<T> {
     }
 
     /// Makes a journal row, which no hash covers.
-    pub(crate) fn unhashed(body: &T) -> Kept<T> {
+    pub(crate) fn unhashed(body: T) -> Kept<T> {
         let stored = Bytes::from(body.message().encode_to_vec());
         let body = Arc::new(body.settled(&stored));
         Kept {
@@ -268,13 +268,13 @@ impl<T: Body> Kept<T> {
 
     /// Makes a feed row.
     pub(crate) fn fed(
-        body: &T,
+        body: T,
         feed: &FeedId,
         feed_uid: Uid,
         revision: Revision,
         blind: &Hash,
     ) -> Kept<T> {
-        let (stored, bytes, commitment) = feed_row(body, feed, revision, blind);
+        let (stored, bytes, commitment) = feed_row(&body, feed, revision, blind);
         let body = Arc::new(body.settled(&bytes));
         let origin = Some(Origin {
             feed: feed.clone(),
