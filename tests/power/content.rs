@@ -88,7 +88,10 @@ fn changes(index: u64, term: u64) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
     let mut random = random(index, term);
     let count = random.random_range(1..4);
     let mut change = || {
-        let key = format!("row-{:03}", random.random_range(0..90)).into_bytes();
+        let number = random.random_range(0..90);
+        // One half is put into packs.
+        let kind = ["row", "own"][number % 2];
+        let key = format!("{kind}-{number:03}").into_bytes();
         let length = match random.random_range(0..30) {
             0 => random.random_range(5_000..20_000),
             _ => random.random_range(0..1_500),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use envelope::{RootKey, StorageKeyring};
 use store::{
-    Cipher, CipherFault, Place, Rows, RowsOptions, SledRows, SnapshotDir, Stamped, Wal, WalOptions,
+    Cipher, CipherFault, Packing, Place, Rows, RowsOptions, SledRows, SnapshotDir, Stamped, Wal,
+    WalOptions,
 };
 
 /// Small enough that a short workload fills many.
@@ -45,6 +46,10 @@ impl Node {
         let snapshots = SnapshotDir::open(&directory.join("snapshots"), &stamped, cipher.clone())?;
         let cache = RowsOptions {
             cache_bytes: 1024 * 1024,
+            packing: Some(Packing {
+                first_byte: b'r',
+                key_bytes: 7,
+            }),
         };
         let opened = SledRows::open(&directory.join("rows"), &stamped, cipher, cache)?;
         Ok(Node {

@@ -127,13 +127,13 @@ impl Machine {
         batch.changes.push(match (&change.key, change.row) {
             (RowKey::Version(uid, ordinal), Some(row)) => {
                 self.residents.add(*uid, *ordinal, index, &self.state);
-                RowChange::Put(key, row.encode())
+                RowChange::Put(key, row.stored().clone())
             }
             (RowKey::Version(..), None) => {
                 batch.deletes_values = true;
                 RowChange::DeleteValue(key)
             }
-            (_, Some(row)) => RowChange::Put(key, row.encode()),
+            (_, Some(row)) => RowChange::Put(key, row.stored().clone()),
             (_, None) => RowChange::Delete(key),
         });
         batch.bytes += batch.changes.last().map_or(0, RowChange::bytes);

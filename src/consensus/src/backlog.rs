@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use machine::{Row, RowKey};
 use store::RowScan;
 use tokio::sync::{Notify, watch};
@@ -19,7 +20,8 @@ use crate::view::{EraWatch, Root};
 
 /// What shall become of the row of a key.
 pub(crate) enum RowChange {
-    Put(Vec<u8>, Vec<u8>),
+    /// Shares its bytes with the state: most rows change again before they are written.
+    Put(Vec<u8>, Bytes),
     Delete(Vec<u8>),
     /// Readers of the era before may still want the row.
     DeleteValue(Vec<u8>),
@@ -52,7 +54,7 @@ pub(crate) struct Backlog {
 #[derive(Default)]
 pub(crate) struct Pending {
     /// The last state of each row.
-    pub(crate) rows: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    pub(crate) rows: BTreeMap<Vec<u8>, Option<Bytes>>,
     /// Value rows to delete once the era of the root before them is over.
     pub(crate) deferred: Vec<(EraWatch, Vec<Vec<u8>>)>,
     /// The root these rows lead to.
@@ -129,8 +131,8 @@ pub(crate) struct Install {
 }
 
 impl Pending {
-    fn set(&mut self, key: Vec<u8>, row: Option<Vec<u8>>) {
-        self.bytes += key.len() + row.as_ref().map_or(0, Vec::len);
+    fn set(&mut self, key: Vec<u8>, row: Option<Bytes>) {
+        self.bytes += key.len() + row.as_ref().map_or(0, Bytes::len);
         if let Some(Some(before)) = self.rows.insert(key, row) {
             self.bytes = self.bytes.saturating_sub(before.len());
         }
@@ -414,7 +416,7 @@ mod tests {
     }
 
     fn put(key: u8, bytes: usize) -> RowChange {
-        RowChange::Put(vec![key], vec![0; bytes])
+        RowChange::Put(vec![key], vec![0; bytes].into())
     }
 
     #[test]

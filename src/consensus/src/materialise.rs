@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use bytes::Bytes;
 use machine::{Row, RowKey};
 use store::Batch;
 use tokio::time::Instant;
@@ -191,7 +192,7 @@ impl Materialiser {
     /// Writes the changes that lead to the present root, and frees the values nobody reads.
     fn write_batch(
         &mut self,
-        mut rows: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+        mut rows: BTreeMap<Vec<u8>, Option<Bytes>>,
         repairs: BTreeMap<RowKey, Row>,
     ) -> Result<(), store::Fault> {
         let mut batch = Batch::default();
@@ -199,7 +200,8 @@ impl Materialiser {
         // A row that has changed or gone since it was found bad needs no repair.
         for (key, row) in repairs {
             if self.root.state.has_row(&key, &row) {
-                rows.entry(key.encode()).or_insert(Some(row.encode()));
+                rows.entry(key.encode())
+                    .or_insert(Some(row.stored().clone()));
                 repaired += 1;
             }
         }
@@ -208,7 +210,7 @@ impl Materialiser {
         }
         for (key, row) in rows {
             match row {
-                Some(row) => batch.puts.push((key, row)),
+                Some(row) => batch.puts.push((key, row.to_vec())),
                 None => batch.deletes.push(key),
             }
         }

@@ -135,6 +135,16 @@ impl Fault {
         }
     }
 
+    /// The same of one row, where what is bad holds several.
+    pub(crate) fn of_row(self, key: &[u8]) -> Fault {
+        let what = Block::Row(key.to_vec());
+        match self {
+            Fault::Damaged { .. } => Fault::Damaged { what },
+            Fault::Cipher { source, .. } => Fault::Cipher { what, source },
+            fault => fault,
+        }
+    }
+
     pub(crate) fn cipher(what: Block, source: CipherFault) -> Fault {
         Fault::Cipher {
             what,

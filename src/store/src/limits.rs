@@ -43,6 +43,9 @@ pub(crate) const FORMAT_HEADER_BYTES_MAX: usize = 4096;
 /// The largest value given to sled.
 pub(crate) const PIECE_BYTES_MAX: usize = 4096;
 
+/// The largest row that is put into a pack: a pack is written anew with each row that joins it.
+pub(crate) const PACKED_ROW_BYTES_MAX: usize = 8 * 1024;
+
 /// How many bytes of rows go into one sled batch while rows are replaced.
 pub(crate) const REPLACE_BATCH_BYTES: usize = 1024 * 1024;
 

@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use machine::{Command, DeleteSecret, RowKey, Seen, Uid};
-use store::{Batch, Block, Fault, MemoryRows, Row, RowScan, Rows, RowsOptions, SledRows, Space};
+use store::{
+    Batch, Block, Fault, MemoryRows, Packing, Row, RowScan, Rows, RowsOptions, SledRows, Space,
+};
 
 use super::eventually;
 use super::node::{Disk, Plain, Settings, stamped};
@@ -250,6 +252,10 @@ async fn the_scrub_finds_bad_rows_before_they_are_read_and_writes_them_again() {
 fn sled(dir: &Path, node: u64) -> Arc<dyn Rows> {
     let options = RowsOptions {
         cache_bytes: 64 * 1024,
+        packing: Some(Packing {
+            first_byte: RowKey::JOURNAL_KIND,
+            key_bytes: RowKey::JOURNAL_BYTES,
+        }),
     };
     let opened = SledRows::open(dir, &stamped(node), Arc::new(Plain), options);
     Arc::new(opened.expect("rows").rows)

@@ -45,6 +45,11 @@ pub enum RowKey {
 }
 
 impl RowKey {
+    /// What the keys of journal rows begin with.
+    pub const JOURNAL_KIND: u8 = 0x70;
+    /// How long they are. They end in the revision, the highest byte first.
+    pub const JOURNAL_BYTES: usize = 1 + 16 + 8;
+
     /// Encodes the key: a kind byte, then identifiers of fixed length.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(33);
@@ -77,7 +82,7 @@ impl RowKey {
     pub fn decode(bytes: &[u8]) -> Result<RowKey, DecodeError> {
         let (kind, rest) = bytes.split_first().ok_or(DecodeError::Field("row key"))?;
         let mut rest = Reader(rest);
-        let key = match kind {
+        let key = match *kind {
             0x01 => RowKey::Machine,
             0x02 => RowKey::Clock,
             0x03 => RowKey::Feed(rest.uid()?),
@@ -95,8 +100,8 @@ impl RowKey {
             0x48 => RowKey::Secret(rest.uid()?),
             0x49 => RowKey::Version(rest.uid()?, Ordinal(rest.number()?)),
             0x4a => RowKey::Tombstone(rest.uid()?),
-            0x70 => RowKey::Journal(rest.uid()?, Revision(rest.number()?)),
-            unknown => return Err(DecodeError::UnknownRow(*unknown)),
+            RowKey::JOURNAL_KIND => RowKey::Journal(rest.uid()?, Revision(rest.number()?)),
+            unknown => return Err(DecodeError::UnknownRow(unknown)),
         };
         rest.0
             .is_empty()
@@ -124,7 +129,7 @@ impl RowKey {
             RowKey::Secret(_) => 0x48,
             RowKey::Version(..) => 0x49,
             RowKey::Tombstone(_) => 0x4a,
-            RowKey::Journal(..) => 0x70,
+            RowKey::Journal(..) => RowKey::JOURNAL_KIND,
         }
     }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use consensus::{Clock, Consensus, Danger, Keep, Options, Reads, Timing};
 use envelope::StorageKeyring;
-use machine::NodeId;
-use store::{Cipher, Rows, RowsOptions, SledRows, SnapshotDir, Stamped, Wal, WalOptions};
+use machine::{NodeId, RowKey};
+use store::{Cipher, Packing, Rows, RowsOptions, SledRows, SnapshotDir, Stamped, Wal, WalOptions};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -68,6 +68,11 @@ impl Parts {
         };
         let rows = RowsOptions {
             cache_bytes: storage.row_cache_size.bytes(),
+            // Written once, in order, and trimmed from the front.
+            packing: Some(Packing {
+                first_byte: RowKey::JOURNAL_KIND,
+                key_bytes: RowKey::JOURNAL_BYTES,
+            }),
         };
         let (at_log, at_rows) = (data.path("log"), data.path("rows"));
         let at_snapshots = data.path("snapshots");

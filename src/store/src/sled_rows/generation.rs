@@ -12,6 +12,7 @@ use crate::{Block, Fault, files};
 
 use super::RowsOptions;
 use super::layout::{self, Head, Tally};
+use super::packs::{Members, Pack};
 
 /// How long to wait for a sled that is closing to give up its lock.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
@@ -26,10 +27,18 @@ pub(super) struct Generation {
     file: Arc<File>,
     /// The heads of all rows: a batch that had to read what it replaces would take twice the time.
     heads: Arc<Mutex<Heads>>,
+    packs: Arc<Mutex<Packs>>,
 }
 
 /// The head of each row, by the row's key.
 type Heads = HashMap<Box<[u8]>, Head>;
+
+/// What is known of each pack, and how many rows they have together.
+#[derive(Default)]
+struct Packs {
+    by_key: HashMap<Box<[u8]>, Pack>,
+    members: u64,
+}
 
 /// A row as stored: checked against its checksum, still sealed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +76,7 @@ impl Generation {
             db,
             file,
             heads: Arc::default(),
+            packs: Arc::default(),
         })
     }
 
@@ -93,6 +103,38 @@ impl Generation {
 
     fn heads(&self) -> MutexGuard<'_, Heads> {
         self.heads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is known of a pack.
+    pub(super) fn pack(&self, key: &[u8]) -> Option<Pack> {
+        self.packs().by_key.get(key).copied()
+    }
+
+    /// The rows that a pack has.
+    pub(super) fn members(&self, key: &[u8]) -> Members {
+        self.pack(key)
+            .map_or(Members::default(), |pack| pack.members)
+    }
+
+    /// How many packs there are, and how many rows they have.
+    pub(super) fn packed(&self) -> (u64, u64) {
+        let packs = self.packs();
+        (packs.by_key.len() as u64, packs.members)
+    }
+
+    /// Notes what a pack was found or made to be.
+    pub(super) fn note_pack(&self, key: Vec<u8>, pack: Option<Pack>) {
+        let mut packs = self.packs();
+        let old = match pack {
+            Some(pack) => packs.by_key.insert(key.into_boxed_slice(), pack),
+            None => packs.by_key.remove(key.as_slice()),
+        };
+        let count = |pack: Option<Pack>| pack.map_or(0, |pack| pack.members.count());
+        packs.members = (packs.members + count(pack)).saturating_sub(count(old));
+    }
+
+    fn packs(&self) -> MutexGuard<'_, Packs> {
+        self.packs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads a row and checks it against its checksum.
@@ -194,6 +236,13 @@ impl Generation {
             tally.add(&row.key, row.head);
             self.note(row.key, Some(row.head));
         }
+        for pack in self.walk(layout::PACKS) {
+            let Stored { key, head, content } = pack?;
+            let members = Members::split(&content).map(|(members, _)| members);
+            let members = members.ok_or_else(|| damaged(layout::PACKS, &key))?;
+            tally.add(&key, head);
+            self.note_pack(key, Some(Pack { head, members }));
+        }
         let meta = self.stored(layout::META, &[])?;
         let meta = meta.as_ref().and_then(|meta| Tally::split(&meta.content));
         match meta.filter(|(counted, _)| counted.same_rows(&tally)) {
@@ -286,7 +335,7 @@ fn remove_torn_snapshots(path: &Path) -> Result<(), Fault> {
     Ok(())
 }
 
-fn damaged(table: u8, key: &[u8]) -> Fault {
+pub(super) fn damaged(table: u8, key: &[u8]) -> Fault {
     let what = if table == layout::META {
         Block::Meta
     } else {

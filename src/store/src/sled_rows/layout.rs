@@ -11,6 +11,7 @@ use crate::limits::PIECE_BYTES_MAX;
 
 pub(super) const ROWS: u8 = b'r';
 pub(super) const META: u8 = b'm';
+pub(super) const PACKS: u8 = b'p';
 
 const FORMAT: u8 = 1;
 const HEAD_BYTES: usize = 9;

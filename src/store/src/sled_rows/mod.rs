@@ -9,12 +9,13 @@
 //!   `Opened::rebuilt` says that the rows start empty. A tally over all rows, written with every
 //!   batch, is what proves it on opening.
 
+mod apply;
 mod generation;
 mod layout;
 mod open;
+mod packs;
 mod renewal;
 
-use std::collections::BTreeMap;
 use std::fmt::{self, Debug, Formatter};
 use std::path::{Path, PathBuf};
 use std::sync::{
@@ -27,21 +28,27 @@ use crate::log::within;
 use crate::rows::check_batch;
 use crate::{Batch, Block, Cipher, Fault, Place, Row, RowScan, Rows, Space, files};
 
+use self::apply::{Content, Contents, apply};
 use self::generation::{Generation, Stored};
-use self::layout::{Head, Tally};
+use self::layout::Tally;
 use self::renewal::Renewal;
+
+pub use self::packs::Packing;
 
 /// How the rows use memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowsOptions {
     /// The capacity of sled's page cache in bytes; sled exceeds it somewhat.
     pub cache_bytes: u64,
+    /// Which rows are put into packs; those that are in some are read in any case.
+    pub packing: Option<Packing>,
 }
 
 impl Default for RowsOptions {
     fn default() -> RowsOptions {
         RowsOptions {
             cache_bytes: 64 * 1024 * 1024,
+            packing: None,
         }
     }
 }
@@ -94,12 +101,6 @@ struct Present {
     tally: Tally,
     meta: Option<Vec<u8>>,
 }
-
-/// What a row is to be, sealed; `None` deletes it.
-type Content = Option<Vec<u8>>;
-
-/// What rows are to be.
-type Contents = BTreeMap<Vec<u8>, Content>;
 
 impl SledRows {
     /// Opens the rows in `dir`, or starts empty ones if the directory is missing or empty.
@@ -170,10 +171,14 @@ impl SledRows {
         self.renewal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn seal(&self, key: &[u8], value: &[u8]) -> Result<Content, Fault> {
-        let sealed = self.cipher.seal(row_place(key), value);
+    fn content(&self, key: &[u8], value: Vec<u8>) -> Result<Content, Fault> {
+        let packing = self.options.packing;
+        if packing.is_some_and(|packing| packing.takes(key, value.len())) {
+            return Ok(Content::Packed(value));
+        }
+        let sealed = self.cipher.seal(row_place(key), &value);
         sealed
-            .map(Some)
+            .map(Content::Sealed)
             .map_err(|error| Fault::cipher(Block::Row(key.to_vec()), error))
     }
 
@@ -189,6 +194,37 @@ impl SledRows {
         }
     }
 
+    /// Reads a row that lies in a pack.
+    fn packed_row(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+        let Some((pack, number)) = packs::place(key) else {
+            return Ok(None);
+        };
+        let present = self.present();
+        if !present.generation.members(&pack).has(number) {
+            return Ok(None);
+        }
+        let stored = present.generation.stored(layout::PACKS, &pack);
+        drop(present);
+        let Some(stored) = stored.map_err(|fault| fault.of_row(key))? else {
+            return Ok(None);
+        };
+        let rows = apply::open(&*self.cipher, &pack, &stored.content);
+        let mut rows = rows.map_err(|fault| fault.of_row(key))?;
+        Ok(rows.remove(&number))
+    }
+
+    /// Reads all rows of a pack.
+    fn pack_rows(&self, pack: &[u8]) -> Result<Vec<Row>, Fault> {
+        let stored = self.present().generation.stored(layout::PACKS, pack)?;
+        let Some(stored) = stored else {
+            return Ok(Vec::new());
+        };
+        let rows = apply::open(&*self.cipher, pack, &stored.content)?.into_iter();
+        Ok(rows
+            .map(|(number, row)| (packs::row_key(pack, number), row))
+            .collect())
+    }
+
     /// Fills a created generation beside the present one.
     fn build(
         &self,
@@ -198,20 +234,21 @@ impl SledRows {
         meta: &[u8],
     ) -> Result<(), Fault> {
         let sealed_meta = self.seal_meta(meta)?;
-        let (mut sealed, mut bytes) = (BTreeMap::new(), 0);
+        let (mut step, mut bytes) = (Contents::new(), 0);
         for row in rows {
             let (key, value) = row?;
             within("a row key", key.len(), KEY_BYTES_MAX)?;
             within("a row", value.len(), ROW_BYTES_MAX)?;
             bytes += key.len() + value.len();
-            let content = self.seal(&key, &value)?;
-            sealed.insert(key, content);
+            let content = self.content(&key, value)?;
+            step.insert(key, content);
             if bytes > REPLACE_BATCH_BYTES {
-                apply(generation, tally, &std::mem::take(&mut sealed), None)?;
+                let rows = std::mem::take(&mut step);
+                apply(generation, &*self.cipher, tally, &rows, None)?;
                 bytes = 0;
             }
         }
-        apply(generation, tally, &sealed, Some(&sealed_meta))?;
+        apply(generation, &*self.cipher, tally, &step, Some(&sealed_meta))?;
         generation.sync()
     }
 }
@@ -221,20 +258,22 @@ impl Rows for SledRows {
         self.check()?;
         check_batch(&batch)?;
         let sealed_meta = self.seal_meta(&batch.meta)?;
-        let mut rows: Contents = batch.deletes.into_iter().map(|key| (key, None)).collect();
+        let gone = batch.deletes.into_iter().map(|key| (key, Content::Gone));
+        let mut rows: Contents = gone.collect();
         for (key, value) in batch.puts {
-            let content = self.seal(&key, &value)?;
+            let content = self.content(&key, value)?;
             rows.insert(key, content);
         }
         let mut renewal = self.renewal();
         let mut present = self.present_mut();
         let mut tally = present.tally;
-        apply(&present.generation, &mut tally, &rows, Some(&sealed_meta))
+        let (generation, meta) = (&present.generation, Some(sealed_meta.as_slice()));
+        apply(generation, &*self.cipher, &mut tally, &rows, meta)
             .inspect_err(|fault| self.batch_failed(fault))?;
         present.tally = tally;
         present.meta = Some(batch.meta);
         drop(present);
-        renewal::follow(&mut renewal, &self.dir, rows);
+        renewal::follow(&mut renewal, &self.dir, &*self.cipher, rows);
         Ok(())
     }
 
@@ -242,24 +281,31 @@ impl Rows for SledRows {
         self.check()?;
         // The lock keeps a batch from changing the row between two of its pieces.
         let stored = self.present().generation.stored(layout::ROWS, key)?;
-        Ok(stored
-            .map(|stored| self.open_row(stored))
-            .transpose()?
-            .map(|(_, value)| value))
+        match stored {
+            Some(stored) => Ok(Some(self.open_row(stored)?.1)),
+            None => self.packed_row(key),
+        }
     }
 
     fn scan(&self) -> RowScan<'_> {
         if let Err(fault) = self.check() {
             return Box::new(std::iter::once(Err(fault)));
         }
-        let keys = self.present().generation.keys(layout::ROWS);
+        let present = self.present();
+        let keys = present.generation.keys(layout::ROWS);
+        let packs = present.generation.keys(layout::PACKS);
+        drop(present);
         // Each row is read under the lock, so a batch cannot change it between two of its pieces.
         let row = |key: Result<Vec<u8>, Fault>| {
             let stored = key.and_then(|key| self.present().generation.stored(layout::ROWS, &key));
             let stored = stored.transpose()?;
             Some(stored.and_then(|stored| self.open_row(stored)))
         };
-        Box::new(keys.filter_map(row))
+        let packed = packs.flat_map(|pack| match pack.and_then(|pack| self.pack_rows(&pack)) {
+            Ok(rows) => rows.into_iter().map(Ok).collect(),
+            Err(fault) => vec![Err(fault)],
+        });
+        merged(keys.filter_map(row), packed)
     }
 
     fn meta(&self) -> Result<Option<Vec<u8>>, Fault> {
@@ -331,11 +377,12 @@ impl Rows for SledRows {
         self.check()?;
         let present = self.present();
         let disk_bytes = present.generation.size_on_disk()?;
+        let (packs, members) = present.generation.packed();
         let Tally {
             rows, live_bytes, ..
         } = present.tally;
         Ok(Space {
-            rows,
+            rows: rows.saturating_sub(packs).saturating_add(members),
             live_bytes,
             disk_bytes,
         })
@@ -383,57 +430,22 @@ fn remove_rows(path: &Path) {
     }
 }
 
-/// Writes rows, the pieces they no longer need, and the meta with the tally, in one batch.
-fn apply(
-    generation: &Generation,
-    tally: &mut Tally,
-    rows: &Contents,
-    sealed_meta: Option<&[u8]>,
-) -> Result<(), Fault> {
-    let mut batch = sled::Batch::default();
-    let mut changed = Vec::with_capacity(rows.len());
-    for (key, content) in rows {
-        let old = generation.head(key);
-        if let Some(old) = old {
-            tally.remove(key, old);
+/// Two walks by key as one.
+fn merged<'a>(
+    left: impl Iterator<Item = Result<Row, Fault>> + Send + 'a,
+    right: impl Iterator<Item = Result<Row, Fault>> + Send + 'a,
+) -> RowScan<'a> {
+    let (mut left, mut right) = (left.peekable(), right.peekable());
+    Box::new(std::iter::from_fn(move || {
+        let is_right = match (left.peek(), right.peek()) {
+            (Some(Ok((left, _))), Some(Ok((right, _)))) => right < left,
+            (left, _) => left.is_none(),
+        };
+        match is_right {
+            true => right.next(),
+            false => left.next(),
         }
-        let new = put(&mut batch, layout::ROWS, key, content.as_deref(), old);
-        if let Some(new) = new {
-            tally.add(key, new);
-        }
-        changed.push((key.clone(), new));
-    }
-    tally.batches += 1;
-    let old = generation.meta_head()?;
-    let content = tally.join(sealed_meta);
-    put(&mut batch, layout::META, &[], Some(&content), old);
-    generation.apply(batch)?;
-    for (key, head) in changed {
-        generation.note(key, head);
-    }
-    Ok(())
-}
-
-/// Adds the pieces of one row to a batch, and removes those of its old content beyond them.
-fn put(
-    batch: &mut sled::Batch,
-    table: u8,
-    key: &[u8],
-    content: Option<&[u8]>,
-    old: Option<Head>,
-) -> Option<Head> {
-    let (head, pieces) = content
-        .map(|content| layout::cut(table, key, content))
-        .unzip();
-    let mut kept = 0;
-    for piece in pieces.unwrap_or_default() {
-        batch.insert(layout::piece_key(table, key, kept), piece);
-        kept += 1;
-    }
-    for gone in kept..old.map_or(0, |old| old.pieces()) {
-        batch.remove(layout::piece_key(table, key, gone));
-    }
-    head
+    }))
 }
 
 const META_PLACE: Place<'static> = Place {

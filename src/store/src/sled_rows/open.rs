@@ -1,6 +1,5 @@
 //! Opens the row directory: the rows as they were, or none, and it says which.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Error, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,6 +10,7 @@ use crate::format::{self, FormatError, Stamped};
 use crate::limits::{OPEN_ATTEMPTS_MAX, QUARANTINES_MAX};
 use crate::{Fault, files};
 
+use super::apply;
 use super::generation::{self, Generation, OpenFailed};
 use super::layout::Tally;
 use super::{RowsError, RowsOptions};
@@ -104,7 +104,7 @@ pub(super) fn create(
         OpenFailed::Damaged(why) => Fault::io("create rows in", dir, Error::other(why)),
     })?;
     let mut tally = Tally::default();
-    super::apply(&generation, &mut tally, &BTreeMap::new(), None)?;
+    apply::begin(&generation, &mut tally)?;
     generation.sync_files()?;
     Ok((generation, tally))
 }

@@ -11,11 +11,12 @@ use std::time::Instant;
 
 use crate::limits::{KEY_BYTES_MAX, RENEW_STEP_BYTES, RENEW_SYNC_BYTES, ROW_BYTES_MAX};
 use crate::log::within;
-use crate::{Fault, Row, files};
+use crate::{Cipher, Fault, Row, files};
 
+use super::apply::{Contents, apply};
 use super::generation::{self, Generation};
 use super::layout::Tally;
-use super::{Contents, Present, RowsOptions, SledRows, apply, open, remove_rows};
+use super::{Present, RowsOptions, SledRows, open, remove_rows};
 
 /// A generation on its way to become the present one.
 pub(super) struct Renewal {
@@ -36,19 +37,24 @@ impl Renewal {
         })
     }
 
-    fn follow(&mut self, rows: Contents) -> Result<(), Fault> {
-        apply(&self.generation, &mut self.tally, &rows, None)?;
+    fn follow(&mut self, cipher: &dyn Cipher, rows: Contents) -> Result<(), Fault> {
+        apply(&self.generation, cipher, &mut self.tally, &rows, None)?;
         self.touched.extend(rows.into_keys());
         Ok(())
     }
 }
 
 /// Takes a batch over. A renewal that cannot follow is given up: the old rows have the batch.
-pub(super) fn follow(renewal: &mut Option<Renewal>, dir: &Path, rows: Contents) {
+pub(super) fn follow(
+    renewal: &mut Option<Renewal>,
+    dir: &Path,
+    cipher: &dyn Cipher,
+    rows: Contents,
+) {
     let Some(under_way) = renewal.as_mut() else {
         return;
     };
-    if let Err(fault) = under_way.follow(rows) {
+    if let Err(fault) = under_way.follow(cipher, rows) {
         tracing::warn!(%fault, "a renewal of the rows is given up");
         give_up(renewal, dir);
     }
@@ -78,7 +84,7 @@ impl SledRows {
                 within("a row key", key.len(), KEY_BYTES_MAX)?;
                 within("a row", value.len(), ROW_BYTES_MAX)?;
                 bytes += key.len() + value.len();
-                let content = self.seal(&key, &value)?;
+                let content = self.content(&key, value)?;
                 step.insert(key, content);
             }
             if bytes > RENEW_STEP_BYTES || is_last {
@@ -103,7 +109,8 @@ impl SledRows {
             return Ok(None);
         };
         step.retain(|key, _| !renewal.touched.contains(key));
-        apply(&renewal.generation, &mut renewal.tally, &step, None)?;
+        let (generation, tally) = (&renewal.generation, &mut renewal.tally);
+        apply(generation, &*self.cipher, tally, &step, None)?;
         Ok(Some(renewal.generation.clone()))
     }
 
@@ -147,7 +154,8 @@ impl SledRows {
         meta: Option<&[u8]>,
     ) -> Result<(), Fault> {
         let sealed_meta = meta.map(|meta| self.seal_meta(meta)).transpose()?;
-        apply(generation, tally, &Contents::new(), sealed_meta.as_deref())?;
+        let (cipher, meta) = (&*self.cipher, sealed_meta.as_deref());
+        apply(generation, cipher, tally, &Contents::new(), meta)?;
         generation.sync()
     }
 }

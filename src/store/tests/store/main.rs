@@ -4,6 +4,7 @@
 mod full_disk;
 mod golden;
 mod log;
+mod packs;
 mod renewal;
 mod rows;
 mod rows_damage;

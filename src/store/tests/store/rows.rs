@@ -8,12 +8,13 @@ use proptest::test_runner::{Config, TestCaseError};
 use strongroom_store::{Batch, Fault, MemoryRows, Row, Rows};
 use tempfile::tempdir;
 
-use crate::support::{all_rows, open_rows};
+use crate::support::{all_rows, open_packed_rows, open_rows};
 
 fn on_both(scenario: impl Fn(&dyn Rows)) {
     scenario(&MemoryRows::new());
     let dir = tempdir().unwrap();
     scenario(&open_rows(&dir.path().join("rows")).rows);
+    scenario(&open_packed_rows(&dir.path().join("packed")).rows);
 }
 
 fn puts(rows: &[(&[u8], &[u8])], meta: &[u8]) -> Batch {
@@ -169,11 +170,14 @@ enum Step {
     Replace(Vec<Row>),
     Renew,
     Checkpoint,
-    Reopen,
+    /// With packs from here on, or without.
+    Reopen(bool),
 }
 
 fn key() -> impl Strategy<Value = Vec<u8>> {
-    proptest::collection::vec(0..3u8, 0..4)
+    // As many that are put into packs as others.
+    let packed = (0..3u8, 0..40u8).prop_map(|(middle, last)| vec![1, middle, last]);
+    prop_oneof![proptest::collection::vec(0..3u8, 0..4), packed]
 }
 
 fn row() -> impl Strategy<Value = Row> {
@@ -189,14 +193,14 @@ fn step() -> impl Strategy<Value = Step> {
         1 => rows().prop_map(Step::Replace),
         1 => Just(Step::Renew),
         1 => Just(Step::Checkpoint),
-        1 => Just(Step::Reopen),
+        1 => any::<bool>().prop_map(Step::Reopen),
     ]
 }
 
 fn check_walk(dir: &Path, steps: Vec<Step>) -> Result<(), TestCaseError> {
     let mut model = BTreeMap::new();
     let twin = MemoryRows::new();
-    let mut opened = open_rows(dir);
+    let mut opened = open_packed_rows(dir);
     for (at, step) in steps.into_iter().enumerate() {
         let meta = at.to_le_bytes().to_vec();
         match step {
@@ -229,14 +233,23 @@ fn check_walk(dir: &Path, steps: Vec<Step>) -> Result<(), TestCaseError> {
             Step::Checkpoint => {
                 prop_assert_eq!(opened.rows.checkpoint().unwrap(), twin.meta().unwrap());
             }
-            Step::Reopen => {
+            Step::Reopen(packs) => {
                 drop(opened);
-                opened = open_rows(dir);
+                opened = if packs {
+                    open_packed_rows(dir)
+                } else {
+                    open_rows(dir)
+                };
                 prop_assert!(!opened.rebuilt);
             }
         }
         let expected: Vec<Row> = model.clone().into_iter().collect();
         prop_assert_eq!(&all_rows(&opened.rows), &expected);
+        for (key, row) in &expected {
+            let found = opened.rows.row(key).unwrap();
+            prop_assert_eq!(found.as_ref(), Some(row));
+        }
+        prop_assert_eq!(opened.rows.row(&[1, 1, 40]).unwrap(), None);
         prop_assert_eq!(&all_rows(&twin), &expected);
         prop_assert_eq!(opened.rows.meta().unwrap(), twin.meta().unwrap());
         prop_assert_eq!(opened.rows.space().unwrap().rows, expected.len() as u64);

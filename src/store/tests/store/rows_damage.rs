@@ -13,7 +13,7 @@ use strongroom_store::{
 };
 use tempfile::{TempDir, tempdir};
 
-use crate::support::{all_rows, copy_dir, open_rows, stamped, veil};
+use crate::support::{all_rows, copy_dir, open_packed_rows, open_rows, stamped, veil};
 
 const BATCHES: u8 = 12;
 
@@ -28,12 +28,17 @@ fn written() -> &'static Written {
     WRITTEN.get_or_init(|| {
         let dir = tempdir().unwrap();
         let live = tempdir().unwrap();
-        let rows = open_rows(live.path()).rows;
+        let rows = open_packed_rows(live.path()).rows;
+        // One half in packs, the other not.
+        let key = |at: u8, low: u8| match at % 2 {
+            0 => vec![1, at, low],
+            _ => vec![at, low],
+        };
         let mut states = vec![];
         for batch in 0..BATCHES {
-            let puts =
-                (0..30u8).map(|at| (vec![at, batch % 4], vec![batch ^ at; 40 * at as usize]));
-            let deletes = vec![vec![batch, batch % 4], vec![2, 2]];
+            let row = |at: u8| (key(at, batch % 4), vec![batch ^ at; 40 * at as usize]);
+            let puts = (0..30u8).map(row);
+            let deletes = vec![key(batch, batch % 4), key(2, 2)];
             let batch = Batch {
                 puts: puts.collect(),
                 deletes,

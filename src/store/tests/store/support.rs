@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 
 use strongroom_store::{
-    Cipher, CipherFault, Fault, Log, LogError, Mark, Opened, Place, Record, Row, Rows, RowsOptions,
-    SledRows, Stamped, Wal, WalOptions,
+    Cipher, CipherFault, Fault, Log, LogError, Mark, Opened, Packing, Place, Record, Row, Rows,
+    RowsOptions, SledRows, Stamped, Wal, WalOptions,
 };
 
 /// Flips every bit and adds a checksum over place and block.
@@ -55,15 +55,24 @@ pub fn open_wal(dir: &Path) -> Result<Wal, LogError> {
 }
 
 pub fn open_rows(dir: &Path) -> Opened {
-    SledRows::open(
-        dir,
-        &stamped(),
-        veil(),
-        RowsOptions {
-            cache_bytes: 1 << 20,
-        },
-    )
-    .unwrap()
+    open_rows_with(dir, None)
+}
+
+/// Keys of three bytes that begin with a one are put into packs.
+pub fn open_packed_rows(dir: &Path) -> Opened {
+    let packing = Packing {
+        first_byte: 1,
+        key_bytes: 3,
+    };
+    open_rows_with(dir, Some(packing))
+}
+
+fn open_rows_with(dir: &Path, packing: Option<Packing>) -> Opened {
+    let options = RowsOptions {
+        cache_bytes: 1 << 20,
+        packing,
+    };
+    SledRows::open(dir, &stamped(), veil(), options).unwrap()
 }
 
 pub fn all_rows(rows: &dyn Rows) -> Vec<Row> {

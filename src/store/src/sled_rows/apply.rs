@@ -1,0 +1,200 @@
+//! One batch: rows on their own, packs, and the meta with the tally, in one batch of sled.
+
+use std::collections::BTreeMap;
+
+use crate::{Block, Cipher, Fault, Place};
+
+use super::generation::{Generation, damaged};
+use super::layout::{self, Head, Tally};
+use super::packs::{self, Members, Pack};
+
+/// What a row is to be.
+pub(super) enum Content {
+    /// Sealed, on its own.
+    Sealed(Vec<u8>),
+    /// With its neighbours; what is sealed is all of them, for each generation as it has them.
+    Packed(Vec<u8>),
+    /// Not there.
+    Gone,
+}
+
+/// What rows are to be.
+pub(super) type Contents = BTreeMap<Vec<u8>, Content>;
+
+/// What changes in one pack: rows put, and rows taken away.
+#[derive(Default)]
+struct PackChange<'a>(BTreeMap<u8, Option<&'a [u8]>>);
+
+/// A batch in the making.
+struct Step<'a> {
+    generation: &'a Generation,
+    cipher: &'a dyn Cipher,
+    tally: &'a mut Tally,
+    batch: sled::Batch,
+    rows: Vec<(Vec<u8>, Option<Head>)>,
+    packs: Vec<(Vec<u8>, Option<Pack>)>,
+}
+
+/// Writes rows, the pieces they no longer need, and the meta with the tally, in one batch.
+pub(super) fn apply(
+    generation: &Generation,
+    cipher: &dyn Cipher,
+    tally: &mut Tally,
+    rows: &Contents,
+    sealed_meta: Option<&[u8]>,
+) -> Result<(), Fault> {
+    let mut step = Step {
+        generation,
+        cipher,
+        tally,
+        batch: sled::Batch::default(),
+        rows: Vec::with_capacity(rows.len()),
+        packs: Vec::new(),
+    };
+    let mut changed: BTreeMap<Vec<u8>, PackChange<'_>> = BTreeMap::new();
+    for (key, content) in rows {
+        let (alone, packed) = match content {
+            Content::Sealed(sealed) => (Some(sealed.as_slice()), None),
+            Content::Packed(plain) => (None, Some(plain.as_slice())),
+            Content::Gone => (None, None),
+        };
+        step.row(key, alone);
+        let place = packs::place(key);
+        let Some((pack, number)) = place
+            .filter(|(pack, number)| packed.is_some() || generation.members(pack).has(*number))
+        else {
+            continue;
+        };
+        changed.entry(pack).or_default().0.insert(number, packed);
+    }
+    for (key, change) in changed {
+        step.pack(key, change)?;
+    }
+    step.finish(sealed_meta)
+}
+
+/// Writes the first meta of a new generation: a tally of nothing.
+pub(super) fn begin(generation: &Generation, tally: &mut Tally) -> Result<(), Fault> {
+    let mut batch = sled::Batch::default();
+    tally.batches += 1;
+    put(&mut batch, layout::META, &[], Some(&tally.join(None)), None);
+    generation.apply(batch)
+}
+
+impl Step<'_> {
+    fn row(&mut self, key: &[u8], content: Option<&[u8]>) {
+        let old = self.generation.head(key);
+        if old.is_none() && content.is_none() {
+            return;
+        }
+        let new = self.put(layout::ROWS, key, content, old);
+        self.rows.push((key.to_vec(), new));
+    }
+
+    fn pack(&mut self, key: Vec<u8>, change: PackChange<'_>) -> Result<(), Fault> {
+        let old = self.generation.pack(&key);
+        let changed = Members::of(change.0.keys().copied());
+        let kept = old.map_or(Members::default(), |old| old.members.without(changed));
+        let mut rows = packs::Rows::new();
+        // The first to be deleted go together, and the last come together: few packs are read.
+        if !kept.is_empty() {
+            let stored = self.generation.stored(layout::PACKS, &key)?;
+            let stored = stored.ok_or_else(|| damaged(layout::PACKS, &key))?;
+            rows = open(self.cipher, &key, &stored.content)?;
+            rows.retain(|number, _| kept.has(*number));
+        }
+        let put = change.0.into_iter();
+        rows.extend(put.filter_map(|(number, row)| Some((number, row?.to_vec()))));
+        let members = Members::of(rows.keys().copied());
+        let content = match members.is_empty() {
+            true => None,
+            false => Some(seal(self.cipher, &key, members, &rows)?),
+        };
+        let old = old.map(|old| old.head);
+        let new = self.put(layout::PACKS, &key, content.as_deref(), old);
+        let new = new.map(|head| Pack { head, members });
+        self.packs.push((key, new));
+        Ok(())
+    }
+
+    fn put(
+        &mut self,
+        table: u8,
+        key: &[u8],
+        content: Option<&[u8]>,
+        old: Option<Head>,
+    ) -> Option<Head> {
+        if let Some(old) = old {
+            self.tally.remove(key, old);
+        }
+        let new = put(&mut self.batch, table, key, content, old);
+        if let Some(new) = new {
+            self.tally.add(key, new);
+        }
+        new
+    }
+
+    fn finish(mut self, sealed_meta: Option<&[u8]>) -> Result<(), Fault> {
+        self.tally.batches += 1;
+        let old = self.generation.meta_head()?;
+        let content = self.tally.join(sealed_meta);
+        put(&mut self.batch, layout::META, &[], Some(&content), old);
+        self.generation.apply(self.batch)?;
+        for (key, head) in self.rows {
+            self.generation.note(key, head);
+        }
+        for (key, pack) in self.packs {
+            self.generation.note_pack(key, pack);
+        }
+        Ok(())
+    }
+}
+
+/// Adds the pieces of one row to a batch, and removes those of its old content beyond them.
+fn put(
+    batch: &mut sled::Batch,
+    table: u8,
+    key: &[u8],
+    content: Option<&[u8]>,
+    old: Option<Head>,
+) -> Option<Head> {
+    let (head, pieces) = content
+        .map(|content| layout::cut(table, key, content))
+        .unzip();
+    let mut kept = 0;
+    for piece in pieces.unwrap_or_default() {
+        batch.insert(layout::piece_key(table, key, kept), piece);
+        kept += 1;
+    }
+    for gone in kept..old.map_or(0, |old| old.pieces()) {
+        batch.remove(layout::piece_key(table, key, gone));
+    }
+    head
+}
+
+fn seal(
+    cipher: &dyn Cipher,
+    key: &[u8],
+    members: Members,
+    rows: &packs::Rows,
+) -> Result<Vec<u8>, Fault> {
+    let sealed = cipher.seal(pack_place(key), &packs::encode(rows));
+    let sealed = sealed.map_err(|error| Fault::cipher(Block::Row(key.to_vec()), error))?;
+    Ok(members.join(&sealed))
+}
+
+/// Opens the rows of a pack.
+pub(super) fn open(cipher: &dyn Cipher, key: &[u8], content: &[u8]) -> Result<packs::Rows, Fault> {
+    let bad = || damaged(layout::PACKS, key);
+    let (members, sealed) = Members::split(content).ok_or_else(bad)?;
+    let plain = cipher.open(pack_place(key), sealed);
+    let plain = plain.map_err(|error| Fault::cipher(Block::Row(key.to_vec()), error))?;
+    packs::decode(members, &plain).ok_or_else(bad)
+}
+
+fn pack_place(key: &[u8]) -> Place<'_> {
+    Place {
+        table: "packs",
+        key,
+    }
+}
