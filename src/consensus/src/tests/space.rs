@@ -170,7 +170,14 @@ async fn on_tight_rows(size: u64) -> (Region, Arc<Tight>) {
     let rows = Arc::new(Tight::default());
     let lent = Arc::<Tight>::clone(&rows);
     let disk = Disk::with(1, Arc::new(MemoryLog::new()), lent);
-    (Region::on(disk, size, Settings::default()).await, rows)
+    let region = Region::on(disk, size, Settings::default()).await;
+    // What founded the region is not to meet the full disk.
+    let consensus = &region.node(1).consensus;
+    eventually("the rows have everything", || {
+        consensus.inner.backlog.written() == consensus.local_view().index().0
+    })
+    .await;
+    (region, rows)
 }
 
 #[tokio::test]
