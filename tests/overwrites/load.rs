@@ -15,8 +15,8 @@ use wire::credentials::{CredentialFiles, Credentials};
 use wire::dial::{Dialer, Expected};
 use wire::secrets::v1::secrets_service_client::SecretsServiceClient;
 use wire::secrets::v1::{
-    CreateSecretRequest, GetSecretValueRequest, PutSecretValueRequest, create_secret_request,
-    put_secret_value_request,
+    CreateSecretRequest, DeleteSecretRequest, GetSecretValueRequest, PutSecretValueRequest,
+    create_secret_request, put_secret_value_request,
 };
 
 use crate::pauses::Beat;
@@ -24,6 +24,8 @@ use crate::plan::Plan;
 
 /// Callers that share a connection.
 const CALLERS_PER_CONNECTION: u64 = 32;
+/// Bytes of a value that is to be deleted.
+const BALLAST_BYTES: usize = 60_000;
 /// Pause after a write that failed.
 const RETRY_PAUSE: Duration = Duration::from_millis(20);
 /// What one attempt gets.
@@ -100,6 +102,47 @@ impl Load {
             }
         })
         .await;
+    }
+
+    /// Creates what is to be deleted.
+    pub async fn take_ballast(self: &Arc<Self>) {
+        self.run_callers(|load, caller| async move {
+            for number in load.ballast_of(caller) {
+                let request = CreateSecretRequest {
+                    name: format!("ballast/{number}"),
+                    client_request_token: token(number, 0),
+                    value: Some(create_secret_request::Value::SecretBinary(vec![
+                        b'.';
+                        BALLAST_BYTES
+                    ])),
+                    ..Default::default()
+                };
+                let created = load.stub(caller, 0).create_secret(timed(request)).await;
+                created.unwrap();
+            }
+        })
+        .await;
+    }
+
+    /// Deletes it.
+    pub async fn drop_ballast(self: &Arc<Self>) {
+        self.run_callers(|load, caller| async move {
+            for number in load.ballast_of(caller) {
+                let request = DeleteSecretRequest {
+                    secret_id: format!("ballast/{number}"),
+                    force_delete_without_recovery: true,
+                    ..Default::default()
+                };
+                let deleted = load.stub(caller, 0).delete_secret(timed(request)).await;
+                deleted.unwrap();
+            }
+        })
+        .await;
+    }
+
+    fn ballast_of(&self, caller: u64) -> impl Iterator<Item = u64> + use<> {
+        let callers = usize::try_from(self.plan.callers).unwrap();
+        (caller..self.plan.ballast).step_by(callers)
     }
 
     /// Overwrites until there are enough.

@@ -48,6 +48,7 @@ fn what_is_overwritten_for_ever_takes_no_more_memory_files_or_disk() {
     let load = runtime.block_on(async { Load::new(&region, plan, Arc::clone(&beat)) });
     let load = Arc::new(load);
     runtime.block_on(load.create());
+    runtime.block_on(load.take_ballast());
     let tower = Tower::build(
         Node::all(&mut region),
         Arc::clone(&load),
@@ -64,7 +65,7 @@ fn what_is_overwritten_for_ever_takes_no_more_memory_files_or_disk() {
     let writing = {
         let (load, is_over) = (Arc::clone(&load), Arc::clone(&is_over));
         runtime.spawn(async move {
-            load.overwrite().await;
+            tokio::join!(load.drop_ballast(), load.overwrite());
             is_over.store(true, Ordering::Release);
         })
     };

@@ -7,10 +7,11 @@ const FULL: u64 = 5_000_000;
 const FULL_PROTECTION: Duration = Duration::from_secs(60);
 /// Each secret is overwritten so often: five times what a secret keeps.
 const OVERWRITES_EACH: u64 = 500;
-/// What the short form writes. Long values make few writes fill the store.
-const SHORT: u64 = 4_000;
+/// What the short form writes. It is too little to make most of the rows dead: long values that are
+/// deleted at its beginning do that.
+const SHORT: u64 = 1_200;
 const SHORT_SECRETS: u64 = 8;
-const SHORT_VALUE_BYTES: usize = 24_000;
+const SHORT_BALLAST: u64 = 240;
 /// About a password, or a key of an API.
 const VALUE_BYTES: usize = 128;
 /// From here on the last half is long enough to judge.
@@ -43,6 +44,8 @@ pub struct Plan {
     pub callers: u64,
     /// Bytes of a value.
     pub value_bytes: usize,
+    /// Secrets with long values that are deleted when the overwrites begin.
+    pub ballast: u64,
     /// Age below which a version without labels is not pruned.
     pub protection: Duration,
     /// How the nodes store.
@@ -80,6 +83,7 @@ impl Plan {
             secrets: (count / OVERWRITES_EACH).max(1),
             callers: 256,
             value_bytes: VALUE_BYTES,
+            ballast: 0,
             protection: Duration::ZERO,
             storage: STORAGE,
             seed,
@@ -91,7 +95,7 @@ impl Plan {
         Self {
             secrets: SHORT_SECRETS,
             callers: SHORT_SECRETS,
-            value_bytes: SHORT_VALUE_BYTES,
+            ballast: SHORT_BALLAST,
             protection: Duration::from_millis(100),
             storage: STRAINED_STORAGE,
             ..Self::scaled(SHORT, seed)

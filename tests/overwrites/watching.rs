@@ -167,7 +167,9 @@ impl Watcher {
         loop {
             let page = client.list_secrets(request.clone()).await.unwrap();
             for listed in page.secret_list {
-                let secret = secret_of(&listed.name).unwrap();
+                let Some(secret) = secret_of(&listed.name) else {
+                    continue;
+                };
                 if secret < self.secrets {
                     self.told
                         .insert(secret, current(&listed.secret_versions_to_stages));
