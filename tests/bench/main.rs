@@ -196,7 +196,8 @@ impl Bench {
 fn print_row(call: Call, callers: usize, closed: &Measure, open: &Measure, share: f64) {
     let ms = |micros: u64| micros as f64 / 1_000.0;
     println!(
-        "{:<6}{callers:>8} |{:>10.0}{:>9.2}{:>9.2}{:>7.0}%{:>8.0} |{:>10.0}{:>9.2}{:>9.2}{:>8.0}{:>8}",
+        "{:<6}{callers:>8} |{:>10.0}{:>9.2}{:>9.2}{:>7.0}%{:>8.0} \
+         |{:>10.0}{:>9.2}{:>9.2}{:>8.0}{:>8}",
         call.name(),
         closed.rate,
         ms(closed.p50_us),
