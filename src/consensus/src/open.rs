@@ -123,12 +123,8 @@ impl Consensus {
         let waiting = Arc::clone(&log);
         let opening = move || Storage::open(log, rows, snapshots, value_memory_bytes);
         let mut storage = blocking(opening).await?;
-        let origin = v1::Origin {
-            cluster: options.cluster.0.to_vec().into(),
-            region: options.region.to_string(),
-            node,
-        };
-        let links = Arc::new(Links::new(origin, peers, Arc::clone(&storage.published)));
+        let published = Arc::clone(&storage.published);
+        let links = Arc::new(Links::new(origin_of(&options), peers, published));
         let (danger, lease) = (options.danger, options.lease());
         let clocks = Arc::new(Clocks::new(clock, danger));
         if danger.is(Broken::AppliesByOwnClock) {
@@ -187,6 +183,14 @@ fn config_of(options: &Options) -> Result<openraft::Config, OpenError> {
     options.config().map_err(|error| OpenError::Timing {
         reason: error.to_string(),
     })
+}
+
+fn origin_of(options: &Options) -> v1::Origin {
+    v1::Origin {
+        cluster: options.cluster.0.to_vec().into(),
+        region: options.region.to_string(),
+        node: options.node.0,
+    }
 }
 
 /// Starts the tasks that look after the node.

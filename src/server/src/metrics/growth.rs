@@ -135,10 +135,17 @@ const GAUGES: [Gauge; 20] = [
     ),
 ];
 
+/// A gauge, and where its number is.
+#[derive(Clone)]
+struct SizeGauge {
+    gauge: IntGauge,
+    of: fn(&Sizes) -> u64,
+}
+
 /// Gauges of sizes, and the time that work on the store takes.
 #[derive(Clone)]
 pub struct Growth {
-    sizes: Vec<(IntGauge, fn(&Sizes) -> u64)>,
+    sizes: Vec<SizeGauge>,
     files: IntGauge,
     connections: IntGaugeVec,
     upkeep: IntCounterVec,
@@ -152,7 +159,7 @@ impl Growth {
         for (name, help, of) in GAUGES {
             let gauge = IntGauge::new(name, help)?;
             registry.register(Box::new(gauge.clone()))?;
-            sizes.push((gauge, of));
+            sizes.push(SizeGauge { gauge, of });
         }
         let files = IntGauge::new(
             "strongroom_server_open_files",
@@ -203,7 +210,7 @@ impl Growth {
 
     /// Sets the gauges of sizes.
     pub fn set(&self, sizes: &Sizes) {
-        for (gauge, of) in &self.sizes {
+        for SizeGauge { gauge, of } in &self.sizes {
             gauge.set(whole(of(sizes)));
         }
         self.files.set(whole(open_files()));
