@@ -67,14 +67,15 @@ fn what_is_overwritten_for_ever_takes_no_more_memory_files_or_disk() {
         runtime.spawn(async move {
             tokio::join!(load.drop_ballast(), load.overwrite());
             is_over.store(true, Ordering::Release);
+            Instant::now()
         })
     };
     let mut random = StdRng::seed_from_u64(plan.seed);
     let pace = if plan.is_short() { 0.1 } else { 1.0 };
     let slowed = slow::followers(&mut region, &tower, pace, &mut random, &is_over);
-    runtime.block_on(writing).unwrap();
-    let rate = plan.count as f64 / begun.elapsed().as_secs_f64();
-    let samples = tower.end();
+    let ended = runtime.block_on(writing).unwrap();
+    let rate = plan.count as f64 / ended.duration_since(begun).as_secs_f64();
+    let samples = tower.end(ended);
     told.is_last.store(true, Ordering::Release);
     for watch in watching {
         runtime.block_on(watch).unwrap();

@@ -11,8 +11,8 @@ use strongroom_tests::{Order, Region};
 use crate::pauses::{Event, Span, wall_us};
 use crate::tower::Tower;
 
-/// Longest a follower may take to catch up.
-const CATCH_UP_MAX: Duration = Duration::from_secs(300);
+/// Longest a follower may take to catch up when nothing is written any more.
+const CATCH_UP_MAX: Duration = Duration::from_secs(900);
 const POLL: Duration = Duration::from_millis(20);
 
 /// What happens to a follower.
@@ -63,14 +63,14 @@ pub fn followers(
                 region.order(node, Order::SyncDelay, 0);
             }
             Slowness::Stop => stop(region, node, time(1_000, 4_000, random), is_over),
-            Slowness::LongStop => stop(region, node, time(10_000, 20_000, random), is_over),
+            Slowness::LongStop => stop(region, node, time(40_000, 80_000, random), is_over),
         }
         let healed = Instant::now();
         while !tower.has_caught_up(node) {
-            assert!(
-                healed.elapsed() < CATCH_UP_MAX,
-                "node {node} does not catch up"
-            );
+            let waited = healed.elapsed();
+            // Under load it may be no faster than the others.
+            let is_late = is_over.load(Ordering::Acquire) && waited > CATCH_UP_MAX;
+            assert!(!is_late, "node {node} does not catch up");
             std::thread::park_timeout(POLL);
         }
         let work = format!("{kind:?}").to_lowercase();

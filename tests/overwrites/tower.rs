@@ -13,6 +13,7 @@ const TOLD_EVERY: Duration = Duration::from_secs(30);
 
 /// What was seen of each node, in the order of their ids.
 pub struct Tower {
+    start: Instant,
     nodes: Vec<Node>,
     seen: Mutex<Vec<Vec<Sample>>>,
     is_over: AtomicBool,
@@ -24,6 +25,7 @@ impl Tower {
         let start = Instant::now();
         let first = nodes.iter().map(|node| vec![node.look(start, None)]);
         let tower = Arc::new(Self {
+            start,
             seen: Mutex::new(first.collect()),
             nodes,
             is_over: AtomicBool::new(false),
@@ -110,9 +112,14 @@ impl Tower {
             .all(|sample| has_caught_up(sample, &latest[at]))
     }
 
-    /// Ends, and answers all that was seen.
-    pub fn end(&self) -> Vec<Vec<Sample>> {
+    /// Ends, and answers all that was seen until a moment.
+    pub fn end(&self, until: Instant) -> Vec<Vec<Sample>> {
         self.is_over.store(true, Ordering::Release);
-        self.seen.lock().unwrap().clone()
+        let mut seen = self.seen.lock().unwrap().clone();
+        let last = until.duration_since(self.start).as_secs_f64();
+        for samples in &mut seen {
+            samples.retain(|sample| sample.seconds <= last);
+        }
+        seen
     }
 }
