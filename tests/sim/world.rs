@@ -228,16 +228,22 @@ impl World {
             clients.step(self.now, &self.hosts)?;
         }
         let leader = self.wait_for_leader(late)?;
-        let voters = self.voters(leader);
-        for (at, voter) in voters.iter().enumerate() {
+        for (at, voter) in self.voters(leader).iter().enumerate() {
             let uid = machine::Uid([100 + u8::try_from(at).expect("few"); 16]);
             let number = 100 + u64::try_from(at).expect("few");
-            self.finish(*voter, move |consensus| {
+            let created = self.finish(*voter, move |consensus| {
                 membership::create_at_last(consensus, uid, number)
-            })?;
+            });
+            // A removal that was under way may end now, and its node hears of nothing any more.
+            let leader = self.wait_for_leader(self.now + PROGRESS)?;
+            if self.voters(leader).contains(voter) {
+                created?;
+            }
         }
+        let late = self.now + PROGRESS;
         while self.now < late {
-            self.step()?;
+            let leader = self.wait_for_leader(late)?;
+            let voters = self.voters(leader);
             let views = self.hosts.iter().filter(|host| voters.contains(&host.id));
             let mut views = views.filter_map(|host| Some(host.consensus()?.local_view()));
             let first = views.next().expect("a voter");
