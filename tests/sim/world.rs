@@ -16,7 +16,7 @@ use crate::broken::Broken;
 use crate::clients::{self, Clients};
 use crate::disk::{End, SimLog};
 use crate::history::{Violation, violation};
-use crate::host::{Call, Host};
+use crate::host::Host;
 use crate::invariants::agreement::Agreement;
 use crate::invariants::{acknowledged, linearizable, sealed};
 use crate::membership;
@@ -206,18 +206,16 @@ impl World {
         T: Send + 'static,
     {
         let call = self.host(node).call(call).expect("a node that is up");
-        self.wait(&call)
-    }
-
-    fn wait<T>(&mut self, call: &Call<Result<T, String>>) -> Result<T, Violation> {
+        let violated =
+            |how: &str| violation("a healthy region works", format!("node {node}: {how}"));
         let late = self.now + PROGRESS;
         while self.now < late {
             self.step()?;
             if let Some(result) = call.answer() {
-                return result.map_err(|how| violation("a healthy region works", how));
+                return result.map_err(|how| violated(&how));
             }
         }
-        Err(violation("a healthy region works", "no answer in time"))
+        Err(violated("no answer in time"))
     }
 
     /// Waits until all voters work and agree, and answers what they agree on.
