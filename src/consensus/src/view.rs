@@ -75,7 +75,7 @@ impl View {
                 let key = self.root.state.value_key(uid, version);
                 let key = key.ok_or(ValueError::Missing)?;
                 match self.values.read(&self.root, &key)? {
-                    Row::Version(kept) => Ok(Some(Arc::clone(kept.body()))),
+                    Row::Version(kept) => Ok(Some(Arc::clone(&kept.body().sealed))),
                     _ => Err(ValueError::Other),
                 }
             }

@@ -50,7 +50,10 @@ pub use row::{
     Access, BeginEpoch, Clock, FeedCheckpoint, FeedState, JoinToken, JournalRow, Kept, Machine,
     Origin, Principal, RetiredNode, Row, RowKey, Tombstone,
 };
-pub use secret::{Deletion, SealedValue, Secret, Tag, Value, ValueKind, Version, Wrap};
+pub use secret::{
+    Deletion, SealedValue, Secret, StoredVersion, Tag, Value, ValueKind, Version,
+    VersionDescription, Wrap,
+};
 pub use state::{Counts, Feed, LoadError, NotHeld, RowRef, State};
 
 #[allow(missing_docs, clippy::all)]

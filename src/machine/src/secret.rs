@@ -37,7 +37,8 @@ pub struct Secret {
     pub changed: Stamp,
     /// Its scheduled deletion.
     pub deletion: Option<Deletion>,
-    /// Its versions, oldest first.
+    /// Its versions, oldest first. In its row those without labels are left out, which their own
+    /// rows describe: a row that is written with each put stays small.
     pub versions: Vec<Version>,
     /// The ordinal of the next version.
     pub next_ordinal: Ordinal,
@@ -74,6 +75,26 @@ pub struct Version {
     pub created: Stamp,
     /// Its labels; a version without any is deprecated.
     pub labels: Vec<Label>,
+}
+
+/// What never changes about a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionDescription {
+    /// Its id.
+    pub id: VersionId,
+    /// How its value was given.
+    pub kind: ValueKind,
+    /// When it was created.
+    pub created: Stamp,
+}
+
+/// A version's row; immutable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredVersion {
+    /// The value.
+    pub sealed: Arc<SealedValue>,
+    /// What it is the value of; none in rows made before machine version 2, whose secret says it.
+    pub description: Option<VersionDescription>,
 }
 
 /// How a caller gave a value, and therefore how it is given back.
@@ -125,6 +146,26 @@ impl Secret {
         }
     }
 
+    /// Copies all but the versions.
+    pub(crate) fn without_versions(&self) -> Secret {
+        Secret {
+            uid: self.uid,
+            account: self.account.clone(),
+            region: self.region.clone(),
+            name: self.name.clone(),
+            arn_suffix: self.arn_suffix,
+            description: self.description.clone(),
+            kms_key: self.kms_key,
+            tags: self.tags.clone(),
+            tagged: self.tagged,
+            created: self.created,
+            changed: self.changed,
+            deletion: self.deletion,
+            versions: Vec::new(),
+            next_ordinal: self.next_ordinal,
+        }
+    }
+
     /// Finds a version by its id.
     pub fn version(&self, id: &VersionId) -> Option<&Version> {
         self.versions.iter().find(|version| version.id == *id)
@@ -172,6 +213,19 @@ impl Version {
     /// Says whether the version holds a label.
     pub fn holds(&self, label: &str) -> bool {
         self.labels.iter().any(|held| held.as_str() == label)
+    }
+}
+
+impl VersionDescription {
+    /// Gives the version, without labels.
+    pub(crate) fn version(&self, ordinal: Ordinal) -> Version {
+        Version {
+            id: self.id.clone(),
+            ordinal,
+            kind: self.kind,
+            created: self.created,
+            labels: Vec::new(),
+        }
     }
 }
 

@@ -1,14 +1,16 @@
 //! Golden scripts: a scenario in each file of `scripts/`, with what every entry answers and
-//! changes. Journal rows, feed states and the clock change with every entry and are left out.
+//! changes. Each machine version has a directory, with all scripts whose output it changed. Journal
+//! rows, feed states and the clock change with every entry and are left out.
 
 mod runner;
 mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use runner::Runner;
+use strongroom_machine::MachineVersion;
 use support::Failure;
 
 #[test]
@@ -16,7 +18,7 @@ fn scripts_answer_and_change_what_they_say() -> Result<(), Failure> {
     let paths = scripts()?;
     assert!(!paths.is_empty(), "no scripts");
     for path in paths {
-        goldenscript::run(&mut Runner::default(), &path)
+        goldenscript::run(&mut Runner::new(machine_version(&path)?), &path)
             .map_err(|error| format!("{}: {error}", path.display()))?;
     }
     Ok(())
@@ -45,10 +47,21 @@ fn every_rejection_is_in_a_script() -> Result<(), Failure> {
 
 fn scripts() -> Result<Vec<PathBuf>, Failure> {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/scripts");
-    let entries = fs::read_dir(directory)?.collect::<Result<Vec<_>, _>>()?;
-    let mut paths: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
+    let mut paths = Vec::new();
+    for version in fs::read_dir(directory)? {
+        for script in fs::read_dir(version?.path())? {
+            paths.push(script?.path());
+        }
+    }
     paths.sort();
     Ok(paths)
+}
+
+/// The rules a script begins with: its directory says so.
+fn machine_version(path: &Path) -> Result<MachineVersion, Failure> {
+    let directory = path.parent().and_then(Path::file_name);
+    let number = directory.and_then(|name| name.to_str()?.strip_prefix('v'));
+    Ok(MachineVersion(number.ok_or("no machine version")?.parse()?))
 }
 
 /// Reads the variants from the source: a list kept by hand would be forgotten.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use crate::codec::feed::feed;
-use crate::codec::row::tail;
+use crate::codec::row::slice_before;
 use crate::codec::{Body, DecodeError, cluster, copied, hash, key_id, parsed, required};
 use crate::command::{KeyState, KeyVersion, KmsKey, Node};
 use crate::ids::{KeyId, LogIndex, MachineVersion, NodeId, Ordinal, Revision, Stamp};
@@ -264,7 +264,7 @@ impl Body for Wrap {
 
     fn settled(self, bytes: &Bytes) -> Wrap {
         Wrap {
-            wrapped_dek: tail(bytes, self.wrapped_dek.len()),
+            wrapped_dek: slice_before(bytes, self.wrapped_dek.len(), 0),
             ..self
         }
     }

@@ -16,7 +16,7 @@ use crate::position::FeedId;
 use crate::row::{
     BeginEpoch, FeedCheckpoint, JournalRow, Kept, Origin, Principal, Row, RowKey, Tombstone,
 };
-use crate::secret::{SealedValue, Secret};
+use crate::secret::{SealedValue, Secret, StoredVersion};
 use crate::storage;
 
 /// The number of [`storage::FeedRow`]'s body.
@@ -126,9 +126,10 @@ impl<T: Body> Kept<T> {
     }
 }
 
-/// Gives the last bytes as a slice that shares memory.
-pub(super) fn tail(bytes: &Bytes, length: usize) -> Bytes {
-    bytes.slice(bytes.len().saturating_sub(length)..)
+/// Gives so many bytes, before so many last ones, as a slice that shares memory.
+pub(super) fn slice_before(bytes: &Bytes, length: usize, after: usize) -> Bytes {
+    let end = bytes.len().saturating_sub(after);
+    bytes.slice(end.saturating_sub(length)..end)
 }
 
 impl Body for BeginEpoch {
@@ -271,25 +272,31 @@ impl Body for Secret {
     }
 }
 
-impl Body for SealedValue {
+impl Body for StoredVersion {
     type Message = storage::Version;
 
     fn message(&self) -> storage::Version {
         storage::Version::from(self)
     }
 
-    fn from_bytes(_: &RowKey, bytes: &Bytes) -> Result<SealedValue, DecodeError> {
+    fn from_bytes(_: &RowKey, bytes: &Bytes) -> Result<StoredVersion, DecodeError> {
         storage::Version::decode(bytes.clone())?.try_into()
     }
 
-    fn into_row(kept: Arc<Kept<SealedValue>>) -> Row {
+    fn into_row(kept: Arc<Kept<StoredVersion>>) -> Row {
         Row::Version(kept)
     }
 
-    fn settled(self, bytes: &Bytes) -> SealedValue {
-        SealedValue {
-            nonce: self.nonce,
-            ciphertext: tail(bytes, self.ciphertext.len()),
+    fn settled(self, bytes: &Bytes) -> StoredVersion {
+        let SealedValue { nonce, ciphertext } = self.sealed.as_ref();
+        let after = self.bytes_after_ciphertext();
+        let sealed = SealedValue {
+            nonce: *nonce,
+            ciphertext: slice_before(bytes, ciphertext.len(), after),
+        };
+        StoredVersion {
+            sealed: Arc::new(sealed),
+            ..self
         }
     }
 }

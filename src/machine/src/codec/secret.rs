@@ -1,12 +1,16 @@
 //! Secrets, versions, values and wraps.
 
+use std::sync::Arc;
+
 use prost::Message as _;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
 use crate::codec::{DecodeError, array, copied, key_id, parsed, required};
 use crate::ids::{Ordinal, Stamp, Uid};
 use crate::names::{AccountId, ArnSuffix, Label, RegionName, SecretName, VersionId};
-use crate::secret::{Deletion, SealedValue, Secret, Tag, ValueKind, Version, Wrap};
+use crate::secret::{
+    Deletion, SealedValue, Secret, StoredVersion, Tag, ValueKind, Version, VersionDescription, Wrap,
+};
 use crate::storage;
 
 /// The number of [`storage::Secret`]'s versions.
@@ -188,6 +192,7 @@ impl From<&SealedValue> for storage::Version {
         storage::Version {
             nonce: copied(&value.nonce),
             ciphertext: value.ciphertext.clone(),
+            description: None,
         }
     }
 }
@@ -200,6 +205,62 @@ impl TryFrom<storage::Version> for SealedValue {
         Ok(SealedValue {
             nonce,
             ciphertext: value.ciphertext,
+        })
+    }
+}
+
+impl From<&StoredVersion> for storage::Version {
+    fn from(version: &StoredVersion) -> storage::Version {
+        storage::Version {
+            description: version.description.as_ref().map(Into::into),
+            ..version.sealed.as_ref().into()
+        }
+    }
+}
+
+impl TryFrom<storage::Version> for StoredVersion {
+    type Error = DecodeError;
+
+    fn try_from(mut version: storage::Version) -> Result<StoredVersion, DecodeError> {
+        let description = version.description.take();
+        Ok(StoredVersion {
+            sealed: Arc::new(version.try_into()?),
+            description: description.map(TryInto::try_into).transpose()?,
+        })
+    }
+}
+
+impl StoredVersion {
+    /// How many bytes of the message follow the ciphertext.
+    pub(super) fn bytes_after_ciphertext(&self) -> usize {
+        let rest = storage::Version {
+            description: self.description.as_ref().map(Into::into),
+            ..Default::default()
+        };
+        rest.encoded_len()
+    }
+}
+
+impl From<&VersionDescription> for storage::VersionDescription {
+    fn from(description: &VersionDescription) -> storage::VersionDescription {
+        storage::VersionDescription {
+            id: description.id.to_string(),
+            kind: storage::ValueKind::from(description.kind).into(),
+            created_ms: description.created.0,
+        }
+    }
+}
+
+impl TryFrom<storage::VersionDescription> for VersionDescription {
+    type Error = DecodeError;
+
+    fn try_from(
+        description: storage::VersionDescription,
+    ) -> Result<VersionDescription, DecodeError> {
+        Ok(VersionDescription {
+            id: parsed("version id", VersionId::new(&description.id))?,
+            kind: description.kind().try_into()?,
+            created: Stamp(description.created_ms),
         })
     }
 }

@@ -23,7 +23,12 @@ use crate::row::{Machine, RowKey};
 use crate::state::State;
 
 /// The newest rules this build knows (R13).
-pub const MACHINE_VERSION: MachineVersion = MachineVersion(1);
+pub const MACHINE_VERSION: MachineVersion = DESCRIBED_VERSIONS;
+/// The oldest rules there are.
+const FIRST_VERSION: MachineVersion = MachineVersion(1);
+/// The rules by which a version's row describes it and the secret's row lists labelled versions:
+/// before, each put wrote all versions anew.
+const DESCRIBED_VERSIONS: MachineVersion = MachineVersion(2);
 
 /// What an accepted entry does.
 #[derive(Debug, Clone)]
@@ -47,7 +52,7 @@ pub fn decide(state: &State, index: LogIndex, entry: &Entry) -> Result<Decision,
         (Command::Found(found), None) => node::found(&mut draft, found)?,
         (Command::Found(_), Some(_)) => return Err(Rejection::AlreadyFounded),
         (_, None) => return Err(Rejection::NotFounded),
-        (command, Some(MACHINE_VERSION)) => decide_v1(&mut draft, command)?,
+        (command, Some(version)) if is_known(version) => decide_known(&mut draft, command)?,
         // Unreachable: such a state is not loaded, and such a version never set.
         (_, Some(version)) => return Err(Rejection::MachineVersionUnknown(version)),
     };
@@ -57,9 +62,14 @@ pub fn decide(state: &State, index: LogIndex, entry: &Entry) -> Result<Decision,
     })
 }
 
-/// The rules of machine version 1. A change of behaviour, fixes included, is a new version beside
-/// this one.
-fn decide_v1(draft: &mut Draft<'_>, command: &Command) -> Result<Outcome, Rejection> {
+/// Says whether this build has the rules of a version.
+fn is_known(version: MachineVersion) -> bool {
+    (FIRST_VERSION..=MACHINE_VERSION).contains(&version)
+}
+
+/// The rules of all known machine versions. A change of behaviour, fixes included, is a new
+/// version: where it differs from the ones before, the version in force decides.
+fn decide_known(draft: &mut Draft<'_>, command: &Command) -> Result<Outcome, Rejection> {
     match command {
         Command::Found(_) => Err(Rejection::AlreadyFounded),
         Command::CreateSecret(create) => secret::create(draft, create),

@@ -3,7 +3,7 @@
 use crate::answer::Outcome;
 use crate::command::{AdmitNode, Found, IssueJoinToken, Node, RemoveNode};
 use crate::decide::draft::Draft;
-use crate::decide::{MACHINE_VERSION, bounded, key};
+use crate::decide::{bounded, is_known, key};
 use crate::ids::{Hash, Ordinal, Revision};
 use crate::limits::{IDENTITY_CHARS_MAX, JOIN_TOKENS_MAX, NODES_MAX};
 use crate::position::{Epoch, FeedId};
@@ -15,7 +15,7 @@ use crate::state::State;
 const FIRST: Ordinal = Ordinal(1);
 
 pub(super) fn found(draft: &mut Draft<'_>, found: &Found) -> Result<Outcome, Rejection> {
-    if found.machine_version != MACHINE_VERSION {
+    if !is_known(found.machine_version) {
         return Err(Rejection::MachineVersionUnknown(found.machine_version));
     }
     let administrator = found.administrator.chars().count();

@@ -172,7 +172,8 @@ pub(super) fn any(state: &State, uid: &Uid) -> Result<(FeedId, Arc<Secret>), Rej
         return Err(rejection);
     };
     let origin = kept.origin.as_ref().ok_or(Rejection::SecretNotFound)?;
-    Ok((origin.feed.clone(), Arc::clone(&kept.body)))
+    let secret = state.secret(uid).ok_or(Rejection::SecretNotFound)?;
+    Ok((origin.feed.clone(), Arc::clone(secret)))
 }
 
 /// Finds a secret that may be changed.
@@ -191,14 +192,25 @@ pub(super) fn stored(
     secret: Secret,
     version: Option<crate::names::VersionId>,
 ) -> Result<Outcome, Rejection> {
-    let kept = draft.feed_put(feed, RowKey::Secret(secret.uid), secret);
-    let kept = kept.ok_or_else(|| Rejection::FeedNotFound(feed.clone()))?;
-    let secret = Arc::clone(&kept.body);
+    let row = as_row(draft.state, &secret);
+    let kept = draft.feed_put(feed, RowKey::Secret(secret.uid), row);
+    kept.ok_or_else(|| Rejection::FeedNotFound(feed.clone()))?;
     Ok(Outcome::Secret {
-        secret,
+        secret: Arc::new(secret),
         version,
         unchanged: false,
     })
+}
+
+/// Leaves out the versions without labels that their own rows describe.
+fn as_row(state: &State, secret: &Secret) -> Secret {
+    let versions = secret.versions.iter().filter(|version| {
+        !version.labels.is_empty() || !state.is_described(&secret.uid, version.ordinal)
+    });
+    Secret {
+        versions: versions.cloned().collect(),
+        ..secret.without_versions()
+    }
 }
 
 pub(super) fn described(description: &str) -> Result<(), Rejection> {

@@ -1,11 +1,12 @@
 //! Adding versions, and pruning the oldest nobody labels.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::answer::Outcome;
 use crate::command::{NewVersion, PutSecretValue, UpdateSecret};
 use crate::decide::draft::Draft;
-use crate::decide::{bounded, key, label, secret, unmoved};
+use crate::decide::{DESCRIBED_VERSIONS, bounded, key, label, secret, unmoved};
 use crate::ids::{Ordinal, Uid};
 use crate::limits::{
     LABELS_MAX, SEAL_BYTES_MAX, UNLABELLED_VERSIONS_MAX, VALUE_BYTES_MAX, WRAPPED_KEY_BYTES_MAX,
@@ -14,7 +15,7 @@ use crate::names::{Label, VersionId};
 use crate::position::FeedId;
 use crate::rejection::{ArnShown, Field, Rejection};
 use crate::row::{Access, RowKey};
-use crate::secret::{SealedValue, Secret, Version, Wrap};
+use crate::secret::{Secret, StoredVersion, Version, VersionDescription, Wrap};
 
 pub(super) fn put(draft: &mut Draft<'_>, put: &PutSecretValue) -> Result<Outcome, Rejection> {
     unmoved(draft.state, &put.seen)?;
@@ -100,11 +101,17 @@ pub(super) fn add(
         label::attach(secret, &Label::current(), ordinal);
     }
     label::counted(secret)?;
-    draft.feed_put(
-        feed,
-        RowKey::Version(secret.uid, ordinal),
-        SealedValue::clone(&new.sealed),
-    );
+    let describes = draft.state.machine_version() >= Some(DESCRIBED_VERSIONS);
+    let description = describes.then(|| VersionDescription {
+        id: new.id.clone(),
+        kind: new.kind,
+        created: draft.stamp,
+    });
+    let row = StoredVersion {
+        sealed: Arc::clone(&new.sealed),
+        description,
+    };
+    draft.feed_put(feed, RowKey::Version(secret.uid, ordinal), row);
     draft.put(RowKey::Wrap(secret.uid, ordinal), &new.wrap);
     Ok(())
 }

@@ -17,7 +17,7 @@ use crate::ids::{
 };
 use crate::names::{AccountId, RegionName};
 use crate::position::{Epoch, FeedId};
-use crate::secret::{SealedValue, Secret, Wrap};
+use crate::secret::{Secret, StoredVersion, Wrap};
 
 pub use key::RowKey;
 
@@ -55,7 +55,7 @@ pub enum Row {
     /// See [`RowKey::Secret`].
     Secret(Arc<Kept<Secret>>),
     /// See [`RowKey::Version`].
-    Version(Arc<Kept<SealedValue>>),
+    Version(Arc<Kept<StoredVersion>>),
     /// See [`RowKey::Tombstone`].
     Tombstone(Arc<Kept<Tombstone>>),
     /// See [`RowKey::Journal`].
@@ -208,7 +208,8 @@ pub struct JournalRow {
 }
 
 impl JournalRow {
-    /// Decodes the secret this change put; none for a deletion, and for rows of another kind.
+    /// Decodes the secret this change put, as it is in its row; none for a deletion, and for rows
+    /// of another kind.
     pub fn secret(&self) -> Option<Secret> {
         let key = RowKey::Secret(self.header.uid);
         let body = self

@@ -7,7 +7,7 @@ use imbl::OrdMap;
 use crate::change::Change;
 use crate::ids::{Hash, Ordinal, Uid};
 use crate::row::{Kept, Row, RowKey};
-use crate::secret::{SealedValue, Secret};
+use crate::secret::{Secret, StoredVersion};
 use crate::state::slot::{Held, Slot};
 use crate::state::{Feed, State};
 
@@ -117,7 +117,7 @@ impl State {
 
     fn put_secret(&mut self, uid: Uid, kept: &Arc<Kept<Secret>>) -> Option<Share> {
         let secret = Some(Arc::clone(kept));
-        let replaced = self.with_slot(uid, |slot| std::mem::replace(&mut slot.secret, secret));
+        let replaced = self.with_slot(uid, |slot| slot.set_secret(secret));
         let before = replaced.as_ref().map(|before| before.body.as_ref());
         let after = kept.body.as_ref();
         let derived = &mut self.derived;
@@ -143,7 +143,7 @@ impl State {
     }
 
     fn delete_secret(&mut self, uid: Uid) -> Option<Share> {
-        let kept = self.with_slot(uid, |slot| slot.secret.take())?;
+        let kept = self.with_slot(uid, |slot| slot.set_secret(None))?;
         let secret = kept.body.as_ref();
         let account = &secret.account;
         let derived = &mut self.derived;
@@ -167,7 +167,7 @@ impl State {
         &mut self,
         uid: Uid,
         ordinal: Ordinal,
-        kept: &Arc<Kept<SealedValue>>,
+        kept: &Arc<Kept<StoredVersion>>,
     ) -> Option<Share> {
         let stored_bytes = kept.stored.len() as u64;
         let origin = kept.origin.as_ref();
@@ -176,6 +176,7 @@ impl State {
             feed: origin.map(|origin| origin.feed_uid),
             revision: origin.map(|origin| origin.revision).unwrap_or_default(),
             stored_bytes,
+            description: kept.body.description.clone(),
             row: Some(Arc::clone(kept)),
         };
         let held = Some(Arc::new(held));

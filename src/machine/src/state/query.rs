@@ -80,7 +80,7 @@ impl State {
 
     /// Finds a secret.
     pub fn secret(&self, uid: &Uid) -> Option<&Arc<Secret>> {
-        self.secret_row(uid).map(|kept| &kept.body)
+        self.slots.get(uid)?.secret()
     }
 
     /// Finds the secret a caller means. An ARN is taken as full first, then as one without suffix;
@@ -154,7 +154,7 @@ impl State {
         let here = held
             .row
             .as_ref()
-            .map(|kept| Value::Here(Arc::clone(&kept.body)));
+            .map(|kept| Value::Here(Arc::clone(&kept.body.sealed)));
         Some(here.unwrap_or(Value::Evicted))
     }
 
@@ -282,8 +282,14 @@ impl State {
         self.slots.get(uid)?.held(ordinal)
     }
 
+    /// Says whether a version's own row says all there is to say of it, but for labels.
+    pub(crate) fn is_described(&self, uid: &Uid, ordinal: Ordinal) -> bool {
+        let held = self.slots.get(uid).and_then(|slot| slot.held(ordinal));
+        held.is_some_and(|held| held.description.is_some())
+    }
+
     /// Gives a secret's row with where it comes from.
     pub(crate) fn secret_row(&self, uid: &Uid) -> Option<&Arc<Kept<Secret>>> {
-        self.slots.get(uid)?.secret.as_ref()
+        self.slots.get(uid)?.secret_row()
     }
 }

@@ -122,7 +122,7 @@ impl State {
         let principals =
             principals.map(|(n, k)| (RowKey::Principal(*n), Row::Principal(Arc::clone(k))));
         let secrets = self.slots.iter().filter_map(|(uid, slot)| {
-            let secret = Arc::clone(slot.secret.as_ref()?);
+            let secret = Arc::clone(slot.secret_row()?);
             Some((RowKey::Secret(*uid), Row::Secret(secret)))
         });
         let versions = self.slots.iter().flat_map(|(uid, slot)| {

@@ -1,16 +1,18 @@
 //! All rows of one secret in one place: an entry that touches a secret copies one path of the
 //! tree that views share, not one for each kind of row.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::ids::{Hash, Ordinal, Revision, Uid};
 use crate::row::{Access, Kept};
-use crate::secret::{SealedValue, Secret, Wrap};
+use crate::secret::{Secret, StoredVersion, Version, VersionDescription, Wrap};
 
 /// The rows of one secret.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Slot {
-    pub(super) secret: Option<Arc<Kept<Secret>>>,
+    secret_row: Option<Arc<Kept<Secret>>>,
+    /// The secret with all its versions, put together when it is first asked for.
+    whole: OnceLock<Arc<Secret>>,
     pub(super) access: Option<Arc<Kept<Access>>>,
     /// Sorted by ordinal, none empty.
     parts: Vec<Part>,
@@ -31,12 +33,13 @@ pub(super) struct Held {
     pub(super) feed: Option<Uid>,
     pub(super) revision: Revision,
     pub(super) stored_bytes: u64,
-    pub(super) row: Option<Arc<Kept<SealedValue>>>,
+    pub(super) description: Option<VersionDescription>,
+    pub(super) row: Option<Arc<Kept<StoredVersion>>>,
 }
 
 impl Held {
     /// Whether it stands for this row.
-    pub(super) fn is_of(&self, kept: &Kept<SealedValue>) -> bool {
+    pub(super) fn is_of(&self, kept: &Kept<StoredVersion>) -> bool {
         let origin = kept.origin.as_ref();
         self.commitment == kept.commitment
             && self.stored_bytes == kept.stored.len() as u64
@@ -47,7 +50,26 @@ impl Held {
 
 impl Slot {
     pub(super) fn is_empty(&self) -> bool {
-        self.secret.is_none() && self.access.is_none() && self.parts.is_empty()
+        self.secret_row.is_none() && self.access.is_none() && self.parts.is_empty()
+    }
+
+    pub(super) fn secret_row(&self) -> Option<&Arc<Kept<Secret>>> {
+        self.secret_row.as_ref()
+    }
+
+    /// Gives the secret with all its versions.
+    pub(super) fn secret(&self) -> Option<&Arc<Secret>> {
+        let row = &self.secret_row.as_ref()?.body;
+        Some(self.whole.get_or_init(|| self.whole_of(row)))
+    }
+
+    /// Sets or takes away the row of the secret; gives the one before.
+    pub(super) fn set_secret(
+        &mut self,
+        row: Option<Arc<Kept<Secret>>>,
+    ) -> Option<Arc<Kept<Secret>>> {
+        self.whole.take();
+        std::mem::replace(&mut self.secret_row, row)
     }
 
     pub(super) fn held(&self, ordinal: Ordinal) -> Option<&Arc<Held>> {
@@ -74,7 +96,14 @@ impl Slot {
         ordinal: Ordinal,
         held: Option<Arc<Held>>,
     ) -> Option<Arc<Held>> {
-        self.change(ordinal, |part| std::mem::replace(&mut part.held, held))
+        let description =
+            |held: &Option<Arc<Held>>| held.as_ref().and_then(|held| held.description.clone());
+        let after = description(&held);
+        let before = self.change(ordinal, |part| std::mem::replace(&mut part.held, held));
+        if description(&before) != after {
+            self.whole.take();
+        }
+        before
     }
 
     /// Sets or takes away the wrap of a version; gives the one before.
@@ -84,6 +113,25 @@ impl Slot {
         wrap: Option<Arc<Kept<Wrap>>>,
     ) -> Option<Arc<Kept<Wrap>>> {
         self.change(ordinal, |part| std::mem::replace(&mut part.wrap, wrap))
+    }
+
+    /// Adds to the versions in the secret's row those that only their own rows describe.
+    fn whole_of(&self, row: &Arc<Secret>) -> Arc<Secret> {
+        let is_listed = |ordinal| row.versions.iter().any(|listed| listed.ordinal == ordinal);
+        let others = self.parts.iter().filter_map(|part| {
+            let description = part.held.as_ref()?.description.as_ref()?;
+            (!is_listed(part.ordinal)).then(|| description.version(part.ordinal))
+        });
+        let mut versions: Vec<Version> = others.collect();
+        if versions.is_empty() {
+            return Arc::clone(row);
+        }
+        versions.extend(row.versions.iter().cloned());
+        versions.sort_by_key(|version| version.ordinal);
+        Arc::new(Secret {
+            versions,
+            ..row.without_versions()
+        })
     }
 
     fn part(&self, ordinal: Ordinal) -> Option<&Part> {

@@ -8,8 +8,8 @@ use std::error::Error;
 
 use goldenscript::{Argument, Command as Line, Context};
 use strongroom_machine::{
-    Command, Entry, FeedId, KeyId, LogIndex, NewVersion, RegionName, Revision, RowKey, Seen,
-    SeenRow, State, Tag, Uid, apply,
+    Command, Entry, FeedId, KeyId, LogIndex, MachineVersion, NewVersion, RegionName, Revision,
+    RowKey, Seen, SeenRow, State, Tag, Uid, apply,
 };
 
 use crate::support::{DEFAULT_KEY, Failure, REGION, entry, new, reload, uid, wrap};
@@ -21,14 +21,16 @@ pub struct Runner {
     state: State,
     index: u64,
     now_ms: u64,
+    machine_version: MachineVersion,
 }
 
-impl Default for Runner {
-    fn default() -> Runner {
+impl Runner {
+    pub fn new(machine_version: MachineVersion) -> Runner {
         Runner {
             state: State::new(),
             index: 0,
             now_ms: 100 * DAY_MS,
+            machine_version,
         }
     }
 }
@@ -50,7 +52,12 @@ impl goldenscript::Runner for Runner {
             "repeat" => self.repeat(&arguments)?,
             name if queries::is_query(name) => queries::answer(&mut self.state, name, &arguments)?,
             _ => {
-                let command = commands::command(line.name.as_str(), &arguments, self.now_ms)?;
+                let mut command = commands::command(line.name.as_str(), &arguments, self.now_ms)?;
+                if let (Command::Found(found), false) =
+                    (&mut command, arguments.has("machine-version"))
+                {
+                    found.machine_version = self.machine_version;
+                }
                 self.apply(command)?
             }
         };

@@ -128,7 +128,12 @@ fn row(row: &Row) -> String {
         Row::Region(kept) => format!(": {}", kept.body()),
         Row::Principal(kept) => format!(": {}", kept.body().client),
         Row::Secret(kept) => format!(": {}", secret(kept.body())),
-        Row::Version(kept) => format!(": {} bytes", kept.body().ciphertext.len()),
+        Row::Version(kept) => {
+            let of = kept.body().description.as_ref();
+            let of = of.map(|of| format!(" of {}", of.id.as_str().trim_end_matches('-')));
+            let bytes = kept.body().sealed.ciphertext.len();
+            format!(": {bytes} bytes{}", of.unwrap_or_default())
+        }
         _ => String::new(),
     }
 }
