@@ -70,8 +70,8 @@ pub const SNAPSHOT_SMALL_BYTES: u64 = 16 << 20;
 /// Bytes an entry is taken to have, where they were not counted: before the start of the node.
 pub const ENTRY_BYTES_USUAL: u64 = 1 << 10;
 
-/// Snapshot files kept.
-pub const SNAPSHOTS_KEPT: usize = 2;
+/// Snapshot files kept: the log does not reach back to an older one.
+pub const SNAPSHOTS_KEPT: usize = 1;
 
 /// Entries kept behind a snapshot for peers that are a little behind.
 pub const LOG_KEPT_ENTRIES: u64 = 2_000;
