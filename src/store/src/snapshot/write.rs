@@ -13,7 +13,8 @@ use crate::{Cipher, Fault, Place, Row, format};
 
 use super::{END, SnapshotDir, SnapshotError, block_key};
 
-const ZSTD_LEVEL: i32 = 3;
+/// Most of what a snapshot holds is sealed already and does not get smaller.
+const ZSTD_LEVEL: i32 = 1;
 
 /// Writes header, meta, rows and end; the caller syncs.
 pub(super) fn write(
