@@ -54,8 +54,15 @@ pub struct Wall {
 }
 
 impl Wall {
-    pub fn set_off(&self, offset_ms: i64) {
-        self.offset_ms.store(offset_ms, Ordering::Relaxed);
+    /// Sets the clock so far from the time of the simulation; zero sets it right.
+    pub fn set(&self, now: Duration, off_ms: i64) {
+        let now_ms = BEGIN_MS + u64::try_from(now.as_millis()).expect("a short time");
+        let right_ms = now_ms.cast_signed() - self.elapsed_ms().cast_signed();
+        self.offset_ms.store(right_ms + off_ms, Ordering::Relaxed);
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        self.elapsed_us.load(Ordering::Relaxed) / 1_000
     }
 
     fn advance(&self, by: Duration) {
@@ -66,9 +73,8 @@ impl Wall {
 
 impl Clock for Wall {
     fn now(&self) -> Stamp {
-        let elapsed_ms = self.elapsed_us.load(Ordering::Relaxed) / 1_000;
         let offset = self.offset_ms.load(Ordering::Relaxed);
-        Stamp((BEGIN_MS + elapsed_ms).saturating_add_signed(offset))
+        Stamp(self.elapsed_ms().saturating_add_signed(offset))
     }
 
     fn since_boot(&self) -> Duration {

@@ -120,6 +120,10 @@ impl Nemesis {
             self.end(ending, world)?;
         }
         world.network.free_all();
+        // Their rates have taken them apart, too.
+        for host in &world.hosts {
+            host.wall.set(world.now, 0);
+        }
         let ids: Vec<u64> = world.hosts.iter().map(|host| host.id).collect();
         for id in ids {
             // One whose disk has just failed is about to end, and would stay so.
@@ -198,7 +202,8 @@ impl Nemesis {
             }
             Fault::ClockJump => {
                 let offset = self.rng.random_range(-20_000..=20_000);
-                world.host(node).wall.set_off(offset);
+                let now = world.now;
+                world.host(node).wall.set(now, offset);
                 self.later(world, 200..3_000, Ending::Clock(node));
             }
             Fault::Latency => {
@@ -308,7 +313,10 @@ impl Nemesis {
             Ending::Start(node) => self.start(node, world)?,
             Ending::Resume(node) => world.host(node).paused = false,
             Ending::Disk(node) => world.host(node).log.set(Sync::default()),
-            Ending::Clock(node) => world.host(node).wall.set_off(0),
+            Ending::Clock(node) => {
+                let now = world.now;
+                world.host(node).wall.set(now, 0);
+            }
             Ending::Latency => world.network.set_latency(Latency::default()),
         }
         Ok(())

@@ -136,6 +136,8 @@ impl World {
         let snapshots = self.dir.join(id.to_string());
         let danger = self.broken.map_or(Danger::NONE, Broken::danger);
         let host = Host::new(id, rate, log, snapshots, &self.network, danger);
+        // A machine that comes later has the time of day like the others.
+        host.wall.set(self.now, 0);
         self.hosts.push(host);
         self.start(id)
     }
@@ -276,5 +278,49 @@ impl World {
             let voters = consensus.status().voters;
             voters.iter().map(|voter| voter.0).collect()
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use consensus::Clock;
+
+    use super::*;
+
+    /// Three hosts, of which one came when the others had run for a while.
+    fn world(dir: &Path) -> World {
+        let mut world = World::new(1, None, Trace::new(false), dir);
+        world.add_host(1).unwrap();
+        world.add_host(2).unwrap();
+        while world.now < Duration::from_secs(6) {
+            world.step().unwrap();
+        }
+        world.add_host(3).unwrap();
+        world
+    }
+
+    /// How far apart the hosts' wall clocks are.
+    fn apart_ms(world: &World) -> u64 {
+        let times = world.hosts.iter().map(|host| host.wall.now().0);
+        times.clone().max().unwrap() - times.min().unwrap()
+    }
+
+    #[test]
+    fn a_host_that_comes_later_has_the_time_of_day_like_the_others() {
+        let dir = tempfile::tempdir().unwrap();
+        // What clocks of different rates come to in six seconds.
+        assert!(apart_ms(&world(dir.path())) < 600);
+    }
+
+    #[test]
+    fn clocks_agree_once_all_faults_are_healed() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut world = world(dir.path());
+        let now = world.now;
+        world.host(1).wall.set(now, 20_000);
+        assert!(apart_ms(&world) > 19_000);
+        let mut nemesis = Nemesis::new(1, world.now);
+        nemesis.heal(&mut world).unwrap();
+        assert_eq!(apart_ms(&world), 0);
     }
 }

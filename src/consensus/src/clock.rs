@@ -53,6 +53,16 @@ pub(crate) enum ClockRefused {
     Unproven,
 }
 
+/// How far a node's clock is from the others', in the steps that matter (R10): best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Grade {
+    Right,
+    /// A leader with it hands over.
+    Off,
+    /// A leader with it refuses to stamp, or nothing is known of it.
+    Useless,
+}
+
 /// This node's clock beside the readings of its peers'.
 pub(crate) struct Clocks {
     own: Arc<dyn Clock>,
@@ -112,23 +122,55 @@ impl Clocks {
 
     /// The distance between this node's clock and the median of its peers'; zero without peers.
     pub(crate) fn distance(&self) -> Duration {
-        let mut offsets: Vec<i64> = {
-            let mut readings = self.lock();
-            readings.retain(|_, reading| reading.taken.elapsed() < CLOCK_READING_AGE_MAX);
-            readings.values().map(|reading| reading.offset_ms).collect()
-        };
-        offsets.sort_unstable();
-        Duration::from_millis(median_nearest_zero(&offsets).unsigned_abs())
+        distance(self.offsets().into_values().collect())
     }
 
-    /// Whether a leader with this clock should let another lead.
-    pub(crate) fn should_hand_over(&self) -> bool {
-        self.distance() > CLOCK_HAND_OVER
+    /// The grade of this node's clock.
+    pub(crate) fn grade(&self) -> Grade {
+        Grade::of(self.distance())
+    }
+
+    /// The grade of a peer's clock, as that peer will find it when it has heard all others.
+    pub(crate) fn grade_of(&self, peer: u64) -> Grade {
+        let mut offsets = self.offsets();
+        let Some(own) = offsets.remove(&peer) else {
+            return Grade::Useless;
+        };
+        let others = offsets.into_values().chain([0]);
+        Grade::of(distance(
+            others.map(|offset| offset.wrapping_sub(own)).collect(),
+        ))
+    }
+
+    /// The peers' clocks less ours, as far as they were read lately.
+    fn offsets(&self) -> BTreeMap<u64, i64> {
+        let mut readings = self.lock();
+        readings.retain(|_, reading| reading.taken.elapsed() < CLOCK_READING_AGE_MAX);
+        let known = readings.iter();
+        known
+            .map(|(peer, reading)| (*peer, reading.offset_ms))
+            .collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Reading>> {
         self.readings.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Grade {
+    fn of(distance: Duration) -> Grade {
+        match distance {
+            distance if distance > CLOCK_REFUSE => Grade::Useless,
+            distance if distance > CLOCK_HAND_OVER => Grade::Off,
+            _ => Grade::Right,
+        }
+    }
+}
+
+/// The distance of a clock from the median of others, of which each is given less that clock.
+fn distance(mut offsets: Vec<i64>) -> Duration {
+    offsets.sort_unstable();
+    Duration::from_millis(median_nearest_zero(&offsets).unsigned_abs())
 }
 
 /// Of two medians the one nearer to our clock: one wrong peer of two proves nothing.
@@ -172,20 +214,31 @@ mod tests {
     #[test]
     fn one_wrong_peer_of_two_proves_nothing() {
         let clocks = clocks(&[1_000_010, 1_900_000]);
-        assert!(!clocks.should_hand_over());
+        assert_eq!(clocks.grade(), Grade::Right);
         assert!(clocks.stamp(false).is_ok());
     }
 
     #[test]
     fn a_clock_a_second_from_its_peers_hands_over_but_still_stamps() {
         let clocks = clocks(&[1_002_000, 1_002_100]);
-        assert!(clocks.should_hand_over());
+        assert_eq!(clocks.grade(), Grade::Off);
         assert!(clocks.stamp(false).is_ok());
     }
 
     #[test]
     fn a_clock_five_seconds_from_its_peers_refuses_to_stamp() {
         assert!(clocks(&[990_000, 990_100]).stamp(false).is_err());
+    }
+
+    #[test]
+    fn a_peer_is_graded_as_it_will_grade_itself() {
+        let clocks = clocks(&[1_000_010, 1_060_000, 1_060_020, 1_063_000]);
+        assert_eq!(clocks.grade(), Grade::Useless);
+        let grades = [0, 1, 2, 3, 4].map(|peer| clocks.grade_of(peer));
+        // The last one was never read.
+        let expected = [Grade::Useless, Grade::Right, Grade::Right, Grade::Off];
+        assert_eq!(grades[..4], expected);
+        assert_eq!(grades[4], Grade::Useless);
     }
 
     #[test]

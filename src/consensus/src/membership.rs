@@ -338,11 +338,25 @@ impl Members {
         }
     }
 
-    /// The voter that answers and is nearest to this leader's log; one without disk space last.
+    /// The voter that answers and is nearest to this leader's log; one without disk space last, and
+    /// before it those whose clocks are off.
     pub(crate) fn best_heir(&self) -> Option<u64> {
         let live = self.live_voters().into_iter();
         live.filter(|voter| *voter != self.node)
-            .min_by_key(|voter| (self.space.is_lacking_at(*voter), self.lag(*voter)))
+            .min_by_key(|voter| {
+                let lacks_space = self.space.is_lacking_at(*voter);
+                let clock = self.rounds.clocks.grade_of(*voter);
+                (lacks_space, clock, self.lag(*voter))
+            })
+    }
+
+    /// On the leader: the best heir, if that one's clock is better than this node's. Where none is,
+    /// to hand over would only pass the fault around.
+    pub(crate) fn heir_with_better_clock(&self) -> Option<u64> {
+        let leads = core::leader(&self.raft) == Some(self.node);
+        let heir = self.best_heir().filter(|_| leads)?;
+        let clocks = &self.rounds.clocks;
+        (clocks.grade_of(heir) < clocks.grade()).then_some(heir)
     }
 
     /// On the leader: the best heir, if that one has disk space.

@@ -12,7 +12,7 @@ use wire::raft::v1;
 use crate::apply::Machine;
 use crate::backlog::Backlog;
 use crate::barrier::Barrier;
-use crate::clock::{Clock, Clocks};
+use crate::clock::{Clock, Clocks, Grade};
 use crate::codec::Applied;
 use crate::core;
 use crate::danger::Broken;
@@ -408,12 +408,15 @@ async fn watch_clock(inner: Weak<Inner>) {
         if inner.stopping.load(Ordering::Acquire) {
             return;
         }
-        let off = inner.clocks.should_hand_over();
+        let off = inner.clocks.grade() > Grade::Right;
         // Twice in a row: one late answer is no skew.
-        if off && off_before {
+        if off
+            && off_before
+            && let Some(heir) = inner.members.heir_with_better_clock()
+        {
             let distance = inner.clocks.distance();
-            tracing::warn!(?distance, "clock is off, handing leadership over");
-            Consensus { inner }.hand_over().await;
+            tracing::warn!(?distance, heir, "clock is off, handing leadership over");
+            Consensus { inner }.hand_over_to(heir).await;
         }
         off_before = off;
     }

@@ -53,3 +53,40 @@ async fn a_leader_whose_clock_is_off_by_more_than_five_seconds_does_not_stamp() 
         "stamped by a clock that is off"
     );
 }
+
+#[tokio::test]
+async fn leadership_goes_to_a_node_whose_clock_is_right() {
+    let region = Region::of(5, Settings::default()).await;
+    let (leader, wrong) = set_off_two(&region, 60_000).await;
+    region.write(leader).await.expect("a right clock stamps");
+    assert!(!wrong.contains(&region.leader().await));
+}
+
+#[tokio::test]
+async fn a_leader_whose_clock_is_off_has_no_heir_while_no_other_has_a_better_one() {
+    let region = Region::of(4, Settings::default()).await;
+    // Two against two, and nobody knows who is right.
+    let (leader, _) = set_off_two(&region, 3_000).await;
+    let heir = region
+        .node(leader)
+        .run(|consensus| async move { consensus.inner.members.heir_with_better_clock() });
+    assert_eq!(heir.await, None);
+}
+
+/// Sets off the clocks of the leader and of the first of the others, who would be its heir if
+/// clocks did not count, and waits until the leader knows.
+async fn set_off_two(region: &Region, offset_ms: i64) -> (u64, [u64; 2]) {
+    let leader = region.leader().await;
+    let others = region.ids().into_iter().filter(|node| *node != leader);
+    let wrong = [leader, others.min().expect("another")];
+    for node in wrong {
+        region.node(node).clock.set_off(offset_ms);
+    }
+    let consensus = region.node(leader).consensus.clone();
+    let distance = std::time::Duration::from_millis(offset_ms.unsigned_abs()) / 2;
+    eventually("the heartbeats tell", || {
+        consensus.status().clock_distance > distance
+    })
+    .await;
+    (leader, wrong)
+}
