@@ -92,7 +92,7 @@ pub const REPAIRS_WAITING_MAX: usize = 1_024;
 pub const SCRUB_ROWS: usize = 64;
 
 /// How many times their live size the rows may take on disk before they are renewed (R12).
-pub const RENEW_RATIO: u64 = 4;
+pub const RENEW_RATIO: u64 = 3;
 
 /// Dead bytes below which rows are not renewed.
 pub const RENEW_DEAD_BYTES_MIN: u64 = 8 << 20;

@@ -3,9 +3,10 @@
 //! The prelude (magic, kind, version, checksum) has this shape for ever, so that any release can
 //! tell a file of a later one from a damaged one. All numbers are little-endian.
 //!
-//! | version | release | log | anchor | rows | snapshot |
-//! | --- | --- | --- | --- | --- | --- |
-//! | 1 | 0.1.0 | first | first | first | first |
+//! | version | release | log | anchor | rows | base of rows | snapshot |
+//! | --- | --- | --- | --- | --- | --- | --- |
+//! | 1 | 0.1.0 | first | first | first | | first |
+//! | 1 | 0.2.0 | | | | first | |
 
 use crate::bytes::{Reader, put_bytes};
 
@@ -43,6 +44,11 @@ pub(crate) const ANCHOR: Kind = Kind {
 /// The row directory.
 pub(crate) const ROWS: Kind = Kind {
     tag: b"rows",
+    version: 1,
+};
+/// The base of a generation of the rows.
+pub(crate) const BASE: Kind = Kind {
+    tag: b"base",
     version: 1,
 };
 /// A snapshot file.

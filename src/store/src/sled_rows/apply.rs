@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::{Block, Cipher, Fault, Place};
 
+use super::base::Records;
 use super::generation::{Generation, damaged};
-use super::layout::{self, Head, Tally};
+use super::index::{Entry, Layer};
+use super::layout::{self, Tally};
 use super::packs::{self, Members, Pack};
 
 /// What a row is to be.
@@ -31,7 +33,7 @@ struct Step<'a> {
     cipher: &'a dyn Cipher,
     tally: &'a mut Tally,
     batch: sled::Batch,
-    rows: Vec<(Vec<u8>, Option<Head>)>,
+    rows: Vec<(Vec<u8>, Option<Entry>)>,
     packs: Vec<(Vec<u8>, Option<Pack>)>,
 }
 
@@ -60,9 +62,9 @@ pub(super) fn apply(
         };
         step.row(key, alone);
         let place = packs::place(key);
-        let Some((pack, number)) = place
-            .filter(|(pack, number)| packed.is_some() || generation.members(pack).has(*number))
-        else {
+        let Some((pack, number)) = place.filter(|(pack, number)| {
+            packed.is_some() || Pack::members_of(generation.pack(pack)).has(*number)
+        }) else {
             continue;
         };
         changed.entry(pack).or_default().0.insert(number, packed);
@@ -83,7 +85,7 @@ pub(super) fn begin(generation: &Generation, tally: &mut Tally) -> Result<(), Fa
 
 impl Step<'_> {
     fn row(&mut self, key: &[u8], content: Option<&[u8]>) {
-        let old = self.generation.head(key);
+        let old = self.generation.row(key);
         if old.is_none() && content.is_none() {
             return;
         }
@@ -110,9 +112,9 @@ impl Step<'_> {
             true => None,
             false => Some(seal(self.cipher, &key, members, &rows)?),
         };
-        let old = old.map(|old| old.head);
+        let old = old.map(|old| old.entry);
         let new = self.put(layout::PACKS, &key, content.as_deref(), old);
-        let new = new.map(|head| Pack { head, members });
+        let new = new.map(|entry| Pack { entry, members });
         self.packs.push((key, new));
         Ok(())
     }
@@ -122,42 +124,45 @@ impl Step<'_> {
         table: u8,
         key: &[u8],
         content: Option<&[u8]>,
-        old: Option<Head>,
-    ) -> Option<Head> {
+        old: Option<Entry>,
+    ) -> Option<Entry> {
         if let Some(old) = old {
-            self.tally.remove(key, old);
+            self.tally.remove(key, old.head);
         }
         let new = put(&mut self.batch, table, key, content, old);
         if let Some(new) = new {
-            self.tally.add(key, new);
+            self.tally.add(key, new.head);
         }
         new
     }
 
     fn finish(mut self, sealed_meta: Option<&[u8]>) -> Result<(), Fault> {
         self.tally.batches += 1;
-        let old = self.generation.meta_head()?;
+        let old = self.generation.meta_entry()?;
         let content = self.tally.join(sealed_meta);
         put(&mut self.batch, layout::META, &[], Some(&content), old);
         self.generation.apply(self.batch)?;
-        for (key, head) in self.rows {
-            self.generation.note(key, head);
+        let mut index = self.generation.index();
+        for (key, entry) in self.rows {
+            index.note_row(key, entry);
         }
         for (key, pack) in self.packs {
-            self.generation.note_pack(key, pack);
+            index.note_pack(key, pack);
         }
         Ok(())
     }
 }
 
-/// Adds the pieces of one row to a batch, and removes those of its old content beyond them.
+/// Adds the pieces of one row to a batch, and removes those of its old content beyond them. The end
+/// of a row that the base has is noted.
 fn put(
     batch: &mut sled::Batch,
     table: u8,
     key: &[u8],
     content: Option<&[u8]>,
-    old: Option<Head>,
-) -> Option<Head> {
+    old: Option<Entry>,
+) -> Option<Entry> {
+    let hides_base = old.is_some_and(|old| old.is_over_base());
     let (head, pieces) = content
         .map(|content| layout::cut(table, key, content))
         .unzip();
@@ -169,7 +174,60 @@ fn put(
     for gone in kept..old.map_or(0, |old| old.pieces()) {
         batch.remove(layout::piece_key(table, key, gone));
     }
-    head
+    if head.is_none() && hides_base {
+        batch.insert(layout::piece_key(layout::gone(table), key, 0), &[]);
+    }
+    let layer = Layer::Sled { hides_base };
+    head.map(|head| Entry { head, layer })
+}
+
+/// Puts rows that nobody has read yet into the base of a generation in the making. What has to be
+/// joined with something that is in sled goes there.
+pub(super) fn lay(
+    generation: &Generation,
+    cipher: &dyn Cipher,
+    tally: &mut Tally,
+    rows: Contents,
+) -> Result<(), Fault> {
+    let (mut records, mut others) = (Records::default(), Contents::new());
+    let mut gathered: BTreeMap<Vec<u8>, packs::Rows> = BTreeMap::new();
+    for (key, content) in rows {
+        let place = packs::place(&key);
+        let pack = place.filter(|(pack, _)| generation.pack(pack).is_none());
+        match (content, pack) {
+            (Content::Packed(plain), Some((pack, number))) => {
+                gathered.entry(pack).or_default().insert(number, plain);
+            }
+            (Content::Sealed(sealed), Some(_)) if generation.row(&key).is_none() => {
+                records.put(layout::ROWS, key, &sealed);
+            }
+            (content, _) => {
+                others.insert(key, content);
+            }
+        }
+    }
+    let mut members = BTreeMap::new();
+    for (key, rows) in gathered {
+        let of = Members::of(rows.keys().copied());
+        let content = seal(cipher, &key, of, &rows)?;
+        members.insert(key.clone(), of);
+        records.put(layout::PACKS, key, &content);
+    }
+    for (table, key, entry) in generation.append(records)? {
+        tally.add(&key, entry.head);
+        let mut index = generation.index();
+        match members.get(&key).filter(|_| table == layout::PACKS) {
+            Some(members) => {
+                let members = *members;
+                index.note_pack(key, Some(Pack { entry, members }));
+            }
+            None => index.note_row(key, Some(entry)),
+        }
+    }
+    if others.is_empty() {
+        return Ok(());
+    }
+    apply(generation, cipher, tally, &others, None)
 }
 
 fn seal(

@@ -1,16 +1,18 @@
-//! One sled directory, used only in the ways that keep what it promises.
+//! One sled directory, used only in the ways that keep what it promises, and the base in it.
 
-use std::collections::HashMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::format::Stamped;
 use crate::limits::PIECE_BYTES_MAX;
 use crate::{Block, Fault, files};
 
 use super::RowsOptions;
+use super::base::{self, Base, Records};
+use super::index::{Entry, Index, Layer};
 use super::layout::{self, Head, Tally};
 use super::packs::{Members, Pack};
 
@@ -25,19 +27,9 @@ pub(super) struct Generation {
     db: sled::Db,
     /// sled's one data file: its own flush starts the writing, but never waits for the disk.
     file: Arc<File>,
-    /// The heads of all rows: a batch that had to read what it replaces would take twice the time.
-    heads: Arc<Mutex<Heads>>,
-    packs: Arc<Mutex<Packs>>,
-}
-
-/// The head of each row, by the row's key.
-type Heads = HashMap<Box<[u8]>, Head>;
-
-/// What is known of each pack, and how many rows they have together.
-#[derive(Default)]
-struct Packs {
-    by_key: HashMap<Box<[u8]>, Pack>,
-    members: u64,
+    /// What sled has is newer; the very first generation has none.
+    base: Option<Arc<Base>>,
+    index: Arc<Mutex<Index>>,
 }
 
 /// A row as stored: checked against its checksum, still sealed.
@@ -57,88 +49,113 @@ pub(super) enum OpenFailed {
 }
 
 impl Generation {
+    /// Creates a directory, durably, with a base that waits for its rows.
+    pub(super) fn create(
+        dir: &Path,
+        stamped: &Stamped,
+        number: u64,
+        options: &RowsOptions,
+    ) -> Result<Generation, OpenFailed> {
+        let path = path(dir, number);
+        files::create_dir(&path)?;
+        let base = Base::create(&path, stamped)?;
+        Generation::with(path, number, Some(base), Index::default(), options)
+    }
+
     /// Opens a directory, created if it is missing.
     pub(super) fn open(
         dir: &Path,
+        stamped: &Stamped,
         number: u64,
         options: &RowsOptions,
     ) -> Result<Generation, OpenFailed> {
         let path = path(dir, number);
         files::create_dir(&path)?;
         remove_torn_snapshots(&path)?;
+        let mut index = Index::default();
+        let base = Base::open(&path, stamped, |found| {
+            let base::Found {
+                table, key, entry, ..
+            } = found;
+            if table == layout::PACKS {
+                let members = members(&key, &found.content)?;
+                index.note_pack(key, Some(Pack { entry, members }));
+            } else {
+                index.note_row(key, Some(entry));
+            }
+            Ok(())
+        })?;
+        Generation::with(path, number, base, index, options)
+    }
+
+    fn with(
+        path: PathBuf,
+        number: u64,
+        base: Option<Base>,
+        index: Index,
+        options: &RowsOptions,
+    ) -> Result<Generation, OpenFailed> {
         let db = open_sled(&path, options)?;
         let name = path.join("db");
         let file = File::open(&name).map_err(|error| Fault::io("open", &name, error))?;
-        let file = Arc::new(file);
         Ok(Generation {
             number,
             path,
             db,
-            file,
-            heads: Arc::default(),
-            packs: Arc::default(),
+            file: Arc::new(file),
+            base: base.map(Arc::new),
+            index: Arc::new(Mutex::new(index)),
         })
     }
 
-    /// The head of the meta.
-    pub(super) fn meta_head(&self) -> Result<Option<Head>, Fault> {
-        let first = self.piece(layout::META, &[], 0)?;
-        let head = first.map(|first| Head::read(&first).map(|(head, _)| head));
-        head.map(|head| head.ok_or_else(|| damaged(layout::META, &[])))
-            .transpose()
-    }
-
-    /// The head of a row.
-    pub(super) fn head(&self, key: &[u8]) -> Option<Head> {
-        self.heads().get(key).copied()
-    }
-
-    /// Notes what a row was found or made to be.
-    pub(super) fn note(&self, key: Vec<u8>, head: Option<Head>) {
-        match head {
-            Some(head) => self.heads().insert(key.into_boxed_slice(), head),
-            None => self.heads().remove(key.as_slice()),
+    /// Where the meta lies.
+    pub(super) fn meta_entry(&self) -> Result<Option<Entry>, Fault> {
+        let Some(first) = self.piece(layout::META, &[], 0)? else {
+            return Ok(None);
         };
+        let head = Head::read(&first).map(|(head, _)| head);
+        let head = head.ok_or_else(|| damaged(layout::META, &[]))?;
+        let layer = Layer::Sled { hides_base: false };
+        Ok(Some(Entry { head, layer }))
     }
 
-    fn heads(&self) -> MutexGuard<'_, Heads> {
-        self.heads.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What is known of a row.
+    pub(super) fn row(&self, key: &[u8]) -> Option<Entry> {
+        self.index().row(key)
     }
 
     /// What is known of a pack.
     pub(super) fn pack(&self, key: &[u8]) -> Option<Pack> {
-        self.packs().by_key.get(key).copied()
+        self.index().pack(key)
     }
 
-    /// The rows that a pack has.
-    pub(super) fn members(&self, key: &[u8]) -> Members {
-        self.pack(key)
-            .map_or(Members::default(), |pack| pack.members)
+    pub(super) fn index(&self) -> MutexGuard<'_, Index> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many packs there are, and how many rows they have.
-    pub(super) fn packed(&self) -> (u64, u64) {
-        let packs = self.packs();
-        (packs.by_key.len() as u64, packs.members)
+    /// Writes records into the base.
+    pub(super) fn append(&self, records: Records) -> Result<Vec<(u8, Vec<u8>, Entry)>, Fault> {
+        match &self.base {
+            Some(base) if !records.is_empty() => Ok(base.append(records)?.collect()),
+            _ => Ok(Vec::new()),
+        }
     }
 
-    /// Notes what a pack was found or made to be.
-    pub(super) fn note_pack(&self, key: Vec<u8>, pack: Option<Pack>) {
-        let mut packs = self.packs();
-        let old = match pack {
-            Some(pack) => packs.by_key.insert(key.into_boxed_slice(), pack),
-            None => packs.by_key.remove(key.as_slice()),
-        };
-        let count = |pack: Option<Pack>| pack.map_or(0, |pack| pack.members.count());
-        packs.members = (packs.members + count(pack)).saturating_sub(count(old));
+    /// Makes what is in the base durable, as far as it goes.
+    pub(super) fn sync_base(&self) -> Result<(), Fault> {
+        self.base.as_ref().map_or(Ok(()), |base| base.sync())
     }
 
-    fn packs(&self) -> MutexGuard<'_, Packs> {
-        self.packs.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Completes the base, durably.
+    pub(super) fn finish_base(&self) -> Result<(), Fault> {
+        self.base.as_ref().map_or(Ok(()), |base| base.finish())
     }
 
     /// Reads a row and checks it against its checksum.
     pub(super) fn stored(&self, table: u8, key: &[u8]) -> Result<Option<Stored>, Fault> {
+        if let Some(in_base) = self.stored_in_base(table, key)? {
+            return Ok(Some(in_base));
+        }
         let Some(first) = self.piece(table, key, 0)? else {
             return Ok(None);
         };
@@ -158,24 +175,41 @@ impl Generation {
         }))
     }
 
+    fn stored_in_base(&self, table: u8, key: &[u8]) -> Result<Option<Stored>, Fault> {
+        let entry = match table {
+            layout::ROWS => self.row(key),
+            layout::PACKS => self.pack(key).map(|pack| pack.entry),
+            _ => None,
+        };
+        let (Some(Entry { head, layer }), Some(base)) = (entry, &self.base) else {
+            return Ok(None);
+        };
+        let Layer::Base { offset } = layer else {
+            return Ok(None);
+        };
+        let content = base.read(table, key, head, offset)?;
+        Ok(Some(Stored {
+            key: key.to_vec(),
+            head,
+            content,
+        }))
+    }
+
     fn piece(&self, table: u8, key: &[u8], piece: u16) -> Result<Option<sled::IVec>, Fault> {
         let read = self.db.get(layout::piece_key(table, key, piece));
         read.map_err(|error| sled_fault("read a row of", &self.path, error))
     }
 
-    /// Walks over the keys of a table, unchecked.
-    pub(super) fn keys(&self, table: u8) -> impl Iterator<Item = Result<Vec<u8>, Fault>> + use<> {
-        let path = self.path.clone();
-        self.db
-            .scan_prefix([table])
-            .keys()
-            .filter_map(move |piece_key| match piece_key {
-                Err(error) => Some(Err(sled_fault("read a row of", &path, error))),
-                Ok(piece_key) => match layout::split_piece_key(&piece_key) {
-                    None => Some(Err(damaged(table, &piece_key))),
-                    Some((_, key, number)) => (number == 0).then_some(Ok(key)),
-                },
-            })
+    /// The keys of the base's rows, or packs, that are there no more.
+    fn gone(&self, table: u8) -> impl Iterator<Item = Result<Vec<u8>, Fault>> + use<> {
+        let (path, gone) = (self.path.clone(), layout::gone(table));
+        self.db.scan_prefix([gone]).keys().map(move |key| {
+            let key = key.map_err(|error| sled_fault("read a row of", &path, error))?;
+            let split = layout::split_piece_key(&key);
+            split
+                .map(|(_, key, _)| key)
+                .ok_or_else(|| damaged(table, &key))
+        })
     }
 
     /// Walks over the rows of a table by key, each checked; nothing may be written meanwhile.
@@ -223,26 +257,37 @@ impl Generation {
     }
 
     pub(super) fn size_on_disk(&self) -> Result<u64, Fault> {
-        self.db
-            .size_on_disk()
-            .map_err(|error| sled_fault("measure the size of", &self.path, error))
+        let size = self.db.size_on_disk();
+        let size = size.map_err(|error| sled_fault("measure the size of", &self.path, error))?;
+        let base = self.base.as_ref().map(|base| base.size_bytes());
+        Ok(size + base.transpose()?.unwrap_or_default())
     }
 
     /// Checks and notes every row, and answers tally and sealed meta; a created one has a tally.
     pub(super) fn verify(&self) -> Result<(Tally, Option<Vec<u8>>), OpenFailed> {
-        let mut tally = Tally::default();
+        let mut index = self.index();
+        for key in self.gone(layout::ROWS) {
+            index.note_row(key?, None);
+        }
+        for key in self.gone(layout::PACKS) {
+            index.note_pack(key?, None);
+        }
         for row in self.walk(layout::ROWS) {
-            let row = row?;
-            tally.add(&row.key, row.head);
-            self.note(row.key, Some(row.head));
+            let Stored { key, head, .. } = row?;
+            let hides_base = index.row(&key).is_some();
+            let layer = Layer::Sled { hides_base };
+            index.note_row(key, Some(Entry { head, layer }));
         }
         for pack in self.walk(layout::PACKS) {
             let Stored { key, head, content } = pack?;
-            let members = Members::split(&content).map(|(members, _)| members);
-            let members = members.ok_or_else(|| damaged(layout::PACKS, &key))?;
-            tally.add(&key, head);
-            self.note_pack(key, Some(Pack { head, members }));
+            let members = members(&key, &content)?;
+            let hides_base = index.pack(&key).is_some();
+            let layer = Layer::Sled { hides_base };
+            let entry = Entry { head, layer };
+            index.note_pack(key, Some(Pack { entry, members }));
         }
+        let tally = index.tally();
+        drop(index);
         let meta = self.stored(layout::META, &[])?;
         let meta = meta.as_ref().and_then(|meta| Tally::split(&meta.content));
         match meta.filter(|(counted, _)| counted.same_rows(&tally)) {
@@ -250,6 +295,11 @@ impl Generation {
             None => Err(OpenFailed::Damaged("rows are missing or stale".into())),
         }
     }
+}
+
+fn members(key: &[u8], content: &[u8]) -> Result<Members, Fault> {
+    let split = Members::split(content).map(|(members, _)| members);
+    split.ok_or_else(|| damaged(layout::PACKS, key))
 }
 
 /// Puts together the row that begins with `piece`.

@@ -12,6 +12,9 @@ use crate::limits::PIECE_BYTES_MAX;
 pub(super) const ROWS: u8 = b'r';
 pub(super) const META: u8 = b'm';
 pub(super) const PACKS: u8 = b'p';
+/// Rows, and packs, of the base that are there no more.
+pub(super) const GONE_ROWS: u8 = b'g';
+pub(super) const GONE_PACKS: u8 = b'h';
 
 const FORMAT: u8 = 1;
 const HEAD_BYTES: usize = 9;
@@ -71,12 +74,7 @@ pub(super) fn split_piece_key(piece_key: &[u8]) -> Option<(u8, Vec<u8>, u16)> {
 
 /// Cuts a row into its pieces.
 pub(super) fn cut(table: u8, key: &[u8], content: &[u8]) -> (Head, Vec<Vec<u8>>) {
-    // The limits keep every content far below 4 GiB.
-    let content_bytes = u32::try_from(content.len()).unwrap_or(u32::MAX);
-    let head = Head {
-        content_bytes,
-        crc: checksum(table, key, content),
-    };
+    let head = Head::of(table, key, content);
     let first_bytes = content.len().min(PIECE_BYTES_MAX - HEAD_BYTES);
     let (first, rest) = content.split_at(first_bytes);
     let mut piece = vec![FORMAT];
@@ -88,7 +86,30 @@ pub(super) fn cut(table: u8, key: &[u8], content: &[u8]) -> (Head, Vec<Vec<u8>>)
     (head, pieces)
 }
 
+/// The table that says of a table's rows in the base that they are gone.
+pub(super) fn gone(table: u8) -> u8 {
+    if table == PACKS {
+        GONE_PACKS
+    } else {
+        GONE_ROWS
+    }
+}
+
 impl Head {
+    /// The head of a content.
+    pub(super) fn of(table: u8, key: &[u8], content: &[u8]) -> Head {
+        // The limits keep every content far below 4 GiB.
+        let content_bytes = u32::try_from(content.len()).unwrap_or(u32::MAX);
+        Head {
+            content_bytes,
+            crc: checksum(table, key, content),
+        }
+    }
+
+    pub(super) fn crc(&self) -> u32 {
+        self.crc
+    }
+
     /// Reads the head of a first piece, and the content that follows it there.
     pub(super) fn read(piece: &[u8]) -> Option<(Head, &[u8])> {
         let mut fields = Reader::new(piece);

@@ -5,12 +5,15 @@
 //! - a batch and its meta are one atomic sled batch in one tree;
 //! - a checkpoint is sled's flush, then our own sync of its file and directory, then a header that
 //!   says how far it reached;
+//! - a row is in sled, or else in the base, or else noted in sled as gone from it, or nowhere;
 //! - rows come back exactly as some batch left them, or the directory is set aside and
 //!   `Opened::rebuilt` says that the rows start empty. A tally over all rows, written with every
 //!   batch, is what proves it on opening.
 
 mod apply;
+mod base;
 mod generation;
+mod index;
 mod layout;
 mod open;
 mod packs;
@@ -28,10 +31,12 @@ use crate::log::within;
 use crate::rows::check_batch;
 use crate::{Batch, Block, Cipher, Fault, Place, Row, RowScan, Rows, Space, files};
 
-use self::apply::{Content, Contents, apply};
+use self::apply::{Content, Contents, apply, lay};
 use self::generation::{Generation, Stored};
 use self::layout::Tally;
 use self::renewal::Renewal;
+
+use self::packs::Pack;
 
 pub use self::packs::Packing;
 
@@ -200,7 +205,7 @@ impl SledRows {
             return Ok(None);
         };
         let present = self.present();
-        if !present.generation.members(&pack).has(number) {
+        if !Pack::members_of(present.generation.pack(&pack)).has(number) {
             return Ok(None);
         }
         let stored = present.generation.stored(layout::PACKS, &pack);
@@ -244,11 +249,14 @@ impl SledRows {
             step.insert(key, content);
             if bytes > REPLACE_BATCH_BYTES {
                 let rows = std::mem::take(&mut step);
-                apply(generation, &*self.cipher, tally, &rows, None)?;
+                lay(generation, &*self.cipher, tally, rows)?;
                 bytes = 0;
             }
         }
-        apply(generation, &*self.cipher, tally, &step, Some(&sealed_meta))?;
+        lay(generation, &*self.cipher, tally, step)?;
+        generation.finish_base()?;
+        let (cipher, meta) = (&*self.cipher, Some(sealed_meta.as_slice()));
+        apply(generation, cipher, tally, &Contents::new(), meta)?;
         generation.sync()
     }
 }
@@ -291,21 +299,34 @@ impl Rows for SledRows {
         if let Err(fault) = self.check() {
             return Box::new(std::iter::once(Err(fault)));
         }
-        let present = self.present();
-        let keys = present.generation.keys(layout::ROWS);
-        let packs = present.generation.keys(layout::PACKS);
-        drop(present);
         // Each row is read under the lock, so a batch cannot change it between two of its pieces.
-        let row = |key: Result<Vec<u8>, Fault>| {
-            let stored = key.and_then(|key| self.present().generation.stored(layout::ROWS, &key));
+        let mut last: Option<Vec<u8>> = None;
+        let rows = std::iter::from_fn(move || {
+            let present = self.present();
+            let key = present.generation.index().row_after(last.as_deref())?;
+            let stored = present.generation.stored(layout::ROWS, &key);
+            last = Some(key);
+            Some(stored)
+        });
+        let rows = rows.filter_map(|stored| {
             let stored = stored.transpose()?;
             Some(stored.and_then(|stored| self.open_row(stored)))
-        };
-        let packed = packs.flat_map(|pack| match pack.and_then(|pack| self.pack_rows(&pack)) {
+        });
+        let mut last: Option<Vec<u8>> = None;
+        let packs = std::iter::from_fn(move || {
+            let key = self
+                .present()
+                .generation
+                .index()
+                .pack_after(last.as_deref())?;
+            last = Some(key.clone());
+            Some(key)
+        });
+        let packed = packs.flat_map(|pack| match self.pack_rows(&pack) {
             Ok(rows) => rows.into_iter().map(Ok).collect(),
             Err(fault) => vec![Err(fault)],
         });
-        merged(keys.filter_map(row), packed)
+        merged(rows, packed)
     }
 
     fn meta(&self) -> Result<Option<Vec<u8>>, Fault> {
@@ -351,7 +372,12 @@ impl Rows for SledRows {
         let number = self.present().generation.number + 1;
         let mut renewal = self.renewal();
         *renewal = None;
-        *renewal = Some(Renewal::begin(&self.dir, number, &self.options)?);
+        *renewal = Some(Renewal::begin(
+            &self.dir,
+            &self.stamped,
+            number,
+            &self.options,
+        )?);
         Ok(())
     }
 
@@ -377,13 +403,9 @@ impl Rows for SledRows {
         self.check()?;
         let present = self.present();
         let disk_bytes = present.generation.size_on_disk()?;
-        let (packs, members) = present.generation.packed();
-        let Tally {
-            rows, live_bytes, ..
-        } = present.tally;
         Ok(Space {
-            rows: rows.saturating_sub(packs).saturating_add(members),
-            live_bytes,
+            rows: present.generation.index().count(),
+            live_bytes: present.tally.live_bytes,
             disk_bytes,
         })
     }
@@ -396,7 +418,8 @@ impl SledRows {
         rows: &mut (dyn Iterator<Item = Result<Row, Fault>> + Send),
         meta: &[u8],
     ) -> Result<(), Fault> {
-        let (generation, mut tally) = open::create(&self.dir, number, &self.options)?;
+        let (generation, mut tally) =
+            open::create(&self.dir, &self.stamped, number, &self.options)?;
         self.build(&generation, &mut tally, rows, meta)?;
         let old = self.swap(Present {
             generation,

@@ -59,7 +59,7 @@ pub(super) fn open(
     {
         files::remove(&leftover)?;
     }
-    let failed = match guarded(dir, present, checkpoint, options) {
+    let failed = match guarded(dir, stamped, (present, checkpoint), options) {
         Ok(found) => {
             end_attempt(dir)?;
             return Ok(found);
@@ -81,7 +81,8 @@ fn start(
     number: u64,
     rebuilt: bool,
 ) -> Result<Found, RowsError> {
-    let (generation, tally) = create(dir, number, options)?;
+    let (generation, tally) = create(dir, stamped, number, options)?;
+    generation.finish_base()?;
     write_header(dir, stamped, number, tally.batches)?;
     Ok(Found {
         generation,
@@ -91,14 +92,16 @@ fn start(
     })
 }
 
-/// Creates an empty generation, durably; what a crash left under its name is removed.
+/// Creates an empty generation, durably but for its base, which waits for rows; what a crash left
+/// under its name is removed.
 pub(super) fn create(
     dir: &Path,
+    stamped: &Stamped,
     number: u64,
     options: &RowsOptions,
 ) -> Result<(Generation, Tally), Fault> {
     files::remove(&generation::path(dir, number))?;
-    let opened = Generation::open(dir, number, options);
+    let opened = Generation::create(dir, stamped, number, options);
     let generation = opened.map_err(|failed| match failed {
         OpenFailed::Fault(fault) => fault,
         OpenFailed::Damaged(why) => Fault::io("create rows in", dir, Error::other(why)),
@@ -147,8 +150,8 @@ fn read_header(dir: &Path, stamped: &Stamped) -> Result<Option<(u64, u64)>, Rows
 /// and where it aborts the process, the count of attempts tells the next start.
 fn guarded(
     dir: &Path,
-    number: u64,
-    checkpoint: u64,
+    stamped: &Stamped,
+    (number, checkpoint): (u64, u64),
     options: &RowsOptions,
 ) -> Result<Found, OpenFailed> {
     begin_attempt(dir)?;
@@ -156,7 +159,7 @@ fn guarded(
         if !generation::path(dir, number).is_dir() {
             return Err(OpenFailed::Damaged("the directory is gone".into()));
         }
-        let generation = Generation::open(dir, number, options)?;
+        let generation = Generation::open(dir, stamped, number, options)?;
         let (tally, sealed_meta) = generation.verify()?;
         if tally.batches < checkpoint {
             return Err(OpenFailed::Damaged("rows of a checkpoint are lost".into()));

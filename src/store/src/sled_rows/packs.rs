@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use crate::bytes::{Reader, put_bytes};
 use crate::limits::PACKED_ROW_BYTES_MAX;
 
-use super::layout::Head;
+use super::index::Entry;
 
 /// Which rows are put into packs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub struct Packing {
 /// What is known of a pack without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Pack {
-    pub(super) head: Head,
+    pub(super) entry: Entry,
     pub(super) members: Members,
 }
 

@@ -9,11 +9,12 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::time::Instant;
 
+use crate::format::Stamped;
 use crate::limits::{KEY_BYTES_MAX, RENEW_STEP_BYTES, RENEW_SYNC_BYTES, ROW_BYTES_MAX};
 use crate::log::within;
 use crate::{Cipher, Fault, Row, files};
 
-use super::apply::{Contents, apply};
+use super::apply::{Contents, apply, lay};
 use super::generation::{self, Generation};
 use super::layout::Tally;
 use super::{Present, RowsOptions, SledRows, open, remove_rows};
@@ -28,8 +29,13 @@ pub(super) struct Renewal {
 
 impl Renewal {
     /// Creates the generation; what a renewal that was given up left there is removed.
-    pub(super) fn begin(dir: &Path, number: u64, options: &RowsOptions) -> Result<Renewal, Fault> {
-        let (generation, tally) = open::create(dir, number, options)?;
+    pub(super) fn begin(
+        dir: &Path,
+        stamped: &Stamped,
+        number: u64,
+        options: &RowsOptions,
+    ) -> Result<Renewal, Fault> {
+        let (generation, tally) = open::create(dir, stamped, number, options)?;
         Ok(Renewal {
             generation,
             tally,
@@ -93,7 +99,7 @@ impl SledRows {
                     return Ok(false);
                 };
                 if unsynced > RENEW_SYNC_BYTES || is_last {
-                    generation.sync()?;
+                    generation.sync_base()?;
                     unsynced = 0;
                 }
             }
@@ -110,7 +116,7 @@ impl SledRows {
         };
         step.retain(|key, _| !renewal.touched.contains(key));
         let (generation, tally) = (&renewal.generation, &mut renewal.tally);
-        apply(generation, &*self.cipher, tally, &step, None)?;
+        lay(generation, &*self.cipher, tally, step)?;
         Ok(Some(renewal.generation.clone()))
     }
 
@@ -153,6 +159,7 @@ impl SledRows {
         tally: &mut Tally,
         meta: Option<&[u8]>,
     ) -> Result<(), Fault> {
+        generation.finish_base()?;
         let sealed_meta = meta.map(|meta| self.seal_meta(meta)).transpose()?;
         let (cipher, meta) = (&*self.cipher, sealed_meta.as_deref());
         apply(generation, cipher, tally, &Contents::new(), meta)?;
