@@ -1,6 +1,7 @@
 //! What each fuzz target does with an input, and what must hold of it: called by the target under
 //! libFuzzer, and by an ordinary test with the committed corpus and mutations of it.
 
+pub mod base;
 pub mod certificate;
 pub mod config;
 pub mod directory;
@@ -17,6 +18,7 @@ pub type Check = fn(&[u8]);
 
 /// Every target.
 pub const ALL: &[(&str, Check)] = &[
+    ("base", base::check),
     ("certificate", certificate::check),
     ("config", config::check),
     ("directory", directory::check),

@@ -63,6 +63,8 @@ pub fn files(corpus: &Corpus, golden: &Path) -> Result<(), Failure> {
         "golden",
         &join([&[0], &b"golden-1"[..], &snapshot]),
     )?;
+    let rows: [&[u8]; 8] = [b"", b"\0\x40\x01", b"a", b"1", &[1, 0, 1], b"2", &[1, 0, 2], b"3"];
+    corpus.add("base", "made", &join(rows))?;
     let made: [&[u8]; 7] = [&[1], b"\0\x40\x01", b"a", b"1", b"b", b"2", b"meta"];
     corpus.add("snapshot", "made", &join(made))
 }
