@@ -16,6 +16,8 @@ pub struct Quantity {
     pub growth_max: f64,
     /// And at least by so much.
     pub slack: f64,
+    /// Whether it goes with the lead from node to node, so that only all of them are judged.
+    pub follows_lead: bool,
 }
 
 /// What must be flat.
@@ -25,18 +27,21 @@ pub const QUANTITIES: [Quantity; 3] = [
         of: |sample| sample.rss_bytes as f64 / MIB,
         growth_max: 0.05,
         slack: 8.0,
+        follows_lead: false,
     },
     Quantity {
         title: "open files",
         of: |sample| sample.files as f64,
         growth_max: 0.0,
         slack: 8.0,
+        follows_lead: true,
     },
     Quantity {
         title: "disk, MiB",
         of: |sample| sample.disk_bytes() as f64 / MIB,
         growth_max: 0.10,
         slack: 8.0,
+        follows_lead: false,
     },
 ];
 
@@ -89,6 +94,19 @@ impl Growth {
             third: peak(&samples[2 * quarter..3 * quarter]),
             last: peak(&samples[3 * quarter..]),
         }
+    }
+
+    /// Of the node that has most of it, one in one quarter and maybe another in the next.
+    pub fn of_all(quantity: &Quantity, nodes: &[Vec<Sample>]) -> Self {
+        let each = nodes.iter().map(|samples| Self::of(quantity, samples));
+        let none = Self {
+            third: 0.0,
+            last: 0.0,
+        };
+        each.fold(none, |all, node| Self {
+            third: all.third.max(node.third),
+            last: all.last.max(node.last),
+        })
     }
 
     /// As a share.

@@ -131,6 +131,10 @@ impl Outcome {
                     growth.last,
                     growth.share() * 100.0
                 );
+                let growth = match quantity.follows_lead {
+                    true => Growth::of_all(quantity, &self.samples),
+                    false => growth,
+                };
                 worst = worst.max(growth.share());
                 if !growth.is_flat(quantity) {
                     grown.push(format!("{} of node {}", quantity.title, node + 1));

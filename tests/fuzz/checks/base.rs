@@ -32,7 +32,9 @@ pub fn check(input: &[u8]) {
     rows.dedup_by(|one, other| one.0 == other.0);
     let dir = ROWS.with_borrow(|rows| rows.path().join("rows"));
     let _ = std::fs::remove_dir_all(&dir);
-    let replaced = open(&dir).rows.replace(&mut rows.iter().cloned().map(Ok), b"meta");
+    let replaced = open(&dir)
+        .rows
+        .replace(&mut rows.iter().cloned().map(Ok), b"meta");
     if replaced.is_err() {
         // A key or a row is too large.
         return;
