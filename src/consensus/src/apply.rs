@@ -158,7 +158,7 @@ impl Machine {
 
     /// Waits until the backlog has room.
     async fn room(&self) {
-        if self.backlog.is_full() {
+        if self.backlog.is_short_of_room() {
             let _wait = self.snapshots.upkeep().begin(Work::Wait);
             self.backlog.room().await;
         }

@@ -12,8 +12,8 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use crate::limits::{
-    BACKLOG_AGE_MAX, BACKLOG_ROOM_BYTES, BACKLOG_STARVED_BYTES_MAX, DEFERRED_VALUES_MAX,
-    REPAIRS_WAITING_MAX,
+    BACKLOG_AGE_MAX, BACKLOG_ROOM_BYTES, BACKLOG_STARVED_BYTES_MAX, BACKLOG_TOLL_MAX,
+    DEFERRED_VALUES_MAX, REPAIRS_WAITING_MAX,
 };
 use crate::status::Held;
 use crate::view::{EraWatch, Root};
@@ -68,6 +68,8 @@ pub(crate) struct Pending {
     pub(crate) checkpoint_wanted: bool,
     pub(crate) stop: bool,
     bytes: usize,
+    /// Of the last batch that was pushed.
+    last_bytes: usize,
     since: Option<Instant>,
     pace: Pace,
 }
@@ -79,6 +81,8 @@ struct Pace {
     /// What is written in about half of [`BACKLOG_AGE_MAX`], judged by the last batch: with more,
     /// the next batch would be too old before it is written, and reads would wait for it.
     room_bytes: usize,
+    /// How fast the last batch was written; infinitely before there was one.
+    bytes_per_second: f64,
     /// The rows wait for disk space.
     is_starved: bool,
     /// Deleted values that the rows keep for readers.
@@ -98,6 +102,7 @@ impl Default for Pace {
         Pace {
             writing: None,
             room_bytes: BACKLOG_ROOM_BYTES,
+            bytes_per_second: f64::INFINITY,
             is_starved: false,
             deferred: 0,
         }
@@ -110,6 +115,7 @@ impl Pace {
             return;
         };
         let took = writing.begun.elapsed().as_secs_f64();
+        self.bytes_per_second = writing.bytes as f64 / took;
         let aim = BACKLOG_AGE_MAX.as_secs_f64() / 2.0;
         self.room_bytes = if took > aim {
             (writing.bytes as f64 * aim / took) as usize
@@ -153,6 +159,19 @@ impl Pending {
         !old && self.bytes + writing_bytes <= self.pace.room_bytes
     }
 
+    /// How long apply waits before its next batch, if it is like the last one. In a backlog that is
+    /// three quarters full, as long as writing the batch takes: it gets no fuller.
+    fn toll(&self) -> Duration {
+        let pace = &self.pace;
+        if pace.is_starved || pace.room_bytes == 0 {
+            return Duration::ZERO;
+        }
+        let fill = self.unwritten_bytes() as f64 / pace.room_bytes as f64;
+        let seconds = self.last_bytes as f64 / pace.bytes_per_second * (fill - 0.5) * 4.0;
+        let toll = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+        toll.min(BACKLOG_TOLL_MAX)
+    }
+
     fn unwritten_bytes(&self) -> usize {
         self.bytes + self.pace.writing.map_or(0, |writing| writing.bytes)
     }
@@ -189,6 +208,7 @@ impl Backlog {
         past: Arc<Root>,
     ) {
         let mut pending = self.lock();
+        pending.last_bytes = changes.iter().map(RowChange::bytes).sum();
         let mut values = Vec::new();
         for change in changes {
             match change {
@@ -249,13 +269,17 @@ impl Backlog {
     }
 
     /// Whether a batch would have to wait.
-    pub(crate) fn is_full(&self) -> bool {
+    pub(crate) fn is_short_of_room(&self) -> bool {
         let pending = self.lock();
-        !pending.stop && !pending.has_room()
+        !pending.stop && (!pending.has_room() || !pending.toll().is_zero())
     }
 
-    /// Waits until the backlog has room for a batch.
+    /// Waits until the backlog has room for a batch, and a little before it has none.
     pub(crate) async fn room(&self) {
+        let toll = self.lock().toll();
+        if !toll.is_zero() {
+            tokio::time::sleep(toll).await;
+        }
         loop {
             let drained = self.drained.notified();
             {
@@ -281,6 +305,7 @@ impl Backlog {
         let taken = std::mem::take(&mut *pending);
         pending.stop = taken.stop;
         pending.pace = taken.pace;
+        pending.last_bytes = taken.last_bytes;
         pending.pace.writing = taken.since.map(|oldest| Writing {
             oldest,
             begun: Instant::now(),
@@ -441,13 +466,38 @@ mod tests {
         tokio::time::advance(BACKLOG_AGE_MAX * 2).await;
         backlog.has_written(1);
         push(&backlog, vec![put(1, 900)]);
-        assert!(backlog.room().now_or_never().is_some());
+        assert!(backlog.lock().has_room());
         push(&backlog, vec![put(2, 200)]);
-        assert!(backlog.room().now_or_never().is_none(), "a quarter");
+        assert!(!backlog.lock().has_room(), "a quarter");
         backlog.take(Duration::ZERO);
         backlog.has_written(2);
         push(&backlog, vec![put(1, 2000)]);
-        assert!(backlog.room().now_or_never().is_some(), "twice as much");
+        assert!(backlog.lock().has_room(), "twice as much");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn apply_is_slowed_down_before_it_has_to_wait() {
+        let backlog = Backlog::new(0);
+        push(&backlog, vec![put(1, 4000)]);
+        backlog.take(Duration::ZERO);
+        tokio::time::advance(BACKLOG_AGE_MAX * 2).await;
+        backlog.has_written(1);
+        // Now 2,000 bytes are written in a second, and there is room for a thousand.
+        push(&backlog, vec![put(1, 499)]);
+        assert!(!backlog.is_short_of_room(), "half full");
+        push(&backlog, vec![put(2, 99)]);
+        let begun = Instant::now();
+        backlog.room().await;
+        let waited = begun.elapsed();
+        let between = Duration::from_millis(15)..Duration::from_millis(25);
+        assert!(between.contains(&waited), "{waited:?} for 50 ms of rows");
+        push(&backlog, vec![put(3, 399)]);
+        let begun = Instant::now();
+        backlog.room().await;
+        assert!(begun.elapsed() <= BACKLOG_TOLL_MAX + Duration::from_millis(1));
+        backlog.take(Duration::ZERO);
+        backlog.has_written(2);
+        assert!(!backlog.is_short_of_room());
     }
 
     #[tokio::test(start_paused = true)]

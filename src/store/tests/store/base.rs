@@ -26,7 +26,8 @@ fn step() -> impl Strategy<Value = Step> {
     let deletes = || proptest::collection::vec(0..60u8, 0..12);
     prop_oneof![
         4 => (puts(), deletes()).prop_map(|(puts, gone)| Step::Write(puts, gone)),
-        2 => (0..40usize, puts(), deletes()).prop_map(|(at, puts, gone)| Step::Renew(at, puts, gone)),
+        2 => (0..40usize, puts(), deletes())
+            .prop_map(|(at, puts, gone)| Step::Renew(at, puts, gone)),
         1 => Just(Step::Replace),
         2 => Just(Step::Reopen),
     ]
