@@ -12,6 +12,9 @@ pub const ANSWER_BYTES_MAX: u64 = 64;
 /// The longest process number read from a lock.
 pub const DEV_RECORD_BYTES_MAX: u64 = 32;
 
+/// The size at which the log of a development region begins anew.
+pub const LOG_FILE_BYTES_MAX: u64 = 16 << 20;
+
 /// The longest line of a development region's control socket.
 pub const CONTROL_LINE_BYTES_MAX: u64 = 16 * 1024;
 

@@ -1,6 +1,7 @@
 //! Where log lines go.
 
 use std::fs::File;
+use std::io::{self, Seek, Write};
 use std::sync::Mutex;
 
 use server::config::{LogFormat, LogSection};
@@ -8,6 +9,8 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
+
+use crate::limits::LOG_FILE_BYTES_MAX;
 
 /// Why nothing can be logged.
 #[derive(Debug, thiserror::Error)]
@@ -36,12 +39,44 @@ pub fn to_standard_error(section: &LogSection) -> Result<(), LogsError> {
         .map_err(LogsError::Started)
 }
 
-/// Sends log lines to a file, and our errors to standard error too.
+/// A file that begins anew once it is full.
+struct Bounded {
+    file: File,
+    left: u64,
+}
+
+impl Bounded {
+    fn of(file: File) -> Bounded {
+        let left = LOG_FILE_BYTES_MAX;
+        Bounded { file, left }
+    }
+}
+
+impl Write for Bounded {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if self.left < line.len() as u64 {
+            self.file.set_len(0)?;
+            self.file.rewind()?;
+            self.file.write_all(b"earlier lines were dropped\n")?;
+            self.left = LOG_FILE_BYTES_MAX;
+        }
+        let written = self.file.write(line)?;
+        self.left = self.left.saturating_sub(written as u64);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Sends log lines to an empty file, and our errors to standard error too. A file that is full
+/// begins anew.
 pub fn to_file(file: File, level: &str) -> Result<(), LogsError> {
     let filter = EnvFilter::try_new(level).map_err(LogsError::Filter)?;
     let lines = fmt::layer()
         .with_ansi(false)
-        .with_writer(Mutex::new(file))
+        .with_writer(Mutex::new(Bounded::of(file)))
         .with_filter(filter);
     let errors = fmt::layer()
         .with_ansi(crate::output::styled(&std::io::stderr()))
@@ -52,4 +87,24 @@ pub fn to_file(file: File, level: &str) -> Result<(), LogsError> {
         .with(errors)
         .try_init()
         .map_err(LogsError::Started)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_file_that_is_full_begins_anew_with_the_latest_line() {
+        let mut file = tempfile::tempfile().unwrap();
+        let mut log = Bounded::of(file.try_clone().unwrap());
+        let line = [&[b'x'; 1023][..], b"\n"].concat();
+        for _ in 0..LOG_FILE_BYTES_MAX / 1024 {
+            log.write_all(&line).unwrap();
+        }
+        assert_eq!(file.metadata().unwrap().len(), LOG_FILE_BYTES_MAX);
+        log.write_all(b"last\n").unwrap();
+        file.rewind().unwrap();
+        let text = io::read_to_string(file).unwrap();
+        assert_eq!(text, "earlier lines were dropped\nlast\n");
+    }
 }

@@ -54,6 +54,10 @@ pub const KEY_VERSIONS_MAX: usize = 1024;
 pub const JOIN_TOKENS_MAX: usize = 256;
 /// Member nodes of a region.
 pub const NODES_MAX: usize = 64;
+/// Tombstones of purged secrets in a region; above it the oldest are forgotten.
+pub const TOMBSTONES_MAX: usize = 100_000;
+/// Removed nodes that are remembered; above it the one that was removed first is forgotten.
+pub const RETIRED_NODES_MAX: usize = 4096;
 /// Characters of a region's name.
 pub const REGION_CHARS_MAX: usize = 128;
 /// Positions in one token.

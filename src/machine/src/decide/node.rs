@@ -3,9 +3,9 @@
 use crate::answer::Outcome;
 use crate::command::{AdmitNode, Found, IssueJoinToken, Node, RemoveNode};
 use crate::decide::draft::Draft;
-use crate::decide::{bounded, is_known, key};
+use crate::decide::{FORGETTING, bounded, is_known, key};
 use crate::ids::{Hash, Ordinal, Revision};
-use crate::limits::{IDENTITY_CHARS_MAX, JOIN_TOKENS_MAX, NODES_MAX};
+use crate::limits::{IDENTITY_CHARS_MAX, JOIN_TOKENS_MAX, NODES_MAX, RETIRED_NODES_MAX};
 use crate::position::{Epoch, FeedId};
 use crate::rejection::{Field, Rejection};
 use crate::row::{BeginEpoch, FeedState, JoinToken, Machine, Principal, RetiredNode, RowKey};
@@ -142,6 +142,12 @@ pub(super) fn remove(draft: &mut Draft<'_>, remove: &RemoveNode) -> Result<Outco
         return Err(Rejection::NodeLast(remove.node));
     }
     draft.delete(RowKey::Node(remove.node));
+    if state.machine_version() >= Some(FORGETTING) {
+        // Room for the one to come.
+        for node in state.retired_nodes_above(RETIRED_NODES_MAX.saturating_sub(1)) {
+            draft.delete(RowKey::RetiredNode(node));
+        }
+    }
     draft.put(
         RowKey::RetiredNode(remove.node),
         &RetiredNode {

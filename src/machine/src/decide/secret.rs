@@ -5,10 +5,11 @@ use std::sync::Arc;
 use crate::answer::Outcome;
 use crate::command::{CreateSecret, DeleteSecret, PurgeSecret, RestoreSecret};
 use crate::decide::draft::Draft;
-use crate::decide::{bounded, key, tag, unmoved, version};
+use crate::decide::{FORGETTING, bounded, key, tag, unmoved, version};
 use crate::ids::{Ordinal, Uid};
 use crate::limits::{
     DAY_MS, DESCRIPTION_CHARS_MAX, RECOVERY_WINDOW_DAYS_MAX, RECOVERY_WINDOW_DAYS_MIN, SECRETS_MAX,
+    TOMBSTONES_MAX,
 };
 use crate::position::FeedId;
 use crate::rejection::{Field, Rejection};
@@ -227,6 +228,15 @@ fn erase(draft: &mut Draft<'_>, feed: &FeedId, secret: &Secret) {
         version::forget(draft, feed, secret.uid, version.ordinal);
     }
     draft.feed_delete(feed, RowKey::Secret(secret.uid));
+    if draft.state.machine_version() >= Some(FORGETTING) {
+        // Room for the one to come.
+        for (uid, feed) in draft
+            .state
+            .tombstones_above(TOMBSTONES_MAX.saturating_sub(1))
+        {
+            draft.feed_delete(&feed, RowKey::Tombstone(uid));
+        }
+    }
     draft.feed_put(
         feed,
         RowKey::Tombstone(secret.uid),

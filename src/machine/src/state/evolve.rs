@@ -69,7 +69,14 @@ impl State {
                 self.put_version(*uid, *ordinal, kept)
             }
             (RowKey::Tombstone(uid), Row::Tombstone(kept)) => {
-                insert(&mut self.tombstones, *uid, kept)
+                self.derived.by_purge.insert((kept.body.purged, *uid));
+                let replaced = self.tombstones.insert(*uid, Arc::clone(kept));
+                if let Some(before) = replaced.as_ref().map(|before| before.body.purged)
+                    && before != kept.body.purged
+                {
+                    self.derived.by_purge.remove(&(before, *uid));
+                }
+                replaced.as_ref().map(of)
             }
             (RowKey::Journal(uid, revision), Row::Journal(kept)) => {
                 self.feed_mut(*uid)
@@ -107,7 +114,11 @@ impl State {
             RowKey::Principal(number) => remove(&mut self.principals, number),
             RowKey::Secret(uid) => self.delete_secret(*uid),
             RowKey::Version(uid, ordinal) => self.delete_version(*uid, *ordinal),
-            RowKey::Tombstone(uid) => remove(&mut self.tombstones, uid),
+            RowKey::Tombstone(uid) => {
+                let kept = self.tombstones.remove(uid)?;
+                self.derived.by_purge.remove(&(kept.body.purged, *uid));
+                Some(of(&kept))
+            }
             RowKey::Journal(uid, revision) => {
                 self.feed_mut(*uid).journal.remove(revision);
                 None

@@ -52,6 +52,8 @@ struct Derived {
     names: OrdMap<(AccountId, SecretName), Uid>,
     by_creation: OrdSet<(AccountId, Stamp, Uid)>,
     by_deletion: OrdSet<(Stamp, Uid)>,
+    /// Tombstones, by when their secret was purged.
+    by_purge: OrdSet<(Stamp, Uid)>,
     owned: OrdMap<AccountId, usize>,
     secrets: u64,
     versions: u64,

@@ -148,6 +148,31 @@ impl State {
         self.tombstones.get(uid).map(|kept| kept.body.as_ref())
     }
 
+    /// Gives the tombstones that are too many, with the feeds they belong to, the oldest first.
+    pub(crate) fn tombstones_above(&self, max: usize) -> Vec<(Uid, FeedId)> {
+        let excess = self.tombstones.len().saturating_sub(max);
+        let oldest = self.derived.by_purge.iter().take(excess);
+        let feed = |uid: &Uid| Some(self.tombstones.get(uid)?.origin.as_ref()?.feed.clone());
+        oldest
+            .filter_map(|(_, uid)| Some((*uid, feed(uid)?)))
+            .collect()
+    }
+
+    /// Gives the removed nodes that are too many, the first to go first.
+    pub(crate) fn retired_nodes_above(&self, max: usize) -> Vec<NodeId> {
+        let excess = self.retired_nodes.len().saturating_sub(max);
+        if excess == 0 {
+            return Vec::new();
+        }
+        let retired = self.retired_nodes.iter();
+        let mut by_age: Vec<(Stamp, NodeId)> = retired
+            .map(|(node, kept)| (kept.body.retired, *node))
+            .collect();
+        by_age.sort_unstable();
+        let oldest = by_age.into_iter().take(excess);
+        oldest.map(|(_, node)| node).collect()
+    }
+
     /// Finds a version's value.
     pub fn value(&self, uid: &Uid, version: &VersionId) -> Option<Value> {
         let held = self.held(uid, version)?;

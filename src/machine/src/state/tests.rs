@@ -1,18 +1,43 @@
 //! What a script would take too long to reach.
 
-use crate::command::{Command, CreateSecret, Found, KeyState, KeyVersion, KmsKey, Node, Seen};
+use std::sync::Arc;
+
+use crate::change::Change;
+use crate::codec::Body;
+use crate::command::{
+    Command, CreateSecret, DeleteSecret, Found, KeyState, KeyVersion, KmsKey, Node, RemoveNode,
+    Seen,
+};
 use crate::decide::MACHINE_VERSION;
 use crate::entry::{Audit, Entry};
-use crate::ids::{ClusterId, Hash, KeyId, LogIndex, NodeId, RequestId, Stamp, Uid};
-use crate::limits::SECRETS_MAX;
+use crate::ids::{
+    ClusterId, Hash, KeyId, LogIndex, MachineVersion, NodeId, RequestId, Revision, Stamp, Uid,
+};
+use crate::limits::{SECRETS_MAX, TOMBSTONES_MAX};
 use crate::names::{AccountId, ArnSuffix, NameError, RegionName, SecretName};
+use crate::position::FeedId;
 use crate::rejection::Rejection;
+use crate::row::{Kept, RetiredNode, Row, RowKey, Tombstone};
 use crate::state::State;
 
 #[test]
 fn an_account_owns_no_more_secrets_than_it_may() -> Result<(), NameError> {
-    let mut state = State::new();
+    let mut state = founded(MACHINE_VERSION)?;
     let account = AccountId::new("000000000001")?;
+    state.derived.owned.insert(account.clone(), SECRETS_MAX - 1);
+    assert!(
+        crate::apply(&mut state, LogIndex(2), &entry(create(Uid([1; 16]))?))
+            .answer
+            .is_ok()
+    );
+    assert_eq!(state.secrets_owned(&account), SECRETS_MAX);
+    let answer = crate::apply(&mut state, LogIndex(3), &entry(create(Uid([2; 16]))?)).answer;
+    assert_eq!(answer, Err(Rejection::SecretLimit));
+    Ok(())
+}
+
+fn founded(machine_version: MachineVersion) -> Result<State, NameError> {
+    let mut state = State::new();
     let version = KeyVersion {
         version: 1,
         wrapped: Default::default(),
@@ -21,7 +46,7 @@ fn an_account_owns_no_more_secrets_than_it_may() -> Result<(), NameError> {
     let found = Command::Found(Found {
         cluster: ClusterId([0; 16]),
         region: RegionName::new("eu-north-1")?,
-        account: account.clone(),
+        account: AccountId::new("000000000001")?,
         administrator: String::new(),
         default_key: KmsKey {
             id: KeyId([0; 16]),
@@ -35,36 +60,99 @@ fn an_account_owns_no_more_secrets_than_it_may() -> Result<(), NameError> {
             api_address: String::new(),
             public_key: Hash::ZERO,
         },
-        machine_version: MACHINE_VERSION,
+        machine_version,
     });
-    assert!(
-        crate::apply(&mut state, LogIndex(1), &entry(found))
-            .answer
-            .is_ok()
-    );
-    let create = |n: u8| -> Result<Entry, NameError> {
-        Ok(entry(Command::CreateSecret(CreateSecret {
-            uid: Uid([n; 16]),
-            account: account.clone(),
-            name: SecretName::new(&n.to_string())?,
-            arn_suffix: ArnSuffix::new("AbC123")?,
-            description: String::new(),
-            kms_key: None,
-            tags: Vec::new(),
-            new: None,
+    let applied = crate::apply(&mut state, LogIndex(1), &entry(found));
+    assert!(applied.answer.is_ok());
+    Ok(state)
+}
+
+/// As if so many secrets had been purged, and nodes removed, one in each millisecond.
+fn with_remains(version: MachineVersion, count: u64) -> Result<State, NameError> {
+    let mut state = founded(version)?;
+    let (feed, epoch) = (state.home().unwrap_or(FeedId::Root), Revision(1));
+    for number in 1..=count {
+        let uid = Uid(u128::from(number).to_be_bytes());
+        let tombstone = Tombstone {
+            purged: Stamp(number),
+        };
+        let kept = Kept::fed(tombstone, &feed, feed.uid(), epoch, &Hash::ZERO);
+        put(
+            &mut state,
+            RowKey::Tombstone(uid),
+            Tombstone::into_row(Arc::new(kept)),
+        );
+        let retired = RetiredNode {
+            retired: Stamp(number),
+        };
+        let row = RetiredNode::into_row(Arc::new(Kept::local(&retired)));
+        put(&mut state, RowKey::RetiredNode(NodeId(1 + number)), row);
+    }
+    Ok(state)
+}
+
+fn put(state: &mut State, key: RowKey, row: Row) {
+    state.evolve(&Change {
+        key,
+        row: Some(row),
+        header: None,
+    });
+}
+
+#[test]
+fn what_is_left_of_secrets_and_nodes_is_forgotten_when_there_is_too_much_of_it()
+-> Result<(), NameError> {
+    let max = TOMBSTONES_MAX as u64;
+    for (version, left) in [(MachineVersion(1), max + 1), (MACHINE_VERSION, max)] {
+        let mut state = with_remains(version, max)?;
+        let uid = Uid([9; 16]);
+        let delete = Command::DeleteSecret(DeleteSecret {
+            uid,
+            window_days: None,
             seen: Seen::default(),
-        })))
-    };
-    state.derived.owned.insert(account.clone(), SECRETS_MAX - 1);
-    assert!(
-        crate::apply(&mut state, LogIndex(2), &create(1)?)
-            .answer
-            .is_ok()
-    );
-    assert_eq!(state.secrets_owned(&account), SECRETS_MAX);
-    let answer = crate::apply(&mut state, LogIndex(3), &create(2)?).answer;
-    assert_eq!(answer, Err(Rejection::SecretLimit));
+        });
+        let node = Node {
+            id: NodeId(0),
+            peer_address: String::new(),
+            api_address: String::new(),
+            public_key: Hash([1; 32]),
+        };
+        put(
+            &mut state,
+            RowKey::Node(NodeId(0)),
+            Node::into_row(Arc::new(Kept::local(&node))),
+        );
+        let remove = Command::RemoveNode(RemoveNode { node: NodeId(0) });
+        for (index, command) in [create(uid)?, delete, remove].into_iter().enumerate() {
+            let index = LogIndex(2 + index as u64);
+            assert!(
+                crate::apply(&mut state, index, &entry(command))
+                    .answer
+                    .is_ok()
+            );
+        }
+        assert_eq!(state.counts().tombstones, left);
+        assert!(state.tombstone(&uid).is_some());
+        let first = Uid(1u128.to_be_bytes());
+        assert_eq!(state.tombstone(&first).is_some(), version < MACHINE_VERSION);
+        assert!(state.is_retired(NodeId(0)));
+        assert_eq!(state.is_retired(NodeId(2)), version < MACHINE_VERSION);
+    }
     Ok(())
+}
+
+fn create(uid: Uid) -> Result<Command, NameError> {
+    Ok(Command::CreateSecret(CreateSecret {
+        uid,
+        account: AccountId::new("000000000001")?,
+        name: SecretName::new(&uid.to_string())?,
+        arn_suffix: ArnSuffix::new("AbC123")?,
+        description: String::new(),
+        kms_key: None,
+        tags: Vec::new(),
+        new: None,
+        seen: Seen::default(),
+    }))
 }
 
 fn entry(command: Command) -> Entry {
