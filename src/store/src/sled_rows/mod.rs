@@ -21,9 +21,9 @@ mod renewal;
 
 use std::fmt::{self, Debug, Formatter};
 use std::path::{Path, PathBuf};
-use std::sync::{
-    Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use parking_lot::{FairMutex, FairMutexGuard};
 
 use crate::format::{FormatError, Stamped};
 use crate::limits::{KEY_BYTES_MAX, REPLACE_BATCH_BYTES, ROW_BYTES_MAX};
@@ -95,7 +95,8 @@ pub struct SledRows {
     cipher: Arc<dyn Cipher>,
     options: RowsOptions,
     /// Held by whoever writes or changes the header; taken before `present`.
-    renewal: Mutex<Option<Renewal>>,
+    /// A fair one: who copies rows takes it again at once, and the writer would wait for ever.
+    renewal: FairMutex<Option<Renewal>>,
     present: RwLock<Present>,
     /// The first failure of a write; there is no second one.
     fault: OnceLock<Fault>,
@@ -133,7 +134,7 @@ impl SledRows {
             stamped: stamped.clone(),
             cipher,
             options,
-            renewal: Mutex::new(None),
+            renewal: FairMutex::new(None),
             present: RwLock::new(present),
             fault: OnceLock::new(),
         };
@@ -172,8 +173,8 @@ impl SledRows {
         self.present.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn renewal(&self) -> MutexGuard<'_, Option<Renewal>> {
-        self.renewal.lock().unwrap_or_else(PoisonError::into_inner)
+    fn renewal(&self) -> FairMutexGuard<'_, Option<Renewal>> {
+        self.renewal.lock()
     }
 
     fn content(&self, key: &[u8], value: Vec<u8>) -> Result<Content, Fault> {
