@@ -78,8 +78,8 @@ pub(crate) struct Pending {
 #[derive(Clone, Copy)]
 struct Pace {
     writing: Option<Writing>,
-    /// What is written in about half of [`BACKLOG_AGE_MAX`], judged by the last batch: with more,
-    /// the next batch would be too old before it is written, and reads would wait for it.
+    /// What is written in about [`BACKLOG_AGE_MAX`], judged by the last batch: with more, the next
+    /// batch would be too old before it is written, and reads would wait for it.
     room_bytes: usize,
     /// How fast the last batch was written; infinitely before there was one.
     bytes_per_second: f64,
@@ -116,7 +116,7 @@ impl Pace {
         };
         let took = writing.begun.elapsed().as_secs_f64();
         self.bytes_per_second = writing.bytes as f64 / took;
-        let aim = BACKLOG_AGE_MAX.as_secs_f64() / 2.0;
+        let aim = BACKLOG_AGE_MAX.as_secs_f64();
         self.room_bytes = if took > aim {
             (writing.bytes as f64 * aim / took) as usize
         } else {
@@ -160,14 +160,15 @@ impl Pending {
     }
 
     /// How long apply waits before its next batch, if it is like the last one. In a backlog that is
-    /// three quarters full, as long as writing the batch takes: it gets no fuller.
+    /// a quarter full, as long as writing the batch takes: it gets no fuller. There is room left for
+    /// batches that suddenly take longer.
     fn toll(&self) -> Duration {
         let pace = &self.pace;
         if pace.is_starved || pace.room_bytes == 0 {
             return Duration::ZERO;
         }
         let fill = self.unwritten_bytes() as f64 / pace.room_bytes as f64;
-        let seconds = self.last_bytes as f64 / pace.bytes_per_second * (fill - 0.5) * 4.0;
+        let seconds = self.last_bytes as f64 / pace.bytes_per_second * (fill - 0.125) * 8.0;
         let toll = Duration::try_from_secs_f64(seconds).unwrap_or_default();
         toll.min(BACKLOG_TOLL_MAX)
     }
@@ -465,13 +466,13 @@ mod tests {
         backlog.take(Duration::ZERO);
         tokio::time::advance(BACKLOG_AGE_MAX * 2).await;
         backlog.has_written(1);
-        push(&backlog, vec![put(1, 900)]);
+        push(&backlog, vec![put(1, 1900)]);
         assert!(backlog.lock().has_room());
         push(&backlog, vec![put(2, 200)]);
-        assert!(!backlog.lock().has_room(), "a quarter");
+        assert!(!backlog.lock().has_room(), "half");
         backlog.take(Duration::ZERO);
         backlog.has_written(2);
-        push(&backlog, vec![put(1, 2000)]);
+        push(&backlog, vec![put(1, 4000)]);
         assert!(backlog.lock().has_room(), "twice as much");
     }
 
@@ -482,16 +483,16 @@ mod tests {
         backlog.take(Duration::ZERO);
         tokio::time::advance(BACKLOG_AGE_MAX * 2).await;
         backlog.has_written(1);
-        // Now 2,000 bytes are written in a second, and there is room for a thousand.
-        push(&backlog, vec![put(1, 499)]);
-        assert!(!backlog.is_short_of_room(), "half full");
-        push(&backlog, vec![put(2, 99)]);
+        // Now 2,000 bytes are written in a second, and there is room for as many.
+        push(&backlog, vec![put(1, 249)]);
+        assert!(!backlog.is_short_of_room(), "an eighth full");
+        push(&backlog, vec![put(2, 49)]);
         let begun = Instant::now();
         backlog.room().await;
         let waited = begun.elapsed();
-        let between = Duration::from_millis(15)..Duration::from_millis(25);
-        assert!(between.contains(&waited), "{waited:?} for 50 ms of rows");
-        push(&backlog, vec![put(3, 399)]);
+        let between = Duration::from_millis(3)..Duration::from_millis(8);
+        assert!(between.contains(&waited), "{waited:?} for 25 ms of rows");
+        push(&backlog, vec![put(3, 999)]);
         let begun = Instant::now();
         backlog.room().await;
         assert!(begun.elapsed() <= BACKLOG_TOLL_MAX + Duration::from_millis(1));

@@ -36,8 +36,8 @@ pub const BACKLOG_STARVED_BYTES_MAX: usize = 64 << 20;
 /// Age of the oldest unwritten row before apply waits (R12).
 pub const BACKLOG_AGE_MAX: Duration = Duration::from_secs(1);
 
-/// The longest that apply waits before one batch because the backlog is more than half full: many
-/// short waits, so that there need be no long one when it is full.
+/// The longest that apply waits before one batch because the backlog is more than an eighth full:
+/// many short waits, so that there need be no long one when it is full.
 pub const BACKLOG_TOLL_MAX: Duration = Duration::from_millis(100);
 
 /// How long the materialiser gathers rows before it writes a batch.
