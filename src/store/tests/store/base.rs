@@ -127,6 +127,32 @@ fn renewed() -> (TempDir, Vec<Row>) {
     (dir, all)
 }
 
+#[test]
+fn a_pack_whose_copied_rows_are_deleted_before_the_others_are_copied_comes_back() {
+    let dir = tempdir().unwrap();
+    let rows = open_packed_rows(dir.path()).rows;
+    // The 33rd row of this size ends a step of the copy: two packs, and the first row of a third.
+    let row = |number: u8| (vec![1, 0, number], vec![number; 8_000]);
+    let first = Batch {
+        puts: (0..48).map(row).collect(),
+        meta: b"m".to_vec(),
+        ..Batch::default()
+    };
+    rows.write(first).unwrap();
+    let trimmed = Batch {
+        deletes: (0..33).map(|number| row(number).0).collect(),
+        meta: b"m".to_vec(),
+        ..Batch::default()
+    };
+    assert!(renew(&rows, 40, &trimmed));
+    rows.checkpoint().unwrap();
+    let left: Vec<Row> = (33..48).map(row).collect();
+    assert!(all_rows(&rows) == left);
+    drop(rows);
+    let opened = open_packed_rows(dir.path());
+    assert!(!opened.rebuilt && all_rows(&opened.rows) == left);
+}
+
 fn base(dir: &Path) -> std::path::PathBuf {
     dir.join("sled-00000002/base")
 }
