@@ -58,6 +58,8 @@ pub const NODES_MAX: usize = 64;
 pub const TOMBSTONES_MAX: usize = 100_000;
 /// Removed nodes that are remembered; above it the one that was removed first is forgotten.
 pub const RETIRED_NODES_MAX: usize = 4096;
+/// Tombstones, or removed nodes, that one entry may forget.
+pub const FORGOTTEN_MAX: usize = 64;
 /// Characters of a region's name.
 pub const REGION_CHARS_MAX: usize = 128;
 /// Positions in one token.

@@ -10,9 +10,9 @@ use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 use proptest::test_runner::{Config as ProptestConfig, TestCaseError};
 use sha2::{Digest as _, Sha256};
 use strongroom_machine::{
-    Answer, Applied, Change, Command, DecodeError, Entry, FeedId, Hash, Label, LogIndex, Op,
-    Ordinal, RestoreSecret, Revision, Row, RowKey, RowRef, SecretId, Seen, State, Token, apply,
-    limits,
+    Answer, Applied, Change, Command, DecodeError, Entry, FeedId, Found, Hash, Label, LogIndex,
+    MACHINE_VERSION, MachineVersion, Op, Ordinal, RestoreSecret, Revision, Row, RowKey, RowRef,
+    SecretId, Seen, SetMachineVersion, State, Token, apply, limits,
 };
 
 use asks::asks;
@@ -172,8 +172,29 @@ fn applied(state: &mut State, index: u64, entry: &Entry) -> Result<Applied, Test
 }
 
 fn founding(stamp: u64) -> Result<Entry, TestCaseError> {
+    founding_with(stamp, MACHINE_VERSION)
+}
+
+fn founding_with(stamp: u64, machine_version: MachineVersion) -> Result<Entry, TestCaseError> {
     let found = found().map_err(|error| failed(&*error))?;
+    let found = Found {
+        machine_version,
+        ..found
+    };
     Ok(entry(stamp, Command::Found(found)))
+}
+
+/// A state that was loaded again, and keeps no value in memory.
+fn evicted(state: &State) -> Result<State, TestCaseError> {
+    let mut state = reload(state).map_err(|error| failed(&*error))?;
+    let account = account().map_err(|error| failed(&*error))?;
+    let secrets: Vec<_> = state.secrets(&account).cloned().collect();
+    for secret in secrets {
+        for version in &secret.versions {
+            state.evict(&secret.uid, &version.id);
+        }
+    }
+    Ok(state)
 }
 
 fn failed(error: &dyn std::error::Error) -> TestCaseError {
@@ -219,6 +240,44 @@ proptest! {
         prop_assert!(again.rows().eq(state.rows()));
         let feed_hash = |state: &State| state.feeds().map(|feed| feed.hash()).collect::<Vec<_>>();
         prop_assert_eq!(feed_hash(&again), feed_hash(&state));
+    }
+
+    /// R13: machine version 2 stores other rows, and shows the same secrets, whenever it comes
+    /// into force and whatever has left memory.
+    #[test]
+    fn machine_versions_answer_the_same(
+        asks in collection::vec((asks(), 0..2 * DAY_MS), 1..60),
+        cut in 0..60u64,
+    ) {
+        let mut now = 100 * DAY_MS;
+        let mut states = Vec::new();
+        for version in [1, 1, 2].map(MachineVersion) {
+            let mut state = State::new();
+            apply(&mut state, LogIndex(1), &founding_with(now, version)?);
+            states.push(state);
+        }
+        for (index, (ask, pause_ms)) in (2..).zip(&asks) {
+            // Stamps do not depend on what was decided before.
+            now += 2 + pause_ms;
+            if index == cut {
+                let version = MachineVersion(2);
+                let set = Command::SetMachineVersion(SetMachineVersion { version });
+                let set = apply(&mut states[1], LogIndex(index), &entry(now - 1, set));
+                prop_assert!(set.answer.is_ok());
+                states[2] = evicted(&states[2])?;
+            }
+            let entry = entry(now, ask.command(&states[0]));
+            let answers = states
+                .iter_mut()
+                .map(|state| apply(state, LogIndex(index), &entry).answer);
+            let answers: Vec<_> = answers.collect();
+            prop_assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+            for state in &states {
+                secrets_are_sound(state)?;
+                let account = account().map_err(|error| failed(&*error))?;
+                prop_assert!(state.secrets(&account).eq(states[0].secrets(&account)));
+            }
+        }
     }
 
     /// I12: no bytes make the machine panic.

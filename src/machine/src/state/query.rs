@@ -6,6 +6,7 @@ use crate::arn::SecretId;
 use crate::command::{KmsKey, Node};
 use crate::hash::BucketSums;
 use crate::ids::{ClusterId, Hash, KeyId, MachineVersion, NodeId, Ordinal, Revision, Stamp, Uid};
+use crate::limits::FORGOTTEN_MAX;
 use crate::names::{AccountId, RegionName, SecretName, VersionId};
 use crate::position::FeedId;
 use crate::row::{Access, JoinToken, Kept, Machine, Origin, RowKey, Tombstone};
@@ -148,9 +149,11 @@ impl State {
         self.tombstones.get(uid).map(|kept| kept.body.as_ref())
     }
 
-    /// Gives the tombstones that are too many, with the feeds they belong to, the oldest first.
+    /// Gives the tombstones that are too many, with the feeds they belong to, the oldest first; no
+    /// more than [`FORGOTTEN_MAX`], because there may be any number from before they were counted.
     pub(crate) fn tombstones_above(&self, max: usize) -> Vec<(Uid, FeedId)> {
         let excess = self.tombstones.len().saturating_sub(max);
+        let excess = excess.min(FORGOTTEN_MAX);
         let oldest = self.derived.by_purge.iter().take(excess);
         let feed = |uid: &Uid| Some(self.tombstones.get(uid)?.origin.as_ref()?.feed.clone());
         oldest
@@ -158,7 +161,8 @@ impl State {
             .collect()
     }
 
-    /// Gives the removed nodes that are too many, the first to go first.
+    /// Gives the removed nodes that are too many, the first to go first; no more than
+    /// [`FORGOTTEN_MAX`].
     pub(crate) fn retired_nodes_above(&self, max: usize) -> Vec<NodeId> {
         let excess = self.retired_nodes.len().saturating_sub(max);
         if excess == 0 {
@@ -169,7 +173,7 @@ impl State {
             .map(|(node, kept)| (kept.body.retired, *node))
             .collect();
         by_age.sort_unstable();
-        let oldest = by_age.into_iter().take(excess);
+        let oldest = by_age.into_iter().take(excess.min(FORGOTTEN_MAX));
         oldest.map(|(_, node)| node).collect()
     }
 

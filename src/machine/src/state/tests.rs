@@ -6,14 +6,14 @@ use crate::change::Change;
 use crate::codec::Body;
 use crate::command::{
     Command, CreateSecret, DeleteSecret, Found, KeyState, KeyVersion, KmsKey, Node, RemoveNode,
-    Seen,
+    Seen, SetMachineVersion,
 };
 use crate::decide::MACHINE_VERSION;
 use crate::entry::{Audit, Entry};
 use crate::ids::{
     ClusterId, Hash, KeyId, LogIndex, MachineVersion, NodeId, RequestId, Revision, Stamp, Uid,
 };
-use crate::limits::{SECRETS_MAX, TOMBSTONES_MAX};
+use crate::limits::{FORGOTTEN_MAX, SECRETS_MAX, TOMBSTONES_MAX};
 use crate::names::{AccountId, ArnSuffix, NameError, RegionName, SecretName};
 use crate::position::FeedId;
 use crate::rejection::Rejection;
@@ -138,6 +138,32 @@ fn what_is_left_of_secrets_and_nodes_is_forgotten_when_there_is_too_much_of_it()
         assert!(state.is_retired(NodeId(0)));
         assert_eq!(state.is_retired(NodeId(2)), version < MACHINE_VERSION);
     }
+    Ok(())
+}
+
+#[test]
+fn an_entry_forgets_no_more_than_it_may_however_much_is_left() -> Result<(), NameError> {
+    let count = TOMBSTONES_MAX + 1_000;
+    let mut state = with_remains(MachineVersion(1), count as u64)?;
+    let version = MACHINE_VERSION;
+    let uid = Uid([9; 16]);
+    let delete = Command::DeleteSecret(DeleteSecret {
+        uid,
+        window_days: None,
+        seen: Seen::default(),
+    });
+    let set = Command::SetMachineVersion(SetMachineVersion { version });
+    let mut changes = 0;
+    for (index, command) in [create(uid)?, set, delete].into_iter().enumerate() {
+        let index = LogIndex(2 + index as u64);
+        let applied = crate::apply(&mut state, index, &entry(command));
+        assert!(applied.answer.is_ok());
+        changes = applied.changes.len();
+    }
+    let left = count - FORGOTTEN_MAX + 1;
+    assert_eq!(state.counts().tombstones, left as u64);
+    // Each is deleted and said so in the journal; the rest is the secret's own.
+    assert!(changes < 2 * FORGOTTEN_MAX + 10, "{changes}");
     Ok(())
 }
 

@@ -53,8 +53,8 @@ impl goldenscript::Runner for Runner {
             name if queries::is_query(name) => queries::answer(&mut self.state, name, &arguments)?,
             _ => {
                 let mut command = commands::command(line.name.as_str(), &arguments, self.now_ms)?;
-                if let (Command::Found(found), false) =
-                    (&mut command, arguments.has("machine-version"))
+                if let (Command::Found(found), None) =
+                    (&mut command, arguments.keyed("machine-version"))
                 {
                     found.machine_version = self.machine_version;
                 }

@@ -182,7 +182,8 @@ fn put(
 }
 
 /// Puts rows that nobody has read yet into the base of a generation in the making. What has to be
-/// joined with something that is in sled goes there.
+/// joined with something that is in sled goes there, and so does a pack that was in the base and is
+/// noted in sled as gone: what the base had of it since would be taken for gone too.
 pub(super) fn lay(
     generation: &Generation,
     cipher: &dyn Cipher,
@@ -195,7 +196,9 @@ pub(super) fn lay(
         let place = packs::place(&key);
         let pack = place.filter(|(pack, _)| generation.pack(pack).is_none());
         match (content, pack) {
-            (Content::Packed(plain), Some((pack, number))) => {
+            (Content::Packed(plain), Some((pack, number)))
+                if gathered.contains_key(&pack) || !generation.is_gone(layout::PACKS, &pack)? =>
+            {
                 gathered.entry(pack).or_default().insert(number, plain);
             }
             (Content::Sealed(sealed), Some(_)) if generation.row(&key).is_none() => {

@@ -27,7 +27,7 @@ pub(super) struct Generation {
     db: sled::Db,
     /// sled's one data file: its own flush starts the writing, but never waits for the disk.
     file: Arc<File>,
-    /// What sled has is newer; the very first generation has none.
+    /// What sled has is newer; a generation that release 0.1.0 made has none.
     base: Option<Arc<Base>>,
     index: Arc<Mutex<Index>>,
 }
@@ -198,6 +198,11 @@ impl Generation {
     fn piece(&self, table: u8, key: &[u8], piece: u16) -> Result<Option<sled::IVec>, Fault> {
         let read = self.db.get(layout::piece_key(table, key, piece));
         read.map_err(|error| sled_fault("read a row of", &self.path, error))
+    }
+
+    /// Whether sled notes a row, or a pack, of the base as gone.
+    pub(super) fn is_gone(&self, table: u8, key: &[u8]) -> Result<bool, Fault> {
+        Ok(self.piece(layout::gone(table), key, 0)?.is_some())
     }
 
     /// The keys of the base's rows, or packs, that are there no more.

@@ -58,19 +58,34 @@ fn follow(model: &mut BTreeMap<Vec<u8>, Vec<u8>>, batch: &Batch) {
     model.extend(batch.puts.iter().cloned());
 }
 
+/// A row that ends a step of the copy, and is not copied itself: it has been deleted meanwhile.
+fn filler() -> Row {
+    (b"filler".to_vec(), vec![0; 256 * 1024])
+}
+
+/// Builds all rows anew, and writes a batch when so many are copied and the others are not.
 fn renew(rows: &dyn Rows, written_at: usize, batch: &Batch) -> bool {
     let copied = all_rows(rows);
     rows.begin_renewal().unwrap();
+    let passed = Batch {
+        deletes: vec![filler().0],
+        meta: b"m".to_vec(),
+        ..Batch::default()
+    };
+    rows.write(passed).unwrap();
     let written_at = written_at.min(copied.len());
-    let mut copied = copied.into_iter().enumerate().map(|(at, row)| {
-        if at == written_at {
+    let (before, after) = copied.split_at(written_at);
+    let write = || {
+        if !after.is_empty() {
             rows.write(batch.clone()).unwrap();
         }
-        Ok(row)
-    });
-    let renewed = rows.renew(&mut copied).unwrap();
-    drop(copied);
-    renewed
+        None
+    };
+    let before = before.iter().cloned().chain([filler()]);
+    let all = before
+        .chain(std::iter::from_fn(write))
+        .chain(after.iter().cloned());
+    rows.renew(&mut all.map(Ok)).unwrap()
 }
 
 proptest! {
@@ -125,6 +140,31 @@ fn renewed() -> (TempDir, Vec<Row>) {
     rows.checkpoint().unwrap();
     let all = all_rows(&rows);
     (dir, all)
+}
+
+#[test]
+fn a_pack_whose_copied_rows_are_deleted_before_the_others_are_copied_comes_back() {
+    let dir = tempdir().unwrap();
+    let rows = open_packed_rows(dir.path()).rows;
+    let row = |number: u8| (vec![1, 0, number], vec![number; 100]);
+    let first = Batch {
+        puts: (0..48).map(row).collect(),
+        meta: b"m".to_vec(),
+        ..Batch::default()
+    };
+    rows.write(first).unwrap();
+    let trimmed = Batch {
+        deletes: (0..33).map(|number| row(number).0).collect(),
+        meta: b"m".to_vec(),
+        ..Batch::default()
+    };
+    assert!(renew(&rows, 33, &trimmed));
+    rows.checkpoint().unwrap();
+    let left: Vec<Row> = (33..48).map(row).collect();
+    assert!(all_rows(&rows) == left);
+    drop(rows);
+    let opened = open_packed_rows(dir.path());
+    assert!(!opened.rebuilt && all_rows(&opened.rows) == left);
 }
 
 fn base(dir: &Path) -> std::path::PathBuf {
