@@ -96,17 +96,26 @@ impl Growth {
         }
     }
 
-    /// Of the node that has most of it, one in one quarter and maybe another in the next.
+    /// Of all nodes together, at the times of the first one's samples.
     pub fn of_all(quantity: &Quantity, nodes: &[Vec<Sample>]) -> Self {
-        let each = nodes.iter().map(|samples| Self::of(quantity, samples));
-        let none = Self {
-            third: 0.0,
-            last: 0.0,
+        let [first, others @ ..] = nodes else {
+            panic!("there are no nodes")
         };
-        each.fold(none, |all, node| Self {
-            third: all.third.max(node.third),
-            last: all.last.max(node.last),
-        })
+        let at = |samples: &[Sample], seconds: f64| {
+            let passed = samples.partition_point(|sample| sample.seconds <= seconds);
+            (quantity.of)(&samples[passed.saturating_sub(1)])
+        };
+        let sums = first.iter().map(|sample| {
+            let others = others.iter().map(|samples| at(samples, sample.seconds));
+            (quantity.of)(sample) + others.sum::<f64>()
+        });
+        let sums: Vec<f64> = sums.collect();
+        let quarter = sums.len() / 4;
+        let peak = |part: &[f64]| part.iter().copied().fold(0.0, f64::max);
+        Self {
+            third: peak(&sums[2 * quarter..3 * quarter]),
+            last: peak(&sums[3 * quarter..]),
+        }
     }
 
     /// As a share.

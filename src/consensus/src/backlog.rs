@@ -159,9 +159,9 @@ impl Pending {
         !old && self.bytes + writing_bytes <= self.pace.room_bytes
     }
 
-    /// How long apply waits before its next batch, if it is like the last one. In a backlog that is
-    /// a quarter full, as long as writing the batch takes: it gets no fuller. There is room left for
-    /// batches that suddenly take longer.
+    /// How long apply waits before its next batch, if it is like the last one. In a backlog that
+    /// is a quarter full, as long as writing the batch takes: it gets no fuller. There is room left
+    /// for batches that suddenly take longer.
     fn toll(&self) -> Duration {
         let pace = &self.pace;
         if pace.is_starved || pace.room_bytes == 0 {

@@ -350,13 +350,15 @@ impl Members {
             })
     }
 
-    /// On the leader: the best heir, if that one's clock is better than this node's. Where none is,
-    /// to hand over would only pass the fault around.
+    /// On the leader: the best heir, if that one's clock is better than this node's, and it has
+    /// disk space or this node has none either. Else to hand over would only pass a fault around.
     pub(crate) fn heir_with_better_clock(&self) -> Option<u64> {
         let leads = core::leader(&self.raft) == Some(self.node);
         let heir = self.best_heir().filter(|_| leads)?;
-        let clocks = &self.rounds.clocks;
-        (clocks.grade_of(heir) < clocks.grade()).then_some(heir)
+        let (clocks, space) = (&self.rounds.clocks, &self.space);
+        let is_better = clocks.grade_of(heir) < clocks.grade();
+        let comes_back = space.is_lacking_at(heir) && !space.is_lacking();
+        (is_better && !comes_back).then_some(heir)
     }
 
     /// On the leader: the best heir, if that one has disk space.

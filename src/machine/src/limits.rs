@@ -56,9 +56,9 @@ pub const JOIN_TOKENS_MAX: usize = 256;
 pub const NODES_MAX: usize = 64;
 /// Tombstones of purged secrets in a region; above it the oldest are forgotten.
 pub const TOMBSTONES_MAX: usize = 100_000;
-/// Removed nodes that are remembered; above it the one that was removed first is forgotten.
-pub const RETIRED_NODES_MAX: usize = 4096;
-/// Tombstones, or removed nodes, that one entry may forget.
+/// Nodes that are members or were removed: so many are ever admitted to a region.
+pub const NODES_EVER_MAX: usize = 65_536;
+/// Tombstones that one entry may forget.
 pub const FORGOTTEN_MAX: usize = 64;
 /// Characters of a region's name.
 pub const REGION_CHARS_MAX: usize = 128;

@@ -73,6 +73,29 @@ async fn a_leader_whose_clock_is_off_has_no_heir_while_no_other_has_a_better_one
     assert_eq!(heir.await, None);
 }
 
+#[tokio::test]
+async fn a_leader_whose_clock_is_off_keeps_the_lead_from_those_without_disk_space() {
+    let region = Region::of(5, Settings::default()).await;
+    let leader = region.leader().await;
+    let others = region.ids().into_iter().filter(|node| *node != leader);
+    let others: Vec<u64> = others.collect();
+    let heir = region.node(leader).run(move |consensus| async move {
+        let inner = &consensus.inner;
+        let ahead_ms = inner.clocks.now().0 + 3_000;
+        for node in &others {
+            inner
+                .clocks
+                .read(*node, tokio::time::Instant::now(), ahead_ms);
+        }
+        let before = inner.members.heir_with_better_clock();
+        for node in &others {
+            inner.space.hear(*node, true);
+        }
+        (before.is_some(), inner.members.heir_with_better_clock())
+    });
+    assert_eq!(heir.await, (true, None));
+}
+
 /// Sets off the clocks of the leader and of the first of the others, who would be its heir if
 /// clocks did not count, and waits until the leader knows.
 async fn set_off_two(region: &Region, offset_ms: i64) -> (u64, [u64; 2]) {

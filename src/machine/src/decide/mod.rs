@@ -29,9 +29,9 @@ const FIRST_VERSION: MachineVersion = MachineVersion(1);
 /// The rules by which a version's row describes it and the secret's row lists labelled versions:
 /// before, each put wrote all versions anew.
 const DESCRIBED_VERSIONS: MachineVersion = MachineVersion(2);
-/// The rules by which what is left of secrets and nodes is forgotten when there is too much of it:
-/// before, it was kept for ever.
-const FORGETTING: MachineVersion = MachineVersion(2);
+/// The rules by which the oldest of what is left of purged secrets is forgotten, and nodes are not
+/// admitted for ever: before, both left rows without end.
+const BOUNDED_REMAINS: MachineVersion = MachineVersion(2);
 
 /// What an accepted entry does.
 #[derive(Debug, Clone)]

@@ -3,9 +3,9 @@
 use crate::answer::Outcome;
 use crate::command::{AdmitNode, Found, IssueJoinToken, Node, RemoveNode};
 use crate::decide::draft::Draft;
-use crate::decide::{FORGETTING, bounded, is_known, key};
+use crate::decide::{BOUNDED_REMAINS, bounded, is_known, key};
 use crate::ids::{Hash, Ordinal, Revision};
-use crate::limits::{IDENTITY_CHARS_MAX, JOIN_TOKENS_MAX, NODES_MAX, RETIRED_NODES_MAX};
+use crate::limits::{IDENTITY_CHARS_MAX, JOIN_TOKENS_MAX, NODES_EVER_MAX, NODES_MAX};
 use crate::position::{Epoch, FeedId};
 use crate::rejection::{Field, Rejection};
 use crate::row::{BeginEpoch, FeedState, JoinToken, Machine, Principal, RetiredNode, RowKey};
@@ -142,12 +142,6 @@ pub(super) fn remove(draft: &mut Draft<'_>, remove: &RemoveNode) -> Result<Outco
         return Err(Rejection::NodeLast(remove.node));
     }
     draft.delete(RowKey::Node(remove.node));
-    if state.machine_version() >= Some(FORGETTING) {
-        // Room for the one to come.
-        for node in state.retired_nodes_above(RETIRED_NODES_MAX.saturating_sub(1)) {
-            draft.delete(RowKey::RetiredNode(node));
-        }
-    }
     draft.put(
         RowKey::RetiredNode(remove.node),
         &RetiredNode {
@@ -167,7 +161,10 @@ fn admissible(state: &State, node: &Node) -> Result<(), Rejection> {
     if state.nodes().any(|held| held.public_key == node.public_key) {
         return Err(Rejection::NodeKeyTaken(node.public_key));
     }
-    if state.nodes().count() >= NODES_MAX {
+    // A removed node is never forgotten: its certificate may still be valid.
+    let is_counted = state.machine_version() >= Some(BOUNDED_REMAINS);
+    let is_one_too_many = is_counted && state.nodes_ever() >= NODES_EVER_MAX;
+    if state.nodes().count() >= NODES_MAX || is_one_too_many {
         return Err(Rejection::NodeLimit);
     }
     Ok(())

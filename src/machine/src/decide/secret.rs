@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::answer::Outcome;
 use crate::command::{CreateSecret, DeleteSecret, PurgeSecret, RestoreSecret};
 use crate::decide::draft::Draft;
-use crate::decide::{FORGETTING, bounded, key, tag, unmoved, version};
+use crate::decide::{BOUNDED_REMAINS, bounded, key, tag, unmoved, version};
 use crate::ids::{Ordinal, Uid};
 use crate::limits::{
     DAY_MS, DESCRIPTION_CHARS_MAX, RECOVERY_WINDOW_DAYS_MAX, RECOVERY_WINDOW_DAYS_MIN, SECRETS_MAX,
@@ -228,7 +228,7 @@ fn erase(draft: &mut Draft<'_>, feed: &FeedId, secret: &Secret) {
         version::forget(draft, feed, secret.uid, version.ordinal);
     }
     draft.feed_delete(feed, RowKey::Secret(secret.uid));
-    if draft.state.machine_version() >= Some(FORGETTING) {
+    if draft.state.machine_version() >= Some(BOUNDED_REMAINS) {
         // Room for the one to come.
         for (uid, feed) in draft
             .state

@@ -161,20 +161,9 @@ impl State {
             .collect()
     }
 
-    /// Gives the removed nodes that are too many, the first to go first; no more than
-    /// [`FORGOTTEN_MAX`].
-    pub(crate) fn retired_nodes_above(&self, max: usize) -> Vec<NodeId> {
-        let excess = self.retired_nodes.len().saturating_sub(max);
-        if excess == 0 {
-            return Vec::new();
-        }
-        let retired = self.retired_nodes.iter();
-        let mut by_age: Vec<(Stamp, NodeId)> = retired
-            .map(|(node, kept)| (kept.body.retired, *node))
-            .collect();
-        by_age.sort_unstable();
-        let oldest = by_age.into_iter().take(excess.min(FORGOTTEN_MAX));
-        oldest.map(|(_, node)| node).collect()
+    /// Counts the nodes there are and ever were.
+    pub(crate) fn nodes_ever(&self) -> usize {
+        self.nodes.len().saturating_add(self.retired_nodes.len())
     }
 
     /// Finds a version's value.

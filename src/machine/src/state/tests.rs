@@ -5,15 +5,15 @@ use std::sync::Arc;
 use crate::change::Change;
 use crate::codec::Body;
 use crate::command::{
-    Command, CreateSecret, DeleteSecret, Found, KeyState, KeyVersion, KmsKey, Node, RemoveNode,
-    Seen, SetMachineVersion,
+    AdmitNode, Command, CreateSecret, DeleteSecret, Found, IssueJoinToken, KeyState, KeyVersion,
+    KmsKey, Node, Seen, SetMachineVersion,
 };
 use crate::decide::MACHINE_VERSION;
 use crate::entry::{Audit, Entry};
 use crate::ids::{
     ClusterId, Hash, KeyId, LogIndex, MachineVersion, NodeId, RequestId, Revision, Stamp, Uid,
 };
-use crate::limits::{FORGOTTEN_MAX, SECRETS_MAX, TOMBSTONES_MAX};
+use crate::limits::{FORGOTTEN_MAX, NODES_EVER_MAX, SECRETS_MAX, TOMBSTONES_MAX};
 use crate::names::{AccountId, ArnSuffix, NameError, RegionName, SecretName};
 use crate::position::FeedId;
 use crate::rejection::Rejection;
@@ -67,7 +67,7 @@ fn founded(machine_version: MachineVersion) -> Result<State, NameError> {
     Ok(state)
 }
 
-/// As if so many secrets had been purged, and nodes removed, one in each millisecond.
+/// As if so many secrets had been purged, one in each millisecond.
 fn with_remains(version: MachineVersion, count: u64) -> Result<State, NameError> {
     let mut state = founded(version)?;
     let (feed, epoch) = (state.home().unwrap_or(FeedId::Root), Revision(1));
@@ -82,11 +82,6 @@ fn with_remains(version: MachineVersion, count: u64) -> Result<State, NameError>
             RowKey::Tombstone(uid),
             Tombstone::into_row(Arc::new(kept)),
         );
-        let retired = RetiredNode {
-            retired: Stamp(number),
-        };
-        let row = RetiredNode::into_row(Arc::new(Kept::local(&retired)));
-        put(&mut state, RowKey::RetiredNode(NodeId(1 + number)), row);
     }
     Ok(state)
 }
@@ -100,7 +95,7 @@ fn put(state: &mut State, key: RowKey, row: Row) {
 }
 
 #[test]
-fn what_is_left_of_secrets_and_nodes_is_forgotten_when_there_is_too_much_of_it()
+fn the_oldest_of_what_is_left_of_secrets_is_forgotten_when_there_is_too_much()
 -> Result<(), NameError> {
     let max = TOMBSTONES_MAX as u64;
     for (version, left) in [(MachineVersion(1), max + 1), (MACHINE_VERSION, max)] {
@@ -111,32 +106,51 @@ fn what_is_left_of_secrets_and_nodes_is_forgotten_when_there_is_too_much_of_it()
             window_days: None,
             seen: Seen::default(),
         });
-        let node = Node {
-            id: NodeId(0),
-            peer_address: String::new(),
-            api_address: String::new(),
-            public_key: Hash([1; 32]),
-        };
-        put(
-            &mut state,
-            RowKey::Node(NodeId(0)),
-            Node::into_row(Arc::new(Kept::local(&node))),
-        );
-        let remove = Command::RemoveNode(RemoveNode { node: NodeId(0) });
-        for (index, command) in [create(uid)?, delete, remove].into_iter().enumerate() {
+        for (index, command) in [create(uid)?, delete].into_iter().enumerate() {
             let index = LogIndex(2 + index as u64);
-            assert!(
-                crate::apply(&mut state, index, &entry(command))
-                    .answer
-                    .is_ok()
-            );
+            let applied = crate::apply(&mut state, index, &entry(command));
+            assert!(applied.answer.is_ok());
         }
         assert_eq!(state.counts().tombstones, left);
         assert!(state.tombstone(&uid).is_some());
         let first = Uid(1u128.to_be_bytes());
         assert_eq!(state.tombstone(&first).is_some(), version < MACHINE_VERSION);
-        assert!(state.is_retired(NodeId(0)));
-        assert_eq!(state.is_retired(NodeId(2)), version < MACHINE_VERSION);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_region_admits_no_node_once_it_has_had_too_many() -> Result<(), NameError> {
+    for version in [MachineVersion(1), MACHINE_VERSION] {
+        let mut state = founded(version)?;
+        for number in 1..NODES_EVER_MAX as u64 {
+            let retired = RetiredNode {
+                retired: Stamp(number),
+            };
+            let row = RetiredNode::into_row(Arc::new(Kept::local(&retired)));
+            put(&mut state, RowKey::RetiredNode(NodeId(1 + number)), row);
+        }
+        let digest = Hash([7; 32]);
+        let issue = Command::IssueJoinToken(IssueJoinToken {
+            digest,
+            expires: Stamp(1_000_000),
+        });
+        let admit = Command::AdmitNode(AdmitNode {
+            token_digest: digest,
+            node: Node {
+                id: NodeId(u64::MAX),
+                peer_address: "peer".to_owned(),
+                api_address: "api".to_owned(),
+                public_key: Hash([1; 32]),
+            },
+        });
+        let issued = crate::apply(&mut state, LogIndex(2), &entry(issue)).answer;
+        assert!(issued.is_ok());
+        let admitted = crate::apply(&mut state, LogIndex(3), &entry(admit)).answer;
+        match version < MACHINE_VERSION {
+            true => assert!(admitted.is_ok()),
+            false => assert_eq!(admitted, Err(Rejection::NodeLimit)),
+        }
     }
     Ok(())
 }

@@ -133,12 +133,16 @@ impl Generation {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes records into the base.
+    /// Writes records into the base of a generation in the making.
     pub(super) fn append(&self, records: Records) -> Result<Vec<(u8, Vec<u8>, Entry)>, Fault> {
-        match &self.base {
-            Some(base) if !records.is_empty() => Ok(base.append(records)?.collect()),
-            _ => Ok(Vec::new()),
+        if records.is_empty() {
+            return Ok(Vec::new());
         }
+        let base = self.base.as_ref().ok_or_else(|| {
+            let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
+            Fault::io("find the base of", &self.path, missing)
+        })?;
+        Ok(base.append(records)?.collect())
     }
 
     /// Makes what is in the base durable, as far as it goes.
