@@ -399,7 +399,7 @@ async fn watch_core(inner: Arc<Inner>) {
 
 /// Hands leadership over when this node's clock is off (R10).
 async fn watch_clock(inner: Weak<Inner>) {
-    let mut off_before = false;
+    let (mut off_before, mut stays_off) = (false, false);
     loop {
         tokio::time::sleep(CLOCK_WATCH_INTERVAL).await;
         let Some(inner) = inner.upgrade() else {
@@ -410,15 +410,22 @@ async fn watch_clock(inner: Weak<Inner>) {
         }
         let off = inner.clocks.grade() > Grade::Right;
         // Twice in a row: one late answer is no skew.
-        if off
-            && off_before
-            && let Some(heir) = inner.members.heir_with_better_clock()
-        {
-            let distance = inner.clocks.distance();
+        let is_sure = off && off_before;
+        off_before = off;
+        if !is_sure || core::leader(&inner.raft) != Some(inner.node) {
+            stays_off = false;
+            continue;
+        }
+        let distance = inner.clocks.distance();
+        if let Some(heir) = inner.members.heir_with_better_clock() {
             tracing::warn!(?distance, heir, "clock is off, handing leadership over");
             Consensus { inner }.hand_over_to(heir).await;
+        } else if !std::mem::replace(&mut stays_off, true) {
+            tracing::warn!(
+                ?distance,
+                "clock is off, and no node with a better one could lead"
+            );
         }
-        off_before = off;
     }
 }
 
