@@ -8,7 +8,7 @@
 //! - **Retries.** At most four attempts within the time of the call, and only where repeating
 //!   does no harm: nothing was done, or the call only reads, or its token makes all attempts one
 //!   write. A token is made for every write that has none.
-//! - **Silence.** Where repeating does no harm, and a node has not answered for 400 ms,
+//! - **Silence.** Where repeating does no harm, and a node has not answered for half a second,
 //!   another is asked as well, and the first answer counts: a host that is lost without a word
 //!   costs a call that long, not its time-out. At most a tenth of all calls are doubled so, beside
 //!   a hundred at once. [`Client::call_counts`] tells how often calls were sent again.

@@ -8,9 +8,9 @@ pub const ATTEMPTS_MAX: u32 = 4;
 /// The pause before the second attempt; it doubles before each further one.
 pub const PAUSE_FIRST: Duration = Duration::from_millis(50);
 
-/// Silence of a node after which another is asked as well, where that is harmless: about what an
+/// Silence of a node after which another is asked as well, where that is harmless: longer than an
 /// election takes. It doubles before each further one.
-pub const DOUBT: Duration = Duration::from_millis(400);
+pub const DOUBT: Duration = Duration::from_millis(500);
 
 /// Calls in a hundred that are sent to another node as well while every node is slow.
 pub const DOUBLED_PERCENT_MAX: u32 = 10;

@@ -1,6 +1,6 @@
 //! When a call is sent again: at most four times, after 50 ms, 100 ms, 200 ms, each drawn from
 //! half to one and a half of it, never beyond the deadline, and only where it is right. Where it is
-//! harmless, another node is asked as well after 400 ms of silence, and again after 800 ms, 1.6 s.
+//! harmless, another node is asked as well after 500 ms of silence, and again after 1 s, 2 s.
 
 use std::time::Duration;
 
