@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use store::{Cipher, CipherFault, Place, Stamped};
+use store::{Cipher, CipherFault, Place, Row, Stamped};
 use tempfile::TempDir;
 
 /// What the header of a segment takes of it.
@@ -85,6 +85,15 @@ impl Scratch {
         file.write_all(bytes).expect("there is room");
         path
     }
+}
+
+/// Rows of keys and values one after the other, by key, each key once.
+pub fn rows(pairs: &[[Vec<u8>; 2]]) -> Vec<Row> {
+    let pairs = pairs.iter().cloned();
+    let mut rows: Vec<Row> = pairs.map(|[key, row]| (key, row)).collect();
+    rows.sort();
+    rows.dedup_by(|one, other| one.0 == other.0);
+    rows
 }
 
 /// The header of a file of this kind, with what the kind adds.

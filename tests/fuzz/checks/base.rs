@@ -24,12 +24,7 @@ pub fn check(input: &[u8]) {
     let (end, places) = (parts.next().unwrap_or_default(), parts.next());
     let rest: Vec<Vec<u8>> = parts.map(<[u8]>::to_vec).collect();
     let (rows, _odd) = rest.as_chunks::<2>();
-    let mut rows: Vec<Row> = rows
-        .iter()
-        .map(|[key, row]| (key.clone(), row.clone()))
-        .collect();
-    rows.sort();
-    rows.dedup_by(|one, other| one.0 == other.0);
+    let rows = disk::rows(rows);
     let dir = ROWS.with_borrow(|rows| rows.path().join("rows"));
     let _ = std::fs::remove_dir_all(&dir);
     let replaced = open(&dir)

@@ -36,12 +36,7 @@ pub fn check(input: &[u8]) {
             let rest: Vec<Vec<u8>> = parts.map(<[u8]>::to_vec).collect();
             let (rows, meta) = rest.as_chunks::<2>();
             let meta = meta.first().cloned().unwrap_or_default();
-            let mut rows: Vec<Row> = rows
-                .iter()
-                .map(|[key, row]| (key.clone(), row.clone()))
-                .collect();
-            rows.sort();
-            rows.dedup_by(|one, other| one.0 == other.0);
+            let rows = disk::rows(rows);
             write(&dir, &rows, &meta, first);
         }
     }

@@ -1,10 +1,11 @@
 //! The base of a generation: all rows as they were when it was begun, in one file.
 //!
-//! sled takes ten times the space of small rows that change often, and most rows do not change for
-//! long. So they are written one behind the other into a file that never changes once it is
-//! complete, and sled holds what was written since. A record is a table byte, the crc32c of table,
-//! key and content, the lengths of key and content, key, and content; the last one counts the
-//! others. The tally in sled is what proves that base and sled belong together.
+//! sled takes over ten times the space of small rows that change often (`examples/churn.rs`), and
+//! most rows do not change for long. So they are written one behind the other into a file that
+//! never changes once it is complete, and sled holds what was written since. A record is a table
+//! byte, the crc32c of table, key and content, the lengths of key and content, key, and content;
+//! the last one counts the others. The tally in sled is what proves that base and sled belong
+//! together.
 
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read};

@@ -102,13 +102,11 @@ impl SledRows {
                     generation.sync_base()?;
                     unsynced = 0;
                 }
-            }
-            if is_last {
-                // Not while the writer waits: what is left to sync then takes less.
-                if let Some(generation) = self.copy_step(Contents::new())? {
+                if is_last {
+                    // Not while the writer waits: what is left to sync then takes less.
                     generation.sync()?;
+                    return Ok(true);
                 }
-                return Ok(true);
             }
         }
     }
