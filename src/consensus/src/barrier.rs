@@ -209,10 +209,15 @@ impl Reads {
             origin: Some(self.rounds.links.origin()),
             wait_ms: wait_ms(deadline),
         };
-        match tokio::time::timeout_at(deadline, client.read_index(request)).await {
-            Ok(Ok(answer)) => Ok(answer.into_inner().index),
-            Ok(Err(_status)) => Err(unknown()),
-            Err(_late) => Err(Unavailable::NoQuorum),
+        tokio::select! {
+            biased;
+            answer = tokio::time::timeout_at(deadline, client.read_index(request)) => match answer {
+                Ok(Ok(answer)) => Ok(answer.into_inner().index),
+                Ok(Err(_status)) => Err(unknown()),
+                Err(_late) => Err(Unavailable::NoQuorum),
+            },
+            // One that is lost without a word never answers, and the reads behind it wait too.
+            () = core::until_other_leads(&self.rounds.raft, node) => Err(unknown()),
         }
     }
 }

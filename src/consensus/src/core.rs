@@ -102,3 +102,9 @@ pub(crate) async fn until(
         changed.map_err(|_closed| Unavailable::Stopped)?;
     }
 }
+
+/// Waits until another than `leader` leads, as far as is known, or the core is gone.
+pub(crate) async fn until_other_leads(raft: &Raft, leader: u64) {
+    let is_other = |metrics: &Metrics| metrics.current_leader.is_some_and(|now| now != leader);
+    let _stopped = until(raft, is_other).await;
+}

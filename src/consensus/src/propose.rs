@@ -26,7 +26,7 @@ use crate::membership::Members;
 use crate::rounds::Rounds;
 use crate::space::Space;
 use crate::status::LeaderHeard;
-use crate::types::{Answered, Metrics, Proposed, Raft};
+use crate::types::{Answered, Proposed, Raft};
 
 /// What a caller wants done.
 #[derive(Debug)]
@@ -261,10 +261,8 @@ fn no_leader(leader: u64) -> Failed {
 /// Waits until another leads, and then as long as an answer of the old leader may still take. One
 /// that is lost without a word never answers, and its connection takes seconds to end.
 async fn replaced(raft: &Raft, leader: u64) {
-    let is_other = |metrics: &Metrics| metrics.current_leader.is_some_and(|now| now != leader);
-    if core::until(raft, is_other).await.is_ok() {
-        tokio::time::sleep(LATE_ANSWER_MAX).await;
-    }
+    core::until_other_leads(raft, leader).await;
+    tokio::time::sleep(LATE_ANSWER_MAX).await;
 }
 
 fn encode(entry: &Entry) -> Result<Bytes, Failed> {

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use strongroom_tests::gaps::Times;
+use tokio::time::Instant;
 
-use super::eventually;
 use super::fabric::Link;
 use super::kills::Stage;
 use super::node::Settings;
 use super::region::Region;
+use super::{eventually, soon};
 use crate::Reads;
+use crate::limits::BARRIER_ROUND_TIMEOUT;
 
 const ELECTION_MAX: Duration = Duration::from_millis(200);
 
@@ -50,6 +52,31 @@ async fn a_lost_leader_is_replaced_as_fast_with_leases_as_without() {
     // Against each other in one run, whatever the machine; what is lost to a promise that outlives
     // its leader would be a start's refusal, several times as long.
     assert!(medians[1] < medians[0] * 2.0, "{medians:?}");
+}
+
+#[tokio::test]
+async fn a_read_under_way_to_a_silent_leader_goes_on_as_soon_as_another_leads() {
+    let region = Region::of(3, Settings::default()).await;
+    // One of several is enough: a machine that is busy elects nobody in time.
+    for _ in 0..10 {
+        let leader = region.leader().await;
+        let follower = leader % 3 + 1;
+        let read = || {
+            let node = region.node(follower);
+            node.run(|consensus| async move { consensus.read(soon()).await.is_ok() })
+        };
+        // The connection stands: a new one would be refused.
+        assert!(read().await, "no read");
+        let began = Instant::now();
+        region.fabric.isolate(leader, &[1, 2, 3], Link::Silent);
+        assert!(read().await, "no read");
+        let took = began.elapsed();
+        region.fabric.isolate(leader, &[1, 2, 3], Link::Up);
+        if took < BARRIER_ROUND_TIMEOUT {
+            return;
+        }
+    }
+    panic!("every read waited for an answer that could not come");
 }
 
 #[tokio::test]
