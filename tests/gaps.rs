@@ -49,16 +49,21 @@ impl Times {
         self.histogram.value_at_quantile(quantile) as f64 / 1e3
     }
 
-    /// Some quantiles, and the bound of those that have one, in milliseconds.
+    /// Some quantiles, and the bound of those that have one, in milliseconds. A bound that is
+    /// missed is called so, and `scripts/soak` takes the run for failed.
     pub fn line(&self, bounds: &[(f64, f64)]) -> String {
         let quantiles = [0.5, 0.9, 0.99, 0.999, 1.0].map(|quantile| {
             let name = match quantile {
                 1.0 => "max".to_owned(),
                 quantile => format!("p{}", (quantile * 1e3_f64).round() / 10.0),
             };
+            let ms = self.ms(quantile);
             let bound = bounds.iter().find(|(of, _)| *of == quantile);
-            let bound = bound.map_or_else(String::new, |(_, bound)| format!(" (< {bound})"));
-            format!("{name} {:.0} ms{bound}", self.ms(quantile))
+            let bound = bound.map_or_else(String::new, |(_, bound)| {
+                let missed = if ms < *bound { "" } else { ", MISSED" };
+                format!(" (< {bound}{missed})")
+            });
+            format!("{name} {ms:.0} ms{bound}")
         });
         quantiles.join(", ")
     }

@@ -80,8 +80,9 @@ fn planned_restarts_of_the_leader_fail_no_call_and_repeat_few() {
     );
     assert!(failed.is_empty(), "{failed:#?}");
     assert!(
-        repeated * 100 < calls,
-        "{repeated} of {calls} calls were repeated"
+        (repeated + counts.doubled) * 100 < calls,
+        "{repeated} of {calls} calls were repeated, {} doubled",
+        counts.doubled
     );
 }
 

@@ -88,6 +88,7 @@ fn a_lost_leader_is_replaced_whatever_became_of_it() {
         "soak: {}; {writes} acknowledged writes, 0 lost, 0 stale reads, {failed} failed calls",
         lines.join("; ")
     );
+    assert_eq!(failed, 0, "{:#?}", stage.ledger.failed());
 }
 
 impl Stage {

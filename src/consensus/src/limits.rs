@@ -95,10 +95,11 @@ pub const REPAIRS_WAITING_MAX: usize = 1_024;
 /// Rows checked in one step of a scrub.
 pub const SCRUB_ROWS: usize = 64;
 
-/// How many times their live size the rows may take on disk before they are renewed (R12).
-pub const RENEW_RATIO: u64 = 3;
+/// What the rows may take on disk before they are renewed, in hundredths of their live size (R12).
+/// Meanwhile the old rows and the new ones are there.
+pub const RENEW_PERCENT: u128 = 220;
 
-/// Dead bytes below which rows are not renewed.
+/// Dead bytes below which rows are not renewed, and bytes they must have grown by since they were.
 pub const RENEW_DEAD_BYTES_MIN: u64 = 8 << 20;
 
 /// Pause after a renewal that failed, or was given up.

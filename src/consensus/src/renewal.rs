@@ -7,9 +7,9 @@ use std::thread::JoinHandle;
 use store::{Fault, Space};
 use tokio::time::Instant;
 
-use crate::limits::{RENEW_DEAD_BYTES_MIN, RENEW_RATIO, RENEW_RETRY_PAUSE};
+use crate::limits::{RENEW_DEAD_BYTES_MIN, RENEW_PERCENT, RENEW_RETRY_PAUSE};
 use crate::snapshot::rows_of;
-use crate::upkeep::Work;
+use crate::upkeep::{Rewriting, Work};
 use crate::values::Values;
 use crate::view::Root;
 use crate::work;
@@ -21,7 +21,7 @@ pub(crate) struct Renewals {
     /// Whether rows are copied by the caller, for want of threads.
     in_place: bool,
     stop: Arc<AtomicBool>,
-    /// What renewed rows took when they were new: they may never get below the ratio.
+    /// What renewed rows took when they were new: they may never get below the share.
     fresh_bytes: u64,
     not_before: Option<Instant>,
 }
@@ -54,7 +54,11 @@ impl Renewals {
         if is_early || !self.is_due(space) {
             return;
         }
-        match self.begin(Arc::clone(root), deferred.collect()) {
+        // A snapshot that is being written, or waits to be, comes first.
+        let Some(rewriting) = self.values.upkeep().try_rewriting() else {
+            return;
+        };
+        match self.begin(Arc::clone(root), deferred.collect(), rewriting) {
             Ok(under_way) => self.under_way = under_way,
             Err(fault) => {
                 tracing::warn!(%fault, "the rows could not be renewed");
@@ -70,8 +74,9 @@ impl Renewals {
             ..
         } = space;
         let dead_bytes = disk_bytes.saturating_sub(live_bytes);
-        disk_bytes > live_bytes.saturating_mul(RENEW_RATIO)
-            && disk_bytes > self.fresh_bytes.saturating_mul(2)
+        let grown_bytes = disk_bytes.saturating_sub(self.fresh_bytes);
+        u128::from(disk_bytes) * 100 > u128::from(live_bytes) * RENEW_PERCENT
+            && grown_bytes > (live_bytes / 2).max(RENEW_DEAD_BYTES_MIN)
             && dead_bytes > RENEW_DEAD_BYTES_MIN
     }
 
@@ -79,15 +84,17 @@ impl Renewals {
         &mut self,
         root: Arc<Root>,
         deferred: Vec<Vec<u8>>,
+        rewriting: Rewriting,
     ) -> Result<Option<JoinHandle<bool>>, Fault> {
         self.values.rows().begin_renewal()?;
         let (values, stop) = (Arc::clone(&self.values), Arc::clone(&self.stop));
-        let renew = move || match copy(&values, &root, deferred, &stop) {
-            Ok(renewed) => renewed,
-            Err(fault) => {
+        let renew = move || {
+            let renewed = copy(&values, &root, deferred, &stop);
+            drop(rewriting);
+            renewed.unwrap_or_else(|fault| {
                 tracing::warn!(%fault, "the rows could not be renewed");
                 false
-            }
+            })
         };
         if self.in_place {
             let renewed = renew();

@@ -170,7 +170,9 @@ impl Snapshots {
         let mut retry = Retry::new();
         loop {
             let (this, root) = (Arc::clone(self), Arc::clone(&root));
+            let rewriting = self.values.upkeep().rewriting().await;
             let written = work::run(move || this.write(&root)).await;
+            drop(rewriting);
             match written.map_err(io::Error::other)? {
                 Ok(file) => return Ok(file),
                 Err(error) if lacks_space(&error) => {

@@ -1,9 +1,11 @@
 //! How long the work takes that a node does on its store beside its calls: a pause of the calls is
 //! compared with it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 /// A kind of work on the store.
@@ -59,9 +61,26 @@ pub struct Spent {
 }
 
 /// Counts and times all kinds of work.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Upkeep {
     kinds: [Timer; Work::ALL.len()],
+    rewriting: Arc<Semaphore>,
+}
+
+impl Default for Upkeep {
+    fn default() -> Upkeep {
+        Upkeep {
+            kinds: Default::default(),
+            rewriting: Arc::new(Semaphore::new(1)),
+        }
+    }
+}
+
+/// The right to write all rows anew, as a snapshot and a renewal do: one after the other they take
+/// less of the disk at once, of its space and of its time.
+#[derive(Debug)]
+pub(crate) struct Rewriting {
+    _permit: OwnedSemaphorePermit,
 }
 
 #[derive(Debug, Default)]
@@ -86,6 +105,18 @@ impl Upkeep {
             work,
             begun: Instant::now(),
         }
+    }
+
+    /// Waits for the right to write all rows anew.
+    pub(crate) async fn rewriting(&self) -> Option<Rewriting> {
+        let permit = Arc::clone(&self.rewriting).acquire_owned().await;
+        permit.ok().map(|_permit| Rewriting { _permit })
+    }
+
+    /// Takes the right to write all rows anew, unless somebody has it or waits for it.
+    pub(crate) fn try_rewriting(&self) -> Option<Rewriting> {
+        let permit = Arc::clone(&self.rewriting).try_acquire_owned();
+        permit.ok().map(|_permit| Rewriting { _permit })
     }
 
     pub(crate) fn spent(&self, work: Work) -> Spent {

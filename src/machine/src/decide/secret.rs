@@ -205,9 +205,11 @@ pub(super) fn stored(
 
 /// Leaves out the versions without labels that their own rows describe.
 fn as_row(state: &State, secret: &Secret) -> Secret {
-    let versions = secret.versions.iter().filter(|version| {
-        !version.labels.is_empty() || !state.is_described(&secret.uid, version.ordinal)
-    });
+    let is_described = state.described(&secret.uid);
+    let versions = secret
+        .versions
+        .iter()
+        .filter(|version| !version.labels.is_empty() || !is_described(version.ordinal));
     Secret {
         versions: versions.cloned().collect(),
         ..secret.without_versions()

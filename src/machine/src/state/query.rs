@@ -300,10 +300,13 @@ impl State {
         self.slots.get(uid)?.held(ordinal)
     }
 
-    /// Says whether a version's own row says all there is to say of it, but for labels.
-    pub(crate) fn is_described(&self, uid: &Uid, ordinal: Ordinal) -> bool {
-        let held = self.slots.get(uid).and_then(|slot| slot.held(ordinal));
-        held.is_some_and(|held| held.description.is_some())
+    /// Says of which versions of a secret their own rows say all there is to say, but for labels.
+    pub(crate) fn described(&self, uid: &Uid) -> impl Fn(Ordinal) -> bool {
+        let slot = self.slots.get(uid);
+        move |ordinal| {
+            let held = slot.and_then(|slot| slot.held(ordinal));
+            held.is_some_and(|held| held.description.is_some())
+        }
     }
 
     /// Gives a secret's row with where it comes from.
