@@ -59,7 +59,7 @@ fn every_invariant_holds_in_every_seed() {
         number("STRONGROOM_COUNT"),
     );
     let count = count.unwrap_or(SEEDS);
-    let failed = first_violations(first, count);
+    let (run, failed) = first_violations(first, count);
     for Outcome {
         seed, violation, ..
     } in &failed
@@ -68,7 +68,7 @@ fn every_invariant_holds_in_every_seed() {
         println!("run again with STRONGROOM_SEED={seed} STRONGROOM_COUNT=1");
     }
     println!(
-        "soak: {count} seeds from {first}, {} broke an invariant",
+        "soak: {run} seeds from {first}, {} broke an invariant",
         failed.len()
     );
     assert_eq!(failed.len(), 0, "{failed:?}");
@@ -150,10 +150,11 @@ fn is_caught(broken: Broken, invariant: &str) {
     panic!("{} was not caught in {SEEDS_TO_CATCH} seeds", broken.name());
 }
 
-/// Runs all seeds, as many at a time as there are processors.
-fn first_violations(first: u64, count: u64) -> Vec<Outcome> {
+/// Runs all seeds, as many at a time as there are processors, until three have failed. Answers how
+/// many were run, and those that failed.
+fn first_violations(first: u64, count: u64) -> (u64, Vec<Outcome>) {
     let next = AtomicU64::new(first);
-    let stop = AtomicBool::new(false);
+    let (run, stop) = (AtomicU64::new(0), AtomicBool::new(false));
     let failed = Arc::new(Mutex::new(Vec::new()));
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
@@ -165,6 +166,7 @@ fn first_violations(first: u64, count: u64) -> Vec<Outcome> {
                         return;
                     }
                     let outcome = seed::run(seed, None);
+                    run.fetch_add(1, Ordering::Relaxed);
                     println!("seed {seed}: {} {}", outcome.trace, outcome.summary);
                     if outcome.violation.is_some() {
                         let mut failed = failed.lock().unwrap();
@@ -175,7 +177,8 @@ fn first_violations(first: u64, count: u64) -> Vec<Outcome> {
             });
         }
     });
-    Arc::into_inner(failed).unwrap().into_inner().unwrap()
+    let failed = Arc::into_inner(failed).unwrap().into_inner().unwrap();
+    (run.into_inner(), failed)
 }
 
 fn number(name: &str) -> Option<u64> {

@@ -74,12 +74,22 @@ impl Endpoints {
         self.nodes.get(index).ok_or(Error::NoEndpoint)
     }
 
-    /// The node to ask beside some that are being asked; `None` when that is all of them.
-    pub(crate) fn preferred_but(&self, asked: &[&Endpoint]) -> Result<Option<&Endpoint>, Error> {
+    /// The node for the next attempt of a call: of those that are not being asked the one that was
+    /// tried least, from the preferred one on; `None` when all are being asked.
+    pub(crate) fn next(
+        &self,
+        asked: &[&Endpoint],
+        tried: &[&Endpoint],
+    ) -> Result<Option<&Endpoint>, Error> {
         let first = self.preferred()?.index;
         let (before, from) = self.nodes.split_at(first);
-        let mut in_turn = from.iter().chain(before);
-        Ok(in_turn.find(|node| !asked.iter().any(|asked| asked.is(node))))
+        let count = |nodes: &[&Endpoint], of: &Endpoint| {
+            let times = nodes.iter().filter(|node| node.is(of));
+            times.count()
+        };
+        let in_turn = from.iter().chain(before);
+        let free = in_turn.filter(|node| count(asked, node) == 0);
+        Ok(free.min_by_key(|node| count(tried, node)))
     }
 
     /// Turns to the next node, unless somebody has turned away from this one already.

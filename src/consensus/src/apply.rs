@@ -214,12 +214,23 @@ impl RaftStateMachine<TypeConfig> for Machine {
         if is_early(self.snapshots.current_bytes(), self.unsnapped_bytes) && !wanted {
             return None;
         }
-        Some(self.get_snapshot_builder().await)
+        // A builder holds the state as it is, and with it every value that is deleted meanwhile: it
+        // is made only when it need not wait, or would not be asked for again.
+        let rewriting = self.snapshots.may_write();
+        if rewriting.is_none() && !force {
+            if wanted {
+                self.snapshots.want();
+            }
+            return None;
+        }
+        self.unsnapped_bytes = 0;
+        let (root, snapshots) = (self.root(), Arc::clone(&self.snapshots));
+        Some(SnapshotBuilder::new(root, snapshots, rewriting))
     }
 
     async fn get_snapshot_builder(&mut self) -> SnapshotBuilder {
         self.unsnapped_bytes = 0;
-        SnapshotBuilder::new(self.root(), Arc::clone(&self.snapshots))
+        SnapshotBuilder::new(self.root(), Arc::clone(&self.snapshots), None)
     }
 
     async fn install_snapshot(

@@ -103,8 +103,13 @@ pub(crate) async fn until(
     }
 }
 
-/// Waits until another than `leader` leads, as far as is known, or the core is gone.
+/// Waits until another than `leader` is heard to lead, or the core is gone. Whom this node took for
+/// the leader before is not heard: `leader` may be the next one, and its word still on the way.
 pub(crate) async fn until_other_leads(raft: &Raft, leader: u64) {
-    let is_other = |metrics: &Metrics| metrics.current_leader.is_some_and(|now| now != leader);
+    let before = self::leader(raft);
+    let is_other = |metrics: &Metrics| {
+        let now = metrics.current_leader;
+        now.is_some() && now != Some(leader) && now != before
+    };
     let _stopped = until(raft, is_other).await;
 }

@@ -287,6 +287,12 @@ impl Consensus {
         self.inner.space.set_low(is_low);
     }
 
+    /// Takes how many bytes are free above what this node may go down to. What needs much space for
+    /// a while, as building the rows anew does, does not begin without it.
+    pub fn tell_spare_bytes(&self, bytes: u64) {
+        self.inner.space.set_spare_bytes(bytes);
+    }
+
     /// Whether the rows met a full disk. They are written anew once there is space, and until then
     /// this node applies no more than the backlog takes: its reads may come too late.
     pub fn waits_for_space(&self) -> bool {

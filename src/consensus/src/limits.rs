@@ -99,7 +99,7 @@ pub const SCRUB_ROWS: usize = 64;
 /// Meanwhile the old rows and the new ones are there.
 pub const RENEW_PERCENT: u128 = 220;
 
-/// Dead bytes below which rows are not renewed, and bytes they must have grown by since they were.
+/// Dead bytes that rows must have more than when they were new before they are renewed.
 pub const RENEW_DEAD_BYTES_MIN: u64 = 8 << 20;
 
 /// Pause after a renewal that failed, or was given up.

@@ -59,7 +59,7 @@ impl Materialiser {
         root: &Arc<Root>,
     ) -> std::io::Result<Option<JoinHandle<()>>> {
         let materialiser = Materialiser {
-            renewals: Renewals::new(Arc::clone(&values)),
+            renewals: Renewals::new(Arc::clone(&values), Arc::clone(&space)),
             values,
             backlog,
             floor,

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::limits::{RENEW_DEAD_BYTES_MIN, RENEW_PERCENT, RENEW_RETRY_PAUSE};
 use crate::snapshot::rows_of;
+use crate::space::Space as DiskSpace;
 use crate::upkeep::{Rewriting, Work};
 use crate::values::Values;
 use crate::view::Root;
@@ -17,23 +18,25 @@ use crate::work;
 /// Starts renewals, one at a time, each on a thread beside the materialiser.
 pub(crate) struct Renewals {
     values: Arc<Values>,
-    under_way: Option<JoinHandle<bool>>,
+    disk: Arc<DiskSpace>,
+    under_way: Option<JoinHandle<Option<Space>>>,
     /// Whether rows are copied by the caller, for want of threads.
     in_place: bool,
     stop: Arc<AtomicBool>,
-    /// What renewed rows took when they were new: they may never get below the share.
-    fresh_bytes: u64,
+    /// What was dead of renewed rows when they were new.
+    fresh_dead_bytes: u64,
     not_before: Option<Instant>,
 }
 
 impl Renewals {
-    pub(crate) fn new(values: Arc<Values>) -> Renewals {
+    pub(crate) fn new(values: Arc<Values>, disk: Arc<DiskSpace>) -> Renewals {
         Renewals {
             values,
+            disk,
             under_way: None,
             in_place: work::is_in_place(),
             stop: Arc::default(),
-            fresh_bytes: 0,
+            fresh_dead_bytes: 0,
             not_before: None,
         }
     }
@@ -48,10 +51,16 @@ impl Renewals {
             return;
         };
         if let Some(thread) = self.under_way.take() {
-            self.has_ended(thread.join().unwrap_or(false), space);
+            self.has_ended(thread.join().unwrap_or_default());
         }
         let is_early = self.not_before.is_some_and(|not| Instant::now() < not);
-        if is_early || !self.is_due(space) {
+        if is_early || !is_due(space, self.fresh_dead_bytes) {
+            return;
+        }
+        let spare_bytes = self.disk.spare_bytes();
+        if !has_room(space, spare_bytes) {
+            tracing::warn!(spare_bytes, "too little space is free to renew the rows");
+            self.has_ended(None);
             return;
         }
         // A snapshot that is being written, or waits to be, comes first.
@@ -62,22 +71,9 @@ impl Renewals {
             Ok(under_way) => self.under_way = under_way,
             Err(fault) => {
                 tracing::warn!(%fault, "the rows could not be renewed");
-                self.has_ended(false, space);
+                self.has_ended(None);
             }
         }
-    }
-
-    fn is_due(&self, space: Space) -> bool {
-        let Space {
-            live_bytes,
-            disk_bytes,
-            ..
-        } = space;
-        let dead_bytes = disk_bytes.saturating_sub(live_bytes);
-        let grown_bytes = disk_bytes.saturating_sub(self.fresh_bytes);
-        u128::from(disk_bytes) * 100 > u128::from(live_bytes) * RENEW_PERCENT
-            && grown_bytes > (live_bytes / 2).max(RENEW_DEAD_BYTES_MIN)
-            && dead_bytes > RENEW_DEAD_BYTES_MIN
     }
 
     fn begin(
@@ -85,21 +81,20 @@ impl Renewals {
         root: Arc<Root>,
         deferred: Vec<Vec<u8>>,
         rewriting: Rewriting,
-    ) -> Result<Option<JoinHandle<bool>>, Fault> {
+    ) -> Result<Option<JoinHandle<Option<Space>>>, Fault> {
         self.values.rows().begin_renewal()?;
         let (values, stop) = (Arc::clone(&self.values), Arc::clone(&self.stop));
+        let disk = Arc::clone(&self.disk);
         let renew = move || {
-            let renewed = copy(&values, &root, deferred, &stop);
+            let renewed = copy(&values, &root, deferred, &stop, &disk);
             drop(rewriting);
             renewed.unwrap_or_else(|fault| {
                 tracing::warn!(%fault, "the rows could not be renewed");
-                false
+                None
             })
         };
         if self.in_place {
-            let renewed = renew();
-            let space = self.values.rows().space()?;
-            self.has_ended(renewed, space);
+            self.has_ended(renew());
             return Ok(None);
         }
         let thread = std::thread::Builder::new().name("renew-rows".to_owned());
@@ -110,15 +105,16 @@ impl Renewals {
         })
     }
 
-    fn has_ended(&mut self, renewed: bool, space: Space) {
-        if renewed {
-            self.values.has_renewed();
-            self.fresh_bytes = space.disk_bytes;
-            let (live_bytes, disk_bytes) = (space.live_bytes, space.disk_bytes);
-            tracing::info!(live_bytes, disk_bytes, "the rows were renewed");
-        } else {
+    /// Takes what the rows take now if they were renewed.
+    fn has_ended(&mut self, renewed: Option<Space>) {
+        let Some(space) = renewed else {
             self.not_before = Some(Instant::now() + RENEW_RETRY_PAUSE);
-        }
+            return;
+        };
+        self.values.has_renewed();
+        let (live_bytes, disk_bytes) = (space.live_bytes, space.disk_bytes);
+        self.fresh_dead_bytes = disk_bytes.saturating_sub(live_bytes);
+        tracing::info!(live_bytes, disk_bytes, "the rows were renewed");
     }
 }
 
@@ -132,12 +128,32 @@ impl Drop for Renewals {
     }
 }
 
+/// Whether so much of the rows is dead, and more than when they were new, that they are worth
+/// writing anew.
+fn is_due(space: Space, fresh_dead_bytes: u64) -> bool {
+    let Space {
+        live_bytes,
+        disk_bytes,
+        ..
+    } = space;
+    let dead_bytes = disk_bytes.saturating_sub(live_bytes);
+    let more_bytes = dead_bytes.saturating_sub(fresh_dead_bytes);
+    u128::from(disk_bytes) * 100 > u128::from(live_bytes) * RENEW_PERCENT
+        && more_bytes > (live_bytes / 2).max(RENEW_DEAD_BYTES_MIN)
+}
+
+/// Whether the new rows fit beside the old ones, with what is written meanwhile.
+fn has_room(space: Space, spare_bytes: u64) -> bool {
+    spare_bytes > space.live_bytes.saturating_mul(2)
+}
+
 fn copy(
     values: &Values,
     root: &Arc<Root>,
     deferred: Vec<Vec<u8>>,
     stop: &AtomicBool,
-) -> Result<bool, Fault> {
+    disk: &DiskSpace,
+) -> Result<Option<Space>, Fault> {
     let _renewal = values.upkeep().begin(Work::Renewal);
     let rows = values.rows();
     let kept = deferred.into_iter().filter_map(|key| {
@@ -146,9 +162,54 @@ fn copy(
         Some(Ok((key, row)))
     });
     let all = rows_of(root, values).chain(kept);
-    let mut all = all.map(|row| match stop.load(Ordering::Acquire) {
-        true => Err(Fault::Closed),
-        false => row,
+    let mut all = all.map(|row| {
+        if stop.load(Ordering::Acquire) {
+            return Err(Fault::Closed);
+        }
+        if disk.is_low() {
+            // To go on would take from the log what it has left.
+            return Err(Fault::NoSpace {
+                action: "renew",
+                path: "the rows".into(),
+            });
+        }
+        row
     });
-    rows.renew(&mut all)
+    match rows.renew(&mut all)? {
+        true => rows.space().map(Some),
+        false => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    fn space(live_mib: u64, disk_mib: u64) -> Space {
+        Space {
+            live_bytes: live_mib * MIB,
+            disk_bytes: disk_mib * MIB,
+            ..Space::default()
+        }
+    }
+
+    #[test]
+    fn rows_are_renewed_when_more_than_half_of_them_died_since_they_were_new() {
+        assert!(!is_due(space(100, 220), 0));
+        assert!(is_due(space(100, 221), 0));
+        // They were new with as much dead as that, for what was written meanwhile.
+        assert!(!is_due(space(100, 240), 100 * MIB));
+        assert!(is_due(space(100, 251), 100 * MIB));
+        // Most of what was alive then was deleted.
+        assert!(is_due(space(10, 160), 60 * MIB));
+        assert!(!is_due(space(1, 9), 0), "little is not worth it");
+    }
+
+    #[test]
+    fn rows_are_not_renewed_where_they_would_fill_the_disk() {
+        assert!(!has_room(space(100, 300), 200 * MIB));
+        assert!(has_room(space(100, 300), 201 * MIB));
+    }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use machine::{Answer, Entry, NodeId, Token};
-use openraft::raft::{StreamAppendError, TransferLeaderError, TransferLeaderRequest};
+use openraft::raft::{AppendEntriesRequest, TransferLeaderError, TransferLeaderRequest};
 use tokio::time::Instant;
 use tonic::metadata::MetadataValue;
 use tonic::{Extensions, Request, Response, Status, Streaming};
@@ -18,7 +18,7 @@ use wire::raft::v1;
 use wire::raft::v1::raft_service_server::RaftService;
 
 use crate::Inner;
-use crate::codec::{self, DecodeError, StreamAppendResult};
+use crate::codec::{self, DecodeError};
 use crate::core;
 use crate::error::Unavailable;
 use crate::links::{Standing, standing};
@@ -27,9 +27,11 @@ use crate::promise::{Asked, Refused};
 use crate::propose::{Failed, NO_SPACE, NOT_WRITTEN};
 use crate::repair;
 use crate::rounds::whole_ms;
+use crate::types::TypeConfig;
 use crate::work;
 
 type Answered<T> = Result<Response<T>, Status>;
+type Append = AppendEntriesRequest<TypeConfig>;
 
 /// The Raft service of one node.
 pub struct Service {
@@ -62,9 +64,11 @@ impl Service {
 }
 
 impl Inner {
-    /// Notes that a leader was heard, unless it was one of the past.
-    fn hear(&self, result: &StreamAppendResult) {
-        if !matches!(result, Err(StreamAppendError::HigherVote(_))) {
+    /// Notes that a leader was heard, unless it was one of the past. When it speaks, not when it is
+    /// answered: that takes a sync, and a log that waits for space answers nothing.
+    fn hear(&self, append: &Append) {
+        let known = core::metrics(&self.raft, |metrics| metrics.vote.leader_id);
+        if append.vote.leader_id >= known {
             self.heard.now();
         }
     }
@@ -112,10 +116,10 @@ impl RaftService for Service {
         let append = append.and_then(codec::from_append).map_err(invalid)?;
         let matched = append.entries.last().map(|entry| entry.log_id);
         let previous = append.prev_log_id;
+        self.inner.hear(&append);
         let answer = self.inner.raft.append_entries(append).await;
         let answer = answer.map_err(|_stopped| stopping())?;
         let result = answer.into_stream_result(previous, matched.or(previous));
-        self.inner.hear(&result);
         Ok(Response::new(v1::AppendEntriesResponse {
             appended: Some(codec::appended(&result)),
             clock_ms: self.inner.clocks.now().0,
@@ -145,13 +149,13 @@ impl RaftService for Service {
                 tracing::warn!(reason = status.message(), "append stream refused");
                 return None;
             }
-            codec::from_append(message.append?).ok()
+            let append = codec::from_append(message.append?).ok()?;
+            inner.hear(&append);
+            Some(append)
         });
-        let inner = Arc::clone(&self.inner);
         let answers = self.inner.raft.stream_append(appends);
         let answers = answers.map(move |answer| {
             let result = answer.map_err(|_stopped| stopping())?;
-            inner.hear(&result);
             Ok(v1::StreamAppendResponse {
                 appended: Some(codec::appended(&result)),
             })

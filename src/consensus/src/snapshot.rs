@@ -24,7 +24,7 @@ use crate::log::Floor;
 use crate::materialise::applied;
 use crate::space::{Retry, Space};
 use crate::types::{SnapshotMeta, TypeConfig};
-use crate::upkeep::{Upkeep, Work};
+use crate::upkeep::{Rewriting, Upkeep, Work};
 use crate::values::Values;
 use crate::view::{Root, ValueError};
 use crate::work;
@@ -152,9 +152,19 @@ impl Snapshots {
         self.lock().clone().map(SnapshotFile::into_snapshot)
     }
 
+    /// Takes the right to write a snapshot, if there is space and nobody writes all rows now.
+    pub(crate) fn may_write(&self) -> Option<Rewriting> {
+        let is_low = self.space.is_low();
+        (!is_low).then(|| self.upkeep().try_rewriting()).flatten()
+    }
+
     /// Writes a file from `root` and makes the rows durable that far.
-    async fn build(self: &Arc<Self>, root: Arc<Root>) -> Result<SnapshotFile, io::Error> {
-        let file = self.write_with_space(root).await?;
+    async fn build(
+        self: &Arc<Self>,
+        root: Arc<Root>,
+        rewriting: Option<Rewriting>,
+    ) -> Result<SnapshotFile, io::Error> {
+        let file = self.write_with_space(root, rewriting).await?;
         if !self.backlog.durable_at(file.index()).await {
             return Err(io::Error::other("the rows are closed"));
         }
@@ -166,13 +176,16 @@ impl Snapshots {
     async fn write_with_space(
         self: &Arc<Self>,
         root: Arc<Root>,
+        mut rewriting: Option<Rewriting>,
     ) -> Result<SnapshotFile, io::Error> {
         let mut retry = Retry::new();
         loop {
             let (this, root) = (Arc::clone(self), Arc::clone(&root));
-            let rewriting = self.values.upkeep().rewriting().await;
+            if rewriting.is_none() {
+                rewriting = self.upkeep().rewriting().await;
+            }
             let written = work::run(move || this.write(&root)).await;
-            drop(rewriting);
+            drop(rewriting.take());
             match written.map_err(io::Error::other)? {
                 Ok(file) => return Ok(file),
                 Err(error) if lacks_space(&error) => {
@@ -361,11 +374,20 @@ impl SnapshotFile {
 pub struct SnapshotBuilder {
     root: Arc<Root>,
     snapshots: Arc<Snapshots>,
+    rewriting: Option<Rewriting>,
 }
 
 impl SnapshotBuilder {
-    pub(crate) fn new(root: Arc<Root>, snapshots: Arc<Snapshots>) -> SnapshotBuilder {
-        SnapshotBuilder { root, snapshots }
+    pub(crate) fn new(
+        root: Arc<Root>,
+        snapshots: Arc<Snapshots>,
+        rewriting: Option<Rewriting>,
+    ) -> SnapshotBuilder {
+        SnapshotBuilder {
+            root,
+            snapshots,
+            rewriting,
+        }
     }
 }
 
@@ -373,7 +395,8 @@ impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
     type SnapshotData = SnapshotFile;
 
     async fn build_snapshot(&mut self) -> Result<SnapshotOf, io::Error> {
-        let file = self.snapshots.build(Arc::clone(&self.root)).await?;
+        let (root, rewriting) = (Arc::clone(&self.root), self.rewriting.take());
+        let file = self.snapshots.build(root, rewriting).await?;
         Ok(file.into_snapshot())
     }
 }

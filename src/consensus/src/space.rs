@@ -6,7 +6,7 @@
 //! nothing that was acknowledged depends on what could not be written.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -18,17 +18,40 @@ use crate::limits::{
 use crate::{Consensus, Inner};
 
 /// Who lacks space.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Space {
     /// Less is free than the node may go down to, as it was told.
     is_low: AtomicBool,
+    /// What is free above that, as it was told.
+    spare_bytes: AtomicU64,
     /// The rows met a full disk and are not yet written anew.
     rows_wait: AtomicBool,
     /// The peers that lacked space when they last answered.
     peers: Mutex<BTreeSet<u64>>,
 }
 
+impl Default for Space {
+    /// As much space as is wanted, until something else is told.
+    fn default() -> Space {
+        Space {
+            is_low: AtomicBool::default(),
+            spare_bytes: AtomicU64::new(u64::MAX),
+            rows_wait: AtomicBool::default(),
+            peers: Mutex::default(),
+        }
+    }
+}
+
 impl Space {
+    pub(crate) fn set_spare_bytes(&self, bytes: u64) {
+        self.spare_bytes.store(bytes, Ordering::Release);
+    }
+
+    /// What may be written without getting low on space.
+    pub(crate) fn spare_bytes(&self) -> u64 {
+        self.spare_bytes.load(Ordering::Acquire)
+    }
+
     pub(crate) fn set_low(&self, is_low: bool) {
         self.is_low.store(is_low, Ordering::Release);
     }

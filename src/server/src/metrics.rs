@@ -1,6 +1,6 @@
 //! The metrics of this node. `docs/metrics.md` lists each; a test compares.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use consensus::{ReadCounts, RowHealth};
@@ -51,8 +51,6 @@ pub struct Metrics {
 pub struct ReadMetrics {
     reads: IntCounterVec,
     closed: IntCounterVec,
-    /// Two scrapes at once must not both add what is new.
-    raising: Arc<Mutex<()>>,
 }
 
 /// What the node's parts say when asked.
@@ -171,16 +169,11 @@ impl ReadMetrics {
         )?;
         registry.register(Box::new(reads.clone()))?;
         registry.register(Box::new(closed.clone()))?;
-        Ok(Self {
-            reads,
-            closed,
-            raising: Arc::default(),
-        })
+        Ok(Self { reads, closed })
     }
 
     /// Raises the counters to what the consensus has counted.
     pub fn raise(&self, counts: &ReadCounts) {
-        let _one = self.raising.lock().unwrap_or_else(PoisonError::into_inner);
         let raise = |counter: IntCounter, to: u64| counter.inc_by(to.saturating_sub(counter.get()));
         raise(self.reads.with_label_values(&["lease"]), counts.lease);
         raise(self.reads.with_label_values(&["barrier"]), counts.barrier);

@@ -1,7 +1,7 @@
 //! How this node is: for probes, metrics and GetStatus.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use consensus::{Consensus, Role, Status};
@@ -70,6 +70,8 @@ pub struct NodeStatus {
     pub started: Stamp,
     /// Set once, when the node stops.
     pub stopping: AtomicBool,
+    /// Two scrapes at once must not both add to a counter what is new.
+    pub measuring: Mutex<()>,
 }
 
 impl NodeStatus {
@@ -100,6 +102,10 @@ impl NodeStatus {
 
     /// Sets the gauges to what is true now.
     pub fn measure(&self) {
+        let _one = self
+            .measuring
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let status = self.consensus.status();
         self.metrics.reads.raise(&self.consensus.read_counts());
         let gauges = &self.metrics.gauges;

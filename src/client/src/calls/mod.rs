@@ -26,9 +26,10 @@ const CONSISTENCY: &str = "strongroom-consistency";
 /// How far a call is.
 #[derive(Default)]
 struct Course<'a> {
-    attempts: u32,
     /// The nodes that have not answered yet.
     asked: Vec<&'a Endpoint>,
+    /// The node of each attempt.
+    tried: Vec<&'a Endpoint>,
     /// What the attempt before said.
     earlier: Option<Error>,
     /// What the last attempt said that may have made a change.
@@ -70,6 +71,7 @@ impl Client {
         let mut course = Course::default();
         let mut under_way = FuturesUnordered::new();
         let mut next = Some(Instant::now());
+        let mut is_doubt = false;
         loop {
             tokio::select! {
                 biased;
@@ -87,9 +89,10 @@ impl Client {
                         self.turn_from(node);
                     }
                     let chance = retry::chance();
-                    let pause = retry::pause(&error, effect.repeated(), course.attempts, chance);
+                    let pause = retry::pause(&error, effect.repeated(), course.attempts(), chance);
                     let again = pause.map(|pause| Instant::now() + pause);
                     next = again.filter(|at| *at < deadline);
+                    is_doubt = false;
                     let is_last = under_way.is_empty() || error.is_final();
                     if next.is_none() && is_last {
                         return Err(self.failed(error, course));
@@ -99,21 +102,25 @@ impl Client {
                 () = sleep_until(next.unwrap_or(deadline)), if next.is_some() => {
                     next = None;
                     let endpoints = &self.shared.endpoints;
-                    let is_doubled = !course.asked.is_empty();
-                    if is_doubled && !self.shared.counts.may_double() {
-                        continue;
-                    }
-                    let Some(node) = endpoints.preferred_but(&course.asked)? else {
+                    let Some(node) = endpoints.next(&course.asked, &course.tried)? else {
                         continue;
                     };
-                    self.shared.counts.sent(course.attempts, is_doubled);
+                    if is_doubt && !self.shared.counts.may_double() {
+                        continue;
+                    }
+                    self.shared.counts.sent(course.attempts(), is_doubt);
                     course.begin(node);
-                    let until = effect.attempt_deadline(deadline);
+                    let is_last = course.attempts() == ATTEMPTS_MAX;
+                    let until = match is_last {
+                        true => deadline,
+                        false => effect.attempt_deadline(deadline),
+                    };
                     let request = self.request(effect, &before, message.clone(), until);
                     let sent = send(node.channel.clone(), request);
                     under_way.push(self.attempt(node, until, sent));
-                    if effect.repeated() == Repeated::Harmless && course.attempts < ATTEMPTS_MAX {
-                        next = Some(Instant::now() + retry::doubt(course.attempts));
+                    if effect.repeated() == Repeated::Harmless && !is_last {
+                        next = Some(Instant::now() + retry::doubt(course.attempts()));
+                        is_doubt = true;
                     }
                 }
             }
@@ -144,11 +151,9 @@ impl Client {
 
     /// What a call ends with whose last attempt failed so.
     fn failed(&self, error: Error, course: Course<'_>) -> Error {
+        let attempts = course.attempts();
         let Course {
-            attempts,
-            earlier,
-            unknown,
-            ..
+            earlier, unknown, ..
         } = course;
         match unknown {
             // An attempt before may have done what the last one surely did not.
@@ -241,8 +246,12 @@ impl Client {
 }
 
 impl<'a> Course<'a> {
+    fn attempts(&self) -> u32 {
+        u32::try_from(self.tried.len()).unwrap_or(u32::MAX)
+    }
+
     fn begin(&mut self, node: &'a Endpoint) {
-        self.attempts += 1;
+        self.tried.push(node);
         self.asked.push(node);
     }
 

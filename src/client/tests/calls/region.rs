@@ -155,6 +155,11 @@ impl Region {
         self.script.asked.lock().expect("no panic").clone()
     }
 
+    /// Drops the replies that nobody asked for.
+    pub fn forget(&self) {
+        self.script.replies.lock().expect("no panic").clear();
+    }
+
     pub fn add(&self, reply: Reply) {
         self.script
             .replies

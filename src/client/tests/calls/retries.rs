@@ -207,6 +207,56 @@ async fn a_node_that_hangs_leaves_time_for_another() {
 }
 
 #[tokio::test]
+async fn a_node_that_hangs_is_given_up_in_time_when_too_many_calls_were_doubled() {
+    let region = Region::start(2, []).await;
+    let client = region.client();
+    let request = || DescribeSecretRequest {
+        secret_id: "app/db".to_owned(),
+    };
+    // A hundred are doubled at once; then nothing is answered that would allow more.
+    while client.call_counts().doubled < 100 {
+        let missing = 100 - client.call_counts().doubled;
+        let calls = (0..missing).map(|_| {
+            region.add(Reply::Hang);
+            region.add(Reply::Hang);
+            let client = client.clone().with_timeout(Duration::from_millis(900));
+            async move { client.describe_secret(request()).await }
+        });
+        let failed = futures::future::join_all(calls).await;
+        assert!(failed.iter().all(Result::is_err), "nobody answers");
+    }
+    let before = client.call_counts();
+    region.forget();
+    let answer = DescribeSecretResponse {
+        name: "app/db".to_owned(),
+        ..Default::default()
+    };
+    region.add(Reply::Hang);
+    region.add(Reply::answer(&answer));
+    let client = client.with_timeout(Duration::from_millis(2_400));
+    let answered = client.describe_secret(request()).await;
+    assert_eq!(answered.expect("an answer"), answer);
+    let after = client.call_counts();
+    assert_eq!(after.doubled, before.doubled);
+    assert_eq!(after.repeated, before.repeated + 1);
+}
+
+#[tokio::test]
+async fn a_node_that_failed_is_asked_again_only_after_the_others() {
+    let answer = PutSecretValueResponse::default();
+    for silent in [Reply::Hang, stopping()] {
+        let replies = [silent, stopping(), Reply::answer(&answer)];
+        let region = Region::start(3, replies).await;
+        let answered = region.client().put_secret_value(put()).await;
+        answered.expect("the third node answers");
+        let mut nodes: Vec<u64> = region.asked().iter().map(|asked| asked.node).collect();
+        nodes.sort_unstable();
+        nodes.dedup();
+        assert_eq!(nodes.len(), 3, "each once");
+    }
+}
+
+#[tokio::test]
 async fn a_silent_node_is_not_waited_for_where_another_may_be_asked_as_well() {
     let answer = PutSecretValueResponse {
         name: "app/db".to_owned(),

@@ -262,7 +262,7 @@ fn sled(dir: &Path, node: u64) -> Arc<dyn Rows> {
 }
 
 #[tokio::test]
-async fn bytes_flipped_in_sled_under_a_running_node_are_served_right_and_repaired() {
+async fn bytes_flipped_on_disk_under_a_running_node_are_served_right_and_repaired() {
     let dir = tempfile::tempdir().expect("a directory");
     let disk = Disk {
         rows: sled(dir.path(), 1),
@@ -285,9 +285,12 @@ async fn bytes_flipped_in_sled_under_a_running_node_are_served_right_and_repaire
     })
     .await;
     for generation in std::fs::read_dir(dir.path()).expect("listed") {
-        let path = generation.expect("a name").path().join("db");
-        if path.exists() {
-            flip(&path);
+        let path = generation.expect("a name").path();
+        // They are in the base, if they were renewed meanwhile.
+        for file in ["db", "base"].map(|name| path.join(name)) {
+            if file.exists() {
+                flip(&file);
+            }
         }
     }
     for (uid, number) in &uids {

@@ -1,21 +1,26 @@
-//! A log whose queue is full.
+//! A log whose queue is full, or whose disk is.
 
 use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use store::{Bounds, Done, Log, Mark, MemoryLog, MemoryRows, Record};
+use tokio::time::Instant;
 
 use super::node::{Disk, Settings};
 use super::region::Region;
 use super::{PATIENCE, eventually};
+use crate::Timing;
 
-/// A log that takes appends only while there is room, and blocks whoever calls without it.
+/// A log that takes appends only while there is room, and blocks whoever calls without it. Or it
+/// takes them and lets their end wait, as for space on its disk.
 #[derive(Default)]
 struct Narrow {
     log: MemoryLog,
     gate: Mutex<Gate>,
     opened: Condvar,
+    /// Appends that are not written yet; none while they are written at once.
+    unwritten: Mutex<Option<Vec<(Vec<Record>, Done)>>>,
 }
 
 #[derive(Default)]
@@ -29,6 +34,17 @@ impl Narrow {
     fn set_shut(&self, is_shut: bool) {
         self.gate.lock().unwrap().is_shut = is_shut;
         self.opened.notify_all();
+    }
+
+    fn fill_disk(&self) {
+        *self.unwritten.lock().unwrap() = Some(Vec::new());
+    }
+
+    fn free_disk(&self) {
+        let mut unwritten = self.unwritten.lock().unwrap();
+        for (records, done) in unwritten.take().into_iter().flatten() {
+            self.log.append(records, done);
+        }
     }
 
     fn is_waited_for(&self) -> bool {
@@ -50,7 +66,10 @@ impl Log for Narrow {
 
     fn append(&self, records: Vec<Record>, done: Done) {
         self.wait_for_room();
-        self.log.append(records, done);
+        match self.unwritten.lock().unwrap().as_mut() {
+            Some(unwritten) => unwritten.push((records, done)),
+            None => self.log.append(records, done),
+        }
     }
 
     fn vote(&self) -> Result<Option<Vec<u8>>, store::Fault> {
@@ -108,4 +127,25 @@ async fn a_full_queue_of_the_log_delays_writes_and_blocks_no_worker() {
     assert!(answered.is_ok(), "the worker was blocked");
     write.await.expect("committed").answer.expect("accepted");
     assert_eq!(region.shows(1, uid).await.ok(), Some(true));
+}
+
+#[tokio::test]
+async fn a_follower_whose_log_waits_for_space_still_knows_its_leader_and_passes_writes_on() {
+    let log = Arc::new(Narrow::default());
+    let lent: Arc<dyn Log> = Arc::<Narrow>::clone(&log);
+    let disk = Disk::with(1, lent, Arc::new(MemoryRows::new()));
+    let region = Region::on(disk, 3, Settings::default()).await;
+    region.node(1).consensus.tell_space_low(true);
+    let leader = region.leader_among(&[2, 3]).await;
+    log.fill_disk();
+    // Longer than a leader may be silent.
+    let filled = Instant::now();
+    while filled.elapsed() < 2 * Timing::default().election_max {
+        region.write(leader).await.expect("written");
+    }
+    let written = region.write(1).await;
+    log.free_disk();
+    written.expect("written");
+    region.node(1).consensus.tell_space_low(false);
+    region.agree().await;
 }

@@ -133,6 +133,24 @@ async fn a_slow_build_does_not_replace_a_newer_snapshot() {
 }
 
 #[tokio::test]
+async fn no_snapshot_holds_the_state_while_it_waits_for_a_renewal_or_for_space() {
+    let mut storage = open(&Disk::memory(1));
+    let renewing = storage.snapshots.upkeep().try_rewriting();
+    assert!(renewing.is_some());
+    let begun = storage.machine.try_create_snapshot_builder(false).await;
+    assert!(begun.is_none(), "all rows are written anew");
+    drop(renewing);
+    storage.space.set_low(true);
+    let begun = storage.machine.try_create_snapshot_builder(false).await;
+    assert!(begun.is_none(), "there is no space");
+    storage.space.set_low(false);
+    let begun = storage.machine.try_create_snapshot_builder(false).await;
+    assert!(begun.is_some());
+    assert!(storage.snapshots.upkeep().try_rewriting().is_none());
+    storage.backlog.stop();
+}
+
+#[tokio::test]
 async fn what_apply_runs_ahead_of_the_rows_stays_within_its_bound() {
     let rows = Arc::new(Watched::default());
     let disk = Disk::with(1, Arc::new(MemoryLog::new()), Arc::<Watched>::clone(&rows));

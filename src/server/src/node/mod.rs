@@ -8,8 +8,8 @@ mod serve;
 
 use std::error::Error;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use consensus::{Clock, Fault, SystemClock};
 use envelope::{FileProvider, SealProvider, StorageKeyring};
@@ -261,6 +261,7 @@ fn node_status(
         quorum_silence_max: config.consensus.election_timeout_max * 2,
         started: started(),
         stopping: AtomicBool::new(false),
+        measuring: Mutex::default(),
     }
 }
 

@@ -8,7 +8,7 @@
 //! together.
 
 use std::fs::File;
-use std::io::{BufReader, ErrorKind, Read};
+use std::io::{self, BufReader, ErrorKind, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -18,7 +18,7 @@ use crate::bytes::Reader;
 use crate::format::{self, Stamped};
 use crate::limits::{FORMAT_HEADER_BYTES_MAX, KEY_BYTES_MAX, SEALED_BLOCK_BYTES_MAX};
 
-use super::generation::{OpenFailed, damaged};
+use super::generation::{OpenFailed, damaged, is_of_machine};
 use super::index::{Entry, Layer};
 use super::layout::{self, Head};
 
@@ -146,9 +146,7 @@ impl Base {
     ) -> Result<Vec<u8>, Fault> {
         let mut content = vec![0; head.content_bytes as usize];
         match self.file.read_exact_at(&mut content, offset) {
-            Err(error) if error.kind() != ErrorKind::UnexpectedEof => {
-                Err(Fault::io("read", &self.path, error))
-            }
+            Err(error) if is_of_machine(&error) => Err(Fault::io("read", &self.path, error)),
             Ok(()) if head.matches(table, key, &content) => Ok(content),
             _ => Err(damaged(table, key)),
         }
@@ -169,9 +167,9 @@ impl Base {
         let path = generation.join(NAME);
         let file = match File::open(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            opened => opened.map_err(|error| Fault::io("open", &path, error))?,
+            opened => opened.map_err(|error| unread(&path, error))?,
         };
-        let fault = |error| Fault::io("read", &path, error);
+        let fault = |error| unread(&path, error);
         let bytes = file.metadata().map_err(fault)?.len();
         let mut head = vec![0; FORMAT_HEADER_BYTES_MAX.min(usize::try_from(bytes).unwrap_or(0))];
         file.read_exact_at(&mut head, 0).map_err(fault)?;
@@ -194,7 +192,7 @@ impl Base {
         let mut records = 0;
         loop {
             let (found, length) = source.record(offset).map_err(|error| match error {
-                Unread::Io(error) => OpenFailed::from(fault(error)),
+                Unread::Io(error) => fault(error),
                 Unread::Damaged => broken("a record is damaged"),
             })?;
             offset += length;
@@ -214,6 +212,14 @@ impl Base {
             path,
             reached,
         }))
+    }
+}
+
+/// What cannot be read for no trouble of the machine is rebuilt.
+fn unread(path: &Path, error: io::Error) -> OpenFailed {
+    match is_of_machine(&error) {
+        true => Fault::io("read", path, error).into(),
+        false => broken(&error.to_string()),
     }
 }
 

@@ -361,15 +361,17 @@ fn is_locked(error: &sled::Error) -> bool {
     error.to_string().contains("could not acquire lock")
 }
 
-/// Tells the machine's troubles from damage: to set rows aside would not cure them.
 fn is_machine(error: &sled::Error) -> bool {
+    matches!(error, sled::Error::Io(error) if is_of_machine(error))
+}
+
+/// Tells the machine's troubles from damage: to set rows aside would not cure them. A sector that
+/// cannot be read is damage.
+pub(super) fn is_of_machine(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{
         OutOfMemory, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull,
     };
     const TOO_MANY_FILES: [i32; 2] = [23, 24];
-    let sled::Error::Io(error) = error else {
-        return false;
-    };
     let kinds = [
         OutOfMemory,
         PermissionDenied,

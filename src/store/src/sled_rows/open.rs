@@ -64,7 +64,12 @@ pub(super) fn open(
             end_attempt(dir)?;
             return Ok(found);
         }
-        Err(OpenFailed::Fault(fault)) => return Err(fault.into()),
+        Err(OpenFailed::Fault(fault)) => {
+            // It came to an end, and says nothing of the rows. A disk that is full or read-only
+            // keeps the count; then the rows are only set aside sooner.
+            let _ = end_attempt(dir);
+            return Err(fault.into());
+        }
         Err(OpenFailed::Damaged(why)) => why,
     };
     tracing::error!(why = %failed, dir = %path.display(), "the rows are damaged and set aside");

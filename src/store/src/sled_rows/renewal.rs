@@ -142,11 +142,19 @@ impl SledRows {
             files::remove(&path)?;
             return Err(fault);
         }
-        let old = self.swap(Present {
+        let renewed = Present {
             generation,
             tally,
             meta,
-        })?;
+        };
+        let old = match self.swap(renewed) {
+            // The header was not replaced: nothing leads to what was built.
+            Err(fault) if fault.is_no_space() => {
+                files::remove(&path)?;
+                return Err(fault);
+            }
+            swapped => swapped?,
+        };
         let took_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         tracing::debug!(work = "swap", took_us, "work on the store ended");
         // The next batch need not wait until the old rows are gone.

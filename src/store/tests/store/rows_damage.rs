@@ -160,6 +160,18 @@ fn a_directory_that_ended_the_process_twice_is_not_opened_a_third_time() {
 }
 
 #[test]
+fn a_start_that_the_machine_refuses_does_not_count_against_the_rows() {
+    let (dir, _) = copy();
+    let held = open_rows(dir.path());
+    fs::write(dir.path().join("opening"), b"x").unwrap();
+    // Somebody else has them open.
+    let refused = SledRows::open(dir.path(), &stamped(), veil(), RowsOptions::default());
+    assert!(refused.is_err());
+    drop(held);
+    assert!(!check(dir.path()));
+}
+
+#[test]
 fn a_start_that_was_interrupted_is_no_rebuild() {
     let dir = tempdir().unwrap();
     drop(open_rows(dir.path()));
