@@ -65,7 +65,7 @@ impl Client {
 
     /// One attempt at the preferred node, which gets half of the time that is left: it may hang.
     async fn open(&self, request: &WatchRequest, deadline: Instant) -> Result<Begun, Error> {
-        let until = Effect::Reads.attempt_deadline(deadline);
+        let until = Effect::Reads.attempt_deadline(deadline, false);
         let node = self.shared.endpoints.preferred()?;
         let opened = async {
             let request = Request::new(request.clone());

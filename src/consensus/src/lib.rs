@@ -14,6 +14,7 @@ mod danger;
 mod error;
 mod fault;
 mod finish;
+mod lag;
 mod lease;
 mod limits;
 mod links;

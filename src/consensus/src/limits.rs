@@ -97,7 +97,7 @@ pub const SCRUB_ROWS: usize = 64;
 
 /// What the rows may take on disk before they are renewed, in hundredths of their live size (R12).
 /// Meanwhile the old rows and the new ones are there.
-pub const RENEW_PERCENT: u128 = 220;
+pub const RENEW_PERCENT: u128 = 200;
 
 /// Dead bytes that rows must have more than when they were new before they are renewed.
 pub const RENEW_DEAD_BYTES_MIN: u64 = 8 << 20;
@@ -156,6 +156,13 @@ pub const CLOCK_READING_AGE_MAX: Duration = Duration::from_secs(10);
 
 /// Time between two looks at whether this node lacks disk space and leads.
 pub const SPACE_WATCH_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Committed entries a node may have to apply yet and still stand for election: it applies some
+/// thousands a second.
+pub const LAG_ENTRIES_MAX: u64 = 1_000;
+
+/// Pause between two looks at how much there is to apply: shorter than an election time-out.
+pub const LAG_WATCH_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Time after which a node that lacks disk space and still leads hands over again.
 pub const SPACE_HAND_OVER_INTERVAL: Duration = Duration::from_secs(5);

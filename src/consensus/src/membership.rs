@@ -14,6 +14,7 @@ use crate::barrier::wait_ms;
 use crate::codec;
 use crate::core;
 use crate::error::Unavailable;
+use crate::lag::Lag;
 use crate::lease::Reason;
 use crate::limits::{PROMOTE_LAG_ENTRIES_MAX, RETRY_PAUSE, TRANSFER_AGAIN, VOTER_SILENCE_MAX};
 use crate::links::{Lane, Links};
@@ -91,13 +92,15 @@ pub(crate) struct Members {
     links: Arc<Links>,
     rounds: Arc<Rounds>,
     space: Arc<Space>,
+    peers_lag: Arc<Lag>,
     node: u64,
 }
 
 impl Members {
-    pub(crate) fn new(rounds: Arc<Rounds>, space: Arc<Space>) -> Members {
+    pub(crate) fn new(rounds: Arc<Rounds>, space: Arc<Space>, peers_lag: Arc<Lag>) -> Members {
         Members {
             space,
+            peers_lag,
             raft: rounds.raft.clone(),
             links: Arc::clone(&rounds.links),
             node: rounds.node,
@@ -338,15 +341,16 @@ impl Members {
         }
     }
 
-    /// The voter that answers and is nearest to this leader's log; one without disk space last, and
-    /// before it those whose clocks are off.
+    /// The voter that answers and is nearest to this leader's log; one without disk space last,
+    /// before it those that have much to apply, and before them those whose clocks are off.
     pub(crate) fn best_heir(&self) -> Option<u64> {
         let live = self.live_voters().into_iter();
         live.filter(|voter| *voter != self.node)
             .min_by_key(|voter| {
                 let lacks_space = self.space.is_lacking_at(*voter);
                 let clock = self.rounds.clocks.grade_of(*voter);
-                (lacks_space, clock, self.lag(*voter))
+                let lags = self.peers_lag.lags(*voter);
+                (lacks_space, lags, clock, self.lag(*voter))
             })
     }
 

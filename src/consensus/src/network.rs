@@ -20,6 +20,7 @@ use wire::raft::v1;
 use crate::apply::SnapshotOf;
 use crate::clock::Clocks;
 use crate::codec::{self, DecodeError, StreamAppendResult};
+use crate::lag::Lag;
 use crate::limits::{DEAD_PEER_PAUSE, SNAPSHOT_CHUNKS_AHEAD_MAX};
 use crate::links::{Client, Lane, Links};
 use crate::promise::Promises;
@@ -36,6 +37,7 @@ pub(crate) struct Networks {
     pub(crate) clocks: Arc<Clocks>,
     pub(crate) promises: Arc<Promises>,
     pub(crate) space: Arc<Space>,
+    pub(crate) peers_lag: Arc<Lag>,
 }
 
 /// The way to one peer.
@@ -44,6 +46,7 @@ pub(crate) struct Network {
     clocks: Arc<Clocks>,
     promises: Arc<Promises>,
     space: Arc<Space>,
+    peers_lag: Arc<Lag>,
     target: u64,
     member: Member,
     purpose: Purpose,
@@ -80,6 +83,7 @@ impl Networks {
             clocks: Arc::clone(&self.clocks),
             promises: Arc::clone(&self.promises),
             space: Arc::clone(&self.space),
+            peers_lag: Arc::clone(&self.peers_lag),
             target,
             member: member.clone(),
             purpose,
@@ -117,6 +121,7 @@ impl Network {
         let answer = answer.map_err(failed)?.into_inner();
         self.clocks.read(self.target, asked, answer.clock_ms);
         self.space.hear(self.target, answer.lacks_space);
+        self.peers_lag.hear(self.target, answer.lags);
         codec::from_appended(answer.appended).map_err(garbled)
     }
 

@@ -18,6 +18,7 @@ use crate::core;
 use crate::danger::Broken;
 use crate::fault::{Fault, Faults};
 use crate::finish::finish_changes;
+use crate::lag::{Lag, watch_lag};
 use crate::lease::Lease;
 use crate::limits::CLOCK_WATCH_INTERVAL;
 use crate::links::{Links, Peers};
@@ -132,11 +133,13 @@ impl Consensus {
         }
         let promises = Promises::new(Arc::clone(&clocks), storage.log.has_vote(), danger);
         let promises = Arc::new(promises);
+        let peers_lag = Arc::<Lag>::default();
         let networks = Networks {
             links: Arc::clone(&links),
             clocks: Arc::clone(&clocks),
             promises: Arc::clone(&promises),
             space: Arc::clone(&storage.space),
+            peers_lag: Arc::clone(&peers_lag),
         };
         let tail = storage.log.clone();
         let raft = Raft::new(node, config, networks, storage.log, storage.machine).await;
@@ -148,7 +151,7 @@ impl Consensus {
         let (to_own, at_own) = (Arc::clone(to), Arc::clone(at));
         let rounds = Rounds::new(lent.clone(), to_own, at_own, promises, lease, node, danger);
         let space = storage.space;
-        let members = Members::new(Arc::clone(&rounds), Arc::clone(&space));
+        let members = Members::new(Arc::clone(&rounds), Arc::clone(&space), peers_lag);
         let heard = Arc::new(LeaderHeard::new(options.timing.election_min));
         let inner = Arc::new(Inner {
             node,
@@ -199,6 +202,7 @@ fn watch(inner: &Arc<Inner>, space: Arc<Space>) {
     tokio::spawn(finish_changes(Arc::clone(&inner.rounds)));
     tokio::spawn(watch_clock(Arc::downgrade(inner)));
     tokio::spawn(watch_space(Arc::downgrade(inner), space));
+    tokio::spawn(watch_lag(Arc::downgrade(inner)));
 }
 
 /// Everything of a node that touches its store.

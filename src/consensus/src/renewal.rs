@@ -139,7 +139,7 @@ fn is_due(space: Space, fresh_dead_bytes: u64) -> bool {
     let dead_bytes = disk_bytes.saturating_sub(live_bytes);
     let more_bytes = dead_bytes.saturating_sub(fresh_dead_bytes);
     u128::from(disk_bytes) * 100 > u128::from(live_bytes) * RENEW_PERCENT
-        && more_bytes > (live_bytes / 2).max(RENEW_DEAD_BYTES_MIN)
+        && more_bytes > (live_bytes / 5 * 2).max(RENEW_DEAD_BYTES_MIN)
 }
 
 /// Whether the new rows fit beside the old ones, with what is written meanwhile.
@@ -196,12 +196,12 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_renewed_when_more_than_half_of_them_died_since_they_were_new() {
-        assert!(!is_due(space(100, 220), 0));
-        assert!(is_due(space(100, 221), 0));
+    fn rows_are_renewed_when_half_of_them_is_dead_and_more_than_when_they_were_new() {
+        assert!(!is_due(space(100, 200), 0));
+        assert!(is_due(space(100, 201), 0));
         // They were new with as much dead as that, for what was written meanwhile.
         assert!(!is_due(space(100, 240), 100 * MIB));
-        assert!(is_due(space(100, 251), 100 * MIB));
+        assert!(is_due(space(100, 241), 100 * MIB));
         // Most of what was alive then was deleted.
         assert!(is_due(space(10, 160), 60 * MIB));
         assert!(!is_due(space(1, 9), 0), "little is not worth it");

@@ -21,6 +21,7 @@ use crate::Inner;
 use crate::codec::{self, DecodeError};
 use crate::core;
 use crate::error::Unavailable;
+use crate::lag;
 use crate::links::{Standing, standing};
 use crate::membership::{Change, MembershipError, to_refusal};
 use crate::promise::{Asked, Refused};
@@ -124,6 +125,7 @@ impl RaftService for Service {
             appended: Some(codec::appended(&result)),
             clock_ms: self.inner.clocks.now().0,
             lacks_space: self.inner.space.is_lacking(),
+            lags: lag::is_behind(&self.inner.raft),
         }))
     }
 
@@ -211,6 +213,13 @@ impl RaftService for Service {
         );
         let may = self.inner.rounds.promises.check().await;
         may.map_err(promised)?;
+        if lag::is_behind(&self.inner.raft) {
+            // As for a log that is not as far: the one that leads goes on, or tries another.
+            return Ok(Response::new(v1::TransferLeaderResponse {
+                accepted: false,
+                actual: None,
+            }));
+        }
         let result = self.inner.raft.handle_transfer_leader(transfer).await;
         let result = result.map_err(|_stopped| stopping())?;
         Ok(Response::new(match result {

@@ -111,10 +111,7 @@ impl Client {
                     self.shared.counts.sent(course.attempts(), is_doubt);
                     course.begin(node);
                     let is_last = course.attempts() == ATTEMPTS_MAX;
-                    let until = match is_last {
-                        true => deadline,
-                        false => effect.attempt_deadline(deadline),
-                    };
+                    let until = effect.attempt_deadline(deadline, is_last);
                     let request = self.request(effect, &before, message.clone(), until);
                     let sent = send(node.channel.clone(), request);
                     under_way.push(self.attempt(node, until, sent));
@@ -281,10 +278,10 @@ impl Effect {
 
     /// What one attempt gets: half of what is left where another may follow, so that a node that
     /// hangs does not use it all up.
-    pub(crate) fn attempt_deadline(self, deadline: Instant) -> Instant {
+    pub(crate) fn attempt_deadline(self, deadline: Instant, is_last: bool) -> Instant {
         let left = deadline.saturating_duration_since(Instant::now());
         match self.repeated() {
-            Repeated::Harmless if left > ATTEMPT_MIN => deadline - left / 2,
+            Repeated::Harmless if left > ATTEMPT_MIN && !is_last => deadline - left / 2,
             Repeated::Harmless | Repeated::Twice => deadline,
         }
     }

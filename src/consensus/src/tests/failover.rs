@@ -1,16 +1,20 @@
 //! How long a region takes no write after its leader is lost, with leases and without.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use store::MemoryLog;
 use strongroom_tests::gaps::Times;
 use tokio::time::Instant;
 
 use super::fabric::Link;
 use super::kills::Stage;
-use super::node::Settings;
-use super::region::Region;
+use super::node::{Disk, Settings};
+use super::region::{Region, create, value};
+use super::storage::Watched;
 use super::{eventually, soon};
 use crate::Reads;
+use crate::lag;
 use crate::limits::BARRIER_ROUND_TIMEOUT;
 
 const ELECTION_MAX: Duration = Duration::from_millis(200);
@@ -77,6 +81,52 @@ async fn a_read_under_way_to_a_silent_leader_goes_on_as_soon_as_another_leads() 
         }
     }
     panic!("every read waited for an answer that could not come");
+}
+
+#[tokio::test]
+#[allow(
+    clippy::await_holding_lock,
+    reason = "the rows of the node wait for it"
+)]
+async fn a_node_that_has_much_to_apply_is_not_elected_and_takes_no_leadership() {
+    let rows = Arc::new(Watched::default());
+    let disk = Disk::with(1, Arc::new(MemoryLog::new()), Arc::<Watched>::clone(&rows));
+    let region = Region::on(disk, 3, Settings::default()).await;
+    let lagging = &region.node(1).consensus.inner;
+    region.node(1).consensus.tell_space_low(true);
+    let leader = region.leader_among(&[2, 3]).await;
+    region.node(1).consensus.tell_space_low(false);
+    let held = rows.hold();
+    // Apply waits for the rows, and the log goes on.
+    while !lag::is_behind(&lagging.raft) {
+        let writes = (0..64).map(|number| {
+            let (_, command) = create(Some(value(number, 30_000)));
+            region.propose(leader, command)
+        });
+        for written in futures::future::join_all(writes).await {
+            written.expect("committed").answer.expect("accepted");
+        }
+    }
+    let members = &region.node(leader).consensus.inner.members;
+    eventually("the leader knows", || {
+        members.best_heir() == Some(5 - leader)
+    })
+    .await;
+    let heir = region.node(leader).run(|consensus| async move {
+        let deadline = Instant::now() + 3 * ELECTION_MAX;
+        consensus.inner.members.transfer(1, deadline).await.is_ok()
+    });
+    assert!(!heir.await, "it took the leadership");
+    for _ in 0..4 {
+        let leader = region.leader_among(&[2, 3]).await;
+        region.fabric.isolate(leader, &[1, 2, 3], Link::Cut);
+        let next = region.leader_among(&[1, 5 - leader]).await;
+        assert_ne!(next, 1, "it was elected");
+        region.fabric.isolate(leader, &[1, 2, 3], Link::Up);
+    }
+    drop(held);
+    eventually("it has applied all", || !lag::is_behind(&lagging.raft)).await;
+    region.agree().await;
 }
 
 #[tokio::test]

@@ -20,8 +20,10 @@ struct Narrow {
     gate: Mutex<Gate>,
     opened: Condvar,
     /// Appends that are not written yet; none while they are written at once.
-    unwritten: Mutex<Option<Vec<(Vec<Record>, Done)>>>,
+    unwritten: Mutex<Option<Vec<Append>>>,
 }
+
+type Append = (Vec<Record>, Done);
 
 #[derive(Default)]
 struct Gate {

@@ -18,14 +18,14 @@ use crate::view::{Era, Root};
 
 /// Rows that know what is not yet durable, and wait with writes while the gate is held.
 #[derive(Default)]
-struct Watched {
+pub(super) struct Watched {
     rows: MemoryRows,
     unsynced: AtomicBool,
     gate: Mutex<()>,
 }
 
 impl Watched {
-    fn hold(&self) -> MutexGuard<'_, ()> {
+    pub(super) fn hold(&self) -> MutexGuard<'_, ()> {
         self.gate.lock().unwrap()
     }
 }
