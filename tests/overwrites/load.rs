@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use strongroom_tests::Region;
+use tokio::time::Instant;
 use tonic::transport::Channel;
 use tonic::{Request, Status};
 use wire::credentials::{CredentialFiles, Credentials};
@@ -147,12 +148,17 @@ impl Load {
 
     /// Overwrites until there are enough.
     pub async fn overwrite(self: &Arc<Self>) {
+        let begun = Instant::now();
         self.run_callers(|load, caller| async move {
             let own: Vec<u64> = load.secrets_of(caller).collect();
             for secret in own.iter().cycle() {
-                if load.issued.fetch_add(1, Ordering::Relaxed) >= load.plan.count {
+                let number = load.issued.fetch_add(1, Ordering::Relaxed);
+                if number >= load.plan.count {
                     return;
                 }
+                // Its turn; after a pause all turns that are past are taken at once.
+                let turn = Duration::from_secs_f64(number as f64 / load.plan.rate);
+                tokio::time::sleep_until(begun + turn).await;
                 let number = load.last(*secret) + 1;
                 load.write(caller, *secret, number).await;
                 load.beat.now();

@@ -16,6 +16,9 @@ const SHORT_BALLAST: u64 = 240;
 const VALUE_BYTES: usize = 128;
 /// From here on the last half is long enough to judge.
 const JUDGED: u64 = 500_000;
+/// About two thirds of what three nodes and the callers together manage on two processors, so that
+/// a pause is the store's and not for want of a processor.
+const RATE: f64 = 1_000.0;
 
 /// Enough memory for the rows' pages; the rest is the default.
 const STORAGE: &str = r#"
@@ -42,6 +45,8 @@ pub struct Plan {
     pub secrets: u64,
     /// Writes at once.
     pub callers: u64,
+    /// Writes a second at most.
+    pub rate: f64,
     /// Bytes of a value.
     pub value_bytes: usize,
     /// Secrets with long values that are deleted when the overwrites begin.
@@ -57,8 +62,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// By `STRONGROOM_COUNT` and `STRONGROOM_SEED`; `STRONGROOM_SECRETS` and `STRONGROOM_CALLERS`
-    /// are for trying out.
+    /// By `STRONGROOM_COUNT` and `STRONGROOM_SEED`; `STRONGROOM_SECRETS`, `STRONGROOM_CALLERS` and
+    /// `STRONGROOM_RATE` are for trying out.
     pub fn from_environment() -> Self {
         let count = number("STRONGROOM_COUNT");
         let seed = number("STRONGROOM_SEED").unwrap_or(20_261_128);
@@ -72,6 +77,7 @@ impl Plan {
             callers: number("STRONGROOM_CALLERS")
                 .unwrap_or(plan.callers)
                 .min(secrets),
+            rate: number("STRONGROOM_RATE").map_or(plan.rate, |rate| rate as f64),
             protection: FULL_PROTECTION.mul_f64(plan.share()).max(plan.protection),
             ..plan
         }
@@ -82,6 +88,7 @@ impl Plan {
             count,
             secrets: (count / OVERWRITES_EACH).max(1),
             callers: 256,
+            rate: RATE,
             value_bytes: VALUE_BYTES,
             ballast: 0,
             protection: Duration::ZERO,
@@ -95,6 +102,7 @@ impl Plan {
         Self {
             secrets: SHORT_SECRETS,
             callers: SHORT_SECRETS,
+            rate: f64::INFINITY,
             ballast: SHORT_BALLAST,
             protection: Duration::from_millis(100),
             storage: STRAINED_STORAGE,
