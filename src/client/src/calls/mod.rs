@@ -34,6 +34,8 @@ struct Course<'a> {
     earlier: Option<Error>,
     /// What the last attempt said that may have made a change.
     unknown: Option<Error>,
+    /// What a node refused for good while another may still do it.
+    refused: Option<Error>,
 }
 
 /// What a call does to the state of the region.
@@ -91,10 +93,10 @@ impl Client {
                     let chance = retry::chance();
                     let pause = retry::pause(&error, effect.repeated(), course.attempts(), chance);
                     let again = pause.map(|pause| Instant::now() + pause);
-                    next = again.filter(|at| *at < deadline);
+                    next = again.filter(|at| *at < deadline && course.refused.is_none());
                     is_doubt = false;
-                    let is_last = under_way.is_empty() || error.is_final();
-                    if next.is_none() && is_last {
+                    let ends = error.is_final() && effect != Effect::WritesOnce;
+                    if next.is_none() && (ends || under_way.is_empty()) {
                         return Err(self.failed(error, course));
                     }
                     course.note(effect, error);
@@ -150,12 +152,17 @@ impl Client {
     fn failed(&self, error: Error, course: Course<'_>) -> Error {
         let attempts = course.attempts();
         let Course {
-            earlier, unknown, ..
+            earlier,
+            unknown,
+            refused,
+            ..
         } = course;
-        match unknown {
-            // An attempt before may have done what the last one surely did not.
-            Some(unknown) if error.retry() == Retry::Safe => unknown,
-            unknown => self.last(error, earlier.or(unknown), attempts),
+        match (unknown, refused) {
+            // Another attempt may have done what this one surely did not, or was refused because
+            // it has been done, and undone, meanwhile.
+            (Some(unknown), _) if error.retry() != Retry::Unknown => unknown,
+            (None, Some(refused)) if error.retry() != Retry::Unknown => refused,
+            (unknown, _) => self.last(error, earlier.or(unknown), attempts),
         }
     }
 
@@ -259,6 +266,10 @@ impl<'a> Course<'a> {
     fn note(&mut self, effect: Effect, error: Error) {
         if effect != Effect::Reads && error.retry() == Retry::Unknown {
             self.unknown = Some(error);
+            return;
+        }
+        if error.is_final() {
+            self.refused = Some(error);
             return;
         }
         self.earlier = match self.earlier.take() {

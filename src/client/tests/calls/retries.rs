@@ -184,6 +184,27 @@ async fn a_write_that_an_attempt_may_have_done_stays_unknown() {
 }
 
 #[tokio::test]
+async fn a_write_that_one_attempt_may_have_done_is_not_refused_by_the_next() {
+    let refused = || {
+        let why = refusal(Code::FailedPrecondition, "InvalidRequestException", "no");
+        Reply::Refuse(why)
+    };
+    let first = [unknown(), Reply::Hang];
+    for replies in first.map(|first| [first, refused()]) {
+        let region = Region::start(2, replies).await;
+        let client = region.client().with_timeout(Duration::from_millis(1_900));
+        let error = client.put_secret_value(put()).await;
+        let error = error.expect_err("nobody says that it was done");
+        assert_eq!(error.retry(), Retry::Unknown, "{error:?}");
+        assert_eq!(region.asked().len(), 2, "a refusal is not asked for again");
+    }
+    let region = Region::start(1, [stopping(), refused()]).await;
+    let error = region.client().put_secret_value(put()).await;
+    let error = error.expect_err("surely nothing was done");
+    assert_eq!(error.reason(), "InvalidRequestException");
+}
+
+#[tokio::test]
 async fn a_node_that_hangs_leaves_time_for_another() {
     let answer = DescribeSecretResponse {
         name: "app/db".to_owned(),
