@@ -9,9 +9,10 @@
 //!   does no harm: nothing was done, or the call only reads, or its token makes all attempts one
 //!   write. A token is made for every write that has none.
 //! - **Silence.** Where repeating does no harm, and a node has not answered for half a second,
-//!   another is asked as well, and the first answer counts: a host that is lost without a word
-//!   costs a call that long, not its time-out. At most a tenth of all calls are doubled so, beside
-//!   a hundred at once. [`Client::call_counts`] tells how often calls were sent again.
+//!   another is asked as well, and the first answer counts, but for a refusal of a write that
+//!   the first may have made: a host that is lost without a word costs a call that long, not its
+//!   time-out. At most a tenth of all calls are doubled so, beside a hundred at once.
+//!   [`Client::call_counts`] tells how often calls were sent again.
 //! - **Reads** are linearizable. With [`Consistency::Eventual`] they show the local state of a
 //!   node, and at least what this client and its clones have seen.
 //! - **Watches** go on, on another node, where they were.

@@ -56,7 +56,8 @@ impl Client {
     ///
     /// A call that is harmless to repeat is sent to another node as well when the one it was sent
     /// to is silent for long: the host may be gone without a word, and no time-out of a transport
-    /// is as short as an election. The first answer counts, the other attempts are taken back.
+    /// is as short as an election. The first answer counts, the other attempts are taken back; but
+    /// a write is refused only once no other attempt may have made it.
     pub(crate) async fn call<Q, A, F, S>(
         &self,
         effect: Effect,
