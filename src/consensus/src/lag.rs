@@ -7,40 +7,13 @@
 //! votes. What it waits for is only what it knows to be committed, which it can apply without a
 //! leader: nobody waits for ever.
 
-use std::collections::BTreeSet;
+use std::sync::Weak;
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::Inner;
 use crate::core;
 use crate::limits::{LAG_ENTRIES_MAX, LAG_WATCH_INTERVAL};
 use crate::types::Raft;
-
-/// The peers that had much to apply when they last answered.
-#[derive(Debug, Default)]
-pub(crate) struct Lag {
-    peers: Mutex<BTreeSet<u64>>,
-}
-
-impl Lag {
-    /// Takes what a peer says of itself.
-    pub(crate) fn hear(&self, peer: u64, lags: bool) {
-        let mut peers = self.peers();
-        if lags {
-            peers.insert(peer);
-        } else {
-            peers.remove(&peer);
-        }
-    }
-
-    pub(crate) fn lags(&self, peer: u64) -> bool {
-        self.peers().contains(&peer)
-    }
-
-    fn peers(&self) -> MutexGuard<'_, BTreeSet<u64>> {
-        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// Whether this node has much to apply of what it knows to be committed.
 pub(crate) fn is_behind(raft: &Raft) -> bool {

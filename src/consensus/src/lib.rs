@@ -25,6 +25,7 @@ mod messages;
 mod network;
 mod open;
 mod options;
+mod peer_set;
 mod promise;
 mod propose;
 mod renewal;

@@ -14,10 +14,10 @@ use crate::barrier::wait_ms;
 use crate::codec;
 use crate::core;
 use crate::error::Unavailable;
-use crate::lag::Lag;
 use crate::lease::Reason;
 use crate::limits::{PROMOTE_LAG_ENTRIES_MAX, RETRY_PAUSE, TRANSFER_AGAIN, VOTER_SILENCE_MAX};
 use crate::links::{Lane, Links};
+use crate::peer_set::PeerSet;
 use crate::rounds::Rounds;
 use crate::space::Space;
 use crate::types::{Member, Membership, Metrics, Raft, TypeConfig};
@@ -92,15 +92,15 @@ pub(crate) struct Members {
     links: Arc<Links>,
     rounds: Arc<Rounds>,
     space: Arc<Space>,
-    peers_lag: Arc<Lag>,
+    lagging: Arc<PeerSet>,
     node: u64,
 }
 
 impl Members {
-    pub(crate) fn new(rounds: Arc<Rounds>, space: Arc<Space>, peers_lag: Arc<Lag>) -> Members {
+    pub(crate) fn new(rounds: Arc<Rounds>, space: Arc<Space>, lagging: Arc<PeerSet>) -> Members {
         Members {
             space,
-            peers_lag,
+            lagging,
             raft: rounds.raft.clone(),
             links: Arc::clone(&rounds.links),
             node: rounds.node,
@@ -347,9 +347,9 @@ impl Members {
         let live = self.live_voters().into_iter();
         live.filter(|voter| *voter != self.node)
             .min_by_key(|voter| {
-                let lacks_space = self.space.is_lacking_at(*voter);
+                let lacks_space = self.space.peers.has(*voter);
                 let clock = self.rounds.clocks.grade_of(*voter);
-                let lags = self.peers_lag.lags(*voter);
+                let lags = self.lagging.has(*voter);
                 (lacks_space, lags, clock, self.lag(*voter))
             })
     }
@@ -361,7 +361,7 @@ impl Members {
         let heir = self.best_heir().filter(|_| leads)?;
         let (clocks, space) = (&self.rounds.clocks, &self.space);
         let is_better = clocks.grade_of(heir) < clocks.grade();
-        let comes_back = space.is_lacking_at(heir) && !space.is_lacking();
+        let comes_back = space.peers.has(heir) && !space.is_lacking();
         (is_better && !comes_back).then_some(heir)
     }
 
@@ -369,7 +369,7 @@ impl Members {
     pub(crate) fn heir_with_space(&self) -> Option<u64> {
         let leads = core::leader(&self.raft) == Some(self.node);
         let heir = self.best_heir().filter(|_| leads)?;
-        (!self.space.is_lacking_at(heir)).then_some(heir)
+        (!self.space.peers.has(heir)).then_some(heir)
     }
 
     /// Entries of this leader's log that `node` is not known to have.

@@ -20,9 +20,9 @@ use wire::raft::v1;
 use crate::apply::SnapshotOf;
 use crate::clock::Clocks;
 use crate::codec::{self, DecodeError, StreamAppendResult};
-use crate::lag::Lag;
 use crate::limits::{DEAD_PEER_PAUSE, SNAPSHOT_CHUNKS_AHEAD_MAX};
 use crate::links::{Client, Lane, Links};
+use crate::peer_set::PeerSet;
 use crate::promise::Promises;
 use crate::snapshot::SnapshotFile;
 use crate::space::Space;
@@ -37,7 +37,7 @@ pub(crate) struct Networks {
     pub(crate) clocks: Arc<Clocks>,
     pub(crate) promises: Arc<Promises>,
     pub(crate) space: Arc<Space>,
-    pub(crate) peers_lag: Arc<Lag>,
+    pub(crate) lagging: Arc<PeerSet>,
 }
 
 /// The way to one peer.
@@ -46,7 +46,7 @@ pub(crate) struct Network {
     clocks: Arc<Clocks>,
     promises: Arc<Promises>,
     space: Arc<Space>,
-    peers_lag: Arc<Lag>,
+    lagging: Arc<PeerSet>,
     target: u64,
     member: Member,
     purpose: Purpose,
@@ -83,7 +83,7 @@ impl Networks {
             clocks: Arc::clone(&self.clocks),
             promises: Arc::clone(&self.promises),
             space: Arc::clone(&self.space),
-            peers_lag: Arc::clone(&self.peers_lag),
+            lagging: Arc::clone(&self.lagging),
             target,
             member: member.clone(),
             purpose,
@@ -120,8 +120,8 @@ impl Network {
         let answer = self.client()?.append_entries(message).await;
         let answer = answer.map_err(failed)?.into_inner();
         self.clocks.read(self.target, asked, answer.clock_ms);
-        self.space.hear(self.target, answer.lacks_space);
-        self.peers_lag.hear(self.target, answer.lags);
+        self.space.peers.hear(self.target, answer.lacks_space);
+        self.lagging.hear(self.target, answer.lags);
         codec::from_appended(answer.appended).map_err(garbled)
     }
 

@@ -18,7 +18,7 @@ use crate::core;
 use crate::danger::Broken;
 use crate::fault::{Fault, Faults};
 use crate::finish::finish_changes;
-use crate::lag::{Lag, watch_lag};
+use crate::lag::watch_lag;
 use crate::lease::Lease;
 use crate::limits::CLOCK_WATCH_INTERVAL;
 use crate::links::{Links, Peers};
@@ -27,6 +27,7 @@ use crate::materialise::{Materialiser, applied};
 use crate::membership::Members;
 use crate::network::Networks;
 use crate::options::Options;
+use crate::peer_set::PeerSet;
 use crate::promise::Promises;
 use crate::propose::Proposer;
 use crate::repair::{self, Wanted};
@@ -133,13 +134,13 @@ impl Consensus {
         }
         let promises = Promises::new(Arc::clone(&clocks), storage.log.has_vote(), danger);
         let promises = Arc::new(promises);
-        let peers_lag = Arc::<Lag>::default();
+        let lagging = Arc::<PeerSet>::default();
         let networks = Networks {
             links: Arc::clone(&links),
             clocks: Arc::clone(&clocks),
             promises: Arc::clone(&promises),
             space: Arc::clone(&storage.space),
-            peers_lag: Arc::clone(&peers_lag),
+            lagging: Arc::clone(&lagging),
         };
         let tail = storage.log.clone();
         let raft = Raft::new(node, config, networks, storage.log, storage.machine).await;
@@ -151,7 +152,7 @@ impl Consensus {
         let (to_own, at_own) = (Arc::clone(to), Arc::clone(at));
         let rounds = Rounds::new(lent.clone(), to_own, at_own, promises, lease, node, danger);
         let space = storage.space;
-        let members = Members::new(Arc::clone(&rounds), Arc::clone(&space), peers_lag);
+        let members = Members::new(Arc::clone(&rounds), Arc::clone(&space), lagging);
         let heard = Arc::new(LeaderHeard::new(options.timing.election_min));
         let inner = Arc::new(Inner {
             node,

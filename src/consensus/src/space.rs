@@ -5,9 +5,8 @@
 //! snapshot is tried again, and rows that met a full disk are written anew. Nothing stops, and
 //! nothing that was acknowledged depends on what could not be written.
 
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -15,6 +14,7 @@ use tokio::time::Instant;
 use crate::limits::{
     SPACE_HAND_OVER_INTERVAL, SPACE_RETRY_PAUSES, SPACE_WATCH_INTERVAL, TRANSFER_TIMEOUT,
 };
+use crate::peer_set::PeerSet;
 use crate::{Consensus, Inner};
 
 /// Who lacks space.
@@ -27,7 +27,7 @@ pub(crate) struct Space {
     /// The rows met a full disk and are not yet written anew.
     rows_wait: AtomicBool,
     /// The peers that lacked space when they last answered.
-    peers: Mutex<BTreeSet<u64>>,
+    pub(crate) peers: PeerSet,
 }
 
 impl Default for Space {
@@ -37,7 +37,7 @@ impl Default for Space {
             is_low: AtomicBool::default(),
             spare_bytes: AtomicU64::new(u64::MAX),
             rows_wait: AtomicBool::default(),
-            peers: Mutex::default(),
+            peers: PeerSet::default(),
         }
     }
 }
@@ -72,24 +72,6 @@ impl Space {
     /// Whether this node should not lead for want of space.
     pub(crate) fn is_lacking(&self) -> bool {
         self.is_low() || self.do_rows_wait()
-    }
-
-    /// Takes what a peer says of itself.
-    pub(crate) fn hear(&self, peer: u64, is_lacking: bool) {
-        let mut peers = self.peers();
-        if is_lacking {
-            peers.insert(peer);
-        } else {
-            peers.remove(&peer);
-        }
-    }
-
-    pub(crate) fn is_lacking_at(&self, peer: u64) -> bool {
-        self.peers().contains(&peer)
-    }
-
-    fn peers(&self) -> MutexGuard<'_, BTreeSet<u64>> {
-        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

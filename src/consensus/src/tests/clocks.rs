@@ -89,7 +89,7 @@ async fn a_leader_whose_clock_is_off_keeps_the_lead_from_those_without_disk_spac
         }
         let before = inner.members.heir_with_better_clock();
         for node in &others {
-            inner.space.hear(*node, true);
+            inner.space.peers.hear(*node, true);
         }
         (before.is_some(), inner.members.heir_with_better_clock())
     });
