@@ -50,7 +50,9 @@ pub(crate) const PACKED_ROW_BYTES_MAX: usize = 8 * 1024;
 pub(crate) const REPLACE_BATCH_BYTES: usize = 1024 * 1024;
 
 /// How many bytes of rows are copied in one step while rows are renewed; a batch may wait for one.
-pub(crate) const RENEW_STEP_BYTES: usize = 256 * 1024;
+/// Steps and batches take turns, and batches are written twice meanwhile: with small steps a
+/// renewal takes many turns.
+pub(crate) const RENEW_STEP_BYTES: usize = 2 * 1024 * 1024;
 
 /// How many bytes of renewed rows are copied between two syncs, so that none takes long.
 pub(crate) const RENEW_SYNC_BYTES: usize = 4 * 1024 * 1024;

@@ -21,7 +21,9 @@ mod renewal;
 
 use std::fmt::{self, Debug, Formatter};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+};
 
 use parking_lot::{FairMutex, FairMutexGuard};
 
@@ -94,8 +96,11 @@ pub struct SledRows {
     stamped: Stamped,
     cipher: Arc<dyn Cipher>,
     options: RowsOptions,
-    /// Held by whoever writes or changes the header; taken before `present`.
-    /// A fair one: who copies rows takes it again at once, and the writer would wait for ever.
+    /// Held by whoever writes or changes the header; taken before the others.
+    writing: Mutex<()>,
+    /// Taken before `present`. A fair one: who copies rows takes it again at once, and the writer
+    /// would wait for ever. A batch takes it only to follow: rows that are copied between its two
+    /// halves are older, and it writes over them.
     renewal: FairMutex<Option<Renewal>>,
     present: RwLock<Present>,
     /// The first failure of a write; there is no second one.
@@ -134,6 +139,7 @@ impl SledRows {
             stamped: stamped.clone(),
             cipher,
             options,
+            writing: Mutex::new(()),
             renewal: FairMutex::new(None),
             present: RwLock::new(present),
             fault: OnceLock::new(),
@@ -171,6 +177,10 @@ impl SledRows {
 
     fn present_mut(&self) -> RwLockWriteGuard<'_, Present> {
         self.present.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn writing(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn renewal(&self) -> FairMutexGuard<'_, Option<Renewal>> {
@@ -273,7 +283,7 @@ impl Rows for SledRows {
             let content = self.content(&key, value)?;
             rows.insert(key, content);
         }
-        let mut renewal = self.renewal();
+        let _writing = self.writing();
         let mut present = self.present_mut();
         let mut tally = present.tally;
         let (generation, meta) = (&present.generation, Some(sealed_meta.as_slice()));
@@ -282,7 +292,7 @@ impl Rows for SledRows {
         present.tally = tally;
         present.meta = Some(batch.meta);
         drop(present);
-        renewal::follow(&mut renewal, &self.dir, &*self.cipher, rows);
+        renewal::follow(&mut self.renewal(), &self.dir, &*self.cipher, rows);
         Ok(())
     }
 
@@ -338,7 +348,7 @@ impl Rows for SledRows {
     fn checkpoint(&self) -> Result<Option<Vec<u8>>, Fault> {
         self.check()?;
         // A swap on the way would leave a header that names the rows it has removed.
-        let _writing = self.renewal();
+        let _writing = self.writing();
         let present = self.present();
         let (generation, meta) = (present.generation.clone(), present.meta.clone());
         let batches = present.tally.batches;
@@ -356,6 +366,7 @@ impl Rows for SledRows {
         meta: &[u8],
     ) -> Result<(), Fault> {
         self.check()?;
+        let _writing = self.writing();
         let mut renewal = self.renewal();
         *renewal = None;
         let number = self.present().generation.number + 1;
@@ -370,6 +381,7 @@ impl Rows for SledRows {
 
     fn begin_renewal(&self) -> Result<(), Fault> {
         self.check()?;
+        let _writing = self.writing();
         let number = self.present().generation.number + 1;
         let mut renewal = self.renewal();
         *renewal = None;

@@ -125,13 +125,14 @@ impl SledRows {
     /// Gives the copied rows the present meta, syncs what came since, and swaps them in. Only the
     /// writer waits for it.
     pub(super) fn finish_renewal(&self) -> Result<bool, Fault> {
-        let mut writing = self.renewal();
+        let writing = self.writing();
+        let mut renewal = self.renewal();
         let begun = Instant::now();
         let Some(Renewal {
             generation,
             mut tally,
             ..
-        }) = writing.take()
+        }) = renewal.take()
         else {
             return Ok(false);
         };
@@ -158,6 +159,7 @@ impl SledRows {
         let took_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         tracing::debug!(work = "swap", took_us, "work on the store ended");
         // The next batch need not wait until the old rows are gone.
+        drop(renewal);
         drop(writing);
         self.remove(old);
         Ok(true)
