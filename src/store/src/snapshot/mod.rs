@@ -101,7 +101,11 @@ impl SnapshotDir {
     pub fn list(&self) -> Result<Vec<SnapshotFile>, SnapshotError> {
         let mut found = Vec::new();
         for (_, id, path) in self.names()?.into_iter().rev() {
-            found.push(SnapshotFile::open(id, path)?);
+            match SnapshotFile::open(id, path) {
+                // Removed since it was listed: by who takes a newer one at the same time.
+                Err(error) if is_missing(&error) => {}
+                opened => found.push(opened?),
+            }
         }
         Ok(found)
     }
@@ -194,6 +198,13 @@ impl SnapshotDir {
             .filter_map(parse)
             .collect())
     }
+}
+
+fn is_missing(error: &SnapshotError) -> bool {
+    let SnapshotError::Fault(Fault::Io { source, .. }) = error else {
+        return false;
+    };
+    source.kind() == std::io::ErrorKind::NotFound
 }
 
 impl SnapshotFile {
