@@ -45,6 +45,9 @@ pub(crate) enum Effect {
     Reads,
     /// Changes it; sent twice with its token, it changes it once.
     WritesOnce,
+    /// Makes a secret: once, as long as that is there. An attempt that comes late, after it was
+    /// made by another one and deleted for good, would make it again.
+    Creates,
     /// Changes it each time it is sent.
     Writes,
     /// Neither; repeating it is harmless.
@@ -96,7 +99,7 @@ impl Client {
                     let again = pause.map(|pause| Instant::now() + pause);
                     next = again.filter(|at| *at < deadline && course.refused.is_none());
                     is_doubt = false;
-                    let ends = error.is_final() && effect != Effect::WritesOnce;
+                    let ends = error.is_final() && !effect.is_once();
                     if next.is_none() && (ends || under_way.is_empty()) {
                         return Err(self.failed(error, course));
                     }
@@ -118,7 +121,7 @@ impl Client {
                     let request = self.request(effect, &before, message.clone(), until);
                     let sent = send(node.channel.clone(), request);
                     under_way.push(self.attempt(node, until, sent));
-                    if effect.repeated() == Repeated::Harmless && !is_last {
+                    if effect.may_double() && !is_last {
                         next = Some(Instant::now() + retry::doubt(course.attempts()));
                         is_doubt = true;
                     }
@@ -265,7 +268,7 @@ impl<'a> Course<'a> {
     }
 
     fn note(&mut self, effect: Effect, error: Error) {
-        if effect != Effect::Reads && error.retry() == Retry::Unknown {
+        if effect.may_change() && error.retry() == Retry::Unknown {
             self.unknown = Some(error);
             return;
         }
@@ -283,9 +286,23 @@ impl<'a> Course<'a> {
 impl Effect {
     fn repeated(self) -> Repeated {
         match self {
-            Self::Reads | Self::WritesOnce | Self::Nothing => Repeated::Harmless,
+            Self::Reads | Self::WritesOnce | Self::Creates | Self::Nothing => Repeated::Harmless,
             Self::Writes => Repeated::Twice,
         }
+    }
+
+    /// Whether two attempts may be under way at a time.
+    fn may_double(self) -> bool {
+        self.repeated() == Repeated::Harmless && self != Self::Creates
+    }
+
+    /// Whether its token makes it one change.
+    fn is_once(self) -> bool {
+        matches!(self, Self::WritesOnce | Self::Creates)
+    }
+
+    fn may_change(self) -> bool {
+        matches!(self, Self::WritesOnce | Self::Creates | Self::Writes)
     }
 
     /// What one attempt gets: half of what is left where another may follow, so that a node that

@@ -32,7 +32,10 @@ impl Client {
         mut request: CreateSecretRequest,
     ) -> Result<CreateSecretResponse, Error> {
         fill(&mut request.client_request_token)?;
-        let effect = once_if(request.value.is_some());
+        let effect = match request.value {
+            Some(_) => Effect::Creates,
+            None => Effect::Writes,
+        };
         self.call(effect, request, |channel, request| async move {
             service(channel).create_secret(request).await
         })

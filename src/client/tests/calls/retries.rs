@@ -6,8 +6,9 @@ use client::{
     Error, Retry,
     secrets::v1::{
         CreateSecretRequest, DeleteSecretRequest, DescribeSecretRequest, DescribeSecretResponse,
-        PutSecretValueRequest, PutSecretValueResponse, TagResourceRequest, UpdateSecretRequest,
-        put_secret_value_request, update_secret_request,
+        GetRandomPasswordRequest, PutSecretValueRequest, PutSecretValueResponse,
+        TagResourceRequest, UpdateSecretRequest, create_secret_request, put_secret_value_request,
+        update_secret_request,
     },
 };
 use tonic::Code;
@@ -335,6 +336,36 @@ async fn a_write_that_would_be_done_twice_waits_for_a_silent_node() {
     assert!(matches!(error, Error::TimedOut { .. }), "{error:?}");
     assert_eq!(region.asked().len(), 1);
     assert_eq!(client.call_counts().doubled, 0);
+}
+
+#[tokio::test]
+async fn a_secret_is_not_created_by_two_nodes_at_a_time() {
+    let region = Region::start(2, [Reply::Hang]).await;
+    let client = region.client().with_timeout(Duration::from_millis(1_500));
+    let request = CreateSecretRequest {
+        name: "app/db".to_owned(),
+        value: Some(create_secret_request::Value::SecretString("1".into())),
+        ..Default::default()
+    };
+    let error = client.create_secret(request).await.expect_err("silence");
+    assert!(matches!(error, Error::TimedOut { .. }), "{error:?}");
+    assert_eq!(client.call_counts().doubled, 0);
+}
+
+#[tokio::test]
+async fn what_changes_nothing_is_refused_by_the_node_that_says_so() {
+    let refused = Reply::Refuse(refusal(
+        Code::PermissionDenied,
+        "AccessDeniedException",
+        "no",
+    ));
+    let region = Region::start(1, [unknown(), refused]).await;
+    let request = GetRandomPasswordRequest::default();
+    let error = region.client().get_random_password(request).await;
+    assert_eq!(
+        error.expect_err("refused").reason(),
+        "AccessDeniedException"
+    );
 }
 
 #[tokio::test]
