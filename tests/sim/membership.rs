@@ -62,7 +62,7 @@ pub async fn shrink(consensus: Consensus, node: u64) -> Result<(), String> {
 }
 
 pub async fn transfer(consensus: Consensus, to: u64) -> Result<(), String> {
-    let transferred = consensus.transfer_leader(NodeId(to), soon()).await;
+    let transferred = consensus.transfer_leader(Some(NodeId(to)), soon()).await;
     transferred.map_err(|error| error.to_string())
 }
 

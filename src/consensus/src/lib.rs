@@ -14,6 +14,7 @@ mod danger;
 mod error;
 mod fault;
 mod finish;
+mod hand_over;
 mod lag;
 mod lease;
 mod limits;
@@ -229,15 +230,16 @@ impl Consensus {
         Ok(())
     }
 
-    /// Hands leadership to a voter and waits until it leads.
+    /// Hands leadership to a voter, or to the one that is best suited, and waits until it leads.
     pub async fn transfer_leader(
         &self,
-        to: NodeId,
+        to: Option<NodeId>,
         deadline: Instant,
     ) -> Result<(), MembershipError> {
+        let to = to.map(|node| node.0);
         self.inner
             .members
-            .change(Change::TransferTo(to.0), deadline)
+            .change(Change::TransferTo(to), deadline)
             .await
     }
 
@@ -289,10 +291,11 @@ impl Consensus {
         self.inner.space.set_low(is_low);
     }
 
-    /// Takes how many bytes are free above what this node may go down to. What needs much space for
-    /// a while, as building the rows anew does, does not begin without it.
-    pub fn tell_spare_bytes(&self, bytes: u64) {
-        self.inner.space.set_spare_bytes(bytes);
+    /// Takes how many bytes are free, and how many of them above what this node may go down to.
+    /// What needs much space for a while, as building the rows anew does, does not begin without
+    /// it.
+    pub fn tell_free_bytes(&self, free_bytes: u64, spare_bytes: u64) {
+        self.inner.space.set_free_bytes(free_bytes, spare_bytes);
     }
 
     /// Whether the rows met a full disk. They are written anew once there is space, and until then

@@ -1,4 +1,4 @@
-//! Who is in the region: found, add, promote, remove, hand leadership over.
+//! Who is in the region: found, add, promote, remove.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::codec;
 use crate::core;
 use crate::error::Unavailable;
 use crate::lease::Reason;
-use crate::limits::{PROMOTE_LAG_ENTRIES_MAX, RETRY_PAUSE, TRANSFER_AGAIN, VOTER_SILENCE_MAX};
+use crate::limits::{PROMOTE_LAG_ENTRIES_MAX, RETRY_PAUSE, VOTER_SILENCE_MAX};
 use crate::links::{Lane, Links};
 use crate::peer_set::PeerSet;
 use crate::rounds::Rounds;
@@ -63,6 +63,12 @@ pub enum MembershipError {
         /// How many are needed.
         needed: usize,
     },
+    /// The node would answer no write before it has applied what it has: choose another, or wait.
+    #[error("node {} has much to apply yet, and would not lead", node.0)]
+    Lags {
+        /// The node.
+        node: NodeId,
+    },
     /// Another change of membership is under way: try again.
     #[error("another change of membership is under way")]
     InProgress,
@@ -83,17 +89,19 @@ pub(crate) enum Change {
     AddLearner(u64, Member),
     Promote(u64),
     Remove(u64),
-    TransferTo(u64),
+    /// To the one named, or else to the one that is best suited.
+    TransferTo(Option<u64>),
 }
 
 #[derive(Clone)]
 pub(crate) struct Members {
-    raft: Raft,
+    pub(crate) raft: Raft,
     links: Arc<Links>,
-    rounds: Arc<Rounds>,
-    space: Arc<Space>,
-    lagging: Arc<PeerSet>,
-    node: u64,
+    pub(crate) rounds: Arc<Rounds>,
+    pub(crate) space: Arc<Space>,
+    /// The peers that have much to apply, by their last answers.
+    pub(crate) lagging: Arc<PeerSet>,
+    pub(crate) node: u64,
 }
 
 impl Members {
@@ -162,7 +170,8 @@ impl Members {
                 Change::AddLearner(node, member) => self.add_learner(*node, member).await,
                 Change::Promote(node) => self.promote(*node).await,
                 Change::Remove(node) => self.remove(*node, deadline).await,
-                Change::TransferTo(node) => self.transfer(*node, deadline).await,
+                Change::TransferTo(Some(node)) => self.transfer(*node, deadline).await,
+                Change::TransferTo(None) => self.transfer_to_best(deadline).await,
             }
         };
         match tokio::time::timeout_at(deadline, made).await {
@@ -292,86 +301,6 @@ impl Members {
         })
     }
 
-    /// Hands leadership to `to` and waits until it leads.
-    pub(crate) async fn transfer(&self, to: u64, deadline: Instant) -> Result<(), MembershipError> {
-        if !self.membership().voter_ids().any(|voter| voter == to) {
-            return Err(MembershipError::NotAVoter { node: NodeId(to) });
-        }
-        let _closed = self.rounds.give_back(to, deadline).await?;
-        // The heir may not get the word, or lose its election: then it is told again.
-        while Instant::now() < deadline {
-            match core::leader(&self.raft) {
-                Some(node) if node == to => return Ok(()),
-                // Somebody else has won: this node has nothing to hand over any more.
-                Some(node) if node != self.node => {
-                    let leader = Some(NodeId(node));
-                    return Err(Unavailable::NoLeader { leader }.into());
-                }
-                _ => {}
-            }
-            let asked = self.raft.trigger().transfer_leader(to).await;
-            asked.map_err(|_stopped| Unavailable::Stopped)?;
-            let again = deadline.min(Instant::now() + TRANSFER_AGAIN);
-            let moved = core::until(&self.raft, |metrics| {
-                metrics
-                    .current_leader
-                    .is_some_and(|leader| leader != self.node)
-            });
-            if let Ok(result) = tokio::time::timeout_at(again, moved).await {
-                result?;
-            }
-        }
-        let leader = Some(NodeId(to));
-        Err(Unavailable::NoLeader { leader }.into())
-    }
-
-    /// A voter to lead next, once one has been heard; `None` when none is.
-    pub(crate) async fn heir(&self) -> Option<u64> {
-        let until = Instant::now() + VOTER_SILENCE_MAX;
-        loop {
-            let alone = self
-                .membership()
-                .voter_ids()
-                .all(|voter| voter == self.node);
-            let heir = self.best_heir();
-            if heir.is_some() || alone || Instant::now() >= until {
-                return heir;
-            }
-            tokio::time::sleep(RETRY_PAUSE).await;
-        }
-    }
-
-    /// The voter that answers and is nearest to this leader's log; one without disk space last,
-    /// before it those that have much to apply, and before them those whose clocks are off.
-    pub(crate) fn best_heir(&self) -> Option<u64> {
-        let live = self.live_voters().into_iter();
-        live.filter(|voter| *voter != self.node)
-            .min_by_key(|voter| {
-                let lacks_space = self.space.peers.has(*voter);
-                let clock = self.rounds.clocks.grade_of(*voter);
-                let lags = self.lagging.has(*voter);
-                (lacks_space, lags, clock, self.lag(*voter))
-            })
-    }
-
-    /// On the leader: the best heir, if that one's clock is better than this node's, and it has
-    /// disk space or this node has none either. Else to hand over would only pass a fault around.
-    pub(crate) fn heir_with_better_clock(&self) -> Option<u64> {
-        let leads = core::leader(&self.raft) == Some(self.node);
-        let heir = self.best_heir().filter(|_| leads)?;
-        let (clocks, space) = (&self.rounds.clocks, &self.space);
-        let is_better = clocks.grade_of(heir) < clocks.grade();
-        let comes_back = space.peers.has(heir) && !space.is_lacking();
-        (is_better && !comes_back).then_some(heir)
-    }
-
-    /// On the leader: the best heir, if that one has disk space.
-    pub(crate) fn heir_with_space(&self) -> Option<u64> {
-        let leads = core::leader(&self.raft) == Some(self.node);
-        let heir = self.best_heir().filter(|_| leads)?;
-        (!self.space.peers.has(heir)).then_some(heir)
-    }
-
     /// Entries of this leader's log that `node` is not known to have.
     pub(crate) fn lag(&self, node: u64) -> u64 {
         core::metrics(&self.raft, |metrics| {
@@ -438,7 +367,7 @@ impl Members {
         }
     }
 
-    fn membership(&self) -> Membership {
+    pub(crate) fn membership(&self) -> Membership {
         core::metrics(&self.raft, |metrics| {
             metrics.membership_config.membership().clone()
         })
@@ -448,7 +377,7 @@ impl Members {
         MembershipError::UnknownNode { node: NodeId(node) }
     }
 
-    fn below_quorum(&self, node: u64, live: usize, needed: usize) -> MembershipError {
+    pub(crate) fn below_quorum(&self, node: u64, live: usize, needed: usize) -> MembershipError {
         MembershipError::BelowQuorum {
             node: NodeId(node),
             live,
@@ -477,7 +406,9 @@ impl Change {
             }
             Change::Promote(node) => v1::change_membership_request::Change::Promote(*node),
             Change::Remove(node) => v1::change_membership_request::Change::Remove(*node),
-            Change::TransferTo(node) => v1::change_membership_request::Change::TransferTo(*node),
+            Change::TransferTo(node) => {
+                v1::change_membership_request::Change::TransferTo(node.unwrap_or_default())
+            }
         }
     }
 
@@ -488,7 +419,9 @@ impl Change {
             }
             v1::change_membership_request::Change::Promote(node) => Change::Promote(node),
             v1::change_membership_request::Change::Remove(node) => Change::Remove(node),
-            v1::change_membership_request::Change::TransferTo(node) => Change::TransferTo(node),
+            v1::change_membership_request::Change::TransferTo(node) => {
+                Change::TransferTo((node != 0).then_some(node))
+            }
         }
     }
 }
@@ -545,6 +478,7 @@ pub(crate) fn to_refusal(error: &MembershipError) -> Option<v1::MembershipRefusa
         MembershipError::InProgress => (Reason::InProgress, 0),
         MembershipError::NotAVoter { node } => (Reason::NotAVoter, node.0),
         MembershipError::NotHeard { node } => (Reason::NotHeard, node.0),
+        MembershipError::Lags { node } => (Reason::Lags, node.0),
         MembershipError::Unavailable(_) => return None,
     };
     refusal.reason = reason.into();
@@ -569,6 +503,7 @@ pub(crate) fn from_refusal(refusal: v1::MembershipRefusal) -> MembershipError {
         },
         Reason::NotAVoter => MembershipError::NotAVoter { node },
         Reason::NotHeard => MembershipError::NotHeard { node },
+        Reason::Lags => MembershipError::Lags { node },
         Reason::InProgress | Reason::Unspecified => MembershipError::InProgress,
     }
 }

@@ -312,6 +312,7 @@ impl From<MembershipError> for Refusal {
             MembershipError::InProgress => Reason::ServiceUnavailable,
             MembershipError::NotCaughtUp { .. }
             | MembershipError::NotHeard { .. }
+            | MembershipError::Lags { .. }
             | MembershipError::BelowQuorum { .. }
             | MembershipError::NotAVoter { .. } => Reason::InvalidRequest,
         };

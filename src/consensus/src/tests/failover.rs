@@ -13,9 +13,9 @@ use super::node::{Disk, Settings};
 use super::region::{Region, create, value};
 use super::storage::Watched;
 use super::{eventually, soon};
-use crate::Reads;
 use crate::lag;
 use crate::limits::BARRIER_ROUND_TIMEOUT;
+use crate::{MembershipError, Reads};
 
 const ELECTION_MAX: Duration = Duration::from_millis(200);
 
@@ -114,9 +114,16 @@ async fn a_node_that_has_much_to_apply_is_not_elected_and_takes_no_leadership() 
     .await;
     let heir = region.node(leader).run(|consensus| async move {
         let deadline = Instant::now() + 3 * ELECTION_MAX;
-        consensus.inner.members.transfer(1, deadline).await.is_ok()
+        consensus.inner.members.transfer(1, deadline).await
     });
-    assert!(!heir.await, "it took the leadership");
+    let refused = heir.await;
+    assert!(
+        matches!(refused, Err(MembershipError::Lags { .. })),
+        "{refused:?}"
+    );
+    // The leadership that was not offered goes on.
+    assert_eq!(region.leader().await, leader);
+    region.write(leader).await.expect("written");
     for _ in 0..4 {
         let leader = region.leader_among(&[2, 3]).await;
         region.fabric.isolate(leader, &[1, 2, 3], Link::Cut);

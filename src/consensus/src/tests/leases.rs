@@ -292,7 +292,7 @@ async fn handed_over(danger: Danger) -> bool {
     let handing = stage
         .region
         .node(stage.leader)
-        .run(move |consensus| async move { consensus.transfer_leader(heir, soon()).await });
+        .run(move |consensus| async move { consensus.transfer_leader(Some(heir), soon()).await });
     let uid = stage.written_elsewhere(&stage.others).await;
     let stale = stage.leader_lacks(uid.expect("an heir")).await;
     drop(handing);
@@ -340,7 +340,9 @@ async fn promises_are_given_back_before_leadership_is_handed_over() {
     let handed = stage
         .region
         .node(stage.leader)
-        .run(move |consensus| async move { consensus.transfer_leader(NodeId(heir), soon()).await });
+        .run(move |consensus| async move {
+            consensus.transfer_leader(Some(NodeId(heir)), soon()).await
+        });
     handed.await.expect("handed over while all promises stand");
     assert_eq!(stage.region.leader().await, heir);
     assert_eq!(stage.counts().closed_by_transfer, 1);

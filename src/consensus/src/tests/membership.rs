@@ -145,9 +145,9 @@ async fn a_node_taken_out_of_the_membership_finds_a_leader_it_never_heard_of() {
         members.change(Change::Remove(out), soon()).await
     });
     half.await.expect("taken out");
-    let moved = region
-        .node(leader)
-        .run(move |consensus| async move { consensus.transfer_leader(NodeId(heir), soon()).await });
+    let moved = region.node(leader).run(move |consensus| async move {
+        consensus.transfer_leader(Some(NodeId(heir)), soon()).await
+    });
     moved.await.expect("transferred");
     region.write(out).await.expect("written");
     remove(&region, out, out).await.expect("removed");
@@ -167,7 +167,9 @@ async fn a_transfer_ends_when_somebody_else_has_won() {
         .node(leader)
         .run(move |_| async move { members.inner.members.transfer(heir, soon()).await });
     let moved = region.node(leader).run(move |consensus| async move {
-        consensus.transfer_leader(NodeId(winner), soon()).await
+        consensus
+            .transfer_leader(Some(NodeId(winner)), soon())
+            .await
     });
     moved.await.expect("transferred");
     let ended = transfer.await;
@@ -342,7 +344,9 @@ async fn changes_asked_of_a_follower_are_made_by_the_leader() {
     region
         .node(follower)
         .run(move |consensus| async move {
-            consensus.transfer_leader(NodeId(follower), soon()).await
+            consensus
+                .transfer_leader(Some(NodeId(follower)), soon())
+                .await
         })
         .await
         .expect("transferred");

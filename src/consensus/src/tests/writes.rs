@@ -98,10 +98,13 @@ async fn a_leader_knows_a_clock_before_its_first_heartbeat_is_answered() {
     let next = next.expect("a follower");
     let stamped = region.node(next).run(move |consensus| async move {
         let node = machine::NodeId(next);
-        consensus.transfer_leader(node, soon()).await.map(|()| {
-            let clocks = &consensus.inner.clocks;
-            clocks.stamp(false).is_ok()
-        })
+        consensus
+            .transfer_leader(Some(node), soon())
+            .await
+            .map(|()| {
+                let clocks = &consensus.inner.clocks;
+                clocks.stamp(false).is_ok()
+            })
     });
     assert!(stamped.await.expect("transferred"));
 }

@@ -14,6 +14,7 @@ use crate::times::duration;
 
 /// Pause between two looks whether what was asked for is so.
 const PAUSE: Duration = Duration::from_millis(20);
+const SNAPSHOT_AGAIN: Duration = Duration::from_secs(1);
 
 impl Admin {
     pub(super) async fn list_nodes(&self, call: &Call) -> Result<api::ListNodesResponse, Refusal> {
@@ -59,20 +60,30 @@ impl Admin {
         call: &Call,
         to: Option<u64>,
     ) -> Result<api::TransferLeaderResponse, Refusal> {
-        let to = match to {
-            Some(node) => NodeId(node),
-            None => self.heir()?,
-        };
+        let before = self.consensus.status();
+        let is_alone = before
+            .voters
+            .iter()
+            .all(|voter| before.leader == Some(*voter));
+        if to.is_none() && is_alone {
+            let none = "There is no other voter to lead this region.";
+            return Err(Refusal::request(none));
+        }
+        let to = to.map(NodeId);
         self.consensus.transfer_leader(to, call.deadline).await?;
         // The leader knows first; the caller may have asked another node.
         loop {
             let status = self.consensus.status();
-            if status.leader == Some(to) {
-                let term = status.term;
-                return Ok(api::TransferLeaderResponse { leader: to.0, term });
+            let is_it = |leader: NodeId| match to {
+                Some(to) => leader == to,
+                None => Some(leader) != before.leader,
+            };
+            if let Some(leader) = status.leader.filter(|leader| is_it(*leader)) {
+                let (leader, term) = (leader.0, status.term);
+                return Ok(api::TransferLeaderResponse { leader, term });
             }
             if Instant::now() + PAUSE >= call.deadline {
-                let late = "The node named does not lead yet.";
+                let late = "No other node leads yet.";
                 return Err(Refusal::new(Reason::RequestTimeout, late));
             }
             tokio::time::sleep(PAUSE).await;
@@ -85,7 +96,7 @@ impl Admin {
         call: &Call,
     ) -> Result<api::TakeSnapshotResponse, Refusal> {
         let wanted = self.consensus.local_view().index();
-        self.consensus.snapshot().await?;
+        let mut next = Instant::now();
         let index = loop {
             match self.consensus.status().snapshot {
                 Some(index) if index >= wanted => break index,
@@ -93,8 +104,14 @@ impl Admin {
                     let late = "The snapshot is still being written.";
                     return Err(Refusal::new(Reason::RequestTimeout, late));
                 }
-                _ => tokio::time::sleep(PAUSE).await,
+                // Again now and then: it is not begun while the rows are renewed.
+                _ if Instant::now() >= next => {
+                    self.consensus.snapshot().await?;
+                    next = Instant::now() + SNAPSHOT_AGAIN;
+                }
+                _ => {}
             }
+            tokio::time::sleep(PAUSE).await;
         };
         let snapshots = self.snapshots.clone();
         let latest = tokio::task::spawn_blocking(move || snapshots.latest()).await;
@@ -106,17 +123,6 @@ impl Admin {
             index: index.0,
             size_bytes,
         })
-    }
-
-    /// A voter that does not lead.
-    fn heir(&self) -> Result<NodeId, Refusal> {
-        let status = self.consensus.status();
-        let mut others = status
-            .voters
-            .iter()
-            .filter(|node| status.leader != Some(**node));
-        let none = || Refusal::request("There is no other voter to lead this region.");
-        others.next().copied().ok_or_else(none)
     }
 
     async fn members(&self, call: &Call) -> Result<Vec<api::Node>, Refusal> {
