@@ -57,6 +57,7 @@ pub(crate) struct Pending {
     pub(crate) rows: BTreeMap<Vec<u8>, Option<Bytes>>,
     /// Value rows to delete once the era of the root before them is over.
     pub(crate) deferred: Vec<(EraWatch, Vec<Vec<u8>>)>,
+    deferred_values: usize,
     /// The root these rows lead to.
     pub(crate) root: Option<Arc<Root>>,
     /// Older roots, dropped by the materialiser: that can take milliseconds.
@@ -145,7 +146,7 @@ impl Pending {
     }
 
     fn has_room(&self) -> bool {
-        if self.pace.deferred > DEFERRED_VALUES_MAX {
+        if self.pace.deferred + self.deferred_values > DEFERRED_VALUES_MAX {
             return false;
         }
         if self.pace.is_starved {
@@ -222,6 +223,7 @@ impl Backlog {
             }
         }
         if !values.is_empty() {
+            pending.deferred_values += values.len();
             pending.deferred.push((era, values));
         }
         pending.since.get_or_insert_with(Instant::now);
@@ -243,6 +245,7 @@ impl Backlog {
         let mut pending = self.lock();
         pending.rows.clear();
         pending.deferred.clear();
+        pending.deferred_values = 0;
         pending.bytes = 0;
         pending.since = None;
         let passed = pending.root.take();
@@ -267,6 +270,13 @@ impl Backlog {
     pub(crate) fn retire(&self, past: Arc<Root>) {
         self.lock().past.push(past);
         self.filled.notify_one();
+    }
+
+    /// Frees the states that were passed: while the rows wait for space nobody takes what is
+    /// pending.
+    pub(crate) fn drop_past(&self) {
+        let past = std::mem::take(&mut self.lock().past);
+        drop(past);
     }
 
     /// Whether a batch would have to wait.
@@ -457,6 +467,35 @@ mod tests {
         backlog.has_written(1);
         assert!(backlog.room().now_or_never().is_some());
         assert_eq!(backlog.written(), 1);
+    }
+
+    #[test]
+    fn values_that_wait_for_readers_are_counted_before_they_are_taken() {
+        let backlog = Backlog::new(0);
+        let gone = |count: usize| {
+            let keys = (0..count).map(|key| RowChange::DeleteValue(key.to_be_bytes().to_vec()));
+            push(&backlog, keys.collect());
+        };
+        backlog.set_deferred(DEFERRED_VALUES_MAX - 1);
+        gone(1);
+        assert!(backlog.room().now_or_never().is_some());
+        gone(1);
+        assert!(backlog.room().now_or_never().is_none());
+        backlog.take(Duration::ZERO);
+        backlog.set_deferred(1);
+        backlog.has_written(1);
+        assert!(backlog.room().now_or_never().is_some());
+    }
+
+    #[test]
+    fn states_that_were_passed_are_freed_though_nobody_takes_what_is_pending() {
+        let backlog = Backlog::new(0);
+        let passed = root();
+        let watched = Arc::downgrade(&passed);
+        backlog.push(vec![put(1, 1)], Era::default().watch(), root(), passed);
+        backlog.drop_past();
+        assert!(watched.upgrade().is_none());
+        assert_eq!(backlog.take(Duration::ZERO).rows.len(), 1);
     }
 
     #[tokio::test(start_paused = true)]

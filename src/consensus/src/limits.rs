@@ -58,6 +58,13 @@ pub const BACKLOG_ROOM_BYTES: usize = BACKLOG_BYTES_MAX - APPLY_BYTES_MAX - ENTR
 /// Deleted values kept in the rows for readers of older states before apply waits for the readers.
 pub const DEFERRED_VALUES_MAX: usize = 200_000;
 
+/// Bytes that a snapshot leaves free for the log on a disk that is low on space.
+pub const SNAPSHOT_LEAVES_BYTES: u64 = 128 << 20;
+
+/// Deleted values freed with one batch, beside as many as it has rows: a reader that was there for
+/// long, such as a renewal of the rows, frees very many at once.
+pub const FREED_VALUES_STEP: usize = 1_000;
+
 /// Bytes of sealed values kept in memory by default; the rest are read from the rows.
 pub const VALUE_MEMORY_BYTES_DEFAULT: u64 = 256 << 20;
 

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use crate::backlog::{Backlog, Install, Pending};
 use crate::codec::Applied;
 use crate::fault::{Fault, Faults};
-use crate::limits::{BACKLOG_LINGER, CHECKPOINT_INTERVAL};
+use crate::limits::{BACKLOG_LINGER, CHECKPOINT_INTERVAL, FREED_VALUES_STEP};
 use crate::log::Floor;
 use crate::renewal::Renewals;
 use crate::snapshot::rows_of;
@@ -128,8 +128,9 @@ impl Materialiser {
         if self.backlog.is_stopped() {
             return false;
         }
+        self.backlog.drop_past();
         let is_due = |retry: &Retry| retry.is_due(&self.space);
-        if !self.starved.as_ref().is_some_and(is_due) {
+        if !self.starved.as_ref().is_some_and(is_due) || !self.has_room() {
             return true;
         }
         let written = match self.uninstalled.take() {
@@ -150,6 +151,13 @@ impl Materialiser {
             }
             Err(source) => self.fail(source),
         }
+    }
+
+    /// Whether all rows fit beside those that met the full disk. To try in vain would take from the
+    /// log what it has left.
+    fn has_room(&self) -> bool {
+        let live = self.values.rows().space().map(|space| space.live_bytes);
+        live.map_or(true, |live_bytes| self.space.spare_bytes() > live_bytes)
     }
 
     fn write(&mut self, mut pending: Pending) -> Result<(), store::Fault> {
@@ -208,18 +216,14 @@ impl Materialiser {
         for (_, keys) in &mut self.deferred {
             keys.retain(|key| !matches!(rows.get(key), Some(Some(_))));
         }
+        let freed_max = rows.len() + FREED_VALUES_STEP;
         for (key, row) in rows {
             match row {
                 Some(row) => batch.puts.push((key, row.to_vec())),
                 None => batch.deletes.push(key),
             }
         }
-        while self.frees_values() {
-            let ended = self.deferred.pop_front();
-            batch
-                .deletes
-                .extend(ended.into_iter().flat_map(|(_, keys)| keys));
-        }
+        batch.deletes.extend(self.freed_values(freed_max));
         batch.meta = self.meta();
         match self.values.rows().write(batch) {
             Err(fault) if fault.is_damage() => self.rebuild(&fault)?,
@@ -229,10 +233,19 @@ impl Materialiser {
             self.values.has_repaired(repaired);
             tracing::info!(rows = repaired, "bad rows were written again");
         }
-        let deferred = self.deferred.iter().map(|(_, keys)| keys.len());
-        self.backlog.set_deferred(deferred.sum());
+        self.tell_deferred();
         self.backlog.has_written(self.root.index());
         Ok(())
+    }
+
+    /// Takes values whose last readers have ended: not all at once, as apply waits for the batch.
+    fn freed_values(&mut self, max: usize) -> Vec<Vec<u8>> {
+        let mut freed = Vec::new();
+        while freed.len() < max && self.frees_values() {
+            let ended = self.deferred.pop_front();
+            freed.extend(ended.into_iter().flat_map(|(_, keys)| keys));
+        }
+        freed
     }
 
     fn meta(&self) -> Vec<u8> {
@@ -257,9 +270,15 @@ impl Materialiser {
         let mut all = rows_of(&self.root, &self.values).chain(kept);
         rows.replace(&mut all, &self.meta())?;
         drop(all);
+        self.tell_deferred();
         self.backlog.has_written(self.root.index());
         self.durable();
         Ok(())
+    }
+
+    fn tell_deferred(&self) {
+        let deferred = self.deferred.iter().map(|(_, keys)| keys.len());
+        self.backlog.set_deferred(deferred.sum());
     }
 
     fn checkpoint(&mut self) -> Result<(), store::Fault> {

@@ -19,7 +19,9 @@ use crate::apply::SnapshotOf;
 use crate::backlog::{Backlog, RowSource};
 use crate::codec::Applied;
 use crate::fault::{Fault, Faults};
-use crate::limits::{SNAPSHOT_CHUNK_BYTES_MAX, SNAPSHOTS_KEPT, SPACE_WATCH_INTERVAL};
+use crate::limits::{
+    SNAPSHOT_CHUNK_BYTES_MAX, SNAPSHOT_LEAVES_BYTES, SNAPSHOTS_KEPT, SPACE_WATCH_INTERVAL,
+};
 use crate::log::Floor;
 use crate::materialise::applied;
 use crate::space::{Retry, Space};
@@ -135,6 +137,11 @@ impl Snapshots {
         self.wanted.store(true, Ordering::Release);
     }
 
+    /// Whether one is wanted.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.wanted.load(Ordering::Acquire)
+    }
+
     /// Whether one was wanted since it was last asked.
     pub(crate) fn take_wanted(&self) -> bool {
         self.wanted.swap(false, Ordering::AcqRel)
@@ -152,10 +159,23 @@ impl Snapshots {
         self.lock().clone().map(SnapshotFile::into_snapshot)
     }
 
-    /// Takes the right to write a snapshot, if there is space and nobody writes all rows now.
+    /// Takes the right to write a snapshot, if there is room for it and nobody writes all rows now.
     pub(crate) fn may_write(&self) -> Option<Rewriting> {
-        let is_low = self.space.is_low();
-        (!is_low).then(|| self.upkeep().try_rewriting()).flatten()
+        let may = self.has_room();
+        may.then(|| self.upkeep().try_rewriting()).flatten()
+    }
+
+    /// Whether a snapshot is likely to fit. It gives space back, as the log is purged behind it: a
+    /// node that is low on space for its log may take some of what it keeps free for it.
+    fn has_room(&self) -> bool {
+        let live = self.values.rows().space().map(|space| space.live_bytes);
+        let bytes = live.unwrap_or_default().max(self.current_bytes());
+        let needed_bytes = bytes.saturating_add(bytes / 4);
+        if self.space.is_low() {
+            let left_bytes = self.space.free_bytes().saturating_sub(needed_bytes);
+            return left_bytes > SNAPSHOT_LEAVES_BYTES;
+        }
+        self.space.spare_bytes() >= needed_bytes
     }
 
     /// Writes a file from `root` and makes the rows durable that far.
@@ -179,6 +199,7 @@ impl Snapshots {
         mut rewriting: Option<Rewriting>,
     ) -> Result<SnapshotFile, io::Error> {
         let mut retry = Retry::new();
+        let index = root.index();
         loop {
             let (this, root) = (Arc::clone(self), Arc::clone(&root));
             if rewriting.is_none() {
@@ -188,8 +209,18 @@ impl Snapshots {
             drop(rewriting.take());
             match written.map_err(io::Error::other)? {
                 Ok(file) => return Ok(file),
+                // A newer one came from a peer meanwhile, and values of this state are gone.
+                Err(_superseded) if self.index() > index => {
+                    return self.present();
+                }
                 Err(error) if lacks_space(&error) => {
                     tracing::warn!(%error, "no space for a snapshot, it is tried again");
+                    self.want();
+                    // Later, and from what the state is then: this one would keep every value that
+                    // is deleted meanwhile. Only who has none at all needs one from now.
+                    if self.index() > 0 {
+                        return self.present();
+                    }
                     retry.later();
                 }
                 Err(error) => return Err(self.fail("write a snapshot", error)),
@@ -201,6 +232,11 @@ impl Snapshots {
                 tokio::time::sleep(SPACE_WATCH_INTERVAL).await;
             }
         }
+    }
+
+    fn present(&self) -> Result<SnapshotFile, io::Error> {
+        let present = self.lock().clone();
+        present.ok_or_else(|| io::Error::other("the snapshot is gone"))
     }
 
     pub(crate) fn write(&self, root: &Arc<Root>) -> Result<SnapshotFile, SnapshotError> {

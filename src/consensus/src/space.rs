@@ -22,7 +22,8 @@ use crate::{Consensus, Inner};
 pub(crate) struct Space {
     /// Less is free than the node may go down to, as it was told.
     is_low: AtomicBool,
-    /// What is free above that, as it was told.
+    /// What is free, as it was told, and what of it is above that.
+    free_bytes: AtomicU64,
     spare_bytes: AtomicU64,
     /// The rows met a full disk and are not yet written anew.
     rows_wait: AtomicBool,
@@ -35,6 +36,7 @@ impl Default for Space {
     fn default() -> Space {
         Space {
             is_low: AtomicBool::default(),
+            free_bytes: AtomicU64::new(u64::MAX),
             spare_bytes: AtomicU64::new(u64::MAX),
             rows_wait: AtomicBool::default(),
             peers: PeerSet::default(),
@@ -43,8 +45,14 @@ impl Default for Space {
 }
 
 impl Space {
-    pub(crate) fn set_spare_bytes(&self, bytes: u64) {
-        self.spare_bytes.store(bytes, Ordering::Release);
+    pub(crate) fn set_free_bytes(&self, free_bytes: u64, spare_bytes: u64) {
+        self.free_bytes.store(free_bytes, Ordering::Release);
+        self.spare_bytes.store(spare_bytes, Ordering::Release);
+    }
+
+    /// What is free, down to the last byte.
+    pub(crate) fn free_bytes(&self) -> u64 {
+        self.free_bytes.load(Ordering::Acquire)
     }
 
     /// What may be written without getting low on space.
@@ -115,6 +123,13 @@ pub(crate) async fn watch_space(inner: Weak<Inner>, space: Arc<Space>) {
         };
         if inner.stopping.load(Ordering::Acquire) {
             return;
+        }
+        if inner.snapshots.is_wanted() {
+            // It met a full disk, or a renewal of the rows; the core asks only once for many
+            // entries. One that waits for its log does not answer.
+            let trigger = inner.raft.trigger();
+            let asked = tokio::time::timeout(SPACE_WATCH_INTERVAL, trigger.snapshot());
+            let _late = asked.await;
         }
         if !space.is_lacking() || Instant::now() < not_before {
             continue;

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::node::{Disk, Settings};
 use super::region::{Region, create, propose};
 use super::{PATIENCE, eventually};
+use crate::limits::DEFERRED_VALUES_MAX;
 use crate::{Keep, Unavailable};
 
 /// A deadline that a refusal for want of space does not wait for.
@@ -206,6 +207,21 @@ async fn rows_that_met_a_full_disk_are_written_anew_and_no_fault() {
     for uid in [uid, later] {
         assert_eq!(region.shows(1, uid).await.ok(), Some(true));
     }
+}
+
+#[tokio::test]
+async fn values_that_were_deleted_before_the_disk_was_full_hold_nothing_up_after_it() {
+    let (region, rows) = on_tight_rows(1).await;
+    rows.set_full(true);
+    region.write(1).await.expect("the log has it");
+    let consensus = &region.node(1).consensus;
+    eventually("the rows wait for space", || consensus.waits_for_space()).await;
+    // As the batch that met the full disk left it: it was to free them.
+    let backlog = &consensus.inner.backlog;
+    backlog.set_deferred(DEFERRED_VALUES_MAX + 1);
+    rows.set_full(false);
+    eventually("they have space again", || !consensus.waits_for_space()).await;
+    region.write(1).await.expect("written");
 }
 
 #[tokio::test]
