@@ -50,6 +50,8 @@ pub const PROBE_DEADLINE: std::time::Duration = std::time::Duration::from_secs(5
 pub const WATCH_HEARTBEAT: std::time::Duration = std::time::Duration::from_secs(15);
 /// Time a watch waits for its reader to take a message; then the stream ends.
 pub const WATCH_PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+/// Time a watch gives its reader for all changes between two states, however many there are.
+pub const WATCH_LOOK_PATIENCE: std::time::Duration = std::time::Duration::from_secs(600);
 /// Secrets purged between two looks for more.
 pub const PURGES_MAX: usize = 100;
 /// Highest number of calls, connections or watches that can be configured.

@@ -61,8 +61,9 @@ impl DiskSpace {
         let needed = needed_bytes(self.free_min, was_lacking);
         let is_low = free_bytes.is_some_and(|free| free < needed) || self.log.lacks_space();
         self.consensus.tell_space_low(is_low);
+        let known_bytes = free_bytes.unwrap_or(u64::MAX);
         let spare_bytes = free_bytes.map_or(u64::MAX, |free| free.saturating_sub(needed));
-        self.consensus.tell_spare_bytes(spare_bytes);
+        self.consensus.tell_free_bytes(known_bytes, spare_bytes);
         let is_lacking = is_low || self.consensus.waits_for_space();
         self.is_lacking.store(is_lacking, Ordering::Release);
         let free_min = self.free_min;

@@ -13,6 +13,7 @@ use machine::{
     FeedId, LogIndex, NotHeld, Position, Revision, RowKey, Secret, SecretId, State, Token, Uid,
 };
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Response, Status};
@@ -23,7 +24,7 @@ use super::ask::Ask;
 use super::describe::stages;
 use super::{Secrets, parse};
 use crate::errors::{Reason, Refusal};
-use crate::limits::{BATCH_ITEMS_MAX, WATCH_HEARTBEAT, WATCH_PATIENCE};
+use crate::limits::{BATCH_ITEMS_MAX, WATCH_HEARTBEAT, WATCH_LOOK_PATIENCE, WATCH_PATIENCE};
 use crate::metrics::Metrics;
 use crate::times::timestamp;
 
@@ -158,6 +159,7 @@ impl Watcher {
     async fn tell(&mut self, state: State) -> Result<(), Option<Refusal>> {
         let (changed, upto) = self.changed(&state).map_err(Some)?;
         let mut left = changed.len();
+        let patience = Instant::now() + WATCH_LOOK_PATIENCE;
         for told in changed {
             left -= 1;
             // Only the last message of a batch stands for all of it.
@@ -180,7 +182,8 @@ impl Watcher {
                 resume_token,
                 item: Some(Item::Change(change)),
             };
-            if !sent(&self.sender, message).await {
+            let is_late = Instant::now() > patience;
+            if is_late || !sent(&self.sender, message).await {
                 return Err(None);
             }
         }
@@ -292,8 +295,8 @@ fn journalled(state: &State, home: &FeedId, uids: &BTreeSet<Uid>) -> BTreeMap<Ui
         .collect()
 }
 
-/// Whether the reader took the message. One that takes nothing for long is let go: while it waits,
-/// the state of its last look stays in memory.
+/// Whether the reader took the message. One that takes nothing for long is let go, and one that
+/// takes all too little: meanwhile the state of its last look stays in memory.
 async fn sent(
     sender: &mpsc::Sender<Result<WatchResponse, Status>>,
     message: WatchResponse,
