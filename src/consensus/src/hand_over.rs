@@ -16,7 +16,12 @@ impl Members {
         let heir = self.heir().await;
         let heir = heir.ok_or(self.below_quorum(self.node, 0, 1))?;
         match self.transfer(heir, deadline).await {
-            Err(MembershipError::Unavailable(Unavailable::NoLeader { leader: Some(_) })) => Ok(()),
+            Err(MembershipError::Unavailable(Unavailable::NoLeader { leader }))
+                if leader.is_some_and(|leader| core::leader(&self.raft) == Some(leader.0))
+                    && leader != Some(NodeId(self.node)) =>
+            {
+                Ok(())
+            }
             handed_over => handed_over,
         }
     }
@@ -26,8 +31,9 @@ impl Members {
         if !self.membership().voter_ids().any(|voter| voter == to) {
             return Err(MembershipError::NotAVoter { node: NodeId(to) });
         }
-        self.has_caught_up(to, deadline).await?;
+        self.can_lead(to, deadline).await?;
         let mut closed = Some(self.rounds.give_back(to, deadline).await?);
+        let offered = core::metrics(&self.raft, leadership);
         // The heir may not get the word, or lose its election: then it is told again.
         while Instant::now() < deadline {
             match core::leader(&self.raft) {
@@ -36,6 +42,10 @@ impl Members {
                 Some(node) if node != self.node => {
                     let leader = Some(NodeId(node));
                     return Err(Unavailable::NoLeader { leader }.into());
+                }
+                // It has lost its leadership and won another one, which it has not given back.
+                Some(_) if core::metrics(&self.raft, leadership) != offered => {
+                    return Err(Unavailable::NoLeader { leader: None }.into());
                 }
                 _ => {}
             }
@@ -58,29 +68,46 @@ impl Members {
         Err(Unavailable::NoLeader { leader }.into())
     }
 
-    /// Waits until a node that has much to apply has done so: it would refuse, and the leadership
-    /// that was offered to it would be over all the same.
-    async fn has_caught_up(&self, node: u64, deadline: Instant) -> Result<(), MembershipError> {
-        while self.lagging.has(node) {
-            if Instant::now() + RETRY_PAUSE >= deadline {
-                return Err(MembershipError::Lags { node: NodeId(node) });
+    /// Waits until a node is heard, and until one that has much to apply has done so: it would not
+    /// take the leadership, and that would be over all the same.
+    async fn can_lead(&self, node: u64, deadline: Instant) -> Result<(), MembershipError> {
+        let heard_by = deadline.min(Instant::now() + VOTER_SILENCE_MAX);
+        loop {
+            let is_heard = node == self.node || self.live_voters().contains(&node);
+            let lags = self.lagging.has(node);
+            if is_heard && !lags {
+                return Ok(());
             }
-            tokio::time::sleep(RETRY_PAUSE).await;
+            let next = Instant::now() + RETRY_PAUSE;
+            let node = NodeId(node);
+            if !is_heard && next >= heard_by {
+                return Err(MembershipError::NotHeard { node });
+            }
+            if next >= deadline {
+                return Err(MembershipError::Lags { node });
+            }
+            tokio::time::sleep_until(next).await;
         }
-        Ok(())
     }
 
     /// Keeps the lease closed for as long as this leadership lasts. Once it was offered, the core
     /// proposes nothing in it and sends no heartbeat, whatever the heir said; and promises to a
     /// leader that does nothing would keep all others from standing for election.
     fn keep_closed(&self, closed: Held) {
-        let leadership = |metrics: &Metrics| (metrics.current_term, metrics.current_leader);
         let offered = core::metrics(&self.raft, leadership);
         let raft = self.raft.clone();
         tokio::spawn(async move {
             let _stopped = core::until(&raft, |metrics| leadership(metrics) != offered).await;
             drop(closed);
         });
+    }
+
+    /// A voter that does not lead, as far as this node knows.
+    pub(crate) fn any_heir(&self) -> Option<u64> {
+        let leader = core::leader(&self.raft);
+        let voters = self.membership();
+        let mut others = voters.voter_ids().filter(|voter| Some(*voter) != leader);
+        others.next()
     }
 
     /// A voter to lead next, once one has been heard; `None` when none is.
@@ -134,4 +161,9 @@ impl Members {
         let heir = self.best_heir().filter(|_| leads)?;
         (!self.lagging.has(heir)).then_some(heir)
     }
+}
+
+/// Which leadership this node knows of.
+fn leadership(metrics: &Metrics) -> (u64, Option<u64>) {
+    (metrics.current_term, metrics.current_leader)
 }

@@ -135,7 +135,13 @@ impl Members {
         deadline: Instant,
     ) -> Result<(), MembershipError> {
         let mut tries = 0;
+        let first = core::leader(&self.raft);
         loop {
+            let leader = core::leader(&self.raft);
+            let is_done = tries > 0 && leader.is_some() && leader != first;
+            if is_done && matches!(change, Change::TransferTo(None)) {
+                return Ok(());
+            }
             let tried = match core::whom_to_ask(&self.raft, self.node, tries) {
                 Some(node) if node == self.node => self.lead(&change, deadline).await,
                 Some(node) => self.forward(node, &change, deadline).await,

@@ -393,3 +393,30 @@ async fn a_node_with_another_key_or_cluster_is_refused() {
     }
     assert_eq!(region.leader().await, leader);
 }
+
+#[tokio::test]
+async fn leadership_is_not_offered_to_a_node_that_is_not_heard() {
+    let region = Region::of(3, Settings::default()).await;
+    let leader = region.leader().await;
+    let silent = leader % 3 + 1;
+    region.fabric.isolate(silent, &region.ids(), Link::Cut);
+    let members = &region.node(leader).consensus.inner.members;
+    eventually("it is not heard", || {
+        !members.live_voters().contains(&silent)
+    })
+    .await;
+    let term = region.node(leader).consensus.status().term;
+    let refused = region.node(leader).run(move |consensus| async move {
+        consensus
+            .transfer_leader(Some(NodeId(silent)), soon())
+            .await
+    });
+    let refused = refused.await;
+    assert!(
+        matches!(refused, Err(MembershipError::NotHeard { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(region.node(leader).consensus.status().term, term);
+    region.write(leader).await.expect("written");
+    region.fabric.isolate(silent, &region.ids(), Link::Up);
+}
