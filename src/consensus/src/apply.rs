@@ -214,13 +214,19 @@ impl RaftStateMachine<TypeConfig> for Machine {
         if is_early(self.snapshots.current_bytes(), self.unsnapped_bytes) && !wanted {
             return None;
         }
+        if self
+            .applied
+            .is_some_and(|id| id.index == self.snapshots.index())
+            && !force
+        {
+            return None;
+        }
         // A builder holds the state as it is, and with it every value that is deleted meanwhile: it
         // is made only when it need not wait, or would not be asked for again.
         let rewriting = self.snapshots.may_write();
         if rewriting.is_none() && !force {
-            if wanted {
-                self.snapshots.want();
-            }
+            // The core would ask again only after many entries.
+            self.snapshots.want();
             return None;
         }
         self.unsnapped_bytes = 0;

@@ -236,11 +236,16 @@ impl Consensus {
         to: Option<NodeId>,
         deadline: Instant,
     ) -> Result<(), MembershipError> {
+        let members = &self.inner.members;
         let to = to.map(|node| node.0);
-        self.inner
-            .members
-            .change(Change::TransferTo(to), deadline)
-            .await
+        match members.change(Change::TransferTo(to), deadline).await {
+            // A leader of release 0.1.0 has to be told whom.
+            Err(MembershipError::NotAVoter { node: NodeId(0) }) if to.is_none() => {
+                let heir = members.any_heir();
+                members.change(Change::TransferTo(heir), deadline).await
+            }
+            handed_over => handed_over,
+        }
     }
 
     /// Writes a snapshot of what is applied now; it is under way on return.
@@ -288,7 +293,11 @@ impl Consensus {
     /// Takes whether less space is free than this node may go down to. While that is so it hands
     /// leadership over, refuses new entries with [`Unavailable::NoSpace`], and goes on as follower.
     pub fn tell_space_low(&self, is_low: bool) {
-        self.inner.space.set_low(is_low);
+        let was_low = self.inner.space.set_low(is_low);
+        if is_low && !was_low {
+            // The log can be purged behind it.
+            self.inner.snapshots.want();
+        }
     }
 
     /// Takes how many bytes are free, and how many of them above what this node may go down to.

@@ -58,8 +58,8 @@ pub const BACKLOG_ROOM_BYTES: usize = BACKLOG_BYTES_MAX - APPLY_BYTES_MAX - ENTR
 /// Deleted values kept in the rows for readers of older states before apply waits for the readers.
 pub const DEFERRED_VALUES_MAX: usize = 200_000;
 
-/// Bytes that a snapshot leaves free for the log on a disk that is low on space.
-pub const SNAPSHOT_LEAVES_BYTES: u64 = 128 << 20;
+/// Bytes that are left to the log on a disk that is low on space, by what gives space back.
+pub const LOG_ROOM_BYTES: u64 = 128 << 20;
 
 /// Deleted values freed with one batch, beside as many as it has rows: a reader that was there for
 /// long, such as a renewal of the rows, frees very many at once.

@@ -130,7 +130,12 @@ impl Materialiser {
         }
         self.backlog.drop_past();
         let is_due = |retry: &Retry| retry.is_due(&self.space);
-        if !self.starved.as_ref().is_some_and(is_due) || !self.has_room() {
+        if !self.starved.as_ref().is_some_and(is_due) {
+            return true;
+        }
+        if self.uninstalled.is_none() && !self.has_room() {
+            tracing::warn!("too little space is free to write the rows anew");
+            self.starved.iter_mut().for_each(Retry::later);
             return true;
         }
         let written = match self.uninstalled.take() {
@@ -157,7 +162,7 @@ impl Materialiser {
     /// log what it has left.
     fn has_room(&self) -> bool {
         let live = self.values.rows().space().map(|space| space.live_bytes);
-        live.map_or(true, |live_bytes| self.space.spare_bytes() > live_bytes)
+        live.map_or(true, |live_bytes| self.space.has_room(live_bytes))
     }
 
     fn write(&mut self, mut pending: Pending) -> Result<(), store::Fault> {
@@ -183,10 +188,7 @@ impl Materialiser {
                 .deferred
                 .iter()
                 .flat_map(|(_, keys)| keys.iter().cloned());
-            // It takes space before it gives some back.
-            if !self.space.is_low() {
-                self.renewals.tend(&self.root, deferred);
-            }
+            self.renewals.tend(&self.root, deferred);
         }
         Ok(())
     }

@@ -191,18 +191,19 @@ impl Proposer {
 
     /// Refuses an entry for want of space: at once when nobody else could take it.
     fn check_space(&self, command: &Command) -> Result<(), Failed> {
-        // What founds a region, or mends one by other nodes, is little; and what deletes gives back
-        // more than it takes.
-        let is_needed = matches!(
-            command,
+        let is_needed = match command {
+            // What founds a region, or mends one by other nodes, is little.
             Command::Found(_)
-                | Command::IssueJoinToken(_)
-                | Command::AdmitNode(_)
-                | Command::RemoveNode(_)
-                | Command::DeleteSecret(_)
-                | Command::PurgeSecret(_)
-                | Command::TrimFeed(_)
-        );
+            | Command::IssueJoinToken(_)
+            | Command::AdmitNode(_)
+            | Command::RemoveNode(_) => true,
+            // What deletes gives back more than it takes, if the log takes it.
+            Command::DeleteSecret(_)
+            | Command::RestoreSecret(_)
+            | Command::PurgeSecret(_)
+            | Command::TrimFeed(_) => self.space.has_room(0),
+            _ => false,
+        };
         let leads = || core::leader(&self.raft) == Some(self.node);
         if is_needed || !self.space.is_lacking() || !leads() {
             return Ok(());

@@ -57,9 +57,9 @@ impl Renewals {
         if is_early || !is_due(space, self.fresh_dead_bytes) {
             return;
         }
-        let spare_bytes = self.disk.spare_bytes();
-        if !has_room(space, spare_bytes) {
-            tracing::warn!(spare_bytes, "too little space is free to renew the rows");
+        if !has_room(space, &self.disk) {
+            let free_bytes = self.disk.free_bytes();
+            tracing::warn!(free_bytes, "too little space is free to renew the rows");
             self.has_ended(None);
             return;
         }
@@ -143,8 +143,8 @@ fn is_due(space: Space, fresh_dead_bytes: u64) -> bool {
 }
 
 /// Whether the new rows fit beside the old ones, with what is written meanwhile.
-fn has_room(space: Space, spare_bytes: u64) -> bool {
-    spare_bytes > space.live_bytes.saturating_mul(2)
+fn has_room(space: Space, disk: &DiskSpace) -> bool {
+    disk.has_room(space.live_bytes.saturating_mul(2))
 }
 
 fn copy(
@@ -166,7 +166,7 @@ fn copy(
         if stop.load(Ordering::Acquire) {
             return Err(Fault::Closed);
         }
-        if disk.is_low() {
+        if disk.is_short() {
             // To go on would take from the log what it has left.
             return Err(Fault::NoSpace {
                 action: "renew",
@@ -184,6 +184,7 @@ fn copy(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::LOG_ROOM_BYTES;
 
     const MIB: u64 = 1 << 20;
 
@@ -209,7 +210,12 @@ mod tests {
 
     #[test]
     fn rows_are_not_renewed_where_they_would_fill_the_disk() {
-        assert!(!has_room(space(100, 300), 200 * MIB));
-        assert!(has_room(space(100, 300), 201 * MIB));
+        let disk = DiskSpace::default();
+        disk.set_free_bytes(LOG_ROOM_BYTES + 200 * MIB, 200 * MIB);
+        assert!(!has_room(space(100, 300), &disk));
+        disk.set_free_bytes(LOG_ROOM_BYTES + 200 * MIB, 201 * MIB);
+        assert!(has_room(space(100, 300), &disk));
+        disk.set_free_bytes(LOG_ROOM_BYTES + 201 * MIB, 0);
+        assert!(has_room(space(100, 300), &disk), "it gives more back");
     }
 }

@@ -19,9 +19,7 @@ use crate::apply::SnapshotOf;
 use crate::backlog::{Backlog, RowSource};
 use crate::codec::Applied;
 use crate::fault::{Fault, Faults};
-use crate::limits::{
-    SNAPSHOT_CHUNK_BYTES_MAX, SNAPSHOT_LEAVES_BYTES, SNAPSHOTS_KEPT, SPACE_WATCH_INTERVAL,
-};
+use crate::limits::{SNAPSHOT_CHUNK_BYTES_MAX, SNAPSHOTS_KEPT, SPACE_WATCH_INTERVAL};
 use crate::log::Floor;
 use crate::materialise::applied;
 use crate::space::{Retry, Space};
@@ -42,6 +40,8 @@ pub(crate) struct Snapshots {
     current: Mutex<Option<SnapshotFile>>,
     /// Whether somebody asked for a new one.
     wanted: AtomicBool,
+    /// When the one that met a full disk is tried again.
+    retry: Mutex<Option<Retry>>,
 }
 
 /// A snapshot file and what it contains. Clones share the file.
@@ -107,6 +107,7 @@ impl Snapshots {
             faults,
             current: Mutex::new(newest),
             wanted: AtomicBool::new(false),
+            retry: Mutex::default(),
         })
     }
 
@@ -161,21 +162,27 @@ impl Snapshots {
 
     /// Takes the right to write a snapshot, if there is room for it and nobody writes all rows now.
     pub(crate) fn may_write(&self) -> Option<Rewriting> {
-        let may = self.has_room();
+        let has_waited = self.retry().as_ref().is_none_or(Retry::has_waited);
+        let may = has_waited && self.has_room();
         may.then(|| self.upkeep().try_rewriting()).flatten()
     }
 
-    /// Whether a snapshot is likely to fit. It gives space back, as the log is purged behind it: a
-    /// node that is low on space for its log may take some of what it keeps free for it.
+    fn retry(&self) -> MutexGuard<'_, Option<Retry>> {
+        self.retry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn met_full_disk(&self) {
+        match &mut *self.retry() {
+            Some(retry) => retry.later(),
+            none => *none = Some(Retry::new()),
+        }
+    }
+
+    /// Whether a snapshot is likely to fit.
     fn has_room(&self) -> bool {
         let live = self.values.rows().space().map(|space| space.live_bytes);
         let bytes = live.unwrap_or_default().max(self.current_bytes());
-        let needed_bytes = bytes.saturating_add(bytes / 4);
-        if self.space.is_low() {
-            let left_bytes = self.space.free_bytes().saturating_sub(needed_bytes);
-            return left_bytes > SNAPSHOT_LEAVES_BYTES;
-        }
-        self.space.spare_bytes() >= needed_bytes
+        self.space.has_room(bytes.saturating_add(bytes / 4))
     }
 
     /// Writes a file from `root` and makes the rows durable that far.
@@ -198,7 +205,6 @@ impl Snapshots {
         root: Arc<Root>,
         mut rewriting: Option<Rewriting>,
     ) -> Result<SnapshotFile, io::Error> {
-        let mut retry = Retry::new();
         let index = root.index();
         loop {
             let (this, root) = (Arc::clone(self), Arc::clone(&root));
@@ -208,30 +214,48 @@ impl Snapshots {
             let written = work::run(move || this.write(&root)).await;
             drop(rewriting.take());
             match written.map_err(io::Error::other)? {
-                Ok(file) => return Ok(file),
-                // A newer one came from a peer meanwhile, and values of this state are gone.
-                Err(_superseded) if self.index() > index => {
+                Ok(file) => {
+                    *self.retry() = None;
+                    // Who wanted one while it was written has it.
+                    self.take_wanted();
+                    return Ok(file);
+                }
+                // A newer one comes from a peer, and values of this state are gone.
+                Err(_superseded) if self.backlog.is_superseded(index) => {
+                    while self.index() <= index {
+                        self.goes_on()?;
+                        tokio::time::sleep(SPACE_WATCH_INTERVAL).await;
+                    }
                     return self.present();
                 }
                 Err(error) if lacks_space(&error) => {
                     tracing::warn!(%error, "no space for a snapshot, it is tried again");
+                    self.met_full_disk();
                     self.want();
                     // Later, and from what the state is then: this one would keep every value that
                     // is deleted meanwhile. Only who has none at all needs one from now.
                     if self.index() > 0 {
                         return self.present();
                     }
-                    retry.later();
                 }
                 Err(error) => return Err(self.fail("write a snapshot", error)),
             }
-            while !retry.is_due(&self.space) {
-                if self.backlog.is_stopped() {
-                    return Err(io::Error::other("this node stops without a snapshot"));
-                }
+            while !self
+                .retry()
+                .as_ref()
+                .is_none_or(|at| at.is_due(&self.space))
+            {
+                self.goes_on()?;
                 tokio::time::sleep(SPACE_WATCH_INTERVAL).await;
             }
         }
+    }
+
+    fn goes_on(&self) -> Result<(), io::Error> {
+        if self.backlog.is_stopped() {
+            return Err(io::Error::other("this node stops without a snapshot"));
+        }
+        Ok(())
     }
 
     fn present(&self) -> Result<SnapshotFile, io::Error> {

@@ -12,7 +12,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::limits::{
-    SPACE_HAND_OVER_INTERVAL, SPACE_RETRY_PAUSES, SPACE_WATCH_INTERVAL, TRANSFER_TIMEOUT,
+    LOG_ROOM_BYTES, SPACE_HAND_OVER_INTERVAL, SPACE_RETRY_PAUSES, SPACE_WATCH_INTERVAL,
+    TRANSFER_TIMEOUT,
 };
 use crate::peer_set::PeerSet;
 use crate::{Consensus, Inner};
@@ -60,8 +61,21 @@ impl Space {
         self.spare_bytes.load(Ordering::Acquire)
     }
 
-    pub(crate) fn set_low(&self, is_low: bool) {
-        self.is_low.store(is_low, Ordering::Release);
+    /// Answers what was known before.
+    pub(crate) fn set_low(&self, is_low: bool) -> bool {
+        self.is_low.swap(is_low, Ordering::AcqRel)
+    }
+
+    /// Whether so many bytes may be written by what gives back more in the end, as a snapshot does
+    /// behind which the log is purged: it may take some of what is kept free for the log.
+    pub(crate) fn has_room(&self, bytes: u64) -> bool {
+        let left_bytes = self.free_bytes().saturating_sub(bytes);
+        self.spare_bytes() > bytes || left_bytes > LOG_ROOM_BYTES
+    }
+
+    /// Whether nothing but the log may be written.
+    pub(crate) fn is_short(&self) -> bool {
+        self.is_low() && !self.has_room(0)
     }
 
     /// Whether less is free than should be: what needs much of it had better wait.
@@ -101,7 +115,11 @@ impl Retry {
     }
 
     pub(crate) fn is_due(&self, space: &Space) -> bool {
-        Instant::now() >= self.at && !space.is_low()
+        self.has_waited() && !space.is_low()
+    }
+
+    pub(crate) fn has_waited(&self) -> bool {
+        Instant::now() >= self.at
     }
 
     /// It failed again.
@@ -125,8 +143,8 @@ pub(crate) async fn watch_space(inner: Weak<Inner>, space: Arc<Space>) {
             return;
         }
         if inner.snapshots.is_wanted() {
-            // It met a full disk, or a renewal of the rows; the core asks only once for many
-            // entries. One that waits for its log does not answer.
+            // It had to wait for space, or for a renewal of the rows; the core asks only once for
+            // many entries. One that waits for its log does not answer.
             let trigger = inner.raft.trigger();
             let asked = tokio::time::timeout(SPACE_WATCH_INTERVAL, trigger.snapshot());
             let _late = asked.await;

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::node::{Disk, Settings};
 use super::region::{Region, create, propose};
 use super::{PATIENCE, eventually};
-use crate::limits::DEFERRED_VALUES_MAX;
+use crate::limits::{DEFERRED_VALUES_MAX, LOG_ROOM_BYTES};
 use crate::{Keep, Unavailable};
 
 /// A deadline that a refusal for want of space does not wait for.
@@ -294,4 +294,57 @@ async fn a_snapshot_that_finds_no_space_is_written_once_there_is_some() {
     let name = names.next().expect("a snapshot").into_string();
     assert!(name.expect("a name").starts_with("0000000000000002-"));
     assert!(consensus.faults().borrow().is_none());
+}
+
+#[tokio::test]
+async fn a_snapshot_that_finds_no_space_is_taken_again_of_a_later_state() {
+    let settings = Settings {
+        keep: Keep {
+            snapshot_entries: 1_000_000,
+            ..Keep::default()
+        },
+        ..Settings::default()
+    };
+    let region = Region::of(1, settings).await;
+    let node = region.node(1);
+    let consensus = node.consensus.clone();
+    let ask = || node.run(|consensus| async move { consensus.snapshot().await });
+    region.write(1).await.expect("written");
+    ask().await.expect("under way");
+    eventually("a snapshot", || consensus.status().snapshot.is_some()).await;
+    region.write(1).await.expect("written");
+    let status = consensus.status();
+    let index = status.applied.expect("something").0;
+    let name = format!("{:016x}-{}-1-{index}.new", 2, status.term);
+    let second = node.disk.snapshots.join(name);
+    std::os::unix::fs::symlink("/dev/full", &second).expect("a link");
+    ask().await.expect("under way");
+    eventually("it met the full disk", || {
+        std::fs::symlink_metadata(&second).is_err()
+    })
+    .await;
+    region.write(1).await.expect("written");
+    // It kept nothing of the state that it was to be taken of.
+    eventually("a snapshot of all that was written", || {
+        consensus.status().snapshot > status.applied
+    })
+    .await;
+    assert!(consensus.faults().borrow().is_none());
+}
+
+#[tokio::test]
+async fn a_node_that_gets_low_on_space_writes_a_snapshot_behind_which_the_log_goes() {
+    let settings = Settings {
+        keep: Keep {
+            snapshot_entries: 1_000_000,
+            ..Keep::default()
+        },
+        ..Settings::default()
+    };
+    let region = Region::of(1, settings).await;
+    region.write(1).await.expect("written");
+    let consensus = &region.node(1).consensus;
+    consensus.tell_free_bytes(2 * LOG_ROOM_BYTES, 0);
+    consensus.tell_space_low(true);
+    eventually("a snapshot", || consensus.status().snapshot.is_some()).await;
 }

@@ -11,7 +11,7 @@ use store::{Batch, Fault, MemoryLog, MemoryRows, Row, RowScan, Rows, Space};
 
 use super::node::{Disk, Settings};
 use super::region::{Region, audit, create, found, value};
-use crate::limits::{BACKLOG_BYTES_MAX, SNAPSHOT_LEAVES_BYTES};
+use crate::limits::{BACKLOG_BYTES_MAX, LOG_ROOM_BYTES};
 use crate::open::Storage;
 use crate::types::{LeaderId, LogEntry, LogId, Proposed};
 use crate::view::{Era, Root};
@@ -141,10 +141,10 @@ async fn no_snapshot_holds_the_state_while_it_waits_for_a_renewal_or_for_space()
     assert!(begun.is_none(), "all rows are written anew");
     drop(renewing);
     storage.space.set_low(true);
-    storage.space.set_free_bytes(SNAPSHOT_LEAVES_BYTES, 0);
+    storage.space.set_free_bytes(LOG_ROOM_BYTES, 0);
     let begun = storage.machine.try_create_snapshot_builder(false).await;
     assert!(begun.is_none(), "there is no space");
-    storage.space.set_free_bytes(2 * SNAPSHOT_LEAVES_BYTES, 0);
+    storage.space.set_free_bytes(2 * LOG_ROOM_BYTES, 0);
     let begun = storage.machine.try_create_snapshot_builder(false).await;
     assert!(begun.is_some(), "the log is purged behind it");
     drop(begun);
