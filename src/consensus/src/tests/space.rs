@@ -76,6 +76,17 @@ async fn a_region_without_space_refuses_writes_at_once_reads_and_goes_on_by_itse
     }
 }
 
+/// Nodes that write snapshots only when they are asked to.
+fn asked_for_snapshots() -> Settings {
+    Settings {
+        keep: Keep {
+            snapshot_entries: 1_000_000,
+            ..Keep::default()
+        },
+        ..Settings::default()
+    }
+}
+
 /// Rows on a disk that can be full. As sled, they take nothing after that until they are replaced.
 #[derive(Default)]
 struct Tight {
@@ -266,14 +277,7 @@ async fn a_node_stops_in_time_while_its_rows_wait_for_space() {
 
 #[tokio::test]
 async fn a_snapshot_that_finds_no_space_is_written_once_there_is_some() {
-    let settings = Settings {
-        keep: Keep {
-            snapshot_entries: 1_000_000,
-            ..Keep::default()
-        },
-        ..Settings::default()
-    };
-    let region = Region::of(1, settings).await;
+    let region = Region::of(1, asked_for_snapshots()).await;
     region.write(1).await.expect("written");
     let node = region.node(1);
     let consensus = node.consensus.clone();
@@ -298,14 +302,7 @@ async fn a_snapshot_that_finds_no_space_is_written_once_there_is_some() {
 
 #[tokio::test]
 async fn a_snapshot_that_finds_no_space_is_taken_again_of_a_later_state() {
-    let settings = Settings {
-        keep: Keep {
-            snapshot_entries: 1_000_000,
-            ..Keep::default()
-        },
-        ..Settings::default()
-    };
-    let region = Region::of(1, settings).await;
+    let region = Region::of(1, asked_for_snapshots()).await;
     let node = region.node(1);
     let consensus = node.consensus.clone();
     let ask = || node.run(|consensus| async move { consensus.snapshot().await });
@@ -334,14 +331,7 @@ async fn a_snapshot_that_finds_no_space_is_taken_again_of_a_later_state() {
 
 #[tokio::test]
 async fn a_node_that_gets_low_on_space_writes_a_snapshot_behind_which_the_log_goes() {
-    let settings = Settings {
-        keep: Keep {
-            snapshot_entries: 1_000_000,
-            ..Keep::default()
-        },
-        ..Settings::default()
-    };
-    let region = Region::of(1, settings).await;
+    let region = Region::of(1, asked_for_snapshots()).await;
     region.write(1).await.expect("written");
     let consensus = &region.node(1).consensus;
     consensus.tell_free_bytes(2 * LOG_ROOM_BYTES, 0);
