@@ -1,9 +1,10 @@
 //! What a node does while its disk, or a peer's, lacks space.
 //!
-//! It hands leadership over to a voter that has space, and stamps no entry. As follower it goes on
-//! for as long as the disk lets it: the log waits for space and acknowledges nothing meanwhile, a
-//! snapshot is tried again, and rows that met a full disk are written anew. Nothing stops, and
-//! nothing that was acknowledged depends on what could not be written.
+//! It hands leadership over to a voter that has space, and stamps no entry but those that give some
+//! back. As follower it goes on for as long as the disk lets it: the log waits for space and
+//! acknowledges nothing meanwhile, a snapshot is tried again, and rows that met a full disk are
+//! written anew. Nothing stops, and nothing that was acknowledged depends on what could not be
+//! written.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
