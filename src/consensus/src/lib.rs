@@ -26,6 +26,7 @@ mod messages;
 mod network;
 mod open;
 mod options;
+mod pace;
 mod peer_set;
 mod promise;
 mod propose;

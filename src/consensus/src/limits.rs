@@ -109,6 +109,13 @@ pub const RENEW_PERCENT: u128 = 200;
 /// Dead bytes that rows must have more than when they were new before they are renewed.
 pub const RENEW_DEAD_BYTES_MIN: u64 = 8 << 20;
 
+/// How long a renewal of the rows or a snapshot works before it rests for as long: it takes half of
+/// one processor at most from calls and apply.
+pub const PACE_STINT: Duration = Duration::from_millis(5);
+
+/// The longest rest, as what took longer was waiting itself.
+pub const PACE_PAUSE_MAX: Duration = Duration::from_millis(20);
+
 /// Pause after a renewal that failed, or was given up.
 pub const RENEW_RETRY_PAUSE: Duration = Duration::from_secs(30);
 

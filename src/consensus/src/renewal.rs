@@ -162,7 +162,9 @@ fn copy(
         Some(Ok((key, row)))
     });
     let all = rows_of(root, values).chain(kept);
+    let mut pace = values.pace();
     let mut all = all.map(|row| {
+        pace.keep();
         if stop.load(Ordering::Acquire) {
             return Err(Fault::Closed);
         }

@@ -275,7 +275,8 @@ impl Snapshots {
                 )
             },
         );
-        let rows = rows_of(root, &self.values);
+        let mut pace = self.values.pace();
+        let rows = rows_of(root, &self.values).inspect(|_| pace.keep());
         let file = self.dir.write(&id, &applied.encode(), rows)?;
         Ok(SnapshotFile {
             file,

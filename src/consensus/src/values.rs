@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::backlog::Backlog;
 use crate::limits::FETCHES_MAX;
+use crate::pace::Pace;
 use crate::repair::Wanted;
 use crate::upkeep::Upkeep;
 use crate::view::{Root, ValueError};
@@ -66,6 +67,11 @@ impl Values {
             upkeep,
         };
         (values, wanted)
+    }
+
+    /// For work that goes through all rows.
+    pub(crate) fn pace(&self) -> Pace {
+        Pace::new(self.in_place)
     }
 
     pub(crate) fn rows(&self) -> &Arc<dyn Rows> {

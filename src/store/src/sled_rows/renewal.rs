@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use crate::format::Stamped;
-use crate::limits::{KEY_BYTES_MAX, RENEW_STEP_BYTES, RENEW_SYNC_BYTES, ROW_BYTES_MAX};
+use crate::limits::{BULK_SYNC_BYTES, KEY_BYTES_MAX, RENEW_STEP_BYTES, ROW_BYTES_MAX};
 use crate::log::within;
 use crate::{Cipher, Fault, Row, files};
 
@@ -98,7 +98,7 @@ impl SledRows {
                 let Some(generation) = self.copy_step(std::mem::take(&mut step))? else {
                     return Ok(false);
                 };
-                if unsynced > RENEW_SYNC_BYTES || is_last {
+                if unsynced > BULK_SYNC_BYTES || is_last {
                     generation.sync_base()?;
                     unsynced = 0;
                 }

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::bytes::put_bytes;
 use crate::files::Unfinished;
-use crate::limits::{KEY_BYTES_MAX, ROW_BYTES_MAX, SNAPSHOT_BLOCK_BYTES};
+use crate::limits::{BULK_SYNC_BYTES, KEY_BYTES_MAX, ROW_BYTES_MAX, SNAPSHOT_BLOCK_BYTES};
 use crate::log::within;
 use crate::{Cipher, Fault, Place, Row, format};
 
@@ -16,7 +16,7 @@ use super::{END, SnapshotDir, SnapshotError, block_key};
 /// Most of what a snapshot holds is sealed already and does not get smaller.
 const ZSTD_LEVEL: i32 = 1;
 
-/// Writes header, meta, rows and end; the caller syncs.
+/// Writes header, meta, rows and end, synced now and then; the caller makes it durable.
 pub(super) fn write(
     dir: &SnapshotDir,
     id: &str,
@@ -32,6 +32,7 @@ pub(super) fn write(
         id,
         hash: Sha256::new(),
         blocks: 0,
+        unsynced: 0,
     };
     writer.put(&format::encode(
         format::SNAPSHOT,
@@ -53,6 +54,7 @@ pub(super) fn write(
         last = Some(key);
         if block.len() >= SNAPSHOT_BLOCK_BYTES {
             writer.block(&block)?;
+            writer.sync_some()?;
             block.clear();
         }
     }
@@ -69,6 +71,7 @@ struct Writer<'a> {
     id: &'a str,
     hash: Sha256,
     blocks: u64,
+    unsynced: usize,
 }
 
 impl Writer<'_> {
@@ -112,8 +115,22 @@ impl Writer<'_> {
         Ok(self.put(&head)?)
     }
 
+    /// Syncs what was written, if it is much: all of it at the end would keep the disk from the
+    /// log for long.
+    fn sync_some(&mut self) -> Result<(), Fault> {
+        if self.unsynced < BULK_SYNC_BYTES {
+            return Ok(());
+        }
+        self.unsynced = 0;
+        let written = self.out.flush();
+        written.map_err(|error| Fault::io("write", self.path, error))?;
+        let synced = self.out.get_ref().sync_data();
+        synced.map_err(|error| Fault::io("sync", self.path, error))
+    }
+
     fn put(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         self.hash.update(bytes);
+        self.unsynced += bytes.len();
         self.out
             .write_all(bytes)
             .map_err(|error| Fault::io("write", self.path, error))
