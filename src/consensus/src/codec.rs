@@ -4,6 +4,7 @@
 //! one encoding of each thing. Decoding refuses a missing field rather than guess it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use openraft::EntryPayload;
 use openraft::entry::RaftEntry;
@@ -211,7 +212,10 @@ pub(crate) struct Applied {
     pub(crate) log_id: Option<LogId>,
     pub(crate) membership: StoredMembership,
     pub(crate) node_hash: Vec<u8>,
+    /// Value rows to be deleted, as release 0.1.0 named them.
     pub(crate) deferred: Vec<Vec<u8>>,
+    /// The numbers of the rows that name them since.
+    pub(crate) deferred_rows: Range<u64>,
 }
 
 impl Applied {
@@ -222,6 +226,8 @@ impl Applied {
             membership: Some(membership(self.membership.membership())),
             node_hash: self.node_hash.clone().into(),
             deferred: self.deferred.iter().cloned().map(Into::into).collect(),
+            deferred_first: self.deferred_rows.start,
+            deferred_end: self.deferred_rows.end,
         }
     }
 
@@ -237,6 +243,7 @@ impl Applied {
             membership: StoredMembership::new(set_at, voters),
             node_hash: message.node_hash.into(),
             deferred: message.deferred.into_iter().map(Into::into).collect(),
+            deferred_rows: message.deferred_first..message.deferred_end,
         })
     }
 

@@ -11,6 +11,7 @@ mod clock;
 mod codec;
 mod core;
 mod danger;
+mod deferred;
 mod error;
 mod fault;
 mod finish;

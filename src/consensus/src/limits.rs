@@ -99,6 +99,9 @@ pub const FETCH_TIMEOUT: Duration = Duration::from_secs(2);
 /// Repaired rows that wait to be written; more are found bad again later.
 pub const REPAIRS_WAITING_MAX: usize = 1_024;
 
+/// Deleted values that one row names at most while they are kept for readers.
+pub const DEFERRED_GROUP_MAX: usize = 65_536;
+
 /// Rows checked in one step of a scrub.
 pub const SCRUB_ROWS: usize = 64;
 

@@ -2,11 +2,11 @@
 //!
 //! One thread owns all writes to the rows. A batch holds the last state of each row and the meta
 //! that says which index it reaches, so the rows are always the state of exactly one index. A value
-//! row is deleted only when no reader is left that began before its deletion; until then its key
-//! stands in the meta, so that a restart neither forgets it nor takes it for state. Good copies of
-//! rows that were found bad come with the next batch, or else all rows are written anew.
+//! row is deleted only when no reader is left that began before its deletion. Good copies of rows
+//! that were found bad come with the next batch, or else all rows are written anew.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use crate::backlog::{Backlog, Install, Pending};
 use crate::codec::Applied;
+use crate::deferred::Deferred;
 use crate::fault::{Fault, Faults};
 use crate::limits::{BACKLOG_LINGER, CHECKPOINT_INTERVAL, FREED_VALUES_STEP};
 use crate::log::Floor;
@@ -26,7 +27,7 @@ use crate::snapshot::rows_of;
 use crate::space::{Retry, Space};
 use crate::upkeep::Work;
 use crate::values::Values;
-use crate::view::{EraWatch, Root};
+use crate::view::{Published, Root};
 use crate::work;
 
 pub(crate) struct Materialiser {
@@ -38,8 +39,8 @@ pub(crate) struct Materialiser {
     renewals: Renewals,
     /// What the rows hold.
     root: Arc<Root>,
-    /// Value rows still kept for readers, oldest first.
-    deferred: VecDeque<(EraWatch, Vec<Vec<u8>>)>,
+    /// Value rows still kept for readers.
+    deferred: Deferred,
     checkpointed: u64,
     checkpoint_at: Instant,
     /// The rows met a full disk: they take nothing more until they are written anew.
@@ -49,25 +50,26 @@ pub(crate) struct Materialiser {
 }
 
 impl Materialiser {
-    /// `root` is what the rows hold durably.
+    /// What is published is what the rows hold durably.
     pub(crate) fn spawn(
         values: Arc<Values>,
         backlog: Arc<Backlog>,
         floor: Arc<Floor>,
         space: Arc<Space>,
         faults: Faults,
-        root: &Arc<Root>,
+        published: Arc<Published>,
     ) -> std::io::Result<Option<JoinHandle<()>>> {
+        let root = Arc::clone(published.view().root());
         let materialiser = Materialiser {
-            renewals: Renewals::new(Arc::clone(&values), Arc::clone(&space)),
+            renewals: Renewals::new(Arc::clone(&values), published, Arc::clone(&space)),
             values,
             backlog,
             floor,
             space,
             faults,
-            root: Arc::clone(root),
-            deferred: VecDeque::new(),
             checkpointed: root.index(),
+            root,
+            deferred: Deferred::default(),
             checkpoint_at: Instant::now(),
             starved: None,
             uninstalled: None,
@@ -171,32 +173,25 @@ impl Materialiser {
         if let Some(install) = pending.install.take() {
             self.install(install)?;
         }
-        self.deferred.extend(pending.deferred.drain(..));
+        for (era, keys) in pending.deferred.drain(..) {
+            self.deferred.push(&era, &keys);
+        }
         let has_changed = pending.root.is_some();
         if let Some(root) = pending.root.take() {
             self.root = root;
         }
         let repairs = std::mem::take(&mut pending.repairs);
-        if has_changed || self.frees_values() || !repairs.is_empty() {
+        if has_changed || self.deferred.is_over() || !repairs.is_empty() {
             self.write_batch(std::mem::take(&mut pending.rows), repairs)?;
         }
         let due = self.checkpoint_at.elapsed() >= CHECKPOINT_INTERVAL;
         let asked = due || pending.checkpoint_wanted || pending.stop;
         if self.root.index() > self.checkpointed && asked {
             self.checkpoint()?;
-            let deferred = self
-                .deferred
-                .iter()
-                .flat_map(|(_, keys)| keys.iter().cloned());
-            self.renewals.tend(&self.root, deferred);
+            self.renewals
+                .tend(&self.root.state, || self.deferred.kept());
         }
         Ok(())
-    }
-
-    /// Whether the last reader of a deleted value has ended.
-    fn frees_values(&self) -> bool {
-        let oldest = self.deferred.front();
-        oldest.is_some_and(|(era, _)| era.is_over())
     }
 
     /// Writes the changes that lead to the present root, and frees the values nobody reads.
@@ -215,9 +210,7 @@ impl Materialiser {
                 repaired += 1;
             }
         }
-        for (_, keys) in &mut self.deferred {
-            keys.retain(|key| !matches!(rows.get(key), Some(Some(_))));
-        }
+        // Not all at once, as apply waits for the batch.
         let freed_max = rows.len() + FREED_VALUES_STEP;
         for (key, row) in rows {
             match row {
@@ -225,7 +218,7 @@ impl Materialiser {
                 None => batch.deletes.push(key),
             }
         }
-        batch.deletes.extend(self.freed_values(freed_max));
+        self.deferred.add_to(&mut batch, freed_max);
         batch.meta = self.meta();
         match self.values.rows().write(batch) {
             Err(fault) if fault.is_damage() => self.rebuild(&fault)?,
@@ -240,20 +233,8 @@ impl Materialiser {
         Ok(())
     }
 
-    /// Takes values whose last readers have ended: not all at once, as apply waits for the batch.
-    fn freed_values(&mut self, max: usize) -> Vec<Vec<u8>> {
-        let mut freed = Vec::new();
-        while freed.len() < max && self.frees_values() {
-            let ended = self.deferred.pop_front();
-            freed.extend(ended.into_iter().flat_map(|(_, keys)| keys));
-        }
-        freed
-    }
-
     fn meta(&self) -> Vec<u8> {
-        let deferred = self.deferred.iter();
-        let deferred = deferred.flat_map(|(_, keys)| keys.iter().cloned());
-        applied(&self.root, deferred.collect()).encode()
+        applied(&self.root, self.deferred.numbers()).encode()
     }
 
     /// Writes all rows anew, from memory, from those that can still be read, and from peers.
@@ -264,11 +245,7 @@ impl Materialiser {
 
     fn replace_rows(&mut self) -> Result<(), store::Fault> {
         let rows = self.values.rows();
-        let deferred = self.deferred.iter().flat_map(|(_, keys)| keys);
-        let kept = deferred.filter_map(|key| {
-            let row = rows.row(key).ok()??;
-            Some(Ok((key.clone(), row)))
-        });
+        let kept = self.deferred.kept().rows(rows.as_ref());
         let mut all = rows_of(&self.root, &self.values).chain(kept);
         rows.replace(&mut all, &self.meta())?;
         drop(all);
@@ -279,8 +256,7 @@ impl Materialiser {
     }
 
     fn tell_deferred(&self) {
-        let deferred = self.deferred.iter().map(|(_, keys)| keys.len());
-        self.backlog.set_deferred(deferred.sum());
+        self.backlog.set_deferred(self.deferred.len());
     }
 
     fn checkpoint(&mut self) -> Result<(), store::Fault> {
@@ -320,35 +296,12 @@ impl Materialiser {
 }
 
 /// What the meta of rows and snapshots says of `root`.
-pub(crate) fn applied(root: &Root, deferred: Vec<Vec<u8>>) -> Applied {
+pub(crate) fn applied(root: &Root, deferred_rows: Range<u64>) -> Applied {
     Applied {
         log_id: root.applied,
         membership: root.membership.clone(),
         node_hash: root.state.node_hash().0.to_vec(),
-        deferred,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use machine::{Ordinal, State, Uid};
-
-    use super::*;
-    use crate::limits::DEFERRED_VALUES_MAX;
-    use crate::view::Era;
-
-    #[test]
-    fn the_meta_has_room_for_all_values_that_may_be_kept_for_readers() {
-        let root = Root {
-            state: State::new(),
-            applied: None,
-            membership: Default::default(),
-            era: Era::default(),
-        };
-        let key = RowKey::Version(Uid([255; 16]), Ordinal(u64::MAX)).encode();
-        // One batch more may be applied before it is seen that there are too many.
-        let values = DEFERRED_VALUES_MAX + DEFERRED_VALUES_MAX / 4;
-        let meta = applied(&root, vec![key; values]).encode();
-        assert!(meta.len() < store::ROW_BYTES_MAX, "{} bytes", meta.len());
+        deferred: Vec::new(),
+        deferred_rows,
     }
 }

@@ -16,6 +16,7 @@ use crate::clock::{Clock, Clocks, Grade};
 use crate::codec::Applied;
 use crate::core;
 use crate::danger::Broken;
+use crate::deferred::left_over;
 use crate::fault::{Fault, Faults};
 use crate::finish::finish_changes;
 use crate::lag::watch_lag;
@@ -275,7 +276,7 @@ impl Storage {
             Arc::clone(&floor),
             Arc::clone(&space),
             faults.clone(),
-            published.view().root(),
+            Arc::clone(&published),
         );
         Ok(Storage {
             log,
@@ -305,7 +306,9 @@ fn load(rows: &dyn store::Rows, value_memory_bytes: u64) -> Result<(Root, bool),
         Ok(applied) => applied,
         Err(error) => return Ok(distrusted(&error)),
     };
-    let deferred = std::mem::take(&mut applied.deferred);
+    let mut deferred = std::mem::take(&mut applied.deferred);
+    let numbers = std::mem::take(&mut applied.deferred_rows);
+    deferred.extend(left_over(rows, numbers).map_err(store)?);
     if !deferred.is_empty() {
         let batch = Batch {
             puts: Vec::new(),
@@ -341,7 +344,7 @@ fn distrusted(reason: &dyn std::error::Error) -> (Root, bool) {
 /// Takes all rows away, in one step: what is replayed over them would leave some that no longer
 /// belong to the state.
 fn clear(rows: &dyn store::Rows) -> Result<(), OpenError> {
-    let meta = applied(&empty(), Vec::new()).encode();
+    let meta = applied(&empty(), 0..0).encode();
     rows.replace(&mut std::iter::empty(), &meta)
         .map_err(|source| OpenError::Store { source })
 }

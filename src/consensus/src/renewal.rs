@@ -4,20 +4,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-use store::{Fault, Space};
+use machine::{RowRef, State};
+use store::{Fault, Row, Space};
 use tokio::time::Instant;
 
+use crate::deferred::Kept;
 use crate::limits::{RENEW_DEAD_BYTES_MIN, RENEW_PERCENT, RENEW_RETRY_PAUSE};
-use crate::snapshot::rows_of;
+use crate::snapshot::read_row;
 use crate::space::Space as DiskSpace;
 use crate::upkeep::{Rewriting, Work};
 use crate::values::Values;
-use crate::view::Root;
+use crate::view::Published;
 use crate::work;
 
 /// Starts renewals, one at a time, each on a thread beside the materialiser.
 pub(crate) struct Renewals {
     values: Arc<Values>,
+    published: Arc<Published>,
     disk: Arc<DiskSpace>,
     under_way: Option<JoinHandle<Option<Space>>>,
     /// Whether rows are copied by the caller, for want of threads.
@@ -29,9 +32,14 @@ pub(crate) struct Renewals {
 }
 
 impl Renewals {
-    pub(crate) fn new(values: Arc<Values>, disk: Arc<DiskSpace>) -> Renewals {
+    pub(crate) fn new(
+        values: Arc<Values>,
+        published: Arc<Published>,
+        disk: Arc<DiskSpace>,
+    ) -> Renewals {
         Renewals {
             values,
+            published,
             disk,
             under_way: None,
             in_place: work::is_in_place(),
@@ -41,9 +49,9 @@ impl Renewals {
         }
     }
 
-    /// Takes up what has ended, and begins a renewal if one is due. The rows hold exactly `root`,
-    /// and the values under `deferred` for readers of older states.
-    pub(crate) fn tend(&mut self, root: &Arc<Root>, deferred: impl Iterator<Item = Vec<u8>>) {
+    /// Takes up what has ended, and begins a renewal if one is due. The rows hold exactly `state`,
+    /// and what is `kept` for readers of older ones.
+    pub(crate) fn tend(&mut self, state: &State, kept: impl FnOnce() -> Kept) {
         if self.under_way.as_ref().is_some_and(|at| !at.is_finished()) {
             return;
         }
@@ -67,7 +75,7 @@ impl Renewals {
         let Some(rewriting) = self.values.upkeep().try_rewriting() else {
             return;
         };
-        match self.begin(Arc::clone(root), deferred.collect(), rewriting) {
+        match self.begin(state.clone(), kept(), rewriting) {
             Ok(under_way) => self.under_way = under_way,
             Err(fault) => {
                 tracing::warn!(%fault, "the rows could not be renewed");
@@ -78,15 +86,16 @@ impl Renewals {
 
     fn begin(
         &mut self,
-        root: Arc<Root>,
-        deferred: Vec<Vec<u8>>,
+        state: State,
+        kept: Kept,
         rewriting: Rewriting,
     ) -> Result<Option<JoinHandle<Option<Space>>>, Fault> {
         self.values.rows().begin_renewal()?;
         let (values, stop) = (Arc::clone(&self.values), Arc::clone(&self.stop));
-        let disk = Arc::clone(&self.disk);
+        let (disk, published) = (Arc::clone(&self.disk), Arc::clone(&self.published));
         let renew = move || {
-            let renewed = copy(&values, &root, deferred, &stop, &disk);
+            let rows = present_rows(&state, &values, &published);
+            let renewed = copy(&values, rows, kept, &stop, &disk);
             drop(rewriting);
             renewed.unwrap_or_else(|fault| {
                 tracing::warn!(%fault, "the rows could not be renewed");
@@ -147,21 +156,38 @@ fn has_room(space: Space, disk: &DiskSpace) -> bool {
     disk.has_room(space.live_bytes.saturating_mul(2))
 }
 
+/// The rows of a state that are there still. It is no reader: the values that it has and the newest
+/// state has not are not kept for it, as what was deleted meanwhile is not copied either.
+pub(crate) fn present_rows<'a>(
+    state: &'a State,
+    values: &'a Values,
+    published: &'a Published,
+) -> impl Iterator<Item = Result<Row, Fault>> + Send + 'a {
+    state.rows().filter_map(move |(key, row)| {
+        let row = match row {
+            RowRef::Here(row) => Ok(row),
+            RowRef::Evicted => match values.own(state, &key) {
+                Ok(row) => Ok(row),
+                Err(_) => {
+                    let newest = published.view();
+                    newest.row(&key)?;
+                    read_row(newest.root(), values, &key)
+                }
+            },
+        };
+        Some(row.map(|row| (key.encode(), row.encode())))
+    })
+}
+
 fn copy(
     values: &Values,
-    root: &Arc<Root>,
-    deferred: Vec<Vec<u8>>,
+    rows: impl Iterator<Item = Result<Row, Fault>> + Send,
+    kept: Kept,
     stop: &AtomicBool,
     disk: &DiskSpace,
 ) -> Result<Option<Space>, Fault> {
     let _renewal = values.upkeep().begin(Work::Renewal);
-    let rows = values.rows();
-    let kept = deferred.into_iter().filter_map(|key| {
-        // A bad one is lost to its last readers only.
-        let row = rows.row(&key).ok()??;
-        Some(Ok((key, row)))
-    });
-    let all = rows_of(root, values).chain(kept);
+    let all = rows.chain(kept.rows(values.rows().as_ref()));
     let mut pace = values.pace();
     let mut all = all.map(|row| {
         pace.keep();
@@ -177,8 +203,8 @@ fn copy(
         }
         row
     });
-    match rows.renew(&mut all)? {
-        true => rows.space().map(Some),
+    match values.rows().renew(&mut all)? {
+        true => values.rows().space().map(Some),
         false => Ok(None),
     }
 }

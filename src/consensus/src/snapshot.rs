@@ -265,7 +265,7 @@ impl Snapshots {
 
     pub(crate) fn write(&self, root: &Arc<Root>) -> Result<SnapshotFile, SnapshotError> {
         let _snapshot = self.values.upkeep().begin(Work::Snapshot);
-        let applied = applied(root, Vec::new());
+        let applied = applied(root, 0..0);
         let id = applied.log_id.map_or_else(
             || "empty".to_owned(),
             |id| {
@@ -471,15 +471,23 @@ pub(crate) fn rows_of<'a>(
     root.state.rows().map(move |(key, row)| {
         let row = match row {
             RowRef::Here(row) => row,
-            RowRef::Evicted => values.read(root, &key).map_err(|error| {
-                let what = store::Block::Row(key.encode());
-                match error {
-                    ValueError::Damaged { source } => source,
-                    _ => store::Fault::Damaged { what },
-                }
-            })?,
+            RowRef::Evicted => read_row(root, values, &key)?,
         };
         Ok((key.encode(), row.encode()))
+    })
+}
+
+/// Reads a row of a value that has left memory.
+pub(crate) fn read_row(
+    root: &Arc<Root>,
+    values: &Values,
+    key: &machine::RowKey,
+) -> Result<machine::Row, store::Fault> {
+    values.read(root, key).map_err(|error| match error {
+        ValueError::Damaged { source } => source,
+        _ => store::Fault::Damaged {
+            what: store::Block::Row(key.encode()),
+        },
     })
 }
 

@@ -127,6 +127,7 @@ impl Era {
     }
 }
 
+#[derive(Clone)]
 pub(crate) struct EraWatch(Weak<()>);
 
 impl EraWatch {

@@ -1,11 +1,15 @@
 //! R12: what the rows hold, and for whom.
 
+use std::sync::Arc;
+
 use machine::{Command, DeleteSecret, Seen};
+use store::Batch;
 
 use super::eventually;
 use super::node::Settings;
 use super::region::{Region, create, value, version_id};
 use crate::Keep;
+use crate::renewal::present_rows;
 
 /// Every value leaves memory as soon as it may.
 const NOTHING_STAYS: Settings = Settings {
@@ -69,7 +73,7 @@ async fn a_deleted_value_stays_readable_for_views_that_began_before() {
     let deleted = after.index();
     drop((before, after));
     // The last reader is gone: the row follows, whether or not anything is written.
-    let rows = std::sync::Arc::clone(&region.node(1).disk.rows);
+    let rows = Arc::clone(&region.node(1).disk.rows);
     eventually("the row is gone", || {
         rows.row(&key).expect("readable").is_none()
     })
@@ -149,6 +153,58 @@ async fn a_restart_forgets_the_values_kept_for_readers() {
     assert!(rows.row(&key).expect("readable").is_none());
     assert_eq!(region.node(1).consensus.local_view().node_hash(), hash);
     drop(before);
+}
+
+#[tokio::test]
+async fn a_renewal_keeps_no_deleted_values_but_misses_those_that_should_be_there() {
+    let region = Region::of(1, NOTHING_STAYS).await;
+    let propose = async |command| {
+        let committed = region.propose(1, command).await.expect("committed");
+        committed.answer.expect("accepted");
+    };
+    let (uid, command) = create(Some(value(5, 3_000)));
+    let (other, and_another) = create(Some(value(6, 3_000)));
+    propose(command).await;
+    propose(and_another).await;
+    written(&region).await;
+    region.write(1).await.expect("written");
+    let consensus = &region.node(1).consensus;
+    let state = consensus.local_view().root().state.clone();
+    let key_of = |uid, version| state.value_key(uid, &version).expect("a key").encode();
+    let (key, other_key) = (key_of(&uid, version_id(5)), key_of(&other, version_id(6)));
+    let window_days = None;
+    let seen = Seen::default();
+    propose(Command::DeleteSecret(DeleteSecret {
+        uid,
+        window_days,
+        seen,
+    }))
+    .await;
+    let rows = Arc::clone(&region.node(1).disk.rows);
+    eventually("the row is gone", || {
+        rows.row(&key).expect("readable").is_none()
+    })
+    .await;
+    let present = || {
+        let (inner, state) = (Arc::clone(&consensus.inner), state.clone());
+        // It asks peers for what is bad, and waits for them.
+        let present = move || {
+            let rows = present_rows(&state, &inner.values, &inner.published);
+            rows.collect::<Result<Vec<store::Row>, _>>()
+        };
+        async { tokio::task::spawn_blocking(present).await.expect("run") }
+    };
+    let has = |rows: &[store::Row], wanted: &[u8]| rows.iter().any(|(key, _)| key == wanted);
+    let found = present().await.expect("what is left");
+    assert!(!has(&found, &key) && has(&found, &other_key));
+    let meta = rows.meta().expect("readable").expect("there");
+    let lost = Batch {
+        deletes: vec![other_key],
+        meta,
+        ..Batch::default()
+    };
+    rows.write(lost).expect("written");
+    present().await.expect_err("a value is missing");
 }
 
 #[tokio::test]
