@@ -35,6 +35,8 @@ struct Step<'a> {
     batch: sled::Batch,
     rows: Vec<(Vec<u8>, Option<Entry>)>,
     packs: Vec<(Vec<u8>, Option<Pack>)>,
+    /// Rows of the base that are there no more.
+    gone: Vec<Vec<u8>>,
 }
 
 /// Writes rows, the pieces they no longer need, and the meta with the tally, in one batch.
@@ -52,6 +54,7 @@ pub(super) fn apply(
         batch: sled::Batch::default(),
         rows: Vec::with_capacity(rows.len()),
         packs: Vec::new(),
+        gone: Vec::new(),
     };
     let mut changed: BTreeMap<Vec<u8>, PackChange<'_>> = BTreeMap::new();
     for (key, content) in rows {
@@ -90,6 +93,9 @@ impl Step<'_> {
             return;
         }
         let new = self.put(layout::ROWS, key, content, old);
+        if new.is_none() && old.is_some_and(|old| old.is_over_base()) {
+            self.gone.push(key.to_vec());
+        }
         self.rows.push((key.to_vec(), new));
     }
 
@@ -114,6 +120,10 @@ impl Step<'_> {
         };
         let old = old.map(|old| old.entry);
         let new = self.put(layout::PACKS, &key, content.as_deref(), old);
+        if new.is_none() && old.is_some_and(|old| old.is_over_base()) {
+            let piece_key = layout::piece_key(layout::GONE_PACKS, &key, 0);
+            self.batch.insert(piece_key, &[]);
+        }
         let new = new.map(|entry| Pack { entry, members });
         self.packs.push((key, new));
         Ok(())
@@ -138,6 +148,11 @@ impl Step<'_> {
 
     fn finish(mut self, sealed_meta: Option<&[u8]>) -> Result<(), Fault> {
         self.tally.batches += 1;
+        let number = self.tally.batches.to_be_bytes();
+        for (piece, list) in (0..).zip(layout::list(&self.gone)) {
+            let piece_key = layout::piece_key(layout::GONE_ROWS, &number, piece);
+            self.batch.insert(piece_key, list);
+        }
         let old = self.generation.meta_entry()?;
         let content = self.tally.join(sealed_meta);
         put(&mut self.batch, layout::META, &[], Some(&content), old);
@@ -153,8 +168,7 @@ impl Step<'_> {
     }
 }
 
-/// Adds the pieces of one row to a batch, and removes those of its old content beyond them. The end
-/// of a row that the base has is noted.
+/// Adds the pieces of one row to a batch, and removes those of its old content beyond them.
 fn put(
     batch: &mut sled::Batch,
     table: u8,
@@ -162,7 +176,6 @@ fn put(
     content: Option<&[u8]>,
     old: Option<Entry>,
 ) -> Option<Entry> {
-    let hides_base = old.is_some_and(|old| old.is_over_base());
     let (head, pieces) = content
         .map(|content| layout::cut(table, key, content))
         .unzip();
@@ -174,9 +187,7 @@ fn put(
     for gone in kept..old.map_or(0, |old| old.pieces()) {
         batch.remove(layout::piece_key(table, key, gone));
     }
-    if head.is_none() && hides_base {
-        batch.insert(layout::piece_key(layout::gone(table), key, 0), &[]);
-    }
+    let hides_base = old.is_some_and(|old| old.is_over_base());
     let layer = Layer::Sled { hides_base };
     head.map(|head| Entry { head, layer })
 }
@@ -197,7 +208,7 @@ pub(super) fn lay(
         let pack = place.filter(|(pack, _)| generation.pack(pack).is_none());
         match (content, pack) {
             (Content::Packed(plain), Some((pack, number)))
-                if gathered.contains_key(&pack) || !generation.is_gone(layout::PACKS, &pack)? =>
+                if gathered.contains_key(&pack) || !generation.has_lost(&pack)? =>
             {
                 gathered.entry(pack).or_default().insert(number, plain);
             }

@@ -204,20 +204,31 @@ impl Generation {
         read.map_err(|error| sled_fault("read a row of", &self.path, error))
     }
 
-    /// Whether sled notes a row, or a pack, of the base as gone.
-    pub(super) fn is_gone(&self, table: u8, key: &[u8]) -> Result<bool, Fault> {
-        Ok(self.piece(layout::gone(table), key, 0)?.is_some())
+    /// Whether sled notes a pack of the base as gone.
+    pub(super) fn has_lost(&self, pack: &[u8]) -> Result<bool, Fault> {
+        Ok(self.piece(layout::GONE_PACKS, pack, 0)?.is_some())
     }
 
-    /// The keys of the base's rows, or packs, that are there no more.
-    fn gone(&self, table: u8) -> impl Iterator<Item = Result<Vec<u8>, Fault>> + use<> {
-        let (path, gone) = (self.path.clone(), layout::gone(table));
-        self.db.scan_prefix([gone]).keys().map(move |key| {
+    /// The keys of the base's rows that are there no more, a list of each batch.
+    fn gone_rows(&self) -> impl Iterator<Item = Result<Vec<Vec<u8>>, Fault>> + use<> {
+        let path = self.path.clone();
+        let lists = self.db.scan_prefix([layout::GONE_ROWS]);
+        lists.map(move |list| {
+            let (key, list) = list.map_err(|error| sled_fault("read a row of", &path, error))?;
+            layout::listed(&list).ok_or_else(|| damaged(layout::ROWS, &key))
+        })
+    }
+
+    /// The keys of the base's packs that are there no more.
+    fn gone_packs(&self) -> impl Iterator<Item = Result<Vec<u8>, Fault>> + use<> {
+        let path = self.path.clone();
+        let keys = self.db.scan_prefix([layout::GONE_PACKS]).keys();
+        keys.map(move |key| {
             let key = key.map_err(|error| sled_fault("read a row of", &path, error))?;
             let split = layout::split_piece_key(&key);
             split
                 .map(|(_, key, _)| key)
-                .ok_or_else(|| damaged(table, &key))
+                .ok_or_else(|| damaged(layout::PACKS, &key))
         })
     }
 
@@ -275,10 +286,12 @@ impl Generation {
     /// Checks and notes every row, and answers tally and sealed meta; a created one has a tally.
     pub(super) fn verify(&self) -> Result<(Tally, Option<Vec<u8>>), OpenFailed> {
         let mut index = self.index();
-        for key in self.gone(layout::ROWS) {
-            index.note_row(key?, None);
+        for keys in self.gone_rows() {
+            for key in keys? {
+                index.note_row(key, None);
+            }
         }
-        for key in self.gone(layout::PACKS) {
+        for key in self.gone_packs() {
             index.note_pack(key?, None);
         }
         for row in self.walk(layout::ROWS) {

@@ -6,14 +6,15 @@
 //! the order), and the number of the piece. The first piece begins with a head: format, length of
 //! the content, crc32c of table, key and content.
 
-use crate::bytes::Reader;
+use crate::bytes::{Reader, put_bytes};
 use crate::limits::PIECE_BYTES_MAX;
 
 pub(super) const ROWS: u8 = b'r';
 pub(super) const META: u8 = b'm';
 pub(super) const PACKS: u8 = b'p';
-/// Rows, and packs, of the base that are there no more.
+/// Rows of the base that are there no more: a list of those of each batch, under its number.
 pub(super) const GONE_ROWS: u8 = b'g';
+/// Packs of the base that are there no more, each on its own: neighbours go one after the other.
 pub(super) const GONE_PACKS: u8 = b'h';
 
 const FORMAT: u8 = 1;
@@ -86,13 +87,29 @@ pub(super) fn cut(table: u8, key: &[u8], content: &[u8]) -> (Head, Vec<Vec<u8>>)
     (head, pieces)
 }
 
-/// The table that says of a table's rows in the base that they are gone.
-pub(super) fn gone(table: u8) -> u8 {
-    if table == PACKS {
-        GONE_PACKS
-    } else {
-        GONE_ROWS
+/// The keys of rows that are gone, in pieces that can each be read alone. Rows are deleted all over
+/// the table: each with a piece of its own they would cost sled as much as rows that are written.
+pub(super) fn list(keys: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let mut pieces: Vec<Vec<u8>> = Vec::new();
+    for key in keys {
+        let fits = |piece: &Vec<u8>| piece.len() + 4 + key.len() <= PIECE_BYTES_MAX;
+        if !pieces.last().is_some_and(fits) {
+            pieces.push(Vec::new());
+        }
+        if let Some(piece) = pieces.last_mut() {
+            put_bytes(piece, key);
+        }
     }
+    pieces
+}
+
+/// Reads a piece of a list.
+pub(super) fn listed(piece: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let (mut keys, mut rest) = (Vec::new(), Reader::new(piece));
+    while !rest.is_empty() {
+        keys.push(rest.bytes()?.to_vec());
+    }
+    Some(keys)
 }
 
 impl Head {
@@ -226,6 +243,17 @@ mod tests {
             split_piece_key(&bytes);
             Head::read(&bytes);
             Tally::split(&bytes);
+            listed(&bytes);
+        }
+
+        #[test]
+        fn keys_that_are_gone_are_listed_in_small_pieces_and_read_again(
+            keys in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..1025), 0..20),
+        ) {
+            let pieces = list(&keys);
+            prop_assert!(pieces.iter().all(|piece| piece.len() <= PIECE_BYTES_MAX));
+            let read = pieces.iter().flat_map(|piece| listed(piece).unwrap());
+            prop_assert_eq!(read.collect::<Vec<_>>(), keys);
         }
 
         #[test]
