@@ -112,8 +112,8 @@ pub const RENEW_PERCENT: u128 = 200;
 /// Dead bytes that rows must have more than when they were new before they are renewed.
 pub const RENEW_DEAD_BYTES_MIN: u64 = 8 << 20;
 
-/// How long a renewal of the rows or a snapshot works before it rests for as long: it takes half of
-/// one processor at most from calls and apply.
+/// How long the writing of a snapshot works before it rests for as long: it takes half of one
+/// processor at most from calls and apply.
 pub const PACE_STINT: Duration = Duration::from_millis(5);
 
 /// The longest rest, as what took longer was waiting itself.

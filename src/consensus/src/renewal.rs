@@ -188,9 +188,7 @@ fn copy(
 ) -> Result<Option<Space>, Fault> {
     let _renewal = values.upkeep().begin(Work::Renewal);
     let all = rows.chain(kept.rows(values.rows().as_ref()));
-    let mut pace = values.pace();
     let mut all = all.map(|row| {
-        pace.keep();
         if stop.load(Ordering::Acquire) {
             return Err(Fault::Closed);
         }
