@@ -7,8 +7,8 @@ use tokio::time::Instant;
 use crate::limits::{PACE_PAUSE_MAX, PACE_STINT};
 
 /// Whether and when work that goes through all rows rests. A thread of low priority would not do:
-/// apply would wait for the locks that it holds while it gets no turn. Not for renewals: all that is
-/// written meanwhile is written twice, and the sooner that ends the better.
+/// apply would wait for the locks that it holds while it gets no turn. Not for renewals: all that
+/// is written meanwhile is written twice, and the sooner that ends the better.
 pub(crate) struct Pace {
     /// `None` where it is done in place: nobody gets a turn meanwhile.
     begun: Option<Instant>,
