@@ -33,7 +33,8 @@ impl Pace {
     }
 }
 
-/// As long as the work before it: more only if it had to wait itself, for the disk or a lock.
+/// As long as the work before it, up to a limit: what took longer had to wait itself, for the disk
+/// or a lock.
 fn pause(worked: Duration) -> Option<Duration> {
     (worked >= PACE_STINT).then(|| worked.min(PACE_PAUSE_MAX))
 }
