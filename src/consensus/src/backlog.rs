@@ -145,8 +145,13 @@ impl Pending {
         }
     }
 
+    /// Deleted values that are kept for readers, or will be once what is pending is taken.
+    fn kept_values(&self) -> usize {
+        self.pace.deferred + self.deferred_values
+    }
+
     fn has_room(&self) -> bool {
-        if self.pace.deferred + self.deferred_values > DEFERRED_VALUES_MAX {
+        if self.kept_values() > DEFERRED_VALUES_MAX {
             return false;
         }
         if self.pace.is_starved {
@@ -283,6 +288,11 @@ impl Backlog {
     pub(crate) fn is_short_of_room(&self) -> bool {
         let pending = self.lock();
         !pending.stop && (!pending.has_room() || !pending.toll().is_zero())
+    }
+
+    /// Whether readers keep so many deleted values that apply may soon have to wait for them.
+    pub(crate) fn keeps_many_values(&self) -> bool {
+        self.lock().kept_values() > DEFERRED_VALUES_MAX / 2
     }
 
     /// Waits until the backlog has room for a batch, and a little before it has none.
@@ -562,7 +572,10 @@ mod tests {
     #[test]
     fn apply_waits_for_readers_that_keep_too_many_deleted_values() {
         let backlog = Backlog::new(0);
+        backlog.set_deferred(DEFERRED_VALUES_MAX / 2);
+        assert!(!backlog.keeps_many_values());
         backlog.set_deferred(DEFERRED_VALUES_MAX);
+        assert!(backlog.keeps_many_values(), "before it has to wait");
         assert!(backlog.room().now_or_never().is_some());
         backlog.set_deferred(DEFERRED_VALUES_MAX + 1);
         assert!(backlog.room().now_or_never().is_none());

@@ -62,7 +62,7 @@ pub const DEFERRED_VALUES_MAX: usize = 200_000;
 pub const LOG_ROOM_BYTES: u64 = 128 << 20;
 
 /// Deleted values freed with one batch, beside as many as it has rows: a reader that was there for
-/// long, such as a renewal of the rows, frees very many at once.
+/// long, such as a snapshot, frees very many at once.
 pub const FREED_VALUES_STEP: usize = 1_000;
 
 /// Bytes of sealed values kept in memory by default; the rest are read from the rows.
@@ -112,8 +112,8 @@ pub const RENEW_PERCENT: u128 = 200;
 /// Dead bytes that rows must have more than when they were new before they are renewed.
 pub const RENEW_DEAD_BYTES_MIN: u64 = 8 << 20;
 
-/// How long the writing of a snapshot works before it rests for as long: it takes half of one
-/// processor at most from calls and apply.
+/// How long the writing of a snapshot works before it rests for as long: it takes about half of
+/// one processor from calls and apply until it is read back.
 pub const PACE_STINT: Duration = Duration::from_millis(5);
 
 /// The longest rest, as what took longer was waiting itself.

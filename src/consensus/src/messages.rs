@@ -30,11 +30,13 @@ pub enum MessageKind {
     Vote,
     /// An `Applied`: the meta of rows and snapshots.
     Applied,
+    /// A `Deferred`: a row that names values that are kept for readers.
+    Deferred,
 }
 
 impl MessageKind {
     /// Every kind there is.
-    pub const ALL: [MessageKind; 10] = [
+    pub const ALL: [MessageKind; 11] = [
         MessageKind::Append,
         MessageKind::Appended,
         MessageKind::Candidacy,
@@ -45,6 +47,7 @@ impl MessageKind {
         MessageKind::LogId,
         MessageKind::Vote,
         MessageKind::Applied,
+        MessageKind::Deferred,
     ];
 }
 
@@ -92,5 +95,8 @@ pub fn reread(kind: MessageKind, bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
             codec::vote(&read).encode_to_vec()
         }
         MessageKind::Applied => Applied::decode(bytes)?.encode(),
+        MessageKind::Deferred => {
+            codec::decode::<v1::Deferred>("deferred", bytes)?.encode_to_vec()
+        }
     })
 }

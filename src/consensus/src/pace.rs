@@ -6,9 +6,9 @@ use tokio::time::Instant;
 
 use crate::limits::{PACE_PAUSE_MAX, PACE_STINT};
 
-/// Whether and when work that goes through all rows rests. A thread of low priority would not do:
-/// apply would wait for the locks that it holds while it gets no turn. Not for renewals: all that
-/// is written meanwhile is written twice, and the sooner that ends the better.
+/// Whether and when the writing of a snapshot rests. A thread of low priority would not do: apply
+/// would wait for the locks that it holds while it gets no turn. Not for renewals: all that is
+/// written meanwhile is written twice, and the sooner that ends the better.
 pub(crate) struct Pace {
     /// `None` where it is done in place: nobody gets a turn meanwhile.
     begun: Option<Instant>,
@@ -21,15 +21,17 @@ impl Pace {
         }
     }
 
-    /// Rests if it is time to. To be called where no lock is held.
-    pub(crate) fn keep(&mut self) {
-        let Some(begun) = &mut self.begun else {
-            return;
-        };
-        if let Some(pause) = pause(begun.elapsed()) {
+    /// How long to rest now, if it is time to.
+    pub(crate) fn pause(&self) -> Option<Duration> {
+        pause(self.begun?.elapsed())
+    }
+
+    /// Rests so long, and begins to work again. To be called where no lock is held.
+    pub(crate) fn rest(&mut self, pause: Duration) {
+        if !pause.is_zero() {
             std::thread::sleep(pause);
-            *begun = Instant::now();
         }
+        self.begun = Some(Instant::now());
     }
 }
 
@@ -53,8 +55,6 @@ mod tests {
 
     #[test]
     fn work_in_place_does_not_rest() {
-        let mut pace = Pace::new(true);
-        pace.keep();
-        assert!(pace.begun.is_none());
+        assert_eq!(Pace::new(true).pause(), None);
     }
 }

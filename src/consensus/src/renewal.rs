@@ -156,8 +156,8 @@ fn has_room(space: Space, disk: &DiskSpace) -> bool {
     disk.has_room(space.live_bytes.saturating_mul(2))
 }
 
-/// The rows of a state that are there still. It is no reader: the values that it has and the newest
-/// state has not are not kept for it, as what was deleted meanwhile is not copied either.
+/// The rows of a state that are there still. It is no reader: values that it has and the newest
+/// state has not are not kept for it. Where they are kept for somebody else they are copied.
 pub(crate) fn present_rows<'a>(
     state: &'a State,
     values: &'a Values,

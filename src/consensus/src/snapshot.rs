@@ -7,6 +7,7 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use machine::{RowRef, State};
 use openraft::RaftSnapshotBuilder;
@@ -220,6 +221,7 @@ impl Snapshots {
                     self.take_wanted();
                     return Ok(file);
                 }
+                Err(_) if self.backlog.is_stopped() => return Err(stops()),
                 // A newer one comes from a peer, and values of this state are gone.
                 Err(_superseded) if self.backlog.is_superseded(index) => {
                     while self.index() <= index {
@@ -252,10 +254,10 @@ impl Snapshots {
     }
 
     fn goes_on(&self) -> Result<(), io::Error> {
-        if self.backlog.is_stopped() {
-            return Err(io::Error::other("this node stops without a snapshot"));
+        match self.backlog.is_stopped() {
+            true => Err(stops()),
+            false => Ok(()),
         }
-        Ok(())
     }
 
     fn present(&self) -> Result<SnapshotFile, io::Error> {
@@ -276,12 +278,27 @@ impl Snapshots {
             },
         );
         let mut pace = self.values.pace();
-        let rows = rows_of(root, &self.values).inspect(|_| pace.keep());
+        let rows = rows_of(root, &self.values).map(|row| {
+            if let Some(pause) = pace.pause() {
+                pace.rest(self.rest_of(pause)?);
+            }
+            row
+        });
         let file = self.dir.write(&id, &applied.encode(), rows)?;
         Ok(SnapshotFile {
             file,
             applied: Arc::new(applied),
         })
+    }
+
+    /// How much of a pause is kept to: nothing where others wait for the snapshot, because the log
+    /// is purged behind it, or values are kept for it. [`store::Fault::Closed`] if this node stops.
+    pub(crate) fn rest_of(&self, pause: Duration) -> Result<Duration, store::Fault> {
+        if self.backlog.is_stopped() {
+            return Err(store::Fault::Closed);
+        }
+        let is_awaited = self.space.is_low() || self.backlog.keeps_many_values();
+        Ok(if is_awaited { Duration::ZERO } else { pause })
     }
 
     /// Takes a file that is verified, and whose state the rows hold durably, as the current one.
@@ -531,6 +548,10 @@ fn describe(dir: &SnapshotDir, file: store::SnapshotFile) -> Result<SnapshotFile
 fn index_of(meta: &[u8]) -> Option<u64> {
     let applied = Applied::decode(meta).ok()?;
     Some(applied.log_id.map_or(0, |id| id.index))
+}
+
+fn stops() -> io::Error {
+    io::Error::other("this node stops without a snapshot")
 }
 
 fn lacks_space(error: &SnapshotError) -> bool {

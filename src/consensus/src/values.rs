@@ -69,7 +69,7 @@ impl Values {
         (values, wanted)
     }
 
-    /// For work that goes through all rows.
+    /// For a snapshot that is written from these rows.
     pub(crate) fn pace(&self) -> Pace {
         Pace::new(self.in_place)
     }

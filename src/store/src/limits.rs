@@ -54,8 +54,8 @@ pub(crate) const REPLACE_BATCH_BYTES: usize = 1024 * 1024;
 /// renewal takes many turns.
 pub(crate) const RENEW_STEP_BYTES: usize = 2 * 1024 * 1024;
 
-/// How many bytes of renewed rows, or of a snapshot, are written between two syncs, so that none
-/// takes long.
+/// How many bytes of rows that are written anew, or of a snapshot, are written between two syncs,
+/// so that none takes long.
 pub(crate) const BULK_SYNC_BYTES: usize = 4 * 1024 * 1024;
 
 /// How often opening the rows may end the process before they are set aside unopened.

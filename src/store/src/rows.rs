@@ -76,10 +76,11 @@ pub trait Rows: Send + Sync {
 
     /// Copies `rows`, syncs them and swaps them in, while batches are written and rows are read.
     ///
-    /// `rows` are all rows as they were when the renewal began, in any order; those written or
-    /// deleted since are known already and are skipped. Answers whether they were swapped: not when
-    /// the renewal was given up meanwhile, for `replace` or because a batch could not follow. A
-    /// failure, or a crash on the way, leaves the old rows.
+    /// `rows` are all rows as they were when the renewal began, in any order, but for such as a
+    /// batch deletes before it ends; those written or deleted since are known already and are
+    /// skipped. Answers whether they were swapped: not when the renewal was given up meanwhile, for
+    /// `replace` or because a batch could not follow. A failure, or a crash on the way, leaves the
+    /// old rows.
     fn renew(
         &self,
         rows: &mut (dyn Iterator<Item = Result<Row, Fault>> + Send),

@@ -81,7 +81,7 @@ fn changes() -> [Named; 2] {
     ]
 }
 
-fn kept() -> [Named; 4] {
+fn kept() -> [Named; 5] {
     let [.., entry] = entries();
     let applied = raft::Applied {
         log_id: Some(log_id(6)),
@@ -89,12 +89,18 @@ fn kept() -> [Named; 4] {
         membership: Some(membership()),
         node_hash: Bytes::from_static(&[7; 32]),
         deferred: vec![Bytes::from_static(b"key")],
+        deferred_first: 2,
+        deferred_end: 3,
+    };
+    let deferred = raft::Deferred {
+        keys: vec![Bytes::from_static(b"key")],
     };
     [
         ("log-entry", entry.encode_to_vec()),
         ("log-id", log_id(1).encode_to_vec()),
         ("vote", ballot().encode_to_vec()),
         ("applied", applied.encode_to_vec()),
+        ("deferred", deferred.encode_to_vec()),
     ]
 }
 

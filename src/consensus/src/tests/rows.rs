@@ -1,15 +1,20 @@
 //! R12: what the rows hold, and for whom.
 
+use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use machine::{Command, DeleteSecret, Seen};
-use store::Batch;
+use machine::{Command, DeleteSecret, Ordinal, RowKey, Seen, Uid};
+use store::{Batch, Fault, MemoryLog, Row, Rows, RowsOptions, SledRows};
 
 use super::eventually;
-use super::node::Settings;
+use super::node::{Disk, Plain, Settings, stamped};
 use super::region::{Region, create, value, version_id};
+use super::storage::Watched;
 use crate::Keep;
+use crate::deferred::{Deferred, left_over};
 use crate::renewal::present_rows;
+use crate::view::Era;
 
 /// Every value leaves memory as soon as it may.
 const NOTHING_STAYS: Settings = Settings {
@@ -22,6 +27,13 @@ const NOTHING_STAYS: Settings = Settings {
     danger: crate::Danger::NONE,
     scrub_interval: std::time::Duration::ZERO,
 };
+
+/// A node on rows that can be watched.
+async fn watched() -> (Region, Arc<Watched>) {
+    let rows = Arc::new(Watched::default());
+    let disk = Disk::with(1, Arc::new(MemoryLog::new()), Arc::<Watched>::clone(&rows));
+    (Region::on(disk, 1, NOTHING_STAYS).await, rows)
+}
 
 async fn written(region: &Region) {
     let node = region.node(1);
@@ -113,8 +125,8 @@ async fn values_that_are_gone_do_not_stay_on_the_list_of_those_in_memory() {
 }
 
 #[tokio::test]
-async fn a_restart_forgets_the_values_kept_for_readers() {
-    let mut region = Region::of(1, NOTHING_STAYS).await;
+async fn a_restart_forgets_the_values_kept_for_readers_and_trusts_the_rows() {
+    let (mut region, watched) = watched().await;
     let (uid, command) = create(Some(value(5, 3_000)));
     region
         .propose(1, command)
@@ -149,14 +161,102 @@ async fn a_restart_forgets_the_values_kept_for_readers() {
     );
     region.start(disk).await;
     region.leader().await;
-    let rows = &region.node(1).disk.rows;
-    assert!(rows.row(&key).expect("readable").is_none());
+    assert!(watched.row(&key).expect("readable").is_none());
     assert_eq!(region.node(1).consensus.local_view().node_hash(), hash);
+    assert_eq!(watched.replaced.load(Ordering::Acquire), 0, "trusted");
     drop(before);
 }
 
 #[tokio::test]
-async fn a_renewal_keeps_no_deleted_values_but_misses_those_that_should_be_there() {
+async fn a_value_that_is_deleted_while_rows_are_renewed_is_not_kept_for_that() {
+    let (region, watched) = watched().await;
+    let (uid, command) = create(Some(value(5, 3_000)));
+    let committed = region.propose(1, command).await.expect("committed");
+    committed.answer.expect("accepted");
+    written(&region).await;
+    region.write(1).await.expect("written");
+    let key = {
+        let view = region.node(1).consensus.local_view();
+        view.value_key(&uid, &version_id(5))
+            .expect("a key")
+            .encode()
+    };
+    let held = watched.hold_renewals();
+    watched.dead_bytes.store(1 << 30, Ordering::Release);
+    region.write(1).await.expect("written");
+    eventually("a renewal", || {
+        watched.renewals_begun.load(Ordering::Acquire) > 0
+    })
+    .await;
+    let delete = Command::DeleteSecret(DeleteSecret {
+        uid,
+        window_days: None,
+        seen: Seen::default(),
+    });
+    let committed = region.propose(1, delete).await.expect("committed");
+    committed.answer.expect("accepted");
+    eventually("the row is gone", || {
+        watched.row(&key).expect("readable").is_none()
+    })
+    .await;
+    assert!(watched.dead_bytes.load(Ordering::Acquire) > 0, "too late");
+    drop(held);
+    let consensus = &region.node(1).consensus;
+    eventually("the rows are renewed", || consensus.row_health().renewed > 0).await;
+}
+
+#[test]
+fn rows_that_are_renewed_take_along_what_is_kept_and_a_restart_deletes_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let open = || {
+        let (at, owner) = (dir.path().join("rows"), stamped(1));
+        let opened = SledRows::open(&at, &owner, Arc::new(Plain), RowsOptions::default());
+        let opened = opened.expect("rows");
+        assert!(!opened.rebuilt, "they add up");
+        opened.rows
+    };
+    let key = |number| RowKey::Version(Uid([255; 16]), Ordinal(number)).encode();
+    let keys = |numbers: Range<u64>| numbers.map(key).collect::<Vec<_>>();
+    let all: Vec<Row> = keys(0..9).into_iter().map(|key| (key, vec![1])).collect();
+    let (mut deferred, era) = (Deferred::default(), Era::default());
+    let keep = |deferred: &mut Deferred, rows: &SledRows, kept| {
+        let mut batch = Batch::default();
+        deferred.push(&era.watch(), &kept);
+        deferred.add_to(&mut batch, usize::MAX);
+        rows.write(batch).expect("written");
+    };
+    let rows = open();
+    let puts = all.clone();
+    let first = Batch {
+        puts,
+        ..Batch::default()
+    };
+    rows.write(first).expect("written");
+    keep(&mut deferred, &rows, keys(0..2));
+    rows.begin_renewal().expect("begun");
+    let kept = deferred.kept();
+    // From here on the rows are copied.
+    keep(&mut deferred, &rows, keys(2..4));
+    let present = all.into_iter().skip(2).map(Ok);
+    let renewed = rows.renew(&mut present.chain(kept.rows(&rows)));
+    assert!(renewed.expect("renewed"));
+    drop(rows);
+    let rows = open();
+    let deletes = left_over(&rows, deferred.numbers()).expect("read");
+    assert_eq!(deletes.len(), 4 + 2, "and the rows that name them");
+    let gone = Batch {
+        deletes,
+        ..Batch::default()
+    };
+    rows.write(gone).expect("written");
+    drop(rows);
+    let rest: Result<Vec<Row>, Fault> = open().scan().collect();
+    let rest = rest.expect("read").into_iter().map(|(key, _)| key);
+    assert!(rest.eq(keys(4..9)));
+}
+
+#[tokio::test]
+async fn rows_to_renew_leave_out_what_was_deleted_and_miss_what_should_be_there() {
     let region = Region::of(1, NOTHING_STAYS).await;
     let propose = async |command| {
         let committed = region.propose(1, command).await.expect("committed");

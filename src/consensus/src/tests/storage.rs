@@ -1,8 +1,9 @@
 //! What opening the store, applying to it and taking snapshots of it must keep to.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
 
 use futures::{FutureExt, StreamExt};
 use machine::{Entry, Stamp, State};
@@ -11,7 +12,7 @@ use store::{Batch, Fault, MemoryLog, MemoryRows, Row, RowScan, Rows, Space};
 
 use super::node::{Disk, Settings};
 use super::region::{Region, audit, create, found, value};
-use crate::limits::{BACKLOG_BYTES_MAX, LOG_ROOM_BYTES};
+use crate::limits::{BACKLOG_BYTES_MAX, DEFERRED_VALUES_MAX, LOG_ROOM_BYTES};
 use crate::open::Storage;
 use crate::types::{LeaderId, LogEntry, LogId, Proposed};
 use crate::view::{Era, Root};
@@ -22,11 +23,21 @@ pub(super) struct Watched {
     rows: MemoryRows,
     unsynced: AtomicBool,
     gate: Mutex<()>,
+    /// How much of them is dead, as they say.
+    pub(super) dead_bytes: AtomicU64,
+    pub(super) renewals_begun: AtomicUsize,
+    renewal_gate: Mutex<()>,
+    pub(super) replaced: AtomicUsize,
 }
 
 impl Watched {
     pub(super) fn hold(&self) -> MutexGuard<'_, ()> {
         self.gate.lock().unwrap()
+    }
+
+    /// A renewal that has begun copies nothing before this is dropped.
+    pub(super) fn hold_renewals(&self) -> MutexGuard<'_, ()> {
+        self.renewal_gate.lock().unwrap()
     }
 }
 
@@ -59,10 +70,12 @@ impl Rows for Watched {
         rows: &mut (dyn Iterator<Item = Result<Row, Fault>> + Send),
         meta: &[u8],
     ) -> Result<(), Fault> {
+        self.replaced.fetch_add(1, Ordering::AcqRel);
         self.rows.replace(rows, meta)
     }
 
     fn begin_renewal(&self) -> Result<(), Fault> {
+        self.renewals_begun.fetch_add(1, Ordering::AcqRel);
         self.rows.begin_renewal()
     }
 
@@ -70,11 +83,18 @@ impl Rows for Watched {
         &self,
         rows: &mut (dyn Iterator<Item = Result<Row, Fault>> + Send),
     ) -> Result<bool, Fault> {
+        drop(self.hold_renewals());
+        self.dead_bytes.store(0, Ordering::Release);
         self.rows.renew(rows)
     }
 
     fn space(&self) -> Result<Space, Fault> {
-        self.rows.space()
+        let space = self.rows.space()?;
+        let dead_bytes = self.dead_bytes.load(Ordering::Acquire);
+        Ok(Space {
+            disk_bytes: space.live_bytes + dead_bytes,
+            ..space
+        })
     }
 }
 
@@ -153,6 +173,23 @@ async fn no_snapshot_holds_the_state_while_it_waits_for_a_renewal_or_for_space()
     assert!(begun.is_some());
     assert!(storage.snapshots.upkeep().try_rewriting().is_none());
     storage.backlog.stop();
+}
+
+#[tokio::test]
+async fn a_snapshot_rests_unless_it_is_waited_for_and_ends_with_its_node() {
+    let storage = open(&Disk::memory(1));
+    let pause = Duration::from_millis(5);
+    let rest = || storage.snapshots.rest_of(pause);
+    assert_eq!(rest().expect("goes on"), pause);
+    storage.space.set_low(true);
+    assert_eq!(rest().expect("goes on"), Duration::ZERO);
+    storage.space.set_low(false);
+    storage.backlog.set_deferred(DEFERRED_VALUES_MAX);
+    assert_eq!(rest().expect("goes on"), Duration::ZERO);
+    storage.backlog.set_deferred(0);
+    assert_eq!(rest().expect("goes on"), pause);
+    storage.backlog.stop();
+    assert!(matches!(rest(), Err(Fault::Closed)));
 }
 
 #[tokio::test]

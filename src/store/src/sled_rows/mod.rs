@@ -28,7 +28,7 @@ use std::sync::{
 use parking_lot::{FairMutex, FairMutexGuard};
 
 use crate::format::{FormatError, Stamped};
-use crate::limits::{KEY_BYTES_MAX, REPLACE_BATCH_BYTES, ROW_BYTES_MAX};
+use crate::limits::{BULK_SYNC_BYTES, KEY_BYTES_MAX, REPLACE_BATCH_BYTES, ROW_BYTES_MAX};
 use crate::log::within;
 use crate::rows::check_batch;
 use crate::{Batch, Block, Cipher, Fault, Place, Row, RowScan, Rows, Space, files};
@@ -250,7 +250,7 @@ impl SledRows {
         meta: &[u8],
     ) -> Result<(), Fault> {
         let sealed_meta = self.seal_meta(meta)?;
-        let (mut step, mut bytes) = (Contents::new(), 0);
+        let (mut step, mut bytes, mut unsynced) = (Contents::new(), 0, 0);
         for row in rows {
             let (key, value) = row?;
             within("a row key", key.len(), KEY_BYTES_MAX)?;
@@ -261,7 +261,11 @@ impl SledRows {
             if bytes > REPLACE_BATCH_BYTES {
                 let rows = std::mem::take(&mut step);
                 lay(generation, &*self.cipher, tally, rows)?;
-                bytes = 0;
+                unsynced += std::mem::take(&mut bytes);
+                if unsynced > BULK_SYNC_BYTES {
+                    generation.sync_base()?;
+                    unsynced = 0;
+                }
             }
         }
         lay(generation, &*self.cipher, tally, step)?;

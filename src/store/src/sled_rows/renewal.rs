@@ -23,7 +23,7 @@ use super::{Present, RowsOptions, SledRows, open, remove_rows};
 pub(super) struct Renewal {
     generation: Generation,
     tally: Tally,
-    /// What was written or deleted since the renewal began; at most every key there is.
+    /// What was written or deleted since the renewal began.
     touched: HashSet<Vec<u8>>,
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::Fault;
 use crate::files::Unfinished;
+use crate::limits::BULK_SYNC_BYTES;
 
 use super::{SnapshotDir, SnapshotError, SnapshotFile};
 
@@ -14,6 +15,7 @@ pub struct Receiving {
     unfinished: Unfinished,
     path: PathBuf,
     len: u64,
+    unsynced: usize,
 }
 
 impl Receiving {
@@ -29,6 +31,7 @@ impl Receiving {
             unfinished,
             path,
             len: 0,
+            unsynced: 0,
         }
     }
 
@@ -39,6 +42,12 @@ impl Receiving {
             .write_all(chunk)
             .map_err(|error| Fault::io("write", &self.unfinished.path, error))?;
         self.len += chunk.len() as u64;
+        self.unsynced += chunk.len();
+        if self.unsynced > BULK_SYNC_BYTES {
+            self.unsynced = 0;
+            let synced = self.unfinished.file.sync_data();
+            synced.map_err(|error| Fault::io("sync", &self.unfinished.path, error))?;
+        }
         Ok(())
     }
 
