@@ -11,9 +11,10 @@ use store::RowScan;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use crate::headroom::{Headroom, Writing};
 use crate::limits::{
-    BACKLOG_AGE_MAX, BACKLOG_ROOM_BYTES, BACKLOG_STARVED_BYTES_MAX, BACKLOG_TOLL_MAX,
-    DEFERRED_VALUES_MAX, REPAIRS_WAITING_MAX,
+    BACKLOG_AGE_MAX, BACKLOG_STARVED_BYTES_MAX, BACKLOG_TOLL_MAX, DEFERRED_VALUES_MAX,
+    REPAIRS_WAITING_MAX,
 };
 use crate::status::Held;
 use crate::view::{EraWatch, Root};
@@ -72,59 +73,7 @@ pub(crate) struct Pending {
     /// Of the last batch that was pushed.
     last_bytes: usize,
     since: Option<Instant>,
-    pace: Pace,
-}
-
-/// How far apply may be ahead of the rows.
-#[derive(Clone, Copy)]
-struct Pace {
-    writing: Option<Writing>,
-    /// What is written in about [`BACKLOG_AGE_MAX`], judged by the last batch: with more, the next
-    /// batch would be too old before it is written, and reads would wait for it.
-    room_bytes: usize,
-    /// How fast the last batch was written; infinitely before there was one.
-    bytes_per_second: f64,
-    /// The rows wait for disk space.
-    is_starved: bool,
-    /// Deleted values that the rows keep for readers.
-    deferred: usize,
-}
-
-/// What was taken and is being written.
-#[derive(Clone, Copy)]
-struct Writing {
-    oldest: Instant,
-    begun: Instant,
-    bytes: usize,
-}
-
-impl Default for Pace {
-    fn default() -> Self {
-        Pace {
-            writing: None,
-            room_bytes: BACKLOG_ROOM_BYTES,
-            bytes_per_second: f64::INFINITY,
-            is_starved: false,
-            deferred: 0,
-        }
-    }
-}
-
-impl Pace {
-    fn has_written(&mut self) {
-        let Some(writing) = self.writing.take() else {
-            return;
-        };
-        let took = writing.begun.elapsed().as_secs_f64();
-        self.bytes_per_second = writing.bytes as f64 / took;
-        let aim = BACKLOG_AGE_MAX.as_secs_f64();
-        self.room_bytes = if took > aim {
-            (writing.bytes as f64 * aim / took) as usize
-        } else {
-            // From nothing too, where every batch was too large.
-            (self.room_bytes.max(writing.bytes) * 2).min(BACKLOG_ROOM_BYTES)
-        };
-    }
+    headroom: Headroom,
 }
 
 /// Opens the rows of a snapshot; again if the first try met a full disk.
@@ -147,40 +96,40 @@ impl Pending {
 
     /// Deleted values that are kept for readers, or will be once what is pending is taken.
     fn kept_values(&self) -> usize {
-        self.pace.deferred + self.deferred_values
+        self.headroom.deferred + self.deferred_values
     }
 
     fn has_room(&self) -> bool {
         if self.kept_values() > DEFERRED_VALUES_MAX {
             return false;
         }
-        if self.pace.is_starved {
+        if self.headroom.is_starved {
             return self.bytes <= BACKLOG_STARVED_BYTES_MAX;
         }
-        let (oldest, writing_bytes) = match self.pace.writing {
+        let (oldest, writing_bytes) = match self.headroom.writing {
             Some(writing) => (Some(writing.oldest), writing.bytes),
             None => (self.since, 0),
         };
         let old = oldest.is_some_and(|since| since.elapsed() > BACKLOG_AGE_MAX);
-        !old && self.bytes + writing_bytes <= self.pace.room_bytes
+        !old && self.bytes + writing_bytes <= self.headroom.room_bytes
     }
 
     /// How long apply waits before its next batch, if it is like the last one. In a backlog that
     /// is a quarter full, as long as writing the batch takes: it gets no fuller. There is room left
     /// for batches that suddenly take longer.
     fn toll(&self) -> Duration {
-        let pace = &self.pace;
-        if pace.is_starved || pace.room_bytes == 0 {
+        let headroom = &self.headroom;
+        if headroom.is_starved || headroom.room_bytes == 0 {
             return Duration::ZERO;
         }
-        let fill = self.unwritten_bytes() as f64 / pace.room_bytes as f64;
-        let seconds = self.last_bytes as f64 / pace.bytes_per_second * (fill - 0.125) * 8.0;
+        let fill = self.unwritten_bytes() as f64 / headroom.room_bytes as f64;
+        let seconds = self.last_bytes as f64 / headroom.bytes_per_second * (fill - 0.125) * 8.0;
         let toll = Duration::try_from_secs_f64(seconds).unwrap_or_default();
         toll.min(BACKLOG_TOLL_MAX)
     }
 
     fn unwritten_bytes(&self) -> usize {
-        self.bytes + self.pace.writing.map_or(0, |writing| writing.bytes)
+        self.bytes + self.headroom.writing.map_or(0, |writing| writing.bytes)
     }
 
     fn is_idle(&self) -> bool {
@@ -325,9 +274,9 @@ impl Backlog {
         }
         let taken = std::mem::take(&mut *pending);
         pending.stop = taken.stop;
-        pending.pace = taken.pace;
+        pending.headroom = taken.headroom;
         pending.last_bytes = taken.last_bytes;
-        pending.pace.writing = taken.since.map(|oldest| Writing {
+        pending.headroom.writing = taken.since.map(|oldest| Writing {
             oldest,
             begun: Instant::now(),
             bytes: taken.bytes,
@@ -337,21 +286,21 @@ impl Backlog {
 
     /// What was taken is in the rows, up to `index`.
     pub(crate) fn has_written(&self, index: u64) {
-        self.lock().pace.has_written();
+        self.lock().headroom.has_written();
         self.written.send_replace(index);
         self.drained.notify_waiters();
     }
 
     /// Says how many deleted values the rows keep for readers.
     pub(crate) fn set_deferred(&self, values: usize) {
-        self.lock().pace.deferred = values;
+        self.lock().headroom.deferred = values;
     }
 
     /// Says whether the rows wait for disk space. What was taken then is in the log only.
     pub(crate) fn set_starved(&self, is_starved: bool) {
         let mut pending = self.lock();
-        pending.pace.is_starved = is_starved;
-        pending.pace.writing = None;
+        pending.headroom.is_starved = is_starved;
+        pending.headroom.writing = None;
         drop(pending);
         self.drained.notify_waiters();
     }
@@ -368,7 +317,7 @@ impl Backlog {
         Held {
             backlog_bytes: pending.unwritten_bytes() as u64,
             repairs_waiting: pending.repairs.len() as u64,
-            deferred_values: pending.pace.deferred as u64,
+            deferred_values: pending.headroom.deferred as u64,
             ..Held::default()
         }
     }
@@ -446,6 +395,7 @@ mod tests {
     use machine::State;
 
     use super::*;
+    use crate::limits::BACKLOG_ROOM_BYTES;
     use crate::view::Era;
 
     fn root() -> Arc<Root> {

@@ -16,6 +16,7 @@ mod error;
 mod fault;
 mod finish;
 mod hand_over;
+mod headroom;
 mod lag;
 mod lease;
 mod limits;

@@ -95,8 +95,6 @@ pub fn reread(kind: MessageKind, bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
             codec::vote(&read).encode_to_vec()
         }
         MessageKind::Applied => Applied::decode(bytes)?.encode(),
-        MessageKind::Deferred => {
-            codec::decode::<v1::Deferred>("deferred", bytes)?.encode_to_vec()
-        }
+        MessageKind::Deferred => codec::decode::<v1::Deferred>("deferred", bytes)?.encode_to_vec(),
     })
 }

@@ -181,7 +181,7 @@ async fn a_value_that_is_deleted_while_rows_are_renewed_is_not_kept_for_that() {
             .expect("a key")
             .encode()
     };
-    let held = watched.hold_renewals();
+    let held = watched.renewal_gate.lock().await;
     watched.dead_bytes.store(1 << 30, Ordering::Release);
     region.write(1).await.expect("written");
     eventually("a renewal", || {
@@ -202,7 +202,10 @@ async fn a_value_that_is_deleted_while_rows_are_renewed_is_not_kept_for_that() {
     assert!(watched.dead_bytes.load(Ordering::Acquire) > 0, "too late");
     drop(held);
     let consensus = &region.node(1).consensus;
-    eventually("the rows are renewed", || consensus.row_health().renewed > 0).await;
+    eventually("the rows are renewed", || {
+        consensus.row_health().renewed > 0
+    })
+    .await;
 }
 
 #[test]
@@ -219,7 +222,7 @@ fn rows_that_are_renewed_take_along_what_is_kept_and_a_restart_deletes_it() {
     let keys = |numbers: Range<u64>| numbers.map(key).collect::<Vec<_>>();
     let all: Vec<Row> = keys(0..9).into_iter().map(|key| (key, vec![1])).collect();
     let (mut deferred, era) = (Deferred::default(), Era::default());
-    let keep = |deferred: &mut Deferred, rows: &SledRows, kept| {
+    let keep = |deferred: &mut Deferred, rows: &SledRows, kept: Vec<Vec<u8>>| {
         let mut batch = Batch::default();
         deferred.push(&era.watch(), &kept);
         deferred.add_to(&mut batch, usize::MAX);

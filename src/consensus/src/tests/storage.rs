@@ -26,18 +26,14 @@ pub(super) struct Watched {
     /// How much of them is dead, as they say.
     pub(super) dead_bytes: AtomicU64,
     pub(super) renewals_begun: AtomicUsize,
-    renewal_gate: Mutex<()>,
+    /// A renewal that has begun copies nothing while it is held.
+    pub(super) renewal_gate: tokio::sync::Mutex<()>,
     pub(super) replaced: AtomicUsize,
 }
 
 impl Watched {
     pub(super) fn hold(&self) -> MutexGuard<'_, ()> {
         self.gate.lock().unwrap()
-    }
-
-    /// A renewal that has begun copies nothing before this is dropped.
-    pub(super) fn hold_renewals(&self) -> MutexGuard<'_, ()> {
-        self.renewal_gate.lock().unwrap()
     }
 }
 
@@ -83,7 +79,7 @@ impl Rows for Watched {
         &self,
         rows: &mut (dyn Iterator<Item = Result<Row, Fault>> + Send),
     ) -> Result<bool, Fault> {
-        drop(self.hold_renewals());
+        drop(self.renewal_gate.blocking_lock());
         self.dead_bytes.store(0, Ordering::Release);
         self.rows.renew(rows)
     }
