@@ -72,7 +72,9 @@ fn what_is_overwritten_for_ever_takes_no_more_memory_files_or_disk() {
     };
     let mut random = StdRng::seed_from_u64(plan.seed);
     let pace = if plan.is_short() { 0.1 } else { 1.0 };
-    let slowed = slow::followers(&mut region, &tower, pace, &mut random, &is_over);
+    let disk = pauses::watch_disk(region.folder(), &is_over);
+    let mut done_to_them = slow::followers(&mut region, &tower, pace, &mut random, &is_over);
+    done_to_them.extend(disk.join().unwrap());
     let ended = runtime.block_on(writing).unwrap();
     let rate = plan.count as f64 / ended.duration_since(begun).as_secs_f64();
     let samples = tower.end(ended);
@@ -89,7 +91,7 @@ fn what_is_overwritten_for_ever_takes_no_more_memory_files_or_disk() {
         plan,
         rate,
         samples,
-        events: events(&region, slowed),
+        events: events(&region, done_to_them),
         beat,
         told,
     };
@@ -97,12 +99,12 @@ fn what_is_overwritten_for_ever_takes_no_more_memory_files_or_disk() {
 }
 
 /// What the nodes did and what was done to them.
-fn events(region: &Region, slowed: Vec<Event>) -> Vec<Event> {
+fn events(region: &Region, done_to_them: Vec<Event>) -> Vec<Event> {
     let nodes = region.nodes().into_iter();
     let mut events: Vec<Event> = nodes
         .flat_map(|node| pauses::events(node, &region.log(node)))
         .collect();
-    events.extend(slowed);
+    events.extend(done_to_them);
     events
 }
 
@@ -125,11 +127,13 @@ impl Outcome {
             for (node, samples) in self.samples.iter().enumerate() {
                 let growth = Growth::of(quantity, samples);
                 println!(
-                    "  node {}: peak {:.0} in the third quarter, {:.0} in the last ({:+.1} %)",
+                    "  node {}: as a rule up to {:.0} in the third quarter, {:.0} in the last \
+                     ({:+.1} %); at most {:.0}",
                     node + 1,
                     growth.third,
                     growth.last,
-                    growth.share() * 100.0
+                    growth.share() * 100.0,
+                    growth.peak
                 );
                 let growth = match quantity.follows_lead {
                     true => Growth::of_all(quantity, &self.samples),
@@ -151,10 +155,13 @@ impl Outcome {
         println!(
             "in the last half {usual:.1} times what is alive is on disk, at most {ratio:.1} times"
         );
+        let [long, of_disk] = pauses::long(&self.beat.pauses(), &self.events);
+        let missed = if long > of_disk { " (MISSED)" } else { "" };
         let read = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
         println!(
             "soak: {} overwrites of {} secrets at {:.0}/s, 0 lost; last quarter against third: {}; \
-             disk {usual:.1} x live, at most {ratio:.1} x; longest pause in ms: {}; {}; \
+             disk {usual:.1} x live, at most {ratio:.1} x; {long} pauses above 250 ms, {of_disk} \
+             of them the disk's{missed}; longest pause in ms: {}; {}; \
              {} changes told, {} watches resumed, {} listed",
             self.plan.count,
             self.plan.secrets,
