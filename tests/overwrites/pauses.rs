@@ -104,7 +104,7 @@ pub fn wall_us() -> u64 {
 }
 
 /// Until it is over writes a few bytes to the disk of the nodes, again and again, in place; tells
-/// each sync that took long. No node can write faster than that.
+/// each sync that took long.
 pub fn watch_disk(folder: &Path, is_over: &Arc<AtomicBool>) -> JoinHandle<Vec<Event>> {
     let file = File::create(folder.join("scribble")).unwrap();
     let is_over = Arc::clone(is_over);
@@ -166,7 +166,8 @@ fn unix_us(text: &str) -> Option<u64> {
 }
 
 /// Counts the pauses that are longer than they should be, and those of them in which a bare sync of
-/// the disk took at least half as long: no store could have done better.
+/// the disk took at least half as long: then the time went to the disk, though it may be the nodes'
+/// own writes that filled it.
 pub fn long(pauses: &[Span], events: &[Event]) -> [usize; 2] {
     let syncs = || events.iter().filter(|event| event.work == DISK);
     let is_of_disk = |pause: &Span| {
