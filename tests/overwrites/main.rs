@@ -18,6 +18,7 @@ use rand::rngs::StdRng;
 use strongroom_tests::Region;
 
 use crate::chart::{Growth, QUANTITIES};
+use crate::disk::{Alone, Judgement};
 use crate::load::Load;
 use crate::pauses::{Beat, Event};
 use crate::plan::Plan;
@@ -26,6 +27,7 @@ use crate::tower::Tower;
 use crate::watching::{Told, Watcher};
 
 mod chart;
+mod disk;
 mod load;
 mod pauses;
 mod plan;
@@ -72,11 +74,11 @@ fn what_is_overwritten_for_ever_takes_no_more_memory_files_or_disk() {
     };
     let mut random = StdRng::seed_from_u64(plan.seed);
     let pace = if plan.is_short() { 0.1 } else { 1.0 };
-    let disk = pauses::watch_disk(region.folder(), &is_over);
+    let disk = disk::watch(region.folder(), &is_over);
     let mut done_to_them = slow::followers(&mut region, &tower, pace, &mut random, &is_over);
     done_to_them.extend(disk.join().unwrap());
     let ended = runtime.block_on(writing).unwrap();
-    let rate = plan.count as f64 / ended.duration_since(begun).as_secs_f64();
+    let seconds = ended.duration_since(begun).as_secs_f64();
     let samples = tower.end(ended);
     told.is_last.store(true, Ordering::Release);
     for watch in watching {
@@ -87,11 +89,16 @@ fn what_is_overwritten_for_ever_takes_no_more_memory_files_or_disk() {
     for place in 0..region.nodes().len() {
         runtime.block_on(load.verify(place));
     }
+    let events = events(&region, done_to_them);
+    let nodes = region.nodes();
+    region.kill_all();
+    let alone = Alone::look(region.folder(), nodes.len(), &plan);
     let outcome = Outcome {
         plan,
-        rate,
+        seconds,
         samples,
-        events: events(&region, done_to_them),
+        judgement: Judgement::new(&beat.pauses(), &events, seconds, alone),
+        events,
         beat,
         told,
     };
@@ -110,8 +117,9 @@ fn events(region: &Region, done_to_them: Vec<Event>) -> Vec<Event> {
 
 struct Outcome {
     plan: Plan,
-    rate: f64,
+    seconds: f64,
     samples: Vec<Vec<Sample>>,
+    judgement: Judgement,
     events: Vec<Event>,
     beat: Arc<Beat>,
     told: Arc<Told>,
@@ -155,18 +163,16 @@ impl Outcome {
         println!(
             "in the last half {usual:.1} times what is alive is on disk, at most {ratio:.1} times"
         );
-        let [long, of_disk] = pauses::long(&self.beat.pauses(), &self.events);
-        let missed = if long > 0 { " (MISSED)" } else { "" };
         let read = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
         println!(
             "soak: {} overwrites of {} secrets at {:.0}/s, 0 lost; last quarter against third: {}; \
-             disk {usual:.1} x live, at most {ratio:.1} x; {long} pauses above 250 ms, {of_disk} \
-             of them in a sync of the disk{missed}; longest pause in ms: {}; {}; \
+             disk {usual:.1} x live, at most {ratio:.1} x; {}; longest pause in ms: {}; {}; \
              {} changes told, {} watches resumed, {} listed",
             self.plan.count,
             self.plan.secrets,
-            self.rate,
+            self.plan.count as f64 / self.seconds,
             flat.join(", "),
+            self.judgement,
             pauses.join(", "),
             self.work(),
             read(&self.told.changes),

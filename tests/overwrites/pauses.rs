@@ -1,29 +1,20 @@
 //! When no write was accepted, and what the nodes did at that time.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value as Json;
 
-/// What the issue of a pause begins at; printed beside the longest.
+/// No write should wait longer; printed beside the longest.
 pub const TARGET: Duration = Duration::from_millis(250);
 /// Shorter pauses are not looked at.
-const NOTED_US: u64 = 20_000;
+pub const NOTED_US: u64 = 20_000;
 /// Bounds of the distribution, in milliseconds.
 const BOUNDS_MS: [u64; 6] = [20, 50, 100, 250, 500, 1_000];
 /// Pauses told one by one.
 const TOLD: usize = 8;
-/// The work of nobody: a write of eight bytes to the disk of the nodes took so long.
-const DISK: &str = "(disk)";
-/// Time between two such writes.
-const DISK_INTERVAL: Duration = Duration::from_millis(100);
-
 /// Notes every acknowledged write.
 pub struct Beat {
     start: Instant,
@@ -54,11 +45,13 @@ pub struct Event {
 }
 
 impl Span {
-    fn overlaps(&self, other: &Self) -> bool {
+    /// Whether both have a time in common.
+    pub fn overlaps(&self, other: &Self) -> bool {
         self.from_us < other.to_us && other.from_us < self.to_us
     }
 
-    fn millis(&self) -> u64 {
+    /// How long it is, in milliseconds.
+    pub fn millis(&self) -> u64 {
         self.to_us.saturating_sub(self.from_us) / 1_000
     }
 }
@@ -103,31 +96,6 @@ pub fn wall_us() -> u64 {
     u64::try_from(now.unwrap().as_micros()).unwrap()
 }
 
-/// Until it is over writes a few bytes to the disk of the nodes, again and again, in place; tells
-/// each sync that took long.
-pub fn watch_disk(folder: &Path, is_over: &Arc<AtomicBool>) -> JoinHandle<Vec<Event>> {
-    let file = File::create(folder.join("scribble")).unwrap();
-    let is_over = Arc::clone(is_over);
-    std::thread::spawn(move || {
-        let mut events = Vec::new();
-        while !is_over.load(Ordering::Acquire) {
-            let from_us = wall_us();
-            file.write_all_at(&from_us.to_le_bytes(), 0).unwrap();
-            file.sync_data().unwrap();
-            let to_us = wall_us();
-            if to_us > from_us + NOTED_US {
-                events.push(Event {
-                    node: 0,
-                    work: DISK.to_owned(),
-                    span: Span { from_us, to_us },
-                });
-            }
-            std::thread::sleep(DISK_INTERVAL);
-        }
-        events
-    })
-}
-
 /// What a node logged of its work on the store.
 pub fn events(node: u64, log: &str) -> Vec<Event> {
     let lines = log.lines().filter(|line| line.contains("took_us"));
@@ -163,22 +131,6 @@ fn unix_us(text: &str) -> Option<u64> {
     let seconds: f64 = time.next()?.parse().ok()?;
     let whole = days * 86_400 + hours * 3_600 + minutes * 60;
     Some(whole * 1_000_000 + (seconds * 1e6).round() as u64)
-}
-
-/// Counts the pauses that are longer than they should be, and those of them in which a bare sync of
-/// the disk took at least half as long: then the time went to the disk, though it may be the nodes'
-/// own writes that filled it.
-pub fn long(pauses: &[Span], events: &[Event]) -> [usize; 2] {
-    let syncs = || events.iter().filter(|event| event.work == DISK);
-    let is_of_disk = |pause: &Span| {
-        syncs().any(|sync| sync.span.overlaps(pause) && sync.span.millis() * 2 >= pause.millis())
-    };
-    let target_ms = u64::try_from(TARGET.as_millis()).unwrap();
-    let long = pauses.iter().filter(|pause| pause.millis() > target_ms);
-    [
-        long.clone().count(),
-        long.filter(|pause| is_of_disk(pause)).count(),
-    ]
 }
 
 /// Prints the distribution of the pauses, the worst of each kind of work, and the longest with all
@@ -239,22 +191,6 @@ fn a_time_of_a_log_line_is_read_to_the_microsecond() {
     assert_eq!(unix_us("1970-01-01T00:00:00.000000Z"), Some(0));
     let leap = unix_us("2024-02-29T12:00:00.250001Z");
     assert_eq!(leap, Some(1_709_208_000_250_001));
-}
-
-#[test]
-fn a_long_pause_is_the_disks_when_a_sync_took_half_of_it() {
-    let span = |from_ms: u64, to_ms: u64| Span {
-        from_us: from_ms * 1_000,
-        to_us: to_ms * 1_000,
-    };
-    let pauses = [span(0, 250), span(1_000, 1_400), span(3_000, 3_400)];
-    let sync = |span| Event {
-        node: 0,
-        work: DISK.to_owned(),
-        span,
-    };
-    let events = [sync(span(1_300, 1_500)), sync(span(3_000, 3_199))];
-    assert_eq!(long(&pauses, &events), [2, 1]);
 }
 
 #[test]
