@@ -20,7 +20,7 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// each node: about as many as a node syncs, but with nothing else to write.
 const INTERVAL_ALONE: Duration = Duration::from_micros(2_000);
 /// How long the full run looks at the disk without the nodes.
-const ALONE: Duration = Duration::from_secs(600);
+const ALONE: Duration = Duration::from_secs(480);
 /// How much more often than the disk by itself the nodes may stall and nobody wonders: both are
 /// counts of a few.
 const LUCK: f64 = 2.0;
