@@ -14,7 +14,7 @@ pub const NOTED_US: u64 = 20_000;
 /// Bounds of the distribution, in milliseconds.
 const BOUNDS_MS: [u64; 6] = [20, 50, 100, 250, 500, 1_000];
 /// Pauses told one by one.
-const TOLD: usize = 8;
+const TOLD: usize = 16;
 /// Notes every acknowledged write.
 pub struct Beat {
     start: Instant,
@@ -133,8 +133,8 @@ fn unix_us(text: &str) -> Option<u64> {
     Some(whole * 1_000_000 + (seconds * 1e6).round() as u64)
 }
 
-/// Prints the distribution of the pauses, the worst of each kind of work, and the longest with all
-/// that happened meanwhile. Answers the worst of each kind in milliseconds, the longest first.
+/// Prints the distribution of the pauses, the worst of each kind of work, and the longest by the
+/// wall clock with all that happened meanwhile. Answers the worst of each kind in milliseconds, the longest first.
 pub fn report(pauses: &[Span], events: &[Event]) -> Vec<(String, u64)> {
     println!("pauses: time without an accepted write, of all callers together");
     for bound in BOUNDS_MS {
@@ -164,17 +164,13 @@ pub fn report(pauses: &[Span], events: &[Event]) -> Vec<(String, u64)> {
     longest.sort_by_key(|pause| std::cmp::Reverse(pause.millis()));
     for pause in longest.iter().take(TOLD) {
         let meanwhile = events.iter().filter(|event| event.span.overlaps(pause));
-        let told: Vec<String> = meanwhile
-            .map(|event| {
-                format!(
-                    "{} of {} ({} ms)",
-                    event.work,
-                    event.node,
-                    event.span.millis()
-                )
-            })
-            .collect();
-        println!("  {} ms during {}", pause.millis(), told.join(", "));
+        let meanwhile: Vec<String> = meanwhile.map(|event| told(event, pause)).collect();
+        let at = pause.from_us as f64 / 1e6;
+        println!(
+            "  {} ms from {at:.3} on: {}",
+            pause.millis(),
+            meanwhile.join(", ")
+        );
     }
     let worst = longest.first().map_or(0, Span::millis);
     let mut all = vec![("any time".to_owned(), worst)];
@@ -184,6 +180,18 @@ pub fn report(pauses: &[Span], events: &[Event]) -> Vec<(String, u64)> {
             .map(|(kind, (_, _, worst))| (kind.to_owned(), worst)),
     );
     all
+}
+
+/// What went on in a pause, with its beginning and end in milliseconds since the pause's beginning.
+fn told(event: &Event, pause: &Span) -> String {
+    let since = |us: u64| (i128::from(us) - i128::from(pause.from_us)) / 1_000;
+    format!(
+        "{} of {} ({:+} to {:+})",
+        event.work,
+        event.node,
+        since(event.span.from_us),
+        since(event.span.to_us)
+    )
 }
 
 #[test]

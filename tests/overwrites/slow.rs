@@ -65,7 +65,7 @@ pub fn followers(
             Slowness::Stop => stop(region, node, time(1_000, 4_000, random), is_over),
             Slowness::LongStop => stop(region, node, time(40_000, 80_000, random), is_over),
         }
-        let healed = Instant::now();
+        let (healed, healed_us) = (Instant::now(), wall_us());
         while !tower.has_caught_up(node) {
             let waited = healed.elapsed();
             // Under load it may be no faster than the others.
@@ -73,16 +73,20 @@ pub fn followers(
             assert!(!is_late, "node {node} does not catch up");
             std::thread::park_timeout(POLL);
         }
-        let work = format!("{kind:?}").to_lowercase();
+        let kind = format!("{kind:?}").to_lowercase();
+        let done = |work: &str, from_us: u64, to_us: u64| Event {
+            node,
+            work: format!("({work})"),
+            span: Span { from_us, to_us },
+        };
+        let fault = done(&kind, from_us, healed_us);
+        let catch_up = done("catch-up", healed_us, wall_us());
         println!(
-            "{work} of node {node}: {:.1} s, caught up after {:.1} s",
-            (wall_us() - from_us) as f64 / 1e6 - healed.elapsed().as_secs_f64(),
-            healed.elapsed().as_secs_f64()
+            "{kind} of node {node}: {:.1} s, caught up after {:.1} s",
+            fault.span.millis() as f64 / 1e3,
+            catch_up.span.millis() as f64 / 1e3,
         );
-        let to_us = wall_us();
-        let span = Span { from_us, to_us };
-        let work = format!("({work})");
-        events.push(Event { node, work, span });
+        events.extend([fault, catch_up]);
     }
     events
 }

@@ -7,6 +7,7 @@
 
 mod bytes;
 mod cipher;
+mod dispose;
 mod fault;
 mod files;
 mod format;
@@ -17,6 +18,14 @@ mod rows;
 mod sled_rows;
 mod snapshot;
 mod wal;
+
+use std::time::Instant;
+
+/// Tells of work that may have kept others waiting.
+fn work_ended(work: &'static str, begun: Instant) {
+    let took_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+    tracing::debug!(work, took_us, "work on the store ended");
+}
 
 pub use cipher::{Cipher, CipherFault, Place};
 pub use fault::{Block, Fault};

@@ -1,5 +1,7 @@
 //! Every bound of this crate, in one place.
 
+use std::time::Duration;
+
 /// The largest body of one log record, in bytes before sealing.
 pub const RECORD_BYTES_MAX: usize = 8 * 1024 * 1024;
 
@@ -57,6 +59,21 @@ pub(crate) const RENEW_STEP_BYTES: usize = 2 * 1024 * 1024;
 /// How many bytes of rows that are written anew, or of a snapshot, are written between two syncs,
 /// so that none takes long.
 pub(crate) const BULK_SYNC_BYTES: usize = 4 * 1024 * 1024;
+
+/// What is written of a segment of the log, which is all zeros at first, between two syncs.
+pub(crate) const PREPARE_STEP_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Rest between two such steps, unless somebody waits for the segment.
+pub(crate) const PREPARE_REST: Duration = Duration::from_millis(30);
+
+/// How much of a removed file is freed at once: it may be discarded on the disk as one.
+pub(crate) const DISPOSAL_STEP_BYTES: u64 = 1024 * 1024;
+
+/// Rest between two such steps: at most 100 MiB are freed a second.
+pub(crate) const DISPOSAL_REST: Duration = Duration::from_millis(10);
+
+/// How many removed files may wait for that; more are freed as a whole.
+pub(crate) const DISPOSAL_FILES_MAX: usize = 64;
 
 /// How often opening the rows may end the process before they are set aside unopened.
 pub(crate) const OPEN_ATTEMPTS_MAX: usize = 2;

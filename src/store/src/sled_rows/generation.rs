@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,8 @@ pub(super) struct Generation {
     /// What sled has is newer; a generation that release 0.1.0 made has none.
     base: Option<Arc<Base>>,
     index: Arc<Mutex<Index>>,
+    /// The last that each clone drops: without any, nobody uses the files.
+    users: Arc<()>,
 }
 
 /// A row as stored: checked against its checksum, still sealed.
@@ -105,7 +107,13 @@ impl Generation {
             file: Arc::new(file),
             base: base.map(Arc::new),
             index: Arc::new(Mutex::new(index)),
+            users: Arc::default(),
         })
+    }
+
+    /// Gone with the last clone of this one.
+    pub(super) fn users(&self) -> Weak<()> {
+        Arc::downgrade(&self.users)
     }
 
     /// Where the meta lies.

@@ -22,7 +22,7 @@ mod renewal;
 use std::fmt::{self, Debug, Formatter};
 use std::path::{Path, PathBuf};
 use std::sync::{
-    Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak,
 };
 
 use parking_lot::{FairMutex, FairMutexGuard};
@@ -31,7 +31,7 @@ use crate::format::{FormatError, Stamped};
 use crate::limits::{BULK_SYNC_BYTES, KEY_BYTES_MAX, REPLACE_BATCH_BYTES, ROW_BYTES_MAX};
 use crate::log::within;
 use crate::rows::check_batch;
-use crate::{Batch, Block, Cipher, Fault, Place, Row, RowScan, Rows, Space, files};
+use crate::{Batch, Block, Cipher, Fault, Place, Row, RowScan, Rows, Space, dispose};
 
 use self::apply::{Content, Contents, apply, lay};
 use self::generation::{Generation, Stored};
@@ -378,7 +378,7 @@ impl Rows for SledRows {
         replaced.inspect_err(|fault| {
             // Half of the new rows must not take the space that others lack.
             if fault.is_no_space() {
-                remove_rows(&generation::path(&self.dir, number));
+                remove_rows(&generation::path(&self.dir, number), &Weak::new());
             }
         })
     }
@@ -458,14 +458,15 @@ impl SledRows {
     /// Removes rows that were swapped out; with many of them it takes its time.
     fn remove(&self, old: Present) {
         let path = generation::path(&self.dir, old.generation.number);
+        let users = old.generation.users();
         drop(old);
-        remove_rows(&path);
+        remove_rows(&path, &users);
     }
 }
 
 /// Removes rows that are not the present ones. If this fails, the next open does it.
-fn remove_rows(path: &Path) {
-    if let Err(fault) = files::remove(path) {
+fn remove_rows(path: &Path, users: &Weak<()>) {
+    if let Err(fault) = dispose::remove(path, users) {
         tracing::warn!(%fault, "could not remove rows that are not in use");
     }
 }

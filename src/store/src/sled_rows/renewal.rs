@@ -12,7 +12,7 @@ use std::time::Instant;
 use crate::format::Stamped;
 use crate::limits::{BULK_SYNC_BYTES, KEY_BYTES_MAX, RENEW_STEP_BYTES, ROW_BYTES_MAX};
 use crate::log::within;
-use crate::{Cipher, Fault, Row, files};
+use crate::{Cipher, Fault, Row, files, work_ended};
 
 use super::apply::{Contents, apply, lay};
 use super::generation::{self, Generation};
@@ -72,8 +72,9 @@ pub(super) fn give_up(renewal: &mut Option<Renewal>, dir: &Path) {
         return;
     };
     let path = generation::path(dir, given_up.generation.number);
+    let users = given_up.generation.users();
     drop(given_up);
-    remove_rows(&path);
+    remove_rows(&path, &users);
 }
 
 impl SledRows {
@@ -156,8 +157,7 @@ impl SledRows {
             }
             swapped => swapped?,
         };
-        let took_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-        tracing::debug!(work = "swap", took_us, "work on the store ended");
+        work_ended("swap", begun);
         // The next batch need not wait until the old rows are gone.
         drop(renewal);
         drop(writing);

@@ -16,17 +16,18 @@ mod read;
 mod receive;
 mod write;
 
+use std::collections::HashMap;
 use std::fmt::{self, Debug, Formatter};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::files::Unfinished;
 use crate::format::Stamped;
 use crate::limits::SNAPSHOT_ID_BYTES_MAX;
-use crate::{Cipher, Fault, Row, files};
+use crate::{Cipher, Fault, Row, dispose, files};
 
 pub use self::error::SnapshotError;
 pub use self::read::SnapshotReader;
@@ -44,6 +45,8 @@ pub struct SnapshotDir {
     cipher: Arc<dyn Cipher>,
     /// The last number given out: two files that are written at once share no name.
     last: Arc<AtomicU64>,
+    /// The files that somebody has open.
+    opened: Arc<Mutex<HashMap<PathBuf, Weak<File>>>>,
 }
 
 /// A complete snapshot file; stays readable while held, even if it is removed meanwhile.
@@ -68,6 +71,7 @@ impl SnapshotDir {
             stamped: stamped.clone(),
             cipher,
             last: Arc::default(),
+            opened: Arc::default(),
         })
     }
 
@@ -101,7 +105,7 @@ impl SnapshotDir {
     pub fn list(&self) -> Result<Vec<SnapshotFile>, SnapshotError> {
         let mut found = Vec::new();
         for (_, id, path) in self.names()?.into_iter().rev() {
-            match SnapshotFile::open(id, path) {
+            match self.open_file(id, path) {
                 // Removed since it was listed: by who takes a newer one at the same time.
                 Err(error) if is_missing(&error) => {}
                 opened => found.push(opened?),
@@ -150,7 +154,26 @@ impl SnapshotDir {
 
     /// Removes one snapshot: a damaged one, or one that is no longer needed.
     pub fn remove(&self, file: &SnapshotFile) -> Result<(), SnapshotError> {
-        Ok(files::remove(&file.path)?)
+        Ok(dispose::remove(&file.path, &Arc::downgrade(&file.file))?)
+    }
+
+    /// Opens a file, once for all that hold it: when it is removed, they are its users.
+    fn open_file(&self, id: String, path: PathBuf) -> Result<SnapshotFile, SnapshotError> {
+        let fault = |error| Fault::io("open", &path, error);
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.retain(|_, file| file.strong_count() > 0);
+        let file = match opened.get(&path).and_then(Weak::upgrade) {
+            Some(file) => file,
+            None => Arc::new(File::open(&path).map_err(fault)?),
+        };
+        let len = file.metadata().map_err(fault)?.len();
+        opened.insert(path.clone(), Arc::downgrade(&file));
+        Ok(SnapshotFile {
+            id,
+            path,
+            len,
+            file,
+        })
     }
 
     /// Syncs a complete file, reads it back whole, and only then gives it its name.
@@ -168,7 +191,7 @@ impl SnapshotDir {
             row?;
         }
         unfinished.finish()?;
-        SnapshotFile::open(id.to_owned(), path.to_path_buf())
+        self.open_file(id.to_owned(), path.to_path_buf())
     }
 
     fn next_path(&self, id: &str) -> Result<PathBuf, SnapshotError> {
@@ -208,18 +231,6 @@ fn is_missing(error: &SnapshotError) -> bool {
 }
 
 impl SnapshotFile {
-    fn open(id: String, path: PathBuf) -> Result<SnapshotFile, SnapshotError> {
-        let fault = |error| Fault::io("open", &path, error);
-        let file = File::open(&path).map_err(fault)?;
-        let len = file.metadata().map_err(fault)?.len();
-        Ok(SnapshotFile {
-            id,
-            path,
-            len,
-            file: Arc::new(file),
-        })
-    }
-
     /// The id it was written under.
     pub fn id(&self) -> &str {
         &self.id

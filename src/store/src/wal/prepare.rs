@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::format::Stamped;
-use crate::{Fault, files};
+use crate::limits::PREPARE_REST;
+use crate::{Fault, dispose, work_ended};
 
 use super::segment::Segment;
 
@@ -30,6 +31,8 @@ struct State {
     /// The disk had no room: for the next segment, or for what the flush thread writes.
     starved: Option<Fault>,
     unneeded: Vec<Arc<Segment>>,
+    /// The flush thread waits for the next segment.
+    is_wanted: bool,
     /// The log is being closed: nobody waits for space any more.
     closing: bool,
     stopping: bool,
@@ -55,6 +58,7 @@ impl Prepare {
         let mut state = self.state();
         loop {
             if let Some(segment) = state.ready.take() {
+                state.is_wanted = false;
                 self.changed.notify_all();
                 return Ok(segment);
             }
@@ -64,6 +68,8 @@ impl Prepare {
                 (None, _) if state.stopping => return Err(Fault::Closed),
                 (None, _) => {}
             }
+            state.is_wanted = true;
+            self.changed.notify_all();
             state = self
                 .changed
                 .wait(state)
@@ -134,10 +140,15 @@ impl Prepare {
                 continue;
             }
             drop(state);
-            delete(&unneeded);
+            delete(unneeded);
+            let begun = Instant::now();
+            let rest = || self.rest();
             let created = next.map(|number| {
-                Segment::create(&self.dir, number, &self.stamped, self.segment_bytes)
+                Segment::create(&self.dir, number, &self.stamped, self.segment_bytes, rest)
             });
+            if created.is_some() {
+                work_ended("segment", begun);
+            }
             state = self.state();
             match created {
                 None => {}
@@ -155,6 +166,16 @@ impl Prepare {
             }
             self.changed.notify_all();
         }
+    }
+
+    /// Leaves the disk to others for a while, unless somebody waits.
+    fn rest(&self) {
+        let state = self.state();
+        let hurries = |state: &mut State| state.is_wanted || state.stopping;
+        let rested = self
+            .changed
+            .wait_timeout_while(state, PREPARE_REST, |s| !hurries(s));
+        drop(rested);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -176,9 +197,11 @@ impl State {
     }
 }
 
-fn delete(segments: &[Arc<Segment>]) {
+fn delete(segments: Vec<Arc<Segment>>) {
     for segment in segments {
-        if let Err(fault) = files::remove(&segment.path) {
+        let (path, users) = (segment.path.clone(), Arc::downgrade(&segment));
+        drop(segment);
+        if let Err(fault) = dispose::remove(&path, &users) {
             // It is deleted when the log is next opened.
             tracing::warn!(%fault, "could not delete a purged log segment");
         }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::Fault;
 use crate::files::{self, Unfinished};
 use crate::format::{self, FormatError, Stamped};
+use crate::limits::PREPARE_STEP_BYTES;
 
 /// Where the first frame of a segment lies.
 pub(crate) const SEGMENT_HEADER_BYTES: u64 = 4096;
@@ -27,18 +28,20 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
-    /// Creates segment `number` with its zeros, durably and under its name in one step.
+    /// Creates segment `number` with its zeros, durably and under its name in one step; calls
+    /// `rest` whenever it has kept the disk busy for a while.
     pub(crate) fn create(
         dir: &Path,
         number: u64,
         stamped: &Stamped,
         segment_bytes: u64,
+        rest: impl Fn(),
     ) -> Result<Segment, Fault> {
         let path = path(dir, number);
         let unfinished = Unfinished::create(&path)?;
         let mut header = format::encode(format::LOG, stamped, &number.to_le_bytes());
         header.resize(SEGMENT_HEADER_BYTES as usize, 0);
-        write_prepared(&unfinished.file, &header, segment_bytes)
+        write_prepared(&unfinished.file, &header, segment_bytes, rest)
             .map_err(|error| Fault::io("prepare", &unfinished.path, error))?;
         unfinished.finish()?;
         Segment::at(path, number)
@@ -112,13 +115,26 @@ impl Segment {
     }
 }
 
-fn write_prepared(mut file: &File, header: &[u8], segment_bytes: u64) -> io::Result<()> {
+/// Synced as it goes: all of it at the end would keep the disk from the active segment for long.
+fn write_prepared(
+    mut file: &File,
+    header: &[u8],
+    segment_bytes: u64,
+    rest: impl Fn(),
+) -> io::Result<()> {
     file.write_all(header)?;
     let mut left = segment_bytes.saturating_sub(SEGMENT_HEADER_BYTES);
+    let mut unsynced = 0;
     while left > 0 {
         let step = left.min(ZEROS.len() as u64);
         file.write_all(ZEROS.get(..step as usize).unwrap_or(&ZEROS))?;
         left -= step;
+        unsynced += step;
+        if unsynced >= PREPARE_STEP_BYTES {
+            unsynced = 0;
+            file.sync_data()?;
+            rest();
+        }
     }
     Ok(())
 }
@@ -135,4 +151,28 @@ pub(crate) fn list(dir: &Path) -> Result<Vec<u64>, Fault> {
     Ok(stems
         .filter_map(|stem| u64::from_str_radix(stem, 16).ok())
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use tempfile::tempdir;
+
+    use super::*;
+
+    #[test]
+    fn a_segment_is_prepared_in_steps_of_which_none_takes_long() {
+        let temp = tempdir().unwrap();
+        let stamped = Stamped {
+            cluster: [1; 16],
+            region: "r".into(),
+            node: 1,
+        };
+        let rests = Cell::new(0);
+        let rest = || rests.set(rests.get() + 1);
+        let bytes = 4 * PREPARE_STEP_BYTES;
+        let segment = Segment::create(temp.path(), 1, &stamped, bytes, rest).unwrap();
+        assert_eq!((rests.get(), segment.size_bytes()), (3, bytes));
+    }
 }

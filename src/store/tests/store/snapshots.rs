@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 use proptest::test_runner::Config;
@@ -84,6 +85,24 @@ fn those_that_hold_the_most_are_kept_whenever_they_came() {
         rows(1, 1),
         "a held file stays readable"
     );
+}
+
+#[test]
+fn a_removed_snapshot_stays_whole_while_it_is_held() {
+    let temp = tempdir().unwrap();
+    let dir = open(temp.path());
+    write(&dir, "a", &rows(900, 2000)).unwrap();
+    let held = dir.latest().unwrap().unwrap();
+    dir.remove(&dir.latest().unwrap().unwrap()).unwrap();
+    // What is removed later is let go of later: then the one that is held has had its turn.
+    write(&dir, "b", &rows(900, 2000)).unwrap();
+    let other = fs::File::open(only_file(temp.path())).unwrap();
+    dir.remove(&dir.latest().unwrap().unwrap()).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while other.metadata().unwrap().len() > 0 {
+        assert!(Instant::now() < deadline);
+    }
+    assert_eq!(read(&dir, &held).unwrap().1, rows(900, 2000));
 }
 
 #[test]
