@@ -45,8 +45,8 @@ const SMALL_STORAGE: &str = r#"
 "#;
 
 /// With the lines that say how long work on the store took.
-const TIMED_LOG: &str = "info,openraft=off,strongroom_consensus::upkeep=debug,\
-    strongroom_store::sled_rows::renewal=debug";
+const TIMED_LOG: &str =
+    "info,openraft=off,strongroom_consensus::upkeep=debug,strongroom_store=debug";
 
 /// So little log that a node which was away needs a snapshot, and segments end often.
 const STRAINED_STORAGE: &str = r#"

@@ -134,7 +134,8 @@ fn unix_us(text: &str) -> Option<u64> {
 }
 
 /// Prints the distribution of the pauses, the worst of each kind of work, and the longest by the
-/// wall clock with all that happened meanwhile. Answers the worst of each kind in milliseconds, the longest first.
+/// wall clock with all that happened meanwhile. Answers the worst of each kind in milliseconds, the
+/// longest first.
 pub fn report(pauses: &[Span], events: &[Event]) -> Vec<(String, u64)> {
     println!("pauses: time without an accepted write, of all callers together");
     for bound in BOUNDS_MS {

@@ -25,6 +25,7 @@ mod rejection;
 mod row;
 mod secret;
 mod state;
+mod text;
 
 pub use answer::{Answer, Applied, Outcome};
 pub use arn::{Arn, SecretArn, SecretId};

@@ -9,6 +9,7 @@ use thiserror::Error;
 use crate::limits::{
     LABEL_CHARS_MAX, NAME_CHARS_MAX, REGION_CHARS_MAX, VERSION_ID_CHARS_MAX, VERSION_ID_CHARS_MIN,
 };
+use crate::text::Text;
 
 /// Why text is not one of these words. Displays what AWS answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -69,7 +70,7 @@ pub struct SecretName(Arc<str>);
 
 /// A version's id, which is its ClientRequestToken: 32 to 64 characters, case kept.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct VersionId(Arc<str>);
+pub struct VersionId(Text);
 
 /// A staging label: 1 to 256 characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -135,12 +136,12 @@ impl VersionId {
         if !(VERSION_ID_CHARS_MIN..=VERSION_ID_CHARS_MAX).contains(&chars) {
             return Err(NameError::Version);
         }
-        Ok(VersionId(text.into()))
+        Ok(VersionId(Text::new(text)))
     }
 
     /// Shows the id.
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 }
 

@@ -14,11 +14,8 @@ use std::sync::{LazyLock, Weak};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
 
-use crate::limits::{DISPOSAL_FILES_MAX, DISPOSAL_REST, DISPOSAL_STEP_BYTES};
+use crate::limits::{DISPOSAL_FILES_MAX, DISPOSAL_REST, DISPOSAL_STEP_BYTES, DISPOSAL_STEPS_MAX};
 use crate::{Fault, files, work_ended};
-
-/// Time between two looks whether files are still in use.
-const USERS_POLL: Duration = Duration::from_millis(50);
 
 /// Who still reads a file; it is whole for as long as there is one of them.
 type Users = Weak<dyn Any + Send + Sync>;
@@ -35,6 +32,9 @@ struct Doomed {
     file: File,
     dir: PathBuf,
     users: Users,
+    /// How much of it is left, and how much goes at once; once its name is durably gone.
+    left: Option<(u64, u64)>,
+    begun: Instant,
 }
 
 /// Removes a file, or a directory with all it holds: by name now, its blocks once it has no users.
@@ -63,6 +63,8 @@ fn remove_file(path: &Path, users: &Users) -> Result<(), Fault> {
             file,
             dir: dir.to_path_buf(),
             users: users.clone(),
+            left: None,
+            begun: Instant::now(),
         });
     }
     Ok(())
@@ -71,45 +73,61 @@ fn remove_file(path: &Path, users: &Users) -> Result<(), Fault> {
 fn run(queue: &Receiver<Doomed>) {
     let mut waiting: Vec<Doomed> = Vec::new();
     loop {
-        let patience = if waiting.is_empty() {
-            Duration::MAX
-        } else {
-            USERS_POLL
+        let rest = match waiting.len() {
+            0 => Duration::MAX,
+            // The more wait, the faster they go.
+            files => DISPOSAL_REST / u32::try_from(files).unwrap_or(u32::MAX),
         };
-        match queue.recv_timeout(patience) {
+        match queue.recv_timeout(rest) {
+            Ok(_) if waiting.len() >= DISPOSAL_FILES_MAX => {}
             Ok(doomed) => waiting.push(doomed),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
-        for doomed in waiting.extract_if(.., |doomed| doomed.users.strong_count() == 0) {
-            let begun = Instant::now();
-            let shrunk = doomed.shrink();
-            work_ended("disposal", begun);
-            if let Err(error) = shrunk {
-                // Its blocks go when it is closed.
-                tracing::debug!(%error, dir = %doomed.dir.display(), "could not shrink a removed file");
-            }
+        let is_free = |doomed: &Doomed| doomed.users.strong_count() == 0;
+        let Some(at) = waiting.iter().position(is_free) else {
+            continue;
+        };
+        let goes_on = waiting.get_mut(at).map(Doomed::step);
+        if let Some(Err(error)) = &goes_on {
+            // Its blocks go when it is closed.
+            tracing::debug!(%error, "could not shrink a removed file");
         }
-        waiting.truncate(DISPOSAL_FILES_MAX);
+        if !matches!(goes_on, Some(Ok(true))) {
+            work_ended("disposal", waiting.remove(at).begun);
+        }
     }
 }
 
 impl Doomed {
-    fn shrink(&self) -> io::Result<()> {
-        // A power cut must not bring the name back for what is left of the file.
+    /// Frees some of its blocks; `false` once there are no more.
+    fn step(&mut self) -> io::Result<bool> {
+        let (left, step) = match self.left {
+            Some(left) => left,
+            None => {
+                self.sync_name()?;
+                self.begun = Instant::now();
+                let len = self.file.metadata()?.len();
+                (
+                    len,
+                    DISPOSAL_STEP_BYTES.max(len.div_ceil(DISPOSAL_STEPS_MAX)),
+                )
+            }
+        };
+        let left = left.saturating_sub(step);
+        self.left = Some((left, step));
+        self.file.set_len(left)?;
+        self.file.sync_data()?;
+        Ok(left > 0)
+    }
+
+    /// A power cut must not bring the name back for what is left of the file.
+    fn sync_name(&self) -> io::Result<()> {
         match File::open(&self.dir).and_then(|dir| dir.sync_all()) {
             // The directory was removed as well; the one above it holds the name of both.
-            Err(error) if error.kind() == ErrorKind::NotFound => self.sync_above()?,
-            synced => synced?,
+            Err(error) if error.kind() == ErrorKind::NotFound => self.sync_above(),
+            synced => synced,
         }
-        let mut left = self.file.metadata()?.len();
-        while left > 0 {
-            left = left.saturating_sub(DISPOSAL_STEP_BYTES);
-            self.file.set_len(left)?;
-            self.file.sync_data()?;
-            std::thread::sleep(DISPOSAL_REST);
-        }
-        Ok(())
     }
 
     fn sync_above(&self) -> io::Result<()> {

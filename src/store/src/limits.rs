@@ -66,11 +66,15 @@ pub(crate) const PREPARE_STEP_BYTES: u64 = 4 * 1024 * 1024;
 /// Rest between two such steps, unless somebody waits for the segment.
 pub(crate) const PREPARE_REST: Duration = Duration::from_millis(30);
 
-/// How much of a removed file is freed at once: it may be discarded on the disk as one.
+/// How much of a removed file is freed at once: it may be discarded on the disk as one. More of
+/// a file that would otherwise take more than [`DISPOSAL_STEPS_MAX`].
 pub(crate) const DISPOSAL_STEP_BYTES: u64 = 1024 * 1024;
 
-/// Rest between two such steps: at most 100 MiB are freed a second.
-pub(crate) const DISPOSAL_REST: Duration = Duration::from_millis(10);
+/// In how many steps a removed file is gone: in 10 s, however large it is.
+pub(crate) const DISPOSAL_STEPS_MAX: u64 = 250;
+
+/// Rest between two such steps while one file waits for them; half of it while two do.
+pub(crate) const DISPOSAL_REST: Duration = Duration::from_millis(40);
 
 /// How many removed files may wait for that; more are freed as a whole.
 pub(crate) const DISPOSAL_FILES_MAX: usize = 64;

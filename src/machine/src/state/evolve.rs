@@ -187,11 +187,10 @@ impl State {
             feed: origin.map(|origin| origin.feed_uid),
             revision: origin.map(|origin| origin.revision).unwrap_or_default(),
             stored_bytes,
-            description: kept.body.description.clone(),
             row: Some(Arc::clone(kept)),
         };
-        let held = Some(Arc::new(held));
-        let replaced = self.with_slot(uid, |slot| slot.set_held(ordinal, held));
+        let description = kept.body.description.clone();
+        let replaced = self.with_slot(uid, |slot| slot.set_held(ordinal, held, description));
         let replaced = replaced.map(|held| self.let_go(&held));
         let derived = &mut self.derived;
         derived.versions = derived.versions.saturating_add(1);
@@ -201,7 +200,7 @@ impl State {
     }
 
     fn delete_version(&mut self, uid: Uid, ordinal: Ordinal) -> Option<Share> {
-        let held = self.with_slot(uid, |slot| slot.set_held(ordinal, None))?;
+        let held = self.with_slot(uid, |slot| slot.take_held(ordinal))?;
         Some(self.let_go(&held))
     }
 

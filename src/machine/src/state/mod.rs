@@ -4,6 +4,7 @@
 mod evolve;
 mod feed;
 mod load;
+mod parts;
 mod query;
 mod rows;
 mod slot;

@@ -285,11 +285,7 @@ impl State {
             return 0;
         };
         let bytes = held.stored_bytes;
-        let evicted = Some(Arc::new(Held {
-            row: None,
-            ..Held::clone(held)
-        }));
-        self.with_slot(uid, |slot| slot.set_held(ordinal, evicted));
+        self.with_slot(uid, |slot| slot.evict(ordinal));
         let resident = &mut self.derived.resident_value_bytes;
         *resident = resident.saturating_sub(bytes);
         bytes
@@ -303,10 +299,7 @@ impl State {
     /// Says of which versions of a secret their own rows say all there is to say, but for labels.
     pub(crate) fn described(&self, uid: &Uid) -> impl Fn(Ordinal) -> bool {
         let slot = self.slots.get(uid);
-        move |ordinal| {
-            let held = slot.and_then(|slot| slot.held(ordinal));
-            held.is_some_and(|held| held.description.is_some())
-        }
+        move |ordinal| slot.is_some_and(|slot| slot.is_described(ordinal))
     }
 
     /// Gives a secret's row with where it comes from.

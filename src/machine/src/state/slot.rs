@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use crate::ids::{Hash, Ordinal, Revision, Uid};
 use crate::row::{Access, Kept};
 use crate::secret::{Secret, StoredVersion, Version, VersionDescription, Wrap};
+use crate::state::parts::Parts;
 
 /// The rows of one secret.
 #[derive(Debug, Clone, Default)]
@@ -14,16 +15,7 @@ pub(super) struct Slot {
     /// The secret with all its versions, put together when it is first asked for.
     whole: OnceLock<Arc<Secret>>,
     pub(super) access: Option<Arc<Kept<Access>>>,
-    /// Sorted by ordinal, none empty.
-    parts: Vec<Part>,
-}
-
-/// The rows of one version.
-#[derive(Debug, Clone)]
-struct Part {
-    ordinal: Ordinal,
-    held: Option<Arc<Held>>,
-    wrap: Option<Arc<Kept<Wrap>>>,
+    parts: Parts,
 }
 
 /// A version row. Its value may leave memory; what stands for it in hashes stays.
@@ -33,7 +25,6 @@ pub(super) struct Held {
     pub(super) feed: Option<Uid>,
     pub(super) revision: Revision,
     pub(super) stored_bytes: u64,
-    pub(super) description: Option<VersionDescription>,
     pub(super) row: Option<Arc<Kept<StoredVersion>>>,
 }
 
@@ -73,11 +64,11 @@ impl Slot {
     }
 
     pub(super) fn held(&self, ordinal: Ordinal) -> Option<&Arc<Held>> {
-        self.part(ordinal)?.held.as_ref()
+        self.parts.get(ordinal)?.held.as_ref()
     }
 
     pub(super) fn wrap(&self, ordinal: Ordinal) -> Option<&Arc<Kept<Wrap>>> {
-        self.part(ordinal)?.wrap.as_ref()
+        self.parts.get(ordinal)?.wrap.as_ref()
     }
 
     pub(super) fn all_held(&self) -> impl Iterator<Item = (Ordinal, &Arc<Held>)> {
@@ -90,20 +81,42 @@ impl Slot {
         parts.filter_map(|part| part.wrap.as_ref().map(|wrap| (part.ordinal, wrap)))
     }
 
-    /// Sets or takes away the value of a version; gives the one before.
+    /// Says whether a version's own row says all there is to say of it, but for labels.
+    pub(super) fn is_described(&self, ordinal: Ordinal) -> bool {
+        let part = self.parts.get(ordinal);
+        part.is_some_and(|part| part.description.is_some())
+    }
+
+    /// Sets the row of a version; gives the one before.
     pub(super) fn set_held(
         &mut self,
         ordinal: Ordinal,
-        held: Option<Arc<Held>>,
+        held: Held,
+        description: Option<VersionDescription>,
     ) -> Option<Arc<Held>> {
-        let description =
-            |held: &Option<Arc<Held>>| held.as_ref().and_then(|held| held.description.clone());
-        let after = description(&held);
-        let before = self.change(ordinal, |part| std::mem::replace(&mut part.held, held));
-        if description(&before) != after {
-            self.whole.take();
-        }
-        before
+        self.whole.take();
+        self.parts.change(ordinal, |part| {
+            part.description = description;
+            part.held.replace(Arc::new(held))
+        })
+    }
+
+    /// Takes away the row of a version; gives it.
+    pub(super) fn take_held(&mut self, ordinal: Ordinal) -> Option<Arc<Held>> {
+        self.whole.take();
+        self.parts.change(ordinal, |part| {
+            part.description = None;
+            part.held.take()
+        })
+    }
+
+    /// Drops a value from memory; all that stands for it stays.
+    pub(super) fn evict(&mut self, ordinal: Ordinal) {
+        self.parts.change(ordinal, |part| {
+            if let Some(held) = &mut part.held {
+                Arc::make_mut(held).row = None;
+            }
+        });
     }
 
     /// Sets or takes away the wrap of a version; gives the one before.
@@ -112,14 +125,15 @@ impl Slot {
         ordinal: Ordinal,
         wrap: Option<Arc<Kept<Wrap>>>,
     ) -> Option<Arc<Kept<Wrap>>> {
-        self.change(ordinal, |part| std::mem::replace(&mut part.wrap, wrap))
+        self.parts
+            .change(ordinal, |part| std::mem::replace(&mut part.wrap, wrap))
     }
 
     /// Adds to the versions in the secret's row those that only their own rows describe.
     fn whole_of(&self, row: &Arc<Secret>) -> Arc<Secret> {
         let is_listed = |ordinal| row.versions.iter().any(|listed| listed.ordinal == ordinal);
         let others = self.parts.iter().filter_map(|part| {
-            let description = part.held.as_ref()?.description.as_ref()?;
+            let description = part.description.as_ref()?;
             (!is_listed(part.ordinal)).then(|| description.version(part.ordinal))
         });
         let mut versions: Vec<Version> = others.collect();
@@ -132,36 +146,5 @@ impl Slot {
             versions,
             ..row.without_versions()
         })
-    }
-
-    fn part(&self, ordinal: Ordinal) -> Option<&Part> {
-        let at = self
-            .parts
-            .binary_search_by_key(&ordinal, |part| part.ordinal)
-            .ok()?;
-        self.parts.get(at)
-    }
-
-    fn change<T>(&mut self, ordinal: Ordinal, step: impl FnOnce(&mut Part) -> T) -> T {
-        let at = self.parts.partition_point(|part| part.ordinal < ordinal);
-        let is_here = self
-            .parts
-            .get(at)
-            .is_some_and(|part| part.ordinal == ordinal);
-        let empty = Part {
-            ordinal,
-            held: None,
-            wrap: None,
-        };
-        let mut part = if is_here {
-            self.parts.remove(at)
-        } else {
-            empty
-        };
-        let before = step(&mut part);
-        if part.held.is_some() || part.wrap.is_some() {
-            self.parts.insert(at, part);
-        }
-        before
     }
 }

@@ -21,6 +21,8 @@ pub(crate) struct Prepare {
     segment_bytes: u64,
     state: Mutex<State>,
     changed: Condvar,
+    /// Ends the rests of who prepares.
+    hurry: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -50,6 +52,7 @@ impl Prepare {
             segment_bytes,
             state,
             changed: Condvar::new(),
+            hurry: Condvar::new(),
         }
     }
 
@@ -69,7 +72,7 @@ impl Prepare {
                 (None, _) => {}
             }
             state.is_wanted = true;
-            self.changed.notify_all();
+            self.hurry.notify_one();
             state = self
                 .changed
                 .wait(state)
@@ -124,6 +127,7 @@ impl Prepare {
     pub(crate) fn stop(&self) {
         self.state().stopping = true;
         self.changed.notify_all();
+        self.hurry.notify_one();
     }
 
     /// Works until stopped or failed; the body of the thread.
@@ -170,12 +174,11 @@ impl Prepare {
 
     /// Leaves the disk to others for a while, unless somebody waits.
     fn rest(&self) {
-        let state = self.state();
-        let hurries = |state: &mut State| state.is_wanted || state.stopping;
-        let rested = self
-            .changed
-            .wait_timeout_while(state, PREPARE_REST, |s| !hurries(s));
-        drop(rested);
+        let may_rest = |state: &mut State| !state.is_wanted && !state.stopping;
+        drop(
+            self.hurry
+                .wait_timeout_while(self.state(), PREPARE_REST, may_rest),
+        );
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
