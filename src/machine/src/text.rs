@@ -62,9 +62,15 @@ impl fmt::Debug for Text {
 
 #[cfg(test)]
 mod tests {
+    use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+
     use proptest::prelude::{prop_assert_eq, proptest};
 
     use super::*;
+
+    fn hash(text: &Text) -> u64 {
+        BuildHasherDefault::<DefaultHasher>::default().hash_one(text)
+    }
 
     proptest! {
         #[test]
@@ -73,6 +79,8 @@ mod tests {
             prop_assert_eq!(text.as_str(), &one);
             prop_assert_eq!(text.cmp(&next), one.cmp(&other));
             prop_assert_eq!(text == next, one == other);
+            prop_assert_eq!(&text, &Text::new(&one));
+            prop_assert_eq!(hash(&text), hash(&Text::new(&one)));
             prop_assert_eq!(format!("{text:?}"), format!("{one:?}"));
         }
     }

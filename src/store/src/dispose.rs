@@ -6,28 +6,45 @@
 //! name at once, and its blocks from the end on, a step and a rest at a time.
 
 use std::any::Any;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
-use std::sync::{LazyLock, Weak};
-use std::thread::Builder;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::limits::{DISPOSAL_FILES_MAX, DISPOSAL_REST, DISPOSAL_STEP_BYTES, DISPOSAL_STEPS_MAX};
 use crate::{Fault, files, work_ended};
 
+/// Time between two looks whether files that are still in use are so.
+const USERS_POLL: Duration = Duration::from_millis(100);
+
 /// Who still reads a file; it is whole for as long as there is one of them.
 type Users = Weak<dyn Any + Send + Sync>;
 
-/// The thread of the whole process that frees blocks; without it they go at once.
-static THREAD: LazyLock<Option<SyncSender<Doomed>>> = LazyLock::new(|| {
-    let (sender, queue) = mpsc::sync_channel(DISPOSAL_FILES_MAX);
-    let thread = Builder::new().name("store-dispose".into());
-    thread.spawn(move || run(&queue)).ok().map(|_| sender)
-});
+/// A thread that frees blocks, started with the first file. Without it, with too many files, and at
+/// its end, they go at once.
+#[derive(Debug, Default)]
+pub(crate) struct Disposal {
+    shared: Arc<Shared>,
+    thread: OnceLock<Option<JoinHandle<()>>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    files: Vec<Doomed>,
+    is_over: bool,
+}
 
 /// A file without a name.
+#[derive(Debug)]
 struct Doomed {
     file: File,
     dir: PathBuf,
@@ -37,64 +54,120 @@ struct Doomed {
     begun: Instant,
 }
 
-/// Removes a file, or a directory with all it holds: by name now, its blocks once it has no users.
-/// What is gone already is fine.
-pub(crate) fn remove<U: Any + Send + Sync>(path: &Path, users: &Weak<U>) -> Result<(), Fault> {
-    let users: Users = users.clone();
-    if !path.is_dir() {
-        return remove_file(path, &users);
-    }
-    for name in files::names(path)? {
-        let path = path.join(name);
-        if path.is_file() {
-            remove_file(&path, &users)?;
+impl Disposal {
+    /// Removes a file, or a directory with all it holds: by name now, its blocks once it has no
+    /// users. What is gone already is fine.
+    pub(crate) fn remove<U>(&self, path: &Path, users: &Weak<U>) -> Result<(), Fault>
+    where
+        U: Any + Send + Sync,
+    {
+        let users: Users = users.clone();
+        // What is only linked to from here is somebody else's.
+        if fs::symlink_metadata(path).is_ok_and(|about| about.is_dir()) {
+            for name in files::names(path)? {
+                self.remove_file(&path.join(name), &users)?;
+            }
         }
+        self.remove_file(path, &users)
     }
-    files::remove(path)
-}
 
-fn remove_file(path: &Path, users: &Users) -> Result<(), Fault> {
-    // Without the right to write it is removed as a whole, if at all.
-    let file = File::options().write(true).open(path);
-    files::remove(path)?;
-    if let (Ok(file), Some(dir), Some(thread)) = (file, path.parent(), &*THREAD) {
-        // With too many before it, it is closed here.
-        let _ = thread.try_send(Doomed {
-            file,
-            dir: dir.to_path_buf(),
-            users: users.clone(),
-            left: None,
-            begun: Instant::now(),
-        });
+    fn remove_file(&self, path: &Path, users: &Users) -> Result<(), Fault> {
+        let about = fs::symlink_metadata(path);
+        if about.as_ref().is_ok_and(|about| about.is_dir()) {
+            return files::remove(path);
+        }
+        let is_file = about.is_ok_and(|about| about.is_file());
+        // Without the right to write it is removed as a whole, if at all.
+        let file = is_file.then(|| File::options().write(true).open(path));
+        files::remove(path)?;
+        if let (Some(Ok(file)), Some(dir)) = (file, path.parent()) {
+            self.dispose(Doomed {
+                file,
+                dir: dir.to_path_buf(),
+                users: users.clone(),
+                left: None,
+                begun: Instant::now(),
+            });
+        }
+        Ok(())
     }
-    Ok(())
-}
 
-fn run(queue: &Receiver<Doomed>) {
-    let mut waiting: Vec<Doomed> = Vec::new();
-    loop {
-        let rest = match waiting.len() {
-            0 => Duration::MAX,
-            // The more wait, the faster they go.
-            files => DISPOSAL_REST / u32::try_from(files).unwrap_or(u32::MAX),
+    fn dispose(&self, doomed: Doomed) {
+        let start = || {
+            let shared = Arc::clone(&self.shared);
+            let thread = Builder::new().name("store-dispose".into());
+            let started = thread.spawn(move || shared.run());
+            started
+                .inspect_err(|error| tracing::warn!(%error, "removed files are freed at once"))
+                .ok()
         };
-        match queue.recv_timeout(rest) {
-            Ok(_) if waiting.len() >= DISPOSAL_FILES_MAX => {}
-            Ok(doomed) => waiting.push(doomed),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return,
+        if self.thread.get_or_init(start).is_none() {
+            return;
         }
+        let mut waiting = self.shared.lock();
+        if waiting.files.len() < DISPOSAL_FILES_MAX {
+            waiting.files.push(doomed);
+            self.shared.changed.notify_one();
+        }
+    }
+}
+
+impl Drop for Disposal {
+    fn drop(&mut self) {
+        let mut waiting = self.shared.lock();
+        waiting.is_over = true;
+        let left = std::mem::take(&mut waiting.files);
+        drop(waiting);
+        drop(left);
+        self.shared.changed.notify_one();
+        if let Some(Some(thread)) = self.thread.take() {
+            // It does not panic; what it had in hand is closed either way.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn run(&self) {
         let is_free = |doomed: &Doomed| doomed.users.strong_count() == 0;
-        let Some(at) = waiting.iter().position(is_free) else {
-            continue;
-        };
-        let goes_on = waiting.get_mut(at).map(Doomed::step);
-        if let Some(Err(error)) = &goes_on {
-            // Its blocks go when it is closed.
-            tracing::debug!(%error, "could not shrink a removed file");
-        }
-        if !matches!(goes_on, Some(Ok(true))) {
-            work_ended("disposal", waiting.remove(at).begun);
+        loop {
+            let mut waiting = self.lock();
+            if waiting.is_over {
+                return;
+            }
+            let Some(at) = waiting.files.iter().position(is_free) else {
+                let patience = match waiting.files.is_empty() {
+                    true => Duration::MAX,
+                    false => USERS_POLL,
+                };
+                drop(self.changed.wait_timeout(waiting, patience));
+                continue;
+            };
+            let free = waiting
+                .files
+                .iter()
+                .filter(|doomed| is_free(doomed))
+                .count();
+            let mut doomed = waiting.files.remove(at);
+            drop(waiting);
+            let goes_on = doomed.step().unwrap_or_else(|error| {
+                // Its blocks go when it is closed.
+                tracing::warn!(%error, dir = %doomed.dir.display(), "could not shrink a file");
+                false
+            });
+            let mut waiting = self.lock();
+            match goes_on {
+                true => waiting.files.insert(0, doomed),
+                false => work_ended("disposal", doomed.begun),
+            }
+            // The more wait, the faster they go.
+            let rest = DISPOSAL_REST / u32::try_from(free).unwrap_or(u32::MAX);
+            let is_resting = |waiting: &mut Waiting| !waiting.is_over;
+            drop(self.changed.wait_timeout_while(waiting, rest, is_resting));
         }
     }
 }
@@ -107,7 +180,12 @@ impl Doomed {
             None => {
                 self.sync_name()?;
                 self.begun = Instant::now();
-                let len = self.file.metadata()?.len();
+                let about = self.file.metadata()?;
+                if about.nlink() > 0 {
+                    // Somebody gave it another name.
+                    return Ok(false);
+                }
+                let len = about.len();
                 (
                     len,
                     DISPOSAL_STEP_BYTES.max(len.div_ceil(DISPOSAL_STEPS_MAX)),
@@ -125,27 +203,25 @@ impl Doomed {
     fn sync_name(&self) -> io::Result<()> {
         match File::open(&self.dir).and_then(|dir| dir.sync_all()) {
             // The directory was removed as well; the one above it holds the name of both.
-            Err(error) if error.kind() == ErrorKind::NotFound => self.sync_above(),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let above = self.dir.parent().unwrap_or(Path::new("/"));
+                File::open(above)?.sync_all()
+            }
             synced => synced,
         }
-    }
-
-    fn sync_above(&self) -> io::Result<()> {
-        let above = self.dir.parent().unwrap_or(Path::new("/"));
-        File::open(above)?.sync_all()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-    use std::sync::Arc;
 
     use tempfile::tempdir;
 
     use super::*;
 
     const DEADLINE: Duration = Duration::from_secs(60);
+    const NOBODY: Weak<()> = Weak::new();
 
     fn create(path: &Path, steps: u64) -> File {
         let file = File::create_new(path).unwrap();
@@ -160,30 +236,31 @@ mod tests {
         while !seen.contains(&0) {
             assert!(begun.elapsed() < DEADLINE, "{seen:?}");
             seen.insert(file.metadata().unwrap().len());
+            std::thread::sleep(Duration::from_millis(1));
         }
         seen
     }
 
     #[test]
     fn a_removed_file_goes_step_by_step() {
-        let temp = tempdir().unwrap();
+        let (temp, disposal) = (tempdir().unwrap(), Disposal::default());
         let path = temp.path().join("log");
         let file = create(&path, 20);
-        remove(&path, &Weak::<()>::new()).unwrap();
+        disposal.remove(&path, &NOBODY).unwrap();
         assert!(!path.exists());
         let seen = gone(&file);
         assert!(seen.len() > 2, "{seen:?}");
-        remove(&path, &Weak::<()>::new()).unwrap();
+        disposal.remove(&path, &NOBODY).unwrap();
     }
 
     #[test]
     fn a_removed_file_is_whole_until_it_has_no_users() {
-        let temp = tempdir().unwrap();
+        let (temp, disposal) = (tempdir().unwrap(), Disposal::default());
         let [used, next] = ["used", "next"].map(|name| temp.path().join(name));
         let (file, user) = (create(&used, 3), Arc::new(()));
         let behind_it = create(&next, 1);
-        remove(&used, &Arc::downgrade(&user)).unwrap();
-        remove(&next, &Weak::<()>::new()).unwrap();
+        disposal.remove(&used, &Arc::downgrade(&user)).unwrap();
+        disposal.remove(&next, &NOBODY).unwrap();
         gone(&behind_it);
         assert_eq!(file.metadata().unwrap().len(), 3 * DISPOSAL_STEP_BYTES);
         drop(user);
@@ -191,15 +268,31 @@ mod tests {
     }
 
     #[test]
+    fn a_removed_file_with_another_name_stays_whole_under_it() {
+        let (temp, disposal) = (tempdir().unwrap(), Disposal::default());
+        let [path, link, kept, next] =
+            ["path", "link", "kept", "next"].map(|name| temp.path().join(name));
+        let file = create(&path, 3);
+        std::fs::hard_link(&path, &kept).unwrap();
+        std::os::unix::fs::symlink(&kept, &link).unwrap();
+        let behind_it = create(&next, 1);
+        for removed in [&path, &link, &next] {
+            disposal.remove(removed, &NOBODY).unwrap();
+        }
+        gone(&behind_it);
+        assert_eq!(file.metadata().unwrap().len(), 3 * DISPOSAL_STEP_BYTES);
+    }
+
+    #[test]
     fn a_directory_is_removed_with_all_it_holds() {
-        let temp = tempdir().unwrap();
+        let (temp, disposal) = (tempdir().unwrap(), Disposal::default());
         let dir = temp.path().join("rows");
         std::fs::create_dir_all(dir.join("blobs")).unwrap();
         let file = create(&dir.join("base"), 2);
         create(&dir.join("blobs/1"), 1);
-        remove(&dir, &Weak::<()>::new()).unwrap();
+        disposal.remove(&dir, &NOBODY).unwrap();
         assert!(!dir.exists());
         gone(&file);
-        remove(&dir, &Weak::<()>::new()).unwrap();
+        disposal.remove(&dir, &NOBODY).unwrap();
     }
 }

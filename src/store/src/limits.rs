@@ -70,13 +70,14 @@ pub(crate) const PREPARE_REST: Duration = Duration::from_millis(30);
 /// a file that would otherwise take more than [`DISPOSAL_STEPS_MAX`].
 pub(crate) const DISPOSAL_STEP_BYTES: u64 = 1024 * 1024;
 
-/// In how many steps a removed file is gone: in 10 s, however large it is.
+/// In how many steps a removed file is gone, however large it is: 10 s of rests.
 pub(crate) const DISPOSAL_STEPS_MAX: u64 = 250;
 
-/// Rest between two such steps while one file waits for them; half of it while two do.
+/// Rest between two such steps while there is one such file; half of it while there are two.
 pub(crate) const DISPOSAL_REST: Duration = Duration::from_millis(40);
 
-/// How many removed files may wait for that; more are freed as a whole.
+/// How many removed files each of log, rows and snapshots may keep for that; more are freed as a
+/// whole.
 pub(crate) const DISPOSAL_FILES_MAX: usize = 64;
 
 /// How often opening the rows may end the process before they are set aside unopened.

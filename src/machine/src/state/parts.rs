@@ -62,12 +62,19 @@ impl Parts {
 
     /// Changes the part of a version, which is made for it and goes with its last row.
     pub(super) fn change<T>(&mut self, ordinal: Ordinal, step: impl FnOnce(&mut Part) -> T) -> T {
+        let is_full = |run: &Arc<Vec<Part>>| run.len() >= RUN_MAX;
+        let ends = |run: &Arc<Vec<Part>>| run.last().is_none_or(|part| part.ordinal < ordinal);
         let place = self.run_of(ordinal);
-        let Some(shared) = self.runs.get_mut(place) else {
+        let Some(shared) = self
+            .runs
+            .get_mut(place)
+            .filter(|run| !(is_full(run) && ends(run)))
+        else {
             let mut part = Part::new(ordinal);
             let result = step(&mut part);
             if !part.is_empty() {
-                self.runs.push(Arc::new(vec![part]));
+                let behind = self.runs.len().min(place + 1);
+                self.runs.insert(behind, Arc::new(vec![part]));
             }
             return result;
         };
@@ -84,9 +91,7 @@ impl Parts {
         if run.is_empty() {
             self.runs.remove(place);
         } else if run.len() > RUN_MAX {
-            // The newest goes behind all others: what is full stays full then.
-            let is_newest = at == RUN_MAX;
-            let rest = run.split_off(if is_newest { at } else { RUN_MAX / 2 });
+            let rest = run.split_off(RUN_MAX / 2);
             self.runs.insert(place + 1, Arc::new(rest));
         }
         result
@@ -168,14 +173,14 @@ mod tests {
             kind: ValueKind::String,
             created: Stamp(1),
         });
-        for ordinal in 0..100 {
+        for ordinal in 0..96 {
             parts.change(Ordinal(ordinal), |part| {
                 part.held = Some(held(1));
                 part.description.clone_from(&description);
             });
         }
         let copy = parts.clone();
-        parts.change(Ordinal(100), |part| part.held = Some(held(2)));
+        parts.change(Ordinal(96), |part| part.held = Some(held(2)));
         parts.change(Ordinal(0), |part| part.held = None);
         let shared = |run: &&Arc<Vec<Part>>| copy.runs.iter().any(|other| Arc::ptr_eq(run, other));
         let runs = (parts.runs.len(), parts.runs.iter().filter(shared).count());

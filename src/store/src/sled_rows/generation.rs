@@ -30,7 +30,7 @@ pub(super) struct Generation {
     /// What sled has is newer; a generation that release 0.1.0 made has none.
     base: Option<Arc<Base>>,
     index: Arc<Mutex<Index>>,
-    /// The last that each clone drops: without any, nobody uses the files.
+    /// The last that each clone drops: without any, nobody reads the files.
     users: Arc<()>,
 }
 

@@ -22,16 +22,17 @@ mod renewal;
 use std::fmt::{self, Debug, Formatter};
 use std::path::{Path, PathBuf};
 use std::sync::{
-    Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak,
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
 };
 
 use parking_lot::{FairMutex, FairMutexGuard};
 
+use crate::dispose::Disposal;
 use crate::format::{FormatError, Stamped};
 use crate::limits::{BULK_SYNC_BYTES, KEY_BYTES_MAX, REPLACE_BATCH_BYTES, ROW_BYTES_MAX};
 use crate::log::within;
 use crate::rows::check_batch;
-use crate::{Batch, Block, Cipher, Fault, Place, Row, RowScan, Rows, Space, dispose};
+use crate::{Batch, Block, Cipher, Fault, Place, Row, RowScan, Rows, Space, files};
 
 use self::apply::{Content, Contents, apply, lay};
 use self::generation::{Generation, Stored};
@@ -103,6 +104,7 @@ pub struct SledRows {
     /// halves are older, and it writes over them.
     renewal: FairMutex<Option<Renewal>>,
     present: RwLock<Present>,
+    disposal: Disposal,
     /// The first failure of a write; there is no second one.
     fault: OnceLock<Fault>,
 }
@@ -142,6 +144,7 @@ impl SledRows {
             writing: Mutex::new(()),
             renewal: FairMutex::new(None),
             present: RwLock::new(present),
+            disposal: Disposal::default(),
             fault: OnceLock::new(),
         };
         Ok(Opened {
@@ -378,7 +381,7 @@ impl Rows for SledRows {
         replaced.inspect_err(|fault| {
             // Half of the new rows must not take the space that others lack.
             if fault.is_no_space() {
-                remove_rows(&generation::path(&self.dir, number), &Weak::new());
+                remove_rows(&generation::path(&self.dir, number));
             }
         })
     }
@@ -460,13 +463,18 @@ impl SledRows {
         let path = generation::path(&self.dir, old.generation.number);
         let users = old.generation.users();
         drop(old);
-        remove_rows(&path, &users);
+        tell_of(self.disposal.remove(&path, &users));
     }
 }
 
-/// Removes rows that are not the present ones. If this fails, the next open does it.
-fn remove_rows(path: &Path, users: &Weak<()>) {
-    if let Err(fault) = dispose::remove(path, users) {
+/// Removes rows that are not the present ones, at once: others may lack the space.
+fn remove_rows(path: &Path) {
+    tell_of(files::remove(path));
+}
+
+/// What could not be removed is removed by the next open.
+fn tell_of(removed: Result<(), Fault>) {
+    if let Err(fault) = removed {
         tracing::warn!(%fault, "could not remove rows that are not in use");
     }
 }

@@ -72,9 +72,8 @@ pub(super) fn give_up(renewal: &mut Option<Renewal>, dir: &Path) {
         return;
     };
     let path = generation::path(dir, given_up.generation.number);
-    let users = given_up.generation.users();
     drop(given_up);
-    remove_rows(&path, &users);
+    remove_rows(&path);
 }
 
 impl SledRows {

@@ -24,10 +24,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use crate::dispose::Disposal;
 use crate::files::Unfinished;
 use crate::format::Stamped;
 use crate::limits::SNAPSHOT_ID_BYTES_MAX;
-use crate::{Cipher, Fault, Row, dispose, files};
+use crate::{Cipher, Fault, Row, files};
 
 pub use self::error::SnapshotError;
 pub use self::read::SnapshotReader;
@@ -47,6 +48,7 @@ pub struct SnapshotDir {
     last: Arc<AtomicU64>,
     /// The files that somebody has open.
     opened: Arc<Mutex<HashMap<PathBuf, Weak<File>>>>,
+    disposal: Arc<Disposal>,
 }
 
 /// A complete snapshot file; stays readable while held, even if it is removed meanwhile.
@@ -72,6 +74,7 @@ impl SnapshotDir {
             cipher,
             last: Arc::default(),
             opened: Arc::default(),
+            disposal: Arc::default(),
         })
     }
 
@@ -154,7 +157,9 @@ impl SnapshotDir {
 
     /// Removes one snapshot: a damaged one, or one that is no longer needed.
     pub fn remove(&self, file: &SnapshotFile) -> Result<(), SnapshotError> {
-        Ok(dispose::remove(&file.path, &Arc::downgrade(&file.file))?)
+        Ok(self
+            .disposal
+            .remove(&file.path, &Arc::downgrade(&file.file))?)
     }
 
     /// Opens a file, once for all that hold it: when it is removed, they are its users.

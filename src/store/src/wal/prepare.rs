@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::dispose::Disposal;
 use crate::format::Stamped;
 use crate::limits::PREPARE_REST;
-use crate::{Fault, dispose, work_ended};
+use crate::{Fault, files, work_ended};
 
 use super::segment::Segment;
 
@@ -21,8 +22,9 @@ pub(crate) struct Prepare {
     segment_bytes: u64,
     state: Mutex<State>,
     changed: Condvar,
-    /// Ends the rests of who prepares.
+    /// Ends the rests of who prepares; `changed` would also end its wait for space.
     hurry: Condvar,
+    disposal: Disposal,
 }
 
 #[derive(Debug, Default)]
@@ -53,6 +55,7 @@ impl Prepare {
             state,
             changed: Condvar::new(),
             hurry: Condvar::new(),
+            disposal: Disposal::default(),
         }
     }
 
@@ -143,8 +146,9 @@ impl Prepare {
                     .unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
+            let is_starved = state.starved.is_some();
             drop(state);
-            delete(unneeded);
+            self.delete(unneeded, is_starved);
             let begun = Instant::now();
             let rest = || self.rest();
             let created = next.map(|number| {
@@ -169,6 +173,21 @@ impl Prepare {
                 Some(Err(fault)) => state.fault = Some(fault),
             }
             self.changed.notify_all();
+        }
+    }
+
+    fn delete(&self, segments: Vec<Arc<Segment>>, is_starved: bool) {
+        for segment in segments {
+            let (path, users) = (segment.path.clone(), Arc::downgrade(&segment));
+            drop(segment);
+            let deleted = match is_starved {
+                true => files::remove(&path),
+                false => self.disposal.remove(&path, &users),
+            };
+            if let Err(fault) = deleted {
+                // It is deleted when the log is next opened.
+                tracing::warn!(%fault, "could not delete a purged log segment");
+            }
         }
     }
 
@@ -200,13 +219,28 @@ impl State {
     }
 }
 
-fn delete(segments: Vec<Arc<Segment>>) {
-    for segment in segments {
-        let (path, users) = (segment.path.clone(), Arc::downgrade(&segment));
-        drop(segment);
-        if let Err(fault) = dispose::remove(&path, &users) {
-            // It is deleted when the log is next opened.
-            tracing::warn!(%fault, "could not delete a purged log segment");
-        }
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{RecvTimeoutError, channel};
+
+    use super::*;
+
+    #[test]
+    fn who_waits_for_a_segment_waits_for_no_rest() {
+        let stamped = Stamped {
+            cluster: [1; 16],
+            region: "r".into(),
+            node: 1,
+        };
+        let prepare = Arc::new(Prepare::new(PathBuf::new(), stamped, 0, 1));
+        prepare.state().is_wanted = true;
+        let (resting, rested) = (Arc::clone(&prepare), channel());
+        std::thread::spawn(move || {
+            // Rested, these would take five minutes.
+            (0..10_000).for_each(|_| resting.rest());
+            drop(rested.0);
+        });
+        let ended = rested.1.recv_timeout(Duration::from_secs(60));
+        assert_eq!(ended, Err::<(), _>(RecvTimeoutError::Disconnected));
     }
 }
