@@ -7,6 +7,7 @@ use std::time::Duration;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use strongroom_tests::Order;
+use strongroom_tests::shell::until;
 use tokio::runtime::Runtime;
 
 use crate::check::Verdict;
@@ -35,6 +36,10 @@ fn a_leader_whose_lease_outlives_its_promises_is_caught() {
     // While it has a lease: one that ends before its clock is slow shows nothing.
     stage.region.order(leader, Order::ClockRate, -990_000);
     cut(true);
+    until("another one leads", || {
+        let leads = |node: &&u64| is_leader(&stage.region.metrics(**node));
+        others.iter().find(leads)
+    });
     keep(Duration::from_millis(2_000));
     stage.region.order(leader, Order::ClockRate, 0);
     cut(false);
@@ -69,6 +74,12 @@ fn a_majority_that_forgets_what_it_acknowledged_is_caught() {
     }
     let shared = stage.end();
     must_be_caught(&stage, &shared);
+}
+
+fn is_leader(metrics: &str) -> bool {
+    metrics
+        .lines()
+        .any(|line| line == "strongroom_consensus_leader 1")
 }
 
 fn copy(from: &Path, to: &str) {
