@@ -43,9 +43,13 @@ impl Mount {
         Self(path)
     }
 
-    /// Takes all the space there is.
+    /// Takes all the space there is; what was removed before may come back later.
     fn fill(&self) {
-        let mut ballast = File::create(self.0.join("ballast")).unwrap();
+        let ballast = File::options()
+            .create(true)
+            .append(true)
+            .open(self.0.join("ballast"));
+        let mut ballast = ballast.unwrap();
         while ballast.write_all(&[0; 4096]).is_ok() {}
     }
 
@@ -234,7 +238,10 @@ fn a_full_disk_under_load_moves_leadership_loses_nothing_and_heals_without_a_res
     load.goes_on();
     // It follows until its log and its rows have met the full disk, and beyond.
     for line in ["the log lacks space", "the rows met a full disk"] {
-        until(line, || region.log(full).contains(line).then_some(()));
+        until(line, || {
+            mount.fill();
+            region.log(full).contains(line).then_some(())
+        });
     }
     load.goes_on();
     assert!(region.process(full).runs());
@@ -246,8 +253,8 @@ fn a_full_disk_under_load_moves_leadership_loses_nothing_and_heals_without_a_res
     assert_eq!(told(&log, "the disk has space again"), 1, "{log}");
     assert_eq!(errors(&log), [Json::Null; 0]);
     // It also stops while its log waits, and starts again with space.
-    mount.fill();
     until("the log waits again", || {
+        mount.fill();
         (told(&region.log(full), "the log lacks space") > 1).then_some(())
     });
     region.stop(full);
