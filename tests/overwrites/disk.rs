@@ -39,12 +39,16 @@ fn scribble(path: &Path, interval: Duration, is_over: &Arc<AtomicBool>) -> JoinH
             let from_us = wall_us();
             file.write_all_at(&from_us.to_le_bytes(), 0).unwrap();
             file.sync_data().unwrap();
-            let to_us = wall_us();
-            if to_us > from_us + NOTED_US {
+            let span = Span {
+                from_us,
+                to_us: wall_us(),
+            };
+            span.tell_if_long("a bare sync");
+            if span.to_us > from_us + NOTED_US {
                 events.push(Event {
                     node: 0,
                     work: DISK.to_owned(),
-                    span: Span { from_us, to_us },
+                    span,
                 });
             }
             std::thread::sleep(interval);
@@ -87,11 +91,7 @@ impl Alone {
 }
 
 fn long(events: &[Event]) -> impl Iterator<Item = &Event> {
-    events.iter().filter(|event| is_long(&event.span))
-}
-
-fn is_long(span: &Span) -> bool {
-    u128::from(span.millis()) > TARGET.as_millis()
+    events.iter().filter(|event| event.span.is_long())
 }
 
 /// What the pauses above the target are due to.
@@ -113,7 +113,7 @@ impl Judgement {
             let half = |sync: &Event| sync.span.millis() * 2 >= pause.millis();
             syncs().any(|sync| sync.span.overlaps(pause) && half(sync))
         };
-        let long = || pauses.iter().filter(|pause| is_long(pause));
+        let long = || pauses.iter().filter(|pause| pause.is_long());
         Self {
             long: long().count(),
             of_disk: long().filter(is_of_disk).count(),

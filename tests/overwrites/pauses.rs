@@ -54,6 +54,19 @@ impl Span {
     pub fn millis(&self) -> u64 {
         self.to_us.saturating_sub(self.from_us) / 1_000
     }
+
+    /// Whether it is above the target.
+    pub fn is_long(&self) -> bool {
+        u128::from(self.millis()) > TARGET.as_millis()
+    }
+
+    /// Prints it at once when it is long: a run of hours can be given up in its first minutes.
+    pub fn tell_if_long(&self, what: &str) {
+        if self.is_long() {
+            let from = self.from_us as f64 / 1e6;
+            println!("for {} ms from {from:.3} on: {what}", self.millis());
+        }
+    }
 }
 
 impl Beat {
@@ -76,6 +89,7 @@ impl Beat {
                 from_us: self.start_us + last,
                 to_us: self.start_us + now,
             };
+            pause.tell_if_long("no write was accepted");
             self.pauses.lock().unwrap().push(pause);
         }
     }
