@@ -35,6 +35,8 @@ pub(crate) struct Disposal {
 struct Shared {
     waiting: Mutex<Waiting>,
     changed: Condvar,
+    /// The first sync of a directory that failed; held while one is under way.
+    failed: Mutex<Option<Fault>>,
 }
 
 #[derive(Debug, Default)]
@@ -69,6 +71,12 @@ impl Disposal {
             }
         }
         self.remove_file(path, &users)
+    }
+
+    /// Fails if a directory could not be synced here. The system tells one sync of an error of the
+    /// disk: who has synced a name in the same directory asks whether it was this one.
+    pub(crate) fn check(&self) -> Result<(), Fault> {
+        self.shared.failed().clone().map_or(Ok(()), Err)
     }
 
     fn remove_file(&self, path: &Path, users: &Users) -> Result<(), Fault> {
@@ -132,6 +140,27 @@ impl Shared {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn failed(&self) -> MutexGuard<'_, Option<Fault>> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A power cut must not bring a name back for what is left of its file.
+    fn sync_name(&self, dir: &Path) -> Result<(), Fault> {
+        let mut failed = self.failed();
+        let opened = match File::open(dir) {
+            // The directory was removed as well; the one above it holds the name of both.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                File::open(dir.parent().unwrap_or(Path::new("/")))
+            }
+            opened => opened,
+        };
+        let opened = opened.map_err(|error| Fault::io("open", dir, error))?;
+        opened.sync_all().map_err(|error| {
+            let fault = Fault::sync("sync the directory", dir, error);
+            failed.get_or_insert(fault).clone()
+        })
+    }
+
     fn run(&self) {
         let is_free = |doomed: &Doomed| doomed.users.strong_count() == 0;
         loop {
@@ -154,9 +183,13 @@ impl Shared {
                 .count();
             let mut doomed = waiting.files.remove(at);
             drop(waiting);
-            let goes_on = doomed.step().unwrap_or_else(|error| {
+            let goes_on = match doomed.left {
+                Some(_) => doomed.step(),
+                None => self.sync_name(&doomed.dir).and_then(|()| doomed.begin()),
+            };
+            let goes_on = goes_on.unwrap_or_else(|fault| {
                 // Its blocks go when it is closed.
-                tracing::warn!(%error, dir = %doomed.dir.display(), "could not shrink a file");
+                tracing::warn!(%fault, "a removed file is freed at once");
                 false
             });
             let mut waiting = self.lock();
@@ -173,42 +206,28 @@ impl Shared {
 }
 
 impl Doomed {
+    /// Says how much there is to free; `false` if it is not to be freed.
+    fn begin(&mut self) -> Result<bool, Fault> {
+        self.begun = Instant::now();
+        let about = self.file.metadata().map_err(|error| self.fault(error))?;
+        let step = about.len().div_ceil(DISPOSAL_STEPS_MAX);
+        self.left = Some((about.len(), DISPOSAL_STEP_BYTES.max(step)));
+        // Somebody may have given it another name.
+        Ok(about.nlink() == 0)
+    }
+
     /// Frees some of its blocks; `false` once there are no more.
-    fn step(&mut self) -> io::Result<bool> {
-        let (left, step) = match self.left {
-            Some(left) => left,
-            None => {
-                self.sync_name()?;
-                self.begun = Instant::now();
-                let about = self.file.metadata()?;
-                if about.nlink() > 0 {
-                    // Somebody gave it another name.
-                    return Ok(false);
-                }
-                let len = about.len();
-                (
-                    len,
-                    DISPOSAL_STEP_BYTES.max(len.div_ceil(DISPOSAL_STEPS_MAX)),
-                )
-            }
-        };
+    fn step(&mut self) -> Result<bool, Fault> {
+        let (left, step) = self.left.unwrap_or_default();
         let left = left.saturating_sub(step);
         self.left = Some((left, step));
-        self.file.set_len(left)?;
-        self.file.sync_data()?;
+        let shrunk = self.file.set_len(left).and_then(|()| self.file.sync_data());
+        shrunk.map_err(|error| self.fault(error))?;
         Ok(left > 0)
     }
 
-    /// A power cut must not bring the name back for what is left of the file.
-    fn sync_name(&self) -> io::Result<()> {
-        match File::open(&self.dir).and_then(|dir| dir.sync_all()) {
-            // The directory was removed as well; the one above it holds the name of both.
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                let above = self.dir.parent().unwrap_or(Path::new("/"));
-                File::open(above)?.sync_all()
-            }
-            synced => synced,
-        }
+    fn fault(&self, error: io::Error) -> Fault {
+        Fault::io("shrink a removed file of", &self.dir, error)
     }
 }
 
@@ -281,6 +300,19 @@ mod tests {
         }
         gone(&behind_it);
         assert_eq!(file.metadata().unwrap().len(), 3 * DISPOSAL_STEP_BYTES);
+    }
+
+    #[test]
+    fn a_directory_that_could_not_be_synced_is_told_to_who_asks() {
+        let (temp, disposal) = (tempdir().unwrap(), Disposal::default());
+        let is_failed = |dir: &Path| disposal.shared.sync_name(dir).is_err();
+        assert!(!is_failed(temp.path()));
+        assert!(is_failed(&temp.path().join("gone/gone")));
+        disposal.check().unwrap();
+        // Nothing there can be synced.
+        assert!(is_failed(Path::new("/proc")));
+        assert!(!is_failed(temp.path()));
+        assert!(matches!(disposal.check(), Err(Fault::Io { .. })));
     }
 
     #[test]

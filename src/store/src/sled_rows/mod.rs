@@ -454,6 +454,7 @@ impl SledRows {
     fn swap(&self, new: Present) -> Result<Present, Fault> {
         let (number, batches) = (new.generation.number, new.tally.batches);
         open::write_header(&self.dir, &self.stamped, number, batches)
+            .and_then(|()| self.disposal.check())
             .inspect_err(|fault| self.failed(fault))?;
         Ok(std::mem::replace(&mut *self.present_mut(), new))
     }

@@ -196,6 +196,7 @@ impl SnapshotDir {
             row?;
         }
         unfinished.finish()?;
+        self.disposal.check()?;
         self.open_file(id.to_owned(), path.to_path_buf())
     }
 

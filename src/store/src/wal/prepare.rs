@@ -152,7 +152,9 @@ impl Prepare {
             let begun = Instant::now();
             let rest = || self.rest();
             let created = next.map(|number| {
-                Segment::create(&self.dir, number, &self.stamped, self.segment_bytes, rest)
+                let (dir, bytes) = (&self.dir, self.segment_bytes);
+                let segment = Segment::create(dir, number, &self.stamped, bytes, rest)?;
+                self.disposal.check().map(|()| segment)
             });
             if created.is_some() {
                 work_ended("segment", begun);
