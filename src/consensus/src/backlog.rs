@@ -13,8 +13,8 @@ use tokio::time::Instant;
 
 use crate::headroom::{Headroom, Writing};
 use crate::limits::{
-    BACKLOG_AGE_MAX, BACKLOG_STARVED_BYTES_MAX, BACKLOG_TOLL_MAX, DEFERRED_VALUES_MAX,
-    REPAIRS_WAITING_MAX,
+    BACKLOG_AGE_MAX, BACKLOG_STARVED_BYTES_MAX, BACKLOG_TOLL_MAX, CHECKPOINT_INTERVAL,
+    DEFERRED_VALUES_MAX, REPAIRS_WAITING_MAX,
 };
 use crate::status::Held;
 use crate::view::{EraWatch, Root};
@@ -371,7 +371,7 @@ impl Backlog {
             }
             self.filled.notify_one();
             // A checkpoint may have been under way when it was asked for: ask again.
-            let changed = tokio::time::timeout(BACKLOG_AGE_MAX, durable.changed()).await;
+            let changed = tokio::time::timeout(CHECKPOINT_INTERVAL, durable.changed()).await;
             if matches!(changed, Ok(Err(_))) {
                 return false;
             }
@@ -395,7 +395,7 @@ mod tests {
     use machine::State;
 
     use super::*;
-    use crate::limits::BACKLOG_ROOM_BYTES;
+    use crate::limits::{BACKLOG_BATCH_MAX, BACKLOG_ROOM_BYTES};
     use crate::view::Era;
 
     fn root() -> Arc<Root> {
@@ -459,11 +459,23 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_batch_that_is_written_for_two_seconds_does_not_hold_apply_up() {
+        let backlog = Backlog::new(0);
+        push(&backlog, vec![put(1, 10)]);
+        backlog.take(Duration::ZERO);
+        push(&backlog, vec![put(2, 10)]);
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert!(backlog.lock().has_room());
+        tokio::time::advance(BACKLOG_AGE_MAX).await;
+        assert!(backlog.room().now_or_never().is_none(), "not without end");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn after_a_batch_that_took_too_long_less_is_applied_ahead_until_writing_is_fast() {
         let backlog = Backlog::new(0);
         push(&backlog, vec![put(1, 4000)]);
         backlog.take(Duration::ZERO);
-        tokio::time::advance(BACKLOG_AGE_MAX * 2).await;
+        tokio::time::advance(BACKLOG_BATCH_MAX * 2).await;
         backlog.has_written(1);
         push(&backlog, vec![put(1, 1900)]);
         assert!(backlog.lock().has_room());
@@ -480,17 +492,17 @@ mod tests {
         let backlog = Backlog::new(0);
         push(&backlog, vec![put(1, 4000)]);
         backlog.take(Duration::ZERO);
-        tokio::time::advance(BACKLOG_AGE_MAX * 2).await;
+        tokio::time::advance(BACKLOG_BATCH_MAX * 2).await;
         backlog.has_written(1);
-        // Now 2,000 bytes are written in a second, and there is room for as many.
+        // Now 800 bytes are written in a second, and there is room for 2,000.
         push(&backlog, vec![put(1, 249)]);
         assert!(!backlog.is_short_of_room(), "an eighth full");
         push(&backlog, vec![put(2, 49)]);
         let begun = Instant::now();
         backlog.room().await;
         let waited = begun.elapsed();
-        let between = Duration::from_millis(3)..Duration::from_millis(8);
-        assert!(between.contains(&waited), "{waited:?} for 25 ms of rows");
+        let between = Duration::from_millis(9)..Duration::from_millis(15);
+        assert!(between.contains(&waited), "{waited:?} for 62 ms of rows");
         push(&backlog, vec![put(3, 999)]);
         let begun = Instant::now();
         backlog.room().await;

@@ -2,14 +2,14 @@
 
 use tokio::time::Instant;
 
-use crate::limits::{BACKLOG_AGE_MAX, BACKLOG_ROOM_BYTES};
+use crate::limits::{BACKLOG_BATCH_MAX, BACKLOG_ROOM_BYTES};
 
 /// How far apply may be ahead of the rows.
 #[derive(Clone, Copy)]
 pub(crate) struct Headroom {
     pub(crate) writing: Option<Writing>,
-    /// What is written in about [`BACKLOG_AGE_MAX`], judged by the last batch: with more, the next
-    /// batch would be too old before it is written, and reads would wait for it.
+    /// What is written in about [`BACKLOG_BATCH_MAX`], judged by the last batch: with more, the
+    /// next batch would be too old before it is written, and reads would wait for it.
     pub(crate) room_bytes: usize,
     /// How fast the last batch was written; infinitely before there was one.
     pub(crate) bytes_per_second: f64,
@@ -46,7 +46,7 @@ impl Headroom {
         };
         let took = writing.begun.elapsed().as_secs_f64();
         self.bytes_per_second = writing.bytes as f64 / took;
-        let aim = BACKLOG_AGE_MAX.as_secs_f64();
+        let aim = BACKLOG_BATCH_MAX.as_secs_f64();
         self.room_bytes = if took > aim {
             (writing.bytes as f64 * aim / took) as usize
         } else {

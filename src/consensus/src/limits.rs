@@ -33,8 +33,12 @@ pub const BACKLOG_BYTES_MAX: usize = 16 << 20;
 /// Bytes of rows that wait for disk space before apply waits: reads go on until then.
 pub const BACKLOG_STARVED_BYTES_MAX: usize = 64 << 20;
 
-/// Age of the oldest unwritten row before apply waits (R12).
-pub const BACKLOG_AGE_MAX: Duration = Duration::from_secs(1);
+/// Age of the oldest unwritten row before apply waits: so much of the log is applied again at a
+/// start. A disk or processor that is busy for a second or two holds no write up.
+pub const BACKLOG_AGE_MAX: Duration = Duration::from_secs(5);
+
+/// How long writing a batch may take before less is applied ahead.
+pub const BACKLOG_BATCH_MAX: Duration = Duration::from_millis(2_500);
 
 /// The longest that apply waits before one batch because the backlog is more than an eighth full:
 /// many short waits, so that there need be no long one when it is full.
