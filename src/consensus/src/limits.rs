@@ -42,7 +42,7 @@ pub const BACKLOG_BATCH_MAX: Duration = Duration::from_millis(2_500);
 
 /// The longest that apply waits before one batch because the backlog is more than an eighth full:
 /// many short waits, so that there need be no long one when it is full.
-pub const BACKLOG_TOLL_MAX: Duration = Duration::from_millis(100);
+pub const BACKLOG_TOLL_MAX: Duration = Duration::from_millis(50);
 
 /// How long the materialiser gathers rows before it writes a batch.
 pub const BACKLOG_LINGER: Duration = Duration::from_millis(100);
@@ -122,6 +122,10 @@ pub const PACE_STINT: Duration = Duration::from_millis(5);
 
 /// The longest rest, as what took longer was waiting itself.
 pub const PACE_PAUSE_MAX: Duration = Duration::from_millis(20);
+
+/// How much less of the processor a renewal gets than other threads, where there is too little: 5
+/// is about a third.
+pub const RENEW_NICENESS: i32 = 5;
 
 /// Pause after a renewal that failed, or was given up.
 pub const RENEW_RETRY_PAUSE: Duration = Duration::from_secs(30);
