@@ -13,8 +13,8 @@ use tokio::time::Instant;
 
 use crate::headroom::{Headroom, Writing};
 use crate::limits::{
-    BACKLOG_AGE_MAX, BACKLOG_STARVED_BYTES_MAX, BACKLOG_TOLL_MAX, CHECKPOINT_INTERVAL,
-    DEFERRED_VALUES_MAX, REPAIRS_WAITING_MAX,
+    BACKLOG_AGE_MAX, BACKLOG_GATHER_BYTES, BACKLOG_STARVED_BYTES_MAX, BACKLOG_TOLL_MAX,
+    CHECKPOINT_INTERVAL, DEFERRED_VALUES_MAX, REPAIRS_WAITING_MAX,
 };
 use crate::status::Held;
 use crate::view::{EraWatch, Root};
@@ -44,6 +44,8 @@ impl RowChange {
 pub(crate) struct Backlog {
     pending: Mutex<Pending>,
     filled: Condvar,
+    /// Ends the time in which rows are gathered.
+    urgent: Condvar,
     drained: Notify,
     /// The index whose rows were written, and the one that is durable there.
     written: watch::Sender<u64>,
@@ -133,8 +135,17 @@ impl Pending {
     }
 
     fn is_idle(&self) -> bool {
-        let asked = self.checkpoint_wanted || self.stop || self.install.is_some();
-        self.root.is_none() && self.past.is_empty() && self.repairs.is_empty() && !asked
+        let has_nothing = self.root.is_none() && self.past.is_empty() && self.repairs.is_empty();
+        has_nothing && !self.is_asked_for()
+    }
+
+    fn is_asked_for(&self) -> bool {
+        self.checkpoint_wanted || self.stop || self.install.is_some()
+    }
+
+    /// Whether there is more than is gathered at a time.
+    fn is_much(&self) -> bool {
+        self.bytes >= BACKLOG_GATHER_BYTES
     }
 }
 
@@ -144,6 +155,7 @@ impl Backlog {
         Backlog {
             pending: Mutex::default(),
             filled: Condvar::new(),
+            urgent: Condvar::new(),
             drained: Notify::new(),
             written: watch::Sender::new(index),
             durable: watch::Sender::new(index),
@@ -184,8 +196,12 @@ impl Backlog {
         let passed = pending.root.replace(root);
         pending.past.extend(passed);
         pending.past.push(past);
+        let is_much = pending.is_much();
         drop(pending);
         self.filled.notify_one();
+        if is_much {
+            self.urgent.notify_one();
+        }
     }
 
     /// Replaces every row by `rows`, which are those of `root`; what was pending is older and is
@@ -206,7 +222,7 @@ impl Backlog {
         pending.past.extend(passed);
         pending.install = Some(Install { root, rows, done });
         drop(pending);
-        self.filled.notify_one();
+        self.ask();
         installed
     }
 
@@ -239,6 +255,11 @@ impl Backlog {
         !pending.stop && (!pending.has_room() || !pending.toll().is_zero())
     }
 
+    #[cfg(test)]
+    pub(crate) fn is_full(&self) -> bool {
+        !self.lock().has_room()
+    }
+
     /// Whether readers keep so many deleted values that apply may soon have to wait for them.
     pub(crate) fn keeps_many_values(&self) -> bool {
         self.lock().kept_values() > DEFERRED_VALUES_MAX / 2
@@ -260,6 +281,22 @@ impl Backlog {
             }
             drained.await;
         }
+    }
+
+    /// Something was asked for: nobody gathers any more.
+    fn ask(&self) {
+        self.filled.notify_one();
+        self.urgent.notify_one();
+    }
+
+    /// Lets rows gather for a while, up to what is written at a time, unless something is asked for:
+    /// those that change again are written once, and what each batch costs is paid seldom.
+    pub(crate) fn gather(&self, linger: Duration) {
+        let may_gather = |pending: &mut Pending| !pending.is_asked_for() && !pending.is_much();
+        let waited = self
+            .urgent
+            .wait_timeout_while(self.lock(), linger, may_gather);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Takes everything pending, waiting up to `patience` for something to do.
@@ -369,7 +406,7 @@ impl Backlog {
                 }
                 pending.checkpoint_wanted = true;
             }
-            self.filled.notify_one();
+            self.ask();
             // A checkpoint may have been under way when it was asked for: ask again.
             let changed = tokio::time::timeout(CHECKPOINT_INTERVAL, durable.changed()).await;
             if matches!(changed, Ok(Err(_))) {
@@ -384,7 +421,7 @@ impl Backlog {
 
     pub(crate) fn stop(&self) {
         self.lock().stop = true;
-        self.filled.notify_one();
+        self.ask();
         self.drained.notify_waiters();
     }
 }
@@ -427,6 +464,31 @@ mod tests {
         backlog.has_written(1);
         assert!(backlog.room().now_or_never().is_some());
         assert_eq!(backlog.written(), 1);
+    }
+
+    #[test]
+    fn rows_gather_until_they_are_many_or_something_is_asked_for() {
+        let forever = Duration::from_secs(3_600);
+        let gathers_until = |step: &dyn Fn(&Backlog)| {
+            let backlog = Arc::new(Backlog::new(0));
+            push(&backlog, vec![put(1, 1)]);
+            let (gathering, ended) = (Arc::clone(&backlog), std::sync::mpsc::channel());
+            std::thread::spawn(move || {
+                gathering.gather(forever);
+                ended.0.send(())
+            });
+            step(&backlog);
+            ended.1.recv_timeout(Duration::from_secs(60)).unwrap();
+        };
+        gathers_until(&|backlog| push(backlog, vec![put(2, BACKLOG_GATHER_BYTES)]));
+        gathers_until(&|backlog| {
+            drop(backlog.install(root(), Box::new(|| Ok(Box::new(std::iter::empty())))));
+        });
+        gathers_until(&Backlog::stop);
+        let few = Backlog::new(0);
+        push(&few, vec![put(1, 1)]);
+        few.gather(Duration::from_millis(1));
+        assert_eq!(few.take(Duration::ZERO).rows.len(), 1, "nor for ever");
     }
 
     #[test]
@@ -494,15 +556,15 @@ mod tests {
         backlog.take(Duration::ZERO);
         tokio::time::advance(BACKLOG_BATCH_MAX * 2).await;
         backlog.has_written(1);
-        // Now 800 bytes are written in a second, and there is room for 2,000.
+        // Now 333 bytes are written in a second, and there is room for 2,000.
         push(&backlog, vec![put(1, 249)]);
         assert!(!backlog.is_short_of_room(), "an eighth full");
         push(&backlog, vec![put(2, 49)]);
         let begun = Instant::now();
         backlog.room().await;
         let waited = begun.elapsed();
-        let between = Duration::from_millis(9)..Duration::from_millis(15);
-        assert!(between.contains(&waited), "{waited:?} for 62 ms of rows");
+        let between = Duration::from_millis(27)..Duration::from_millis(33);
+        assert!(between.contains(&waited), "{waited:?} for 150 ms of rows");
         push(&backlog, vec![put(3, 999)]);
         let begun = Instant::now();
         backlog.room().await;

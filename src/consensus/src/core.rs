@@ -107,9 +107,13 @@ pub(crate) async fn until(
 /// the leader before is not heard: `leader` may be the next one, and its word still on the way.
 pub(crate) async fn until_other_leads(raft: &Raft, leader: u64) {
     let before = self::leader(raft);
-    let is_other = |metrics: &Metrics| {
-        let now = metrics.current_leader;
-        now.is_some() && now != Some(leader) && now != before
-    };
-    let _stopped = until(raft, is_other).await;
+    // These change with the leader only, not with every entry: each forwarded write waits here.
+    let mut receiver = raft.server_metrics();
+    loop {
+        let now = receiver.borrow_watched().current_leader;
+        let is_other = now.is_some() && now != Some(leader) && now != before;
+        if is_other || receiver.changed().await.is_err() {
+            return;
+        }
+    }
 }

@@ -28,24 +28,27 @@ pub const SNAPSHOT_CHUNK_BYTES_MAX: usize = 1 << 20;
 pub const SNAPSHOT_CHUNKS_AHEAD_MAX: usize = 4;
 
 /// Bytes of rows written behind apply before apply waits (R12).
-pub const BACKLOG_BYTES_MAX: usize = 16 << 20;
+pub const BACKLOG_BYTES_MAX: usize = 32 << 20;
 
 /// Bytes of rows that wait for disk space before apply waits: reads go on until then.
 pub const BACKLOG_STARVED_BYTES_MAX: usize = 64 << 20;
 
 /// Age of the oldest unwritten row before apply waits: so much of the log is applied again at a
 /// start. A disk or processor that is busy for a second or two holds no write up.
-pub const BACKLOG_AGE_MAX: Duration = Duration::from_secs(5);
+pub const BACKLOG_AGE_MAX: Duration = Duration::from_secs(12);
 
 /// How long writing a batch may take before less is applied ahead.
-pub const BACKLOG_BATCH_MAX: Duration = Duration::from_millis(2_500);
+pub const BACKLOG_BATCH_MAX: Duration = Duration::from_secs(6);
 
 /// The longest that apply waits before one batch because the backlog is more than an eighth full:
 /// many short waits, so that there need be no long one when it is full.
 pub const BACKLOG_TOLL_MAX: Duration = Duration::from_millis(50);
 
 /// How long the materialiser gathers rows before it writes a batch.
-pub const BACKLOG_LINGER: Duration = Duration::from_millis(100);
+pub const BACKLOG_LINGER: Duration = Duration::from_secs(1);
+
+/// Bytes of rows that are enough for a batch: nothing more is gathered.
+pub const BACKLOG_GATHER_BYTES: usize = 1 << 20;
 
 /// Time between two checkpoints of the rows while they change.
 pub const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
@@ -122,10 +125,6 @@ pub const PACE_STINT: Duration = Duration::from_millis(5);
 
 /// The longest rest, as what took longer was waiting itself.
 pub const PACE_PAUSE_MAX: Duration = Duration::from_millis(20);
-
-/// How much less of the processor a renewal gets than other threads, where there is too little: 5
-/// is about a third.
-pub const RENEW_NICENESS: i32 = 5;
 
 /// Pause after a renewal that failed, or was given up.
 pub const RENEW_RETRY_PAUSE: Duration = Duration::from_secs(30);

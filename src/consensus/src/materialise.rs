@@ -86,8 +86,7 @@ impl Materialiser {
 
     fn run(mut self) {
         while self.write_pending(CHECKPOINT_INTERVAL) {
-            // Rows that change often are written once for all their changes in this time.
-            std::thread::sleep(BACKLOG_LINGER);
+            self.backlog.gather(BACKLOG_LINGER);
         }
     }
 
@@ -186,8 +185,11 @@ impl Materialiser {
         }
         let due = self.checkpoint_at.elapsed() >= CHECKPOINT_INTERVAL;
         let asked = due || pending.checkpoint_wanted || pending.stop;
-        if self.root.index() > self.checkpointed && asked {
+        let is_checkpoint_due = self.root.index() > self.checkpointed && asked;
+        if is_checkpoint_due {
             self.checkpoint()?;
+        }
+        if is_checkpoint_due || self.renewals.have_ended() {
             self.renewals
                 .tend(&self.root.state, || self.deferred.kept());
         }

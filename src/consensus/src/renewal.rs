@@ -9,7 +9,7 @@ use store::{Fault, Row, Space};
 use tokio::time::Instant;
 
 use crate::deferred::Kept;
-use crate::limits::{RENEW_DEAD_BYTES_MIN, RENEW_NICENESS, RENEW_PERCENT, RENEW_RETRY_PAUSE};
+use crate::limits::{RENEW_DEAD_BYTES_MIN, RENEW_PERCENT, RENEW_RETRY_PAUSE};
 use crate::snapshot::read_row;
 use crate::space::Space as DiskSpace;
 use crate::upkeep::{Rewriting, Work};
@@ -47,6 +47,11 @@ impl Renewals {
             fresh_dead_bytes: 0,
             not_before: None,
         }
+    }
+
+    /// Whether there is something to take up.
+    pub(crate) fn have_ended(&self) -> bool {
+        self.under_way.as_ref().is_some_and(JoinHandle::is_finished)
     }
 
     /// Takes up what has ended, and begins a renewal if one is due. The rows hold exactly `state`,
@@ -93,11 +98,7 @@ impl Renewals {
         self.values.rows().begin_renewal()?;
         let (values, stop) = (Arc::clone(&self.values), Arc::clone(&self.stop));
         let (disk, published) = (Arc::clone(&self.disk), Arc::clone(&self.published));
-        let in_place = self.in_place;
         let renew = move || {
-            if !in_place {
-                yield_to_others();
-            }
             let rows = present_rows(&state, &values, &published);
             let renewed = copy(&values, rows, kept, &stop, &disk);
             drop(rewriting);
@@ -138,16 +139,6 @@ impl Drop for Renewals {
             // It has told its failure.
             let _ = thread.join();
         }
-    }
-}
-
-/// Lets the other threads of this node go first where there are too few processors for all: a
-/// renewal has time, and writes wait for none of its steps.
-fn yield_to_others() {
-    // Of this thread only; nothing is lost where it may not be.
-    let lowered = rustix::process::setpriority_process(None, RENEW_NICENESS);
-    if let Err(error) = lowered {
-        tracing::debug!(%error, "rows are renewed at the priority of all other work");
     }
 }
 

@@ -3,6 +3,7 @@
 //! The only file with unsafe code: mlock(2), munlock(2) and madvise(2) on memory that it owns.
 
 use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use zeroize::Zeroize;
 
@@ -16,10 +17,43 @@ struct Page {
 
 const PAGE_BYTES: usize = size_of::<Page>();
 
-/// One 256-bit key. Debug prints nothing of it.
-pub(crate) struct KeyBytes {
+/// Pages that wait for their next key, wiped and still locked: most keys live for one call, and to
+/// lock a page takes longer than all that is done with its key.
+static SPARE: Mutex<Vec<LockedPage>> = Mutex::new(Vec::new());
+
+/// As many as calls have in use at once on most machines; more are given back to the system.
+const SPARE_MAX: usize = 64;
+
+/// A page that the system does not swap, if it took the lock.
+struct LockedPage {
     page: Box<Page>,
     locked: bool,
+}
+
+impl LockedPage {
+    /// One that waited, else a new one; without a key in it either way.
+    fn empty() -> Self {
+        let waited = spare().pop();
+        waited.unwrap_or_else(|| {
+            let mut page = Box::new(Page {
+                key: [0; KEY_BYTES],
+            });
+            let locked = lock(&mut page);
+            Self { page, locked }
+        })
+    }
+}
+
+impl Drop for LockedPage {
+    fn drop(&mut self) {
+        unlock(&mut self.page, self.locked);
+    }
+}
+
+/// One 256-bit key. Debug prints nothing of it.
+pub(crate) struct KeyBytes {
+    /// Taken when it is dropped only.
+    page: Option<LockedPage>,
 }
 
 impl KeyBytes {
@@ -27,12 +61,10 @@ impl KeyBytes {
     pub(crate) fn fill<E>(
         fill: impl FnOnce(&mut [u8; KEY_BYTES]) -> Result<(), E>,
     ) -> Result<Self, E> {
-        let mut page = Box::new(Page {
-            key: [0; KEY_BYTES],
-        });
-        let locked = lock(&mut page);
-        let mut key = Self { page, locked };
-        fill(&mut key.page.key)?;
+        // Wiped by its end, whatever `fill` left in it.
+        let mut key = Self { page: None };
+        let at = key.page.insert(LockedPage::empty());
+        fill(&mut at.page.key)?;
         Ok(key)
     }
 
@@ -50,20 +82,32 @@ impl KeyBytes {
 
     /// The key.
     pub(crate) fn bytes(&self) -> &[u8; KEY_BYTES] {
-        &self.page.key
+        const NONE: [u8; KEY_BYTES] = [0; KEY_BYTES];
+        self.page.as_ref().map_or(&NONE, |at| &at.page.key)
     }
 
     /// Whether the system took the lock. It refuses beyond RLIMIT_MEMLOCK.
     pub(crate) fn is_locked(&self) -> bool {
-        self.locked
+        self.page.as_ref().is_some_and(|at| at.locked)
     }
 }
 
 impl Drop for KeyBytes {
     fn drop(&mut self) {
-        self.page.key.zeroize();
-        unlock(&mut self.page, self.locked);
+        let Some(mut at) = self.page.take() else {
+            return;
+        };
+        at.page.key.zeroize();
+        let mut spare = spare();
+        // One that is not locked may be when it is asked for again.
+        if at.locked && spare.len() < SPARE_MAX {
+            spare.push(at);
+        }
     }
+}
+
+fn spare() -> MutexGuard<'static, Vec<LockedPage>> {
+    SPARE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for KeyBytes {
@@ -105,6 +149,19 @@ mod tests {
         let key = KeyBytes::copy_of(&[7; 32]);
         assert_eq!(key.bytes(), &[7; 32]);
         assert_eq!(format!("{key:?}"), "KeyBytes(redacted)");
+    }
+
+    #[test]
+    fn a_page_is_wiped_before_it_waits_for_its_next_key() {
+        drop(KeyBytes::copy_of(&[7; 32]));
+        assert!(super::spare().iter().all(|at| at.page.key == [0; 32]));
+        let failed = KeyBytes::fill(|key| {
+            assert_eq!(*key, [0; 32]);
+            key.fill(9);
+            Err::<(), ()>(())
+        });
+        assert!(failed.is_err());
+        assert!(super::spare().iter().all(|at| at.page.key == [0; 32]));
     }
 
     #[test]

@@ -70,6 +70,9 @@ pub fn apply(state: &mut State, index: LogIndex, entry: &Entry) -> Applied {
         Err(rejection) => (Err(rejection), Vec::new()),
     };
     changes.iter().for_each(|change| state.evolve(change));
+    if let Ok(Outcome::Secret { secret, .. }) = &answer {
+        state.show(secret);
+    }
     Applied {
         answer,
         changes,

@@ -146,6 +146,16 @@ impl Secret {
         }
     }
 
+    /// Copies it with room for one more version.
+    pub(crate) fn with_room(&self) -> Secret {
+        let mut versions = Vec::with_capacity(self.versions.len().saturating_add(1));
+        versions.extend_from_slice(&self.versions);
+        Secret {
+            versions,
+            ..self.without_versions()
+        }
+    }
+
     /// Copies all but the versions.
     pub(crate) fn without_versions(&self) -> Secret {
         Secret {

@@ -79,6 +79,12 @@ impl Disposal {
         self.shared.failed().clone().map_or(Ok(()), Err)
     }
 
+    /// As if a sync of a directory had failed.
+    #[cfg(test)]
+    pub(crate) fn fail(&self, fault: Fault) {
+        self.shared.failed().get_or_insert(fault);
+    }
+
     fn remove_file(&self, path: &Path, users: &Users) -> Result<(), Fault> {
         let about = fs::symlink_metadata(path);
         if about.as_ref().is_ok_and(|about| about.is_dir()) {

@@ -205,11 +205,12 @@ pub(super) fn stored(
 
 /// Leaves out the versions without labels that their own rows describe.
 fn as_row(state: &State, secret: &Secret) -> Secret {
-    let is_described = state.described(&secret.uid);
-    let versions = secret
-        .versions
-        .iter()
-        .filter(|version| !version.labels.is_empty() || !is_described(version.ordinal));
+    // Both are in the order of their numbers.
+    let mut described = state.described(&secret.uid).peekable();
+    let versions = secret.versions.iter().filter(|version| {
+        while described.next_if(|at| *at < version.ordinal).is_some() {}
+        !version.labels.is_empty() || described.peek() != Some(&version.ordinal)
+    });
     Secret {
         versions: versions.cloned().collect(),
         ..secret.without_versions()

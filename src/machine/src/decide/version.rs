@@ -20,7 +20,7 @@ use crate::secret::{Secret, StoredVersion, Version, VersionDescription, Wrap};
 pub(super) fn put(draft: &mut Draft<'_>, put: &PutSecretValue) -> Result<Outcome, Rejection> {
     unmoved(draft.state, &put.seen)?;
     let (feed, before) = secret::live(draft.state, &put.uid)?;
-    let mut secret = Secret::clone(&before);
+    let mut secret = before.with_room();
     add(draft, &feed, &mut secret, &put.new, &put.labels)?;
     prune(draft, &feed, &mut secret, put.young_protection_ms)?;
     secret.changed = draft.stamp;
@@ -40,7 +40,7 @@ pub(super) fn update(draft: &mut Draft<'_>, update: &UpdateSecret) -> Result<Out
             unchanged: true,
         });
     }
-    let mut secret = Secret::clone(&before);
+    let mut secret = before.with_room();
     if let Some(description) = &update.description {
         secret::described(description)?;
         secret.description.clone_from(description);

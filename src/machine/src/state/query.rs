@@ -296,10 +296,18 @@ impl State {
         self.slots.get(uid)?.held(ordinal)
     }
 
-    /// Says of which versions of a secret their own rows say all there is to say, but for labels.
-    pub(crate) fn described(&self, uid: &Uid) -> impl Fn(Ordinal) -> bool {
-        let slot = self.slots.get(uid);
-        move |ordinal| slot.is_some_and(|slot| slot.is_described(ordinal))
+    /// Gives the versions of a secret, in their order, whose own rows say all there is to say of
+    /// them, but for labels.
+    pub(crate) fn described(&self, uid: &Uid) -> impl Iterator<Item = Ordinal> + '_ {
+        let slot = self.slots.get(uid).into_iter();
+        slot.flat_map(|slot| slot.described())
+    }
+
+    /// Takes a secret as a decision left it: what the state would say of it.
+    pub(crate) fn show(&self, secret: &Arc<Secret>) {
+        if let Some(slot) = self.slots.get(&secret.uid) {
+            slot.show(secret);
+        }
     }
 
     /// Gives a secret's row with where it comes from.

@@ -8,6 +8,9 @@ use crate::row::{Access, Kept};
 use crate::secret::{Secret, StoredVersion, Version, VersionDescription, Wrap};
 use crate::state::parts::Parts;
 
+/// So many versions take longer to put together than to keep.
+const SHOWN_VERSIONS_MIN: usize = 8;
+
 /// The rows of one secret.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Slot {
@@ -54,6 +57,17 @@ impl Slot {
         Some(self.whole.get_or_init(|| self.whole_of(row)))
     }
 
+    /// Takes the secret as a decision left it, which spares whoever asks for it next to put it
+    /// together. One with few versions is not worth the memory.
+    pub(super) fn show(&self, secret: &Arc<Secret>) {
+        let Some(row) = &self.secret_row else { return };
+        let is_long = secret.versions.len() >= SHOWN_VERSIONS_MIN;
+        if is_long && secret.versions.len() > row.body.versions.len() {
+            let shown = self.whole.get_or_init(|| Arc::clone(secret));
+            debug_assert_eq!(**shown, *self.whole_of(&row.body), "the secret is another");
+        }
+    }
+
     /// Sets or takes away the row of the secret; gives the one before.
     pub(super) fn set_secret(
         &mut self,
@@ -81,10 +95,11 @@ impl Slot {
         parts.filter_map(|part| part.wrap.as_ref().map(|wrap| (part.ordinal, wrap)))
     }
 
-    /// Says whether a version's own row says all there is to say of it, but for labels.
-    pub(super) fn is_described(&self, ordinal: Ordinal) -> bool {
-        let part = self.parts.get(ordinal);
-        part.is_some_and(|part| part.description.is_some())
+    /// Gives the versions, in their order, whose own rows say all there is to say of them, but for
+    /// labels.
+    pub(super) fn described(&self) -> impl Iterator<Item = Ordinal> + '_ {
+        let parts = self.parts.iter();
+        parts.filter_map(|part| part.description.as_ref().map(|_| part.ordinal))
     }
 
     /// Sets the row of a version; gives the one before.

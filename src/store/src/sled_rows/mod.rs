@@ -363,6 +363,7 @@ impl Rows for SledRows {
         generation
             .sync()
             .and_then(|()| open::write_header(&self.dir, &self.stamped, generation.number, batches))
+            .and_then(|()| self.disposal.check())
             .inspect_err(|fault| self.failed(fault))?;
         Ok(meta)
     }
@@ -512,5 +513,37 @@ impl Debug for SledRows {
         f.debug_struct("SledRows")
             .field("dir", &self.dir)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use super::*;
+    use crate::cipher::tests::Plain;
+
+    /// Rows in a directory of which a sync has failed.
+    fn failed(dir: &Path) -> SledRows {
+        let stamped = Stamped {
+            cluster: [1; 16],
+            region: "r".into(),
+            node: 1,
+        };
+        let opened = SledRows::open(dir, &stamped, Arc::new(Plain), RowsOptions::default());
+        let rows = opened.unwrap().rows;
+        rows.checkpoint().unwrap();
+        let error = ErrorKind::Other.into();
+        rows.disposal
+            .fail(Fault::sync("sync the directory", dir, error));
+        rows
+    }
+
+    #[test]
+    fn rows_name_nothing_once_a_sync_of_their_directory_has_failed() {
+        let [one, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        assert!(failed(one.path()).checkpoint().is_err());
+        let replaced = failed(other.path()).replace(&mut std::iter::empty(), b"meta");
+        assert!(replaced.is_err());
     }
 }

@@ -270,3 +270,26 @@ impl Debug for SnapshotDir {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use super::*;
+    use crate::cipher::tests::Plain;
+
+    #[test]
+    fn no_snapshot_counts_once_a_sync_of_its_directory_has_failed() {
+        let dir = tempfile::tempdir().unwrap();
+        let stamped = Stamped {
+            cluster: [1; 16],
+            region: "r".into(),
+            node: 1,
+        };
+        let snapshots = SnapshotDir::open(dir.path(), &stamped, Arc::new(Plain)).unwrap();
+        snapshots.write("1", b"meta", std::iter::empty()).unwrap();
+        let fault = Fault::sync("sync the directory", dir.path(), ErrorKind::Other.into());
+        snapshots.disposal.fail(fault);
+        assert!(snapshots.write("2", b"meta", std::iter::empty()).is_err());
+    }
+}

@@ -235,7 +235,7 @@ impl Flusher {
             .clone_from(&self.shared.tail().committed);
         // Each time a new file, which has no name before it is whole and durable.
         let (anchor, dir, stamped) = (&self.anchor, &self.dir, &self.stamped);
-        let written = self.prepare.retry(|| anchor.write(dir, stamped));
+        let written = self.prepare.name(|| anchor.write(dir, stamped));
         written.inspect_err(|fault| {
             tracing::debug!(%fault, "the log stopped");
             self.shared.fault.get_or_init(|| fault.clone());

@@ -83,6 +83,16 @@ impl Prepare {
         }
     }
 
+    /// Does `write`, which names a file durably, again for as long as the disk is full; gives up when
+    /// the log is closed. What was named counts only if no other sync of the directory has failed:
+    /// the system tells one of them.
+    pub(crate) fn name<T>(&self, write: impl Fn() -> Result<T, Fault>) -> Result<T, Fault> {
+        let named = self.retry(write)?;
+        let failed = self.state().fault.clone();
+        failed.map_or_else(|| self.disposal.check(), Err)?;
+        Ok(named)
+    }
+
     /// Does `write` again for as long as the disk is full; gives up when the log is closed.
     pub(crate) fn retry<T>(&self, write: impl Fn() -> Result<T, Fault>) -> Result<T, Fault> {
         let mut is_full = false;
@@ -223,9 +233,36 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use std::io::ErrorKind;
+    use std::path::Path;
     use std::sync::mpsc::{RecvTimeoutError, channel};
 
     use super::*;
+
+    #[test]
+    fn a_name_does_not_count_once_a_sync_of_its_directory_has_failed() {
+        let stamped = Stamped {
+            cluster: [1; 16],
+            region: "r".into(),
+            node: 1,
+        };
+        let prepare = Prepare::new(PathBuf::new(), stamped, 0, 1);
+        assert_eq!(prepare.name(|| Ok(7)).unwrap(), 7);
+        let fault = Fault::sync(
+            "sync the directory",
+            Path::new("log"),
+            ErrorKind::Other.into(),
+        );
+        prepare.state().fault = Some(fault.clone());
+        assert!(prepare.name(|| Ok(7)).is_err(), "a segment was not named");
+        prepare.state().fault = None;
+        prepare.name(|| Ok(7)).unwrap();
+        prepare.disposal.fail(fault);
+        assert!(
+            prepare.name(|| Ok(7)).is_err(),
+            "a removed name may come back"
+        );
+    }
 
     #[test]
     fn who_waits_for_a_segment_waits_for_no_rest() {
