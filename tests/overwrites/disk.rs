@@ -20,10 +20,10 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// each node: about as many as a node syncs, but with nothing else to write.
 const INTERVAL_ALONE: Duration = Duration::from_micros(2_000);
 /// How long the full run looks at the disk without the nodes.
-const ALONE: Duration = Duration::from_secs(480);
-/// How much more often than the disk by itself the nodes may stall and nobody wonders: both are
-/// counts of a few.
-const LUCK: f64 = 2.0;
+const ALONE: Duration = Duration::from_secs(1_200);
+/// How unlikely it may be that the disk stalls as often without the nodes and so many of all
+/// stalls are beside them: they are few, and a few more are chance.
+const CHANCE_MIN: f64 = 0.05;
 
 /// Until it is over writes a few bytes again and again; answers each sync that took long.
 pub fn watch(folder: &Path, is_over: &Arc<AtomicBool>) -> JoinHandle<Vec<Event>> {
@@ -125,8 +125,16 @@ impl Judgement {
     /// Whether the nodes made writes wait, and not only the disk: in a pause it was quick, or it
     /// stalls less without them.
     fn is_missed(&self) -> bool {
-        let [with, without] = self.an_hour();
-        self.long > self.of_disk || with > LUCK * without
+        self.long > self.of_disk || self.chance() < CHANCE_MIN
+    }
+
+    /// How likely it is that as many of all stalls, or more, are in the time with the nodes, if the
+    /// disk stalls as often without them.
+    fn chance(&self) -> f64 {
+        let share = self.seconds / (self.seconds + self.alone.seconds);
+        let all = self.long + self.alone.stalls;
+        let chances = (self.long..=all).map(|with| binomial(all, with, share));
+        chances.sum()
     }
 
     fn an_hour(&self) -> [f64; 2] {
@@ -145,16 +153,25 @@ impl std::fmt::Display for Judgement {
         write!(
             out,
             "{} pauses above {} ms ({with:.0} an hour{missed}), {} of them in a stall of the disk, \
-             which without the nodes stalled {} times in {:.0} s ({without:.0} an hour), {} ms at \
-             most",
+             which without the nodes stalled {} times in {:.0} s ({without:.0} an hour, chance \
+             {:.2}), {} ms at most",
             self.long,
             TARGET.as_millis(),
             self.of_disk,
             self.alone.stalls,
             self.alone.seconds,
+            self.chance(),
             self.alone.longest_ms,
         )
     }
+}
+
+/// The chance that of so many things some are of a kind that each is of by a share.
+fn binomial(all: usize, some: usize, share: f64) -> f64 {
+    let others = all - some;
+    let ways = (1..=some).map(|at| (others + at) as f64 / at as f64);
+    let power = |base: f64, times: usize| (0..times).fold(1.0, |product, _| product * base);
+    ways.product::<f64>() * power(share, some) * power(1.0 - share, others)
 }
 
 #[test]
@@ -172,14 +189,15 @@ fn long_pauses_are_missed_unless_the_disk_stalls_in_them_and_without_nodes_as_of
     let judge = |second: u64, stalls: usize| {
         let events = [sync(span(1_300, 1_500)), sync(span(3_000, 3_000 + second))];
         let alone = Alone {
-            seconds: 60.0,
+            seconds: 6_000.0,
             stalls,
             longest_ms: 0,
         };
         let judgement = Judgement::new(&pauses, &events, 60.0, alone);
         (judgement.long, judgement.of_disk, judgement.is_missed())
     };
-    assert_eq!(judge(200, 2), (2, 2, false));
-    assert_eq!(judge(199, 2), (2, 1, true));
+    assert_eq!(judge(200, 200), (2, 2, false));
+    assert_eq!(judge(200, 40), (2, 2, false));
+    assert_eq!(judge(199, 200), (2, 1, true));
     assert_eq!(judge(200, 0), (2, 2, true));
 }

@@ -107,7 +107,7 @@ pub(crate) async fn until(
 /// the leader before is not heard: `leader` may be the next one, and its word still on the way.
 pub(crate) async fn until_other_leads(raft: &Raft, leader: u64) {
     let before = self::leader(raft);
-    // These change with the leader only, not with every entry: each forwarded write waits here.
+    // These do not change with every entry: each forwarded write waits here.
     let mut receiver = raft.server_metrics();
     loop {
         let now = receiver.borrow_watched().current_leader;

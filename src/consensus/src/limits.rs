@@ -34,7 +34,7 @@ pub const BACKLOG_BYTES_MAX: usize = 32 << 20;
 pub const BACKLOG_STARVED_BYTES_MAX: usize = 64 << 20;
 
 /// Age of the oldest unwritten row before apply waits: so much of the log is applied again at a
-/// start. A disk or processor that is busy for a second or two holds no write up.
+/// start. A disk or processor that is busy for a few seconds holds no write up.
 pub const BACKLOG_AGE_MAX: Duration = Duration::from_secs(12);
 
 /// How long writing a batch may take before less is applied ahead.

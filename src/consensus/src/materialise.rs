@@ -86,13 +86,21 @@ impl Materialiser {
 
     fn run(mut self) {
         while self.write_pending(CHECKPOINT_INTERVAL) {
-            self.backlog.gather(BACKLOG_LINGER);
+            self.backlog.gather(self.linger());
         }
     }
 
     async fn run_in_place(mut self) {
         while self.write_pending(Duration::ZERO) {
-            tokio::time::sleep(BACKLOG_LINGER).await;
+            self.backlog.gather_in_place(self.linger()).await;
+        }
+    }
+
+    /// How long rows gather; less while values wait to be freed, some with each batch.
+    fn linger(&self) -> Duration {
+        match self.deferred.is_over() {
+            true => BACKLOG_LINGER / 10,
+            false => BACKLOG_LINGER,
         }
     }
 

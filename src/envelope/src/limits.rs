@@ -11,3 +11,7 @@ pub const KEY_VERSIONS_MAX: usize = 1_024;
 
 /// The longest root key file in bytes: the key in base64 and room for white space.
 pub const ROOT_KEY_FILE_BYTES_MAX: usize = 256;
+
+/// Locked pages of keys that are kept for the next key when they are wiped: about as many as calls
+/// have in use at once. More are given back to the system.
+pub const SPARE_KEY_PAGES_MAX: usize = 64;

@@ -1,13 +1,16 @@
 //! Key bytes in memory: locked against swapping, left out of core dumps, wiped when dropped.
 //!
-//! The only file with unsafe code: mlock(2), munlock(2) and madvise(2) on memory that it owns.
+//! The only file with unsafe code: mlock(2), munlock(2) and madvise(2) on memory that it owns, and
+//! a page that outlives its key.
 
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use zeroize::Zeroize;
 
 use crate::aead::KEY_BYTES;
+use crate::limits::SPARE_KEY_PAGES_MAX;
 
 /// A page of its own, so that unlocking one key never unlocks a neighbour on the same page.
 #[repr(C, align(4096))]
@@ -20,9 +23,6 @@ const PAGE_BYTES: usize = size_of::<Page>();
 /// Pages that wait for their next key, wiped and still locked: most keys live for one call, and to
 /// lock a page takes longer than all that is done with its key.
 static SPARE: Mutex<Vec<LockedPage>> = Mutex::new(Vec::new());
-
-/// As many as calls have in use at once on most machines; more are given back to the system.
-const SPARE_MAX: usize = 64;
 
 /// A page that the system does not swap, if it took the lock.
 struct LockedPage {
@@ -52,8 +52,7 @@ impl Drop for LockedPage {
 
 /// One 256-bit key. Debug prints nothing of it.
 pub(crate) struct KeyBytes {
-    /// Taken when it is dropped only.
-    page: Option<LockedPage>,
+    page: ManuallyDrop<LockedPage>,
 }
 
 impl KeyBytes {
@@ -62,9 +61,10 @@ impl KeyBytes {
         fill: impl FnOnce(&mut [u8; KEY_BYTES]) -> Result<(), E>,
     ) -> Result<Self, E> {
         // Wiped by its end, whatever `fill` left in it.
-        let mut key = Self { page: None };
-        let at = key.page.insert(LockedPage::empty());
-        fill(&mut at.page.key)?;
+        let mut key = Self {
+            page: ManuallyDrop::new(LockedPage::empty()),
+        };
+        fill(&mut key.page.page.key)?;
         Ok(key)
     }
 
@@ -82,25 +82,24 @@ impl KeyBytes {
 
     /// The key.
     pub(crate) fn bytes(&self) -> &[u8; KEY_BYTES] {
-        const NONE: [u8; KEY_BYTES] = [0; KEY_BYTES];
-        self.page.as_ref().map_or(&NONE, |at| &at.page.key)
+        &self.page.page.key
     }
 
     /// Whether the system took the lock. It refuses beyond RLIMIT_MEMLOCK.
     pub(crate) fn is_locked(&self) -> bool {
-        self.page.as_ref().is_some_and(|at| at.locked)
+        self.page.locked
     }
 }
 
 impl Drop for KeyBytes {
+    #[allow(unsafe_code)]
     fn drop(&mut self) {
-        let Some(mut at) = self.page.take() else {
-            return;
-        };
-        at.page.key.zeroize();
+        self.page.page.key.zeroize();
+        // SAFETY: it is taken here only, and not used after.
+        let at = unsafe { ManuallyDrop::take(&mut self.page) };
         let mut spare = spare();
         // One that is not locked may be when it is asked for again.
-        if at.locked && spare.len() < SPARE_MAX {
+        if at.locked && spare.len() < SPARE_KEY_PAGES_MAX {
             spare.push(at);
         }
     }

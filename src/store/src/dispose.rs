@@ -35,7 +35,7 @@ pub(crate) struct Disposal {
 struct Shared {
     waiting: Mutex<Waiting>,
     changed: Condvar,
-    /// The first sync of a directory that failed; held while one is under way.
+    /// What the first name failed of that could not be made durable; held while one is.
     failed: Mutex<Option<Fault>>,
 }
 
@@ -73,16 +73,19 @@ impl Disposal {
         self.remove_file(path, &users)
     }
 
-    /// Fails if a directory could not be synced here. The system tells one sync of an error of the
-    /// disk: who has synced a name in the same directory asks whether it was this one.
-    pub(crate) fn check(&self) -> Result<(), Fault> {
-        self.shared.failed().clone().map_or(Ok(()), Err)
-    }
-
-    /// As if a sync of a directory had failed.
-    #[cfg(test)]
-    pub(crate) fn fail(&self, fault: Fault) {
-        self.shared.failed().get_or_insert(fault);
+    /// Does `write`, which names a file durably. The system tells one sync of a directory of an
+    /// error of the disk: no two go on at once, and after one that failed no name counts.
+    pub(crate) fn naming<T>(&self, write: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+        let mut failed = self.shared.failed();
+        if let Some(fault) = &*failed {
+            return Err(fault.clone());
+        }
+        write().inspect_err(|fault| {
+            // A full disk has synced nothing, and may have room for the next try.
+            if !fault.is_no_space() {
+                *failed = Some(fault.clone());
+            }
+        })
     }
 
     fn remove_file(&self, path: &Path, users: &Users) -> Result<(), Fault> {
@@ -309,16 +312,29 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_could_not_be_synced_is_told_to_who_asks() {
+    fn no_name_counts_after_a_sync_of_a_directory_that_failed() {
         let (temp, disposal) = (tempdir().unwrap(), Disposal::default());
         let is_failed = |dir: &Path| disposal.shared.sync_name(dir).is_err();
         assert!(!is_failed(temp.path()));
         assert!(is_failed(&temp.path().join("gone/gone")));
-        disposal.check().unwrap();
+        disposal.naming(|| Ok(())).unwrap();
         // Nothing there can be synced.
         assert!(is_failed(Path::new("/proc")));
         assert!(!is_failed(temp.path()));
-        assert!(matches!(disposal.check(), Err(Fault::Io { .. })));
+        let named = disposal.naming(|| Ok(()));
+        assert!(matches!(named, Err(Fault::Io { .. })));
+    }
+
+    #[test]
+    fn no_name_counts_after_one_that_could_not_be_made_durable() {
+        let disposal = Disposal::default();
+        let fail = |kind: ErrorKind| {
+            disposal.naming(|| Err::<(), _>(Fault::io("name", Path::new("x"), kind.into())))
+        };
+        assert!(fail(ErrorKind::StorageFull).is_err());
+        disposal.naming(|| Ok(())).unwrap();
+        assert!(fail(ErrorKind::Other).is_err());
+        assert!(disposal.naming(|| Ok(())).is_err());
     }
 
     #[test]

@@ -75,10 +75,15 @@ impl Unfinished {
         })
     }
 
+    /// Makes what is in the file durable; it has no name yet.
+    pub(crate) fn sync(&self) -> Result<(), Fault> {
+        let synced = self.file.sync_all();
+        synced.map_err(|error| Fault::io("sync", &self.path, error))
+    }
+
     /// Syncs the file and gives it its name: a crash leaves all of it under that name, or nothing.
     pub(crate) fn finish(mut self) -> Result<(), Fault> {
-        let synced = self.file.sync_all();
-        synced.map_err(|error| Fault::io("sync", &self.path, error))?;
+        self.sync()?;
         fs::rename(&self.path, &self.name)
             .map_err(|error| Fault::io("rename into place", &self.name, error))?;
         self.finished = true;

@@ -362,8 +362,7 @@ impl Rows for SledRows {
         drop(present);
         generation
             .sync()
-            .and_then(|()| open::write_header(&self.dir, &self.stamped, generation.number, batches))
-            .and_then(|()| self.disposal.check())
+            .and_then(|()| self.write_header(generation.number, batches))
             .inspect_err(|fault| self.failed(fault))?;
         Ok(meta)
     }
@@ -451,11 +450,15 @@ impl SledRows {
         Ok(())
     }
 
+    fn write_header(&self, number: u64, batches: u64) -> Result<(), Fault> {
+        let write = || open::write_header(&self.dir, &self.stamped, number, batches);
+        self.disposal.naming(write)
+    }
+
     /// Makes a synced generation the present one, and answers the one before, to be removed.
     fn swap(&self, new: Present) -> Result<Present, Fault> {
         let (number, batches) = (new.generation.number, new.tally.batches);
-        open::write_header(&self.dir, &self.stamped, number, batches)
-            .and_then(|()| self.disposal.check())
+        self.write_header(number, batches)
             .inspect_err(|fault| self.failed(fault))?;
         Ok(std::mem::replace(&mut *self.present_mut(), new))
     }
@@ -533,9 +536,8 @@ mod tests {
         let opened = SledRows::open(dir, &stamped, Arc::new(Plain), RowsOptions::default());
         let rows = opened.unwrap().rows;
         rows.checkpoint().unwrap();
-        let error = ErrorKind::Other.into();
-        rows.disposal
-            .fail(Fault::sync("sync the directory", dir, error));
+        let fault = Fault::sync("sync the directory", dir, ErrorKind::Other.into());
+        assert!(rows.disposal.naming(|| Err::<(), _>(fault)).is_err());
         rows
     }
 

@@ -188,15 +188,13 @@ impl SnapshotDir {
         path: &Path,
         unfinished: Unfinished,
     ) -> Result<SnapshotFile, SnapshotError> {
-        let synced = unfinished.file.sync_all();
-        synced.map_err(|error| Fault::io("sync", &unfinished.path, error))?;
+        unfinished.sync()?;
         let file = File::open(&unfinished.path);
         let file = Arc::new(file.map_err(|error| Fault::io("open", &unfinished.path, error))?);
         for row in SnapshotReader::open(self, id, &unfinished.path, &file)? {
             row?;
         }
-        unfinished.finish()?;
-        self.disposal.check()?;
+        self.disposal.naming(|| unfinished.finish())?;
         self.open_file(id.to_owned(), path.to_path_buf())
     }
 
@@ -289,7 +287,8 @@ mod tests {
         let snapshots = SnapshotDir::open(dir.path(), &stamped, Arc::new(Plain)).unwrap();
         snapshots.write("1", b"meta", std::iter::empty()).unwrap();
         let fault = Fault::sync("sync the directory", dir.path(), ErrorKind::Other.into());
-        snapshots.disposal.fail(fault);
+        let failed = snapshots.disposal.naming(|| Err::<(), _>(fault));
+        assert!(failed.is_err());
         assert!(snapshots.write("2", b"meta", std::iter::empty()).is_err());
     }
 }

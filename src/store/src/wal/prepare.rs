@@ -83,14 +83,10 @@ impl Prepare {
         }
     }
 
-    /// Does `write`, which names a file durably, again for as long as the disk is full; gives up when
-    /// the log is closed. What was named counts only if no other sync of the directory has failed:
-    /// the system tells one of them.
+    /// Does `write`, which names a file durably, again for as long as the disk is full; gives up
+    /// when the log is closed.
     pub(crate) fn name<T>(&self, write: impl Fn() -> Result<T, Fault>) -> Result<T, Fault> {
-        let named = self.retry(write)?;
-        let failed = self.state().fault.clone();
-        failed.map_or_else(|| self.disposal.check(), Err)?;
-        Ok(named)
+        self.retry(|| self.disposal.naming(&write))
     }
 
     /// Does `write` again for as long as the disk is full; gives up when the log is closed.
@@ -163,8 +159,8 @@ impl Prepare {
             let rest = || self.rest();
             let created = next.map(|number| {
                 let (dir, bytes) = (&self.dir, self.segment_bytes);
-                let segment = Segment::create(dir, number, &self.stamped, bytes, rest)?;
-                self.disposal.check().map(|()| segment)
+                let nameless = Segment::prepare(dir, number, &self.stamped, bytes, rest)?;
+                self.disposal.naming(|| nameless.name())
             });
             if created.is_some() {
                 work_ended("segment", begun);
@@ -240,7 +236,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_does_not_count_once_a_sync_of_its_directory_has_failed() {
+    fn nothing_is_named_any_more_once_a_segment_could_not_be() {
         let stamped = Stamped {
             cluster: [1; 16],
             region: "r".into(),
@@ -253,15 +249,8 @@ mod tests {
             Path::new("log"),
             ErrorKind::Other.into(),
         );
-        prepare.state().fault = Some(fault.clone());
-        assert!(prepare.name(|| Ok(7)).is_err(), "a segment was not named");
-        prepare.state().fault = None;
-        prepare.name(|| Ok(7)).unwrap();
-        prepare.disposal.fail(fault);
-        assert!(
-            prepare.name(|| Ok(7)).is_err(),
-            "a removed name may come back"
-        );
+        assert!(prepare.disposal.naming(|| Err::<(), _>(fault)).is_err());
+        assert!(prepare.name(|| Ok(7)).is_err());
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub(crate) fn recover(
     let mut numbers = segment::list(dir)?;
     let found = Anchor::read(dir, stamped)?;
     if found.is_none() && numbers.is_empty() {
-        Segment::create(dir, 1, stamped, segment_bytes, || ())?;
+        Segment::prepare(dir, 1, stamped, segment_bytes, || ())?.name()?;
         numbers.push(1);
     }
     let anchor = match found {

@@ -27,24 +27,44 @@ pub(crate) struct Segment {
     file: File,
 }
 
+/// A segment that is whole, and has no name yet.
+#[derive(Debug)]
+pub(crate) struct Nameless {
+    number: u64,
+    path: PathBuf,
+    unfinished: Unfinished,
+}
+
+impl Nameless {
+    /// Gives it its name, durably and in one step.
+    pub(crate) fn name(self) -> Result<Segment, Fault> {
+        self.unfinished.finish()?;
+        Segment::at(self.path, self.number)
+    }
+}
+
 impl Segment {
-    /// Creates segment `number` with its zeros, durably and under its name in one step; calls
-    /// `rest` whenever it has kept the disk busy for a while.
-    pub(crate) fn create(
+    /// Makes segment `number` with its zeros, durably; calls `rest` whenever it has kept the disk
+    /// busy for a while.
+    pub(crate) fn prepare(
         dir: &Path,
         number: u64,
         stamped: &Stamped,
         segment_bytes: u64,
         rest: impl Fn(),
-    ) -> Result<Segment, Fault> {
+    ) -> Result<Nameless, Fault> {
         let path = path(dir, number);
         let unfinished = Unfinished::create(&path)?;
         let mut header = format::encode(format::LOG, stamped, &number.to_le_bytes());
         header.resize(SEGMENT_HEADER_BYTES as usize, 0);
         write_prepared(&unfinished.file, &header, segment_bytes, rest)
             .map_err(|error| Fault::io("prepare", &unfinished.path, error))?;
-        unfinished.finish()?;
-        Segment::at(path, number)
+        unfinished.sync()?;
+        Ok(Nameless {
+            number,
+            path,
+            unfinished,
+        })
     }
 
     /// Opens an existing segment and reads all of it.
@@ -172,7 +192,8 @@ mod tests {
         let rests = Cell::new(0);
         let rest = || rests.set(rests.get() + 1);
         let bytes = 4 * PREPARE_STEP_BYTES;
-        let segment = Segment::create(temp.path(), 1, &stamped, bytes, rest).unwrap();
+        let nameless = Segment::prepare(temp.path(), 1, &stamped, bytes, rest).unwrap();
+        let segment = nameless.name().unwrap();
         assert_eq!((rests.get(), segment.size_bytes()), (3, bytes));
     }
 }

@@ -44,8 +44,9 @@ impl RowChange {
 pub(crate) struct Backlog {
     pending: Mutex<Pending>,
     filled: Condvar,
-    /// Ends the time in which rows are gathered.
+    /// End the time in which rows are gathered: of a thread, and of a task.
     urgent: Condvar,
+    urged: Notify,
     drained: Notify,
     /// The index whose rows were written, and the one that is durable there.
     written: watch::Sender<u64>,
@@ -143,9 +144,18 @@ impl Pending {
         self.checkpoint_wanted || self.stop || self.install.is_some()
     }
 
-    /// Whether there is more than is gathered at a time.
-    fn is_much(&self) -> bool {
-        self.bytes >= BACKLOG_GATHER_BYTES
+    /// Whether more rows may gather: not where there are many, or apply waits for room, or
+    /// something is asked for. Rows that wait for disk space wait for nothing else.
+    fn may_gather(&self) -> bool {
+        if self.headroom.is_starved {
+            return !self.stop;
+        }
+        let is_much = self.bytes >= BACKLOG_GATHER_BYTES;
+        !is_much && !self.is_short_of_room() && !self.is_asked_for()
+    }
+
+    fn is_short_of_room(&self) -> bool {
+        !self.has_room() || !self.toll().is_zero()
     }
 }
 
@@ -156,6 +166,7 @@ impl Backlog {
             pending: Mutex::default(),
             filled: Condvar::new(),
             urgent: Condvar::new(),
+            urged: Notify::new(),
             drained: Notify::new(),
             written: watch::Sender::new(index),
             durable: watch::Sender::new(index),
@@ -196,11 +207,11 @@ impl Backlog {
         let passed = pending.root.replace(root);
         pending.past.extend(passed);
         pending.past.push(past);
-        let is_much = pending.is_much();
+        let may_gather = pending.may_gather();
         drop(pending);
         self.filled.notify_one();
-        if is_much {
-            self.urgent.notify_one();
+        if !may_gather {
+            self.urge();
         }
     }
 
@@ -252,7 +263,7 @@ impl Backlog {
     /// Whether a batch would have to wait.
     pub(crate) fn is_short_of_room(&self) -> bool {
         let pending = self.lock();
-        !pending.stop && (!pending.has_room() || !pending.toll().is_zero())
+        !pending.stop && pending.is_short_of_room()
     }
 
     #[cfg(test)]
@@ -286,17 +297,33 @@ impl Backlog {
     /// Something was asked for: nobody gathers any more.
     fn ask(&self) {
         self.filled.notify_one();
-        self.urgent.notify_one();
+        self.urge();
     }
 
-    /// Lets rows gather for a while, up to what is written at a time, unless something is asked for:
-    /// those that change again are written once, and what each batch costs is paid seldom.
+    fn urge(&self) {
+        self.urgent.notify_one();
+        self.urged.notify_one();
+    }
+
+    /// Lets rows gather for a while: those that change again are written once, and what each batch
+    /// costs is paid seldom.
     pub(crate) fn gather(&self, linger: Duration) {
-        let may_gather = |pending: &mut Pending| !pending.is_asked_for() && !pending.is_much();
+        let may_gather = |pending: &mut Pending| pending.may_gather();
         let waited = self
             .urgent
             .wait_timeout_while(self.lock(), linger, may_gather);
         drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// As [`Backlog::gather`], in a task.
+    pub(crate) async fn gather_in_place(&self, linger: Duration) {
+        let gathered = async {
+            while self.lock().may_gather() {
+                self.urged.notified().await;
+            }
+        };
+        // Late is as good.
+        let _ = tokio::time::timeout(linger, gathered).await;
     }
 
     /// Takes everything pending, waiting up to `patience` for something to do.
@@ -427,203 +454,4 @@ impl Backlog {
 }
 
 #[cfg(test)]
-mod tests {
-    use futures::FutureExt;
-    use machine::State;
-
-    use super::*;
-    use crate::limits::{BACKLOG_BATCH_MAX, BACKLOG_ROOM_BYTES};
-    use crate::view::Era;
-
-    fn root() -> Arc<Root> {
-        Arc::new(Root {
-            state: State::new(),
-            applied: None,
-            membership: Default::default(),
-            era: Era::default(),
-        })
-    }
-
-    fn push(backlog: &Backlog, changes: Vec<RowChange>) {
-        backlog.push(changes, Era::default().watch(), root(), root());
-    }
-
-    fn put(key: u8, bytes: usize) -> RowChange {
-        RowChange::Put(vec![key], vec![0; bytes].into())
-    }
-
-    #[test]
-    fn apply_waits_until_a_backlog_without_room_is_written() {
-        let backlog = Backlog::new(0);
-        assert!(backlog.room().now_or_never().is_some());
-        push(&backlog, vec![put(1, BACKLOG_ROOM_BYTES)]);
-        assert!(backlog.room().now_or_never().is_none());
-        let taken = backlog.take(Duration::ZERO);
-        assert_eq!(taken.rows.len(), 1);
-        assert!(backlog.room().now_or_never().is_none(), "not yet written");
-        backlog.has_written(1);
-        assert!(backlog.room().now_or_never().is_some());
-        assert_eq!(backlog.written(), 1);
-    }
-
-    #[test]
-    fn rows_gather_until_they_are_many_or_something_is_asked_for() {
-        let forever = Duration::from_secs(3_600);
-        let gathers_until = |step: &dyn Fn(&Backlog)| {
-            let backlog = Arc::new(Backlog::new(0));
-            push(&backlog, vec![put(1, 1)]);
-            let (gathering, ended) = (Arc::clone(&backlog), std::sync::mpsc::channel());
-            std::thread::spawn(move || {
-                gathering.gather(forever);
-                ended.0.send(())
-            });
-            step(&backlog);
-            ended.1.recv_timeout(Duration::from_secs(60)).unwrap();
-        };
-        gathers_until(&|backlog| push(backlog, vec![put(2, BACKLOG_GATHER_BYTES)]));
-        gathers_until(&|backlog| {
-            drop(backlog.install(root(), Box::new(|| Ok(Box::new(std::iter::empty())))));
-        });
-        gathers_until(&Backlog::stop);
-        let few = Backlog::new(0);
-        push(&few, vec![put(1, 1)]);
-        few.gather(Duration::from_millis(1));
-        assert_eq!(few.take(Duration::ZERO).rows.len(), 1, "nor for ever");
-    }
-
-    #[test]
-    fn values_that_wait_for_readers_are_counted_before_they_are_taken() {
-        let backlog = Backlog::new(0);
-        let gone = |count: usize| {
-            let keys = (0..count).map(|key| RowChange::DeleteValue(key.to_be_bytes().to_vec()));
-            push(&backlog, keys.collect());
-        };
-        backlog.set_deferred(DEFERRED_VALUES_MAX - 1);
-        gone(1);
-        assert!(backlog.room().now_or_never().is_some());
-        gone(1);
-        assert!(backlog.room().now_or_never().is_none());
-        backlog.take(Duration::ZERO);
-        backlog.set_deferred(1);
-        backlog.has_written(1);
-        assert!(backlog.room().now_or_never().is_some());
-    }
-
-    #[test]
-    fn states_that_were_passed_are_freed_though_nobody_takes_what_is_pending() {
-        let backlog = Backlog::new(0);
-        let passed = root();
-        let watched = Arc::downgrade(&passed);
-        backlog.push(vec![put(1, 1)], Era::default().watch(), root(), passed);
-        backlog.drop_past();
-        assert!(watched.upgrade().is_none());
-        assert_eq!(backlog.take(Duration::ZERO).rows.len(), 1);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_batch_that_is_written_for_two_seconds_does_not_hold_apply_up() {
-        let backlog = Backlog::new(0);
-        push(&backlog, vec![put(1, 10)]);
-        backlog.take(Duration::ZERO);
-        push(&backlog, vec![put(2, 10)]);
-        tokio::time::advance(Duration::from_secs(2)).await;
-        assert!(backlog.lock().has_room());
-        tokio::time::advance(BACKLOG_AGE_MAX).await;
-        assert!(backlog.room().now_or_never().is_none(), "not without end");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn after_a_batch_that_took_too_long_less_is_applied_ahead_until_writing_is_fast() {
-        let backlog = Backlog::new(0);
-        push(&backlog, vec![put(1, 4000)]);
-        backlog.take(Duration::ZERO);
-        tokio::time::advance(BACKLOG_BATCH_MAX * 2).await;
-        backlog.has_written(1);
-        push(&backlog, vec![put(1, 1900)]);
-        assert!(backlog.lock().has_room());
-        push(&backlog, vec![put(2, 200)]);
-        assert!(!backlog.lock().has_room(), "half");
-        backlog.take(Duration::ZERO);
-        backlog.has_written(2);
-        push(&backlog, vec![put(1, 4000)]);
-        assert!(backlog.lock().has_room(), "twice as much");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn apply_is_slowed_down_before_it_has_to_wait() {
-        let backlog = Backlog::new(0);
-        push(&backlog, vec![put(1, 4000)]);
-        backlog.take(Duration::ZERO);
-        tokio::time::advance(BACKLOG_BATCH_MAX * 2).await;
-        backlog.has_written(1);
-        // Now 333 bytes are written in a second, and there is room for 2,000.
-        push(&backlog, vec![put(1, 249)]);
-        assert!(!backlog.is_short_of_room(), "an eighth full");
-        push(&backlog, vec![put(2, 49)]);
-        let begun = Instant::now();
-        backlog.room().await;
-        let waited = begun.elapsed();
-        let between = Duration::from_millis(27)..Duration::from_millis(33);
-        assert!(between.contains(&waited), "{waited:?} for 150 ms of rows");
-        push(&backlog, vec![put(3, 999)]);
-        let begun = Instant::now();
-        backlog.room().await;
-        assert!(begun.elapsed() <= BACKLOG_TOLL_MAX + Duration::from_millis(1));
-        backlog.take(Duration::ZERO);
-        backlog.has_written(2);
-        assert!(!backlog.is_short_of_room());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn rows_that_wait_for_disk_space_do_not_hold_apply_up() {
-        let backlog = Backlog::new(0);
-        push(&backlog, vec![put(1, 10)]);
-        backlog.take(Duration::ZERO);
-        tokio::time::advance(BACKLOG_AGE_MAX * 2).await;
-        assert!(backlog.room().now_or_never().is_none());
-        backlog.set_starved(true);
-        push(&backlog, vec![put(2, BACKLOG_STARVED_BYTES_MAX / 2)]);
-        tokio::time::advance(BACKLOG_AGE_MAX * 2).await;
-        assert!(backlog.room().now_or_never().is_some());
-        push(&backlog, vec![put(3, BACKLOG_STARVED_BYTES_MAX)]);
-        assert!(backlog.room().now_or_never().is_none(), "not without end");
-        backlog.set_starved(false);
-        backlog.take(Duration::ZERO);
-        backlog.has_written(1);
-        assert!(backlog.room().now_or_never().is_some());
-    }
-
-    #[test]
-    fn apply_waits_for_readers_that_keep_too_many_deleted_values() {
-        let backlog = Backlog::new(0);
-        backlog.set_deferred(DEFERRED_VALUES_MAX / 2);
-        assert!(!backlog.keeps_many_values());
-        backlog.set_deferred(DEFERRED_VALUES_MAX);
-        assert!(backlog.keeps_many_values(), "before it has to wait");
-        assert!(backlog.room().now_or_never().is_some());
-        backlog.set_deferred(DEFERRED_VALUES_MAX + 1);
-        assert!(backlog.room().now_or_never().is_none());
-        backlog.set_deferred(0);
-        assert!(backlog.room().now_or_never().is_some());
-    }
-
-    #[test]
-    fn a_row_that_changes_again_is_written_once() {
-        let backlog = Backlog::new(0);
-        for _ in 0..10 {
-            push(&backlog, vec![put(1, BACKLOG_ROOM_BYTES / 2)]);
-        }
-        assert!(backlog.room().now_or_never().is_some());
-        assert_eq!(backlog.take(Duration::ZERO).rows.len(), 1);
-    }
-
-    #[test]
-    fn a_value_put_and_deleted_in_between_is_never_written() {
-        let backlog = Backlog::new(0);
-        push(&backlog, vec![put(1, 10)]);
-        push(&backlog, vec![RowChange::DeleteValue(vec![1])]);
-        let taken = backlog.take(Duration::ZERO);
-        assert!(taken.rows.is_empty());
-        assert_eq!(taken.deferred.len(), 1);
-    }
-}
+mod tests;
