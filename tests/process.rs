@@ -50,6 +50,23 @@ impl Process {
         self.child.wait().unwrap();
     }
 
+    /// Gives all of its threads this niceness. Needs root to take it back.
+    pub fn renice(&self, niceness: u8) {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let threads = threads.map(|thread| thread.unwrap().file_name());
+        let mut renice = Command::new("renice");
+        renice
+            .args(["-n", &niceness.to_string(), "-p"])
+            .args(threads);
+        let output = renice.stdout(Stdio::null()).output().unwrap();
+        // Some may have ended meanwhile.
+        let errors = String::from_utf8_lossy(&output.stderr);
+        let mut others = errors
+            .lines()
+            .filter(|line| !line.contains("No such process"));
+        assert_eq!(others.next(), None);
+    }
+
     /// Sends a signal by its name, such as TERM.
     pub fn signal(&self, name: &str) {
         let id = self.child.id().to_string();

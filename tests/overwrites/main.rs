@@ -73,9 +73,8 @@ fn what_is_overwritten_for_ever_takes_no_more_memory_files_or_disk() {
         })
     };
     let mut random = StdRng::seed_from_u64(plan.seed);
-    let pace = if plan.is_short() { 0.1 } else { 1.0 };
     let disk = disk::watch(region.folder(), &is_over);
-    let mut done_to_them = slow::followers(&mut region, &tower, pace, &mut random, &is_over);
+    let mut done_to_them = slow::followers(&mut region, &tower, &plan, &mut random, &is_over);
     done_to_them.extend(disk.join().unwrap());
     let ended = runtime.block_on(writing).unwrap();
     let seconds = ended.duration_since(begun).as_secs_f64();

@@ -1,5 +1,8 @@
 //! The slow follower: one that does not lead is slowed down, or stopped, for a while; then it
 //! catches up, by the log or by a snapshot, and another one's turn comes.
+//!
+//! A node has a machine of its own. Here all share one, and one that catches up uses a processor
+//! whole: where pauses are judged it gets what the others leave.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -9,6 +12,7 @@ use rand::rngs::StdRng;
 use strongroom_tests::{Order, Region};
 
 use crate::pauses::{Event, Span, wall_us};
+use crate::plan::Plan;
 use crate::tower::Tower;
 
 /// Longest a follower may take to catch up when nothing is written any more.
@@ -28,18 +32,28 @@ enum Slowness {
 
 const ALL: [Slowness; 3] = [Slowness::LongStop, Slowness::Syncs, Slowness::Stop];
 
-/// Slows one follower after the other until the load is over. `pace` is 1 for the full run.
+/// What a node that catches up leaves to the others.
+const NICENESS: u8 = 19;
+
+/// Slows one follower after the other until the load is over.
 pub fn followers(
     region: &mut Region,
     tower: &Tower,
-    pace: f64,
+    plan: &Plan,
     random: &mut StdRng,
     is_over: &AtomicBool,
 ) -> Vec<Event> {
+    // It is 1 for the full run.
+    let pace = if plan.is_short() { 0.1 } else { 1.0 };
     let mut events = Vec::new();
     for kind in ALL.iter().cycle() {
         let time = |low: u64, high: u64, random: &mut StdRng| {
             Duration::from_millis(random.random_range(low..=high)).mul_f64(pace)
+        };
+        let renice = |region: &mut Region, node: u64, niceness: u8| {
+            if plan.is_judged {
+                region.process(node).renice(niceness);
+            }
         };
         keep(time(10_000, 20_000, random), is_over);
         if is_over.load(Ordering::Acquire) {
@@ -48,11 +62,8 @@ pub fn followers(
         let Some(leader) = tower.leader() else {
             continue;
         };
-        let others: Vec<u64> = region
-            .nodes()
-            .into_iter()
-            .filter(|node| *node != leader)
-            .collect();
+        let mut others = region.nodes();
+        others.retain(|node| *node != leader);
         let node = others[random.random_range(0..others.len())];
         let from_us = wall_us();
         match kind {
@@ -62,17 +73,20 @@ pub fn followers(
                 keep(time(10_000, 30_000, random), is_over);
                 region.order(node, Order::SyncDelay, 0);
             }
-            Slowness::Stop => stop(region, node, time(1_000, 4_000, random), is_over),
-            Slowness::LongStop => stop(region, node, time(40_000, 80_000, random), is_over),
+            Slowness::Stop | Slowness::LongStop => {
+                region.process(node).signal("STOP");
+                let (low, high) = match kind {
+                    Slowness::LongStop => (40_000, 80_000),
+                    _ => (1_000, 4_000),
+                };
+                keep(time(low, high, random), is_over);
+                renice(region, node, NICENESS);
+                region.process(node).signal("CONT");
+            }
         }
-        let (healed, healed_us) = (Instant::now(), wall_us());
-        while !tower.has_caught_up(node) {
-            let waited = healed.elapsed();
-            // Under load it may be no faster than the others.
-            let is_late = is_over.load(Ordering::Acquire) && waited > CATCH_UP_MAX;
-            assert!(!is_late, "node {node} does not catch up");
-            std::thread::park_timeout(POLL);
-        }
+        let healed_us = wall_us();
+        await_catch_up(tower, node, is_over);
+        renice(region, node, 0);
         let kind = format!("{kind:?}").to_lowercase();
         let done = |work: &str, from_us: u64, to_us: u64| Event {
             node,
@@ -91,10 +105,14 @@ pub fn followers(
     events
 }
 
-fn stop(region: &mut Region, node: u64, time: Duration, is_over: &AtomicBool) {
-    region.process(node).signal("STOP");
-    keep(time, is_over);
-    region.process(node).signal("CONT");
+fn await_catch_up(tower: &Tower, node: u64, is_over: &AtomicBool) {
+    let healed = Instant::now();
+    while !tower.has_caught_up(node) {
+        // Under load it may be no faster than the others.
+        let is_late = is_over.load(Ordering::Acquire) && healed.elapsed() > CATCH_UP_MAX;
+        assert!(!is_late, "node {node} does not catch up");
+        std::thread::park_timeout(POLL);
+    }
 }
 
 fn keep(time: Duration, is_over: &AtomicBool) {

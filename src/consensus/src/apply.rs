@@ -17,6 +17,7 @@ use crate::fault::{Fault, Faults};
 use crate::limits::{APPLY_BYTES_MAX, APPLY_ENTRIES_MAX, ENTRY_BYTES_USUAL, SNAPSHOT_SMALL_BYTES};
 use crate::residents::Residents;
 use crate::snapshot::{SnapshotBuilder, SnapshotFile, Snapshots};
+use crate::turn::Turn;
 use crate::types::{
     Answered, LogEntry, LogId, Proposed, Reply, SnapshotMeta, StoredMembership, TypeConfig,
 };
@@ -35,6 +36,7 @@ pub struct Machine {
     snapshots: Arc<Snapshots>,
     /// Bytes of the entries that no snapshot holds yet.
     unsnapped_bytes: u64,
+    turn: Turn,
     faults: Faults,
     /// Nothing, but in a build that is broken on purpose.
     own_clock: Option<Arc<Clocks>>,
@@ -58,6 +60,7 @@ impl Machine {
         snapshots: Arc<Snapshots>,
         faults: Faults,
         value_memory_bytes: u64,
+        turn: Turn,
     ) -> Machine {
         let view = published.view();
         let root = view.root();
@@ -72,6 +75,7 @@ impl Machine {
             backlog,
             snapshots,
             unsnapped_bytes: unsnapped.saturating_mul(ENTRY_BYTES_USUAL),
+            turn,
             faults,
             own_clock: None,
         };
@@ -211,14 +215,14 @@ impl RaftStateMachine<TypeConfig> for Machine {
 
     async fn try_create_snapshot_builder(&mut self, force: bool) -> Option<SnapshotBuilder> {
         let wanted = self.snapshots.take_wanted() || force;
-        if is_early(self.snapshots.current_bytes(), self.unsnapped_bytes) && !wanted {
+        let index = self.applied.map_or(0, |id| id.index);
+        let is_turn = || self.turn.is_at(index, &self.membership);
+        let bytes = self.snapshots.current_bytes();
+        // The core asks again after as many entries as a turn has.
+        if !wanted && (is_early(bytes, self.unsnapped_bytes) || is_large(bytes) && !is_turn()) {
             return None;
         }
-        if self
-            .applied
-            .is_some_and(|id| id.index == self.snapshots.index())
-            && !force
-        {
+        if self.applied.is_some() && index == self.snapshots.index() && !force {
             return None;
         }
         // A builder holds the state as it is, and with it every value that is deleted meanwhile: it
@@ -272,7 +276,11 @@ impl RaftStateMachine<TypeConfig> for Machine {
 /// A large state is written again only once that much was written to the log: else the snapshots
 /// of a region that holds more than it changes would be most of its work.
 fn is_early(snapshot_bytes: u64, unsnapped_bytes: u64) -> bool {
-    snapshot_bytes > SNAPSHOT_SMALL_BYTES && unsnapped_bytes < snapshot_bytes
+    is_large(snapshot_bytes) && unsnapped_bytes < snapshot_bytes
+}
+
+fn is_large(snapshot_bytes: u64) -> bool {
+    snapshot_bytes > SNAPSHOT_SMALL_BYTES
 }
 
 pub(crate) type SnapshotOf = openraft::type_config::alias::SnapshotOf<TypeConfig, SnapshotFile>;

@@ -43,6 +43,7 @@ mod space;
 mod status;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod types;
 mod upkeep;
 mod values;

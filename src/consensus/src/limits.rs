@@ -114,10 +114,13 @@ pub const SCRUB_ROWS: usize = 64;
 
 /// What the rows may take on disk before they are renewed, in hundredths of their live size (R12).
 /// Meanwhile the old rows and the new ones are there.
-pub const RENEW_PERCENT: u128 = 200;
+pub const RENEW_PERCENT: u128 = 250;
 
 /// Dead bytes that rows must have more than when they were new before they are renewed.
 pub const RENEW_DEAD_BYTES_MIN: u64 = 8 << 20;
+
+/// How long a renewal that is due waits for this node's turn, while little is written.
+pub const RENEW_PATIENCE: Duration = Duration::from_secs(600);
 
 /// How long the writing of a snapshot works before it rests for as long: it takes about half of
 /// one processor from calls and apply until it is read back.

@@ -60,6 +60,8 @@ impl Floor {
 pub(crate) struct LogStore {
     log: Arc<dyn store::Log>,
     tail: Arc<Mutex<Tail>>,
+    /// What the log is being purged to, beside the core.
+    purged: Arc<Mutex<Option<LogId>>>,
     vote: Arc<Mutex<Option<Vote>>>,
     floor: Arc<Floor>,
     upkeep: Arc<Upkeep>,
@@ -84,6 +86,7 @@ impl LogStore {
         Ok(LogStore {
             log,
             tail: Arc::default(),
+            purged: Arc::default(),
             vote: Arc::new(Mutex::new(vote)),
             floor,
             upkeep,
@@ -118,7 +121,20 @@ impl LogStore {
         }
     }
 
+    /// Where the log begins and ends, as the core has ordered it.
+    fn bounds(&self) -> Result<LogState<TypeConfig>, io::Error> {
+        let bounds = self.log.bounds();
+        let bounds = bounds.map_err(|fault| self.fail("read the log's bounds", fault))?;
+        let purged = bounds.purged.as_ref().map(log_id_of).transpose()?;
+        Ok(LogState {
+            last_purged_log_id: purged.max(*lock(&self.purged)),
+            last_log_id: bounds.last.as_ref().map(log_id_of).transpose()?,
+        })
+    }
+
     async fn entries(&self, start: u64, end: u64) -> Result<Vec<LogEntry>, io::Error> {
+        let purged = lock(&self.purged).map_or(0, |id| id.index + 1);
+        let start = start.max(purged);
         if start >= end {
             return Ok(Vec::new());
         }
@@ -185,13 +201,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     type LogReader = LogStore;
 
     async fn get_log_state(&mut self) -> Result<LogState<TypeConfig>, io::Error> {
-        let bounds = self
-            .blocking("read the log's bounds", |log| log.bounds())
-            .await?;
-        Ok(LogState {
-            last_purged_log_id: bounds.purged.as_ref().map(log_id_of).transpose()?,
-            last_log_id: bounds.last.as_ref().map(log_id_of).transpose()?,
-        })
+        self.bounds()
     }
 
     async fn get_log_reader(&mut self) -> LogStore {
@@ -270,7 +280,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
 
     async fn purge(&mut self, upto: LogId) -> Result<(), io::Error> {
         let floor = self.floor.index();
-        let last = self.get_log_state().await?.last_log_id;
+        let last = self.bounds()?.last_log_id;
         // Beyond the last entry the whole log is superseded by a newer snapshot: all of it goes,
         // or the next entry would leave a gap.
         let covers_all = last.is_none_or(|last| last.index <= upto.index);
@@ -278,11 +288,26 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             tracing::debug!(upto = upto.index, floor, "purge waits for the floor");
             return Ok(());
         }
-        let _purge = self.upkeep.begin(Work::Purge);
         lock(&self.tail).purge(upto.index);
-        let mark = mark_of(&upto);
-        self.blocking("purge the log", move |log| log.purge(mark))
-            .await
+        let (upkeep, mark) = (Arc::clone(&self.upkeep), mark_of(&upto));
+        let purge = move |log: &dyn store::Log| {
+            let _purge = upkeep.begin(Work::Purge);
+            log.purge(mark)
+        };
+        if covers_all {
+            return self.blocking("purge the log", purge).await;
+        }
+        // The core goes on meanwhile. Should it be lost, more of the log is there than is needed.
+        *lock(&self.purged) = Some(upto);
+        let this = self.clone();
+        let purging = async move { this.blocking("purge the log", purge).await };
+        match work::is_in_place() {
+            true => purging.await,
+            false => {
+                tokio::spawn(purging);
+                Ok(())
+            }
+        }
     }
 }
 

@@ -27,7 +27,7 @@ use crate::snapshot::rows_of;
 use crate::space::{Retry, Space};
 use crate::upkeep::Work;
 use crate::values::Values;
-use crate::view::{Published, Root};
+use crate::view::Root;
 use crate::work;
 
 pub(crate) struct Materialiser {
@@ -57,11 +57,11 @@ impl Materialiser {
         floor: Arc<Floor>,
         space: Arc<Space>,
         faults: Faults,
-        published: Arc<Published>,
+        renewals: Renewals,
     ) -> std::io::Result<Option<JoinHandle<()>>> {
-        let root = Arc::clone(published.view().root());
+        let root = Arc::clone(renewals.published().view().root());
         let materialiser = Materialiser {
-            renewals: Renewals::new(Arc::clone(&values), published, Arc::clone(&space)),
+            renewals,
             values,
             backlog,
             floor,
@@ -198,8 +198,7 @@ impl Materialiser {
             self.checkpoint()?;
         }
         if is_checkpoint_due || self.renewals.have_ended() {
-            self.renewals
-                .tend(&self.root.state, || self.deferred.kept());
+            self.renewals.tend(&self.root, || self.deferred.kept());
         }
         Ok(())
     }

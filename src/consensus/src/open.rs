@@ -31,12 +31,14 @@ use crate::options::Options;
 use crate::peer_set::PeerSet;
 use crate::promise::Promises;
 use crate::propose::Proposer;
+use crate::renewal::Renewals;
 use crate::repair::{self, Wanted};
 use crate::rounds::Rounds;
 use crate::scrub;
 use crate::snapshot::{LoadError, Snapshots, load_state};
 use crate::space::{Space, watch_space};
 use crate::status::LeaderHeard;
+use crate::turn::Turn;
 use crate::types::Raft;
 use crate::upkeep::Upkeep;
 use crate::values::Values;
@@ -122,9 +124,9 @@ impl Consensus {
     ) -> Result<Consensus, OpenError> {
         let config = Arc::new(config_of(&options)?);
         let node = options.node.0;
-        let value_memory_bytes = options.keep.value_memory_bytes;
-        let waiting = Arc::clone(&log);
-        let opening = move || Storage::open(log, rows, snapshots, value_memory_bytes);
+        let (keep, waiting) = (options.keep, Arc::clone(&log));
+        let turn = Turn::new(node, keep.snapshot_entries);
+        let opening = move || Storage::open(log, rows, snapshots, keep.value_memory_bytes, turn);
         let mut storage = blocking(opening).await?;
         let published = Arc::clone(&storage.published);
         let links = Arc::new(Links::new(origin_of(&options), peers, published));
@@ -231,6 +233,7 @@ impl Storage {
         rows: Arc<dyn store::Rows>,
         snapshots: SnapshotDir,
         value_memory_bytes: u64,
+        turn: Turn,
     ) -> Result<Storage, OpenError> {
         let (faults, space) = (Faults::new(), Arc::<Space>::default());
         let floor = Arc::new(Floor::new());
@@ -269,6 +272,7 @@ impl Storage {
             Arc::clone(&snapshots),
             faults.clone(),
             value_memory_bytes,
+            turn,
         );
         let materialiser = Materialiser::spawn(
             Arc::clone(&values),
@@ -276,7 +280,7 @@ impl Storage {
             Arc::clone(&floor),
             Arc::clone(&space),
             faults.clone(),
-            Arc::clone(&published),
+            Renewals::new(&values, &published, &space, turn),
         );
         Ok(Storage {
             log,

@@ -9,12 +9,13 @@ use store::{Fault, Row, Space};
 use tokio::time::Instant;
 
 use crate::deferred::Kept;
-use crate::limits::{RENEW_DEAD_BYTES_MIN, RENEW_PERCENT, RENEW_RETRY_PAUSE};
+use crate::limits::{RENEW_DEAD_BYTES_MIN, RENEW_PATIENCE, RENEW_PERCENT, RENEW_RETRY_PAUSE};
 use crate::snapshot::read_row;
 use crate::space::Space as DiskSpace;
+use crate::turn::Turn;
 use crate::upkeep::{Rewriting, Work};
 use crate::values::Values;
-use crate::view::Published;
+use crate::view::{Published, Root};
 use crate::work;
 
 /// Starts renewals, one at a time, each on a thread beside the materialiser.
@@ -22,6 +23,7 @@ pub(crate) struct Renewals {
     values: Arc<Values>,
     published: Arc<Published>,
     disk: Arc<DiskSpace>,
+    turn: Turn,
     under_way: Option<JoinHandle<Option<Space>>>,
     /// Whether rows are copied by the caller, for want of threads.
     in_place: bool,
@@ -29,24 +31,34 @@ pub(crate) struct Renewals {
     /// What was dead of renewed rows when they were new.
     fresh_dead_bytes: u64,
     not_before: Option<Instant>,
+    /// Since when one is due and not begun.
+    due_since: Option<Instant>,
 }
 
 impl Renewals {
     pub(crate) fn new(
-        values: Arc<Values>,
-        published: Arc<Published>,
-        disk: Arc<DiskSpace>,
+        values: &Arc<Values>,
+        published: &Arc<Published>,
+        disk: &Arc<DiskSpace>,
+        turn: Turn,
     ) -> Renewals {
         Renewals {
-            values,
-            published,
-            disk,
+            values: Arc::clone(values),
+            published: Arc::clone(published),
+            disk: Arc::clone(disk),
+            turn,
             under_way: None,
             in_place: work::is_in_place(),
             stop: Arc::default(),
             fresh_dead_bytes: 0,
             not_before: None,
+            due_since: None,
         }
+    }
+
+    /// What readers see.
+    pub(crate) fn published(&self) -> &Published {
+        &self.published
     }
 
     /// Whether there is something to take up.
@@ -54,9 +66,9 @@ impl Renewals {
         self.under_way.as_ref().is_some_and(JoinHandle::is_finished)
     }
 
-    /// Takes up what has ended, and begins a renewal if one is due. The rows hold exactly `state`,
+    /// Takes up what has ended, and begins a renewal if one is due. The rows hold exactly `root`,
     /// and what is `kept` for readers of older ones.
-    pub(crate) fn tend(&mut self, state: &State, kept: impl FnOnce() -> Kept) {
+    pub(crate) fn tend(&mut self, root: &Root, kept: impl FnOnce() -> Kept) {
         if self.under_way.as_ref().is_some_and(|at| !at.is_finished()) {
             return;
         }
@@ -68,6 +80,10 @@ impl Renewals {
         }
         let is_early = self.not_before.is_some_and(|not| Instant::now() < not);
         if is_early || !is_due(space, self.fresh_dead_bytes) {
+            self.due_since = None;
+            return;
+        }
+        if !self.has_turn(root) {
             return;
         }
         if !has_room(space, &self.disk) {
@@ -80,13 +96,21 @@ impl Renewals {
         let Some(rewriting) = self.values.upkeep().try_rewriting() else {
             return;
         };
-        match self.begin(state.clone(), kept(), rewriting) {
+        self.due_since = None;
+        match self.begin(root.state.clone(), kept(), rewriting) {
             Ok(under_way) => self.under_way = under_way,
             Err(fault) => {
                 tracing::warn!(%fault, "the rows could not be renewed");
                 self.has_ended(None);
             }
         }
+    }
+
+    /// Whether no other node is likely to write all of its rows now; at last, whether or not.
+    fn has_turn(&mut self, root: &Root) -> bool {
+        let since = *self.due_since.get_or_insert_with(Instant::now);
+        let has_waited = since.elapsed() > RENEW_PATIENCE || self.disk.is_low();
+        has_waited || self.turn.is_at(root.index(), &root.membership)
     }
 
     fn begin(
@@ -228,12 +252,12 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_renewed_when_half_of_them_is_dead_and_more_than_when_they_were_new() {
-        assert!(!is_due(space(100, 200), 0));
-        assert!(is_due(space(100, 201), 0));
+    fn rows_are_renewed_when_most_of_them_is_dead_and_more_than_when_they_were_new() {
+        assert!(!is_due(space(100, 250), 0));
+        assert!(is_due(space(100, 251), 0));
         // They were new with as much dead as that, for what was written meanwhile.
-        assert!(!is_due(space(100, 240), 100 * MIB));
-        assert!(is_due(space(100, 241), 100 * MIB));
+        assert!(!is_due(space(100, 260), 120 * MIB));
+        assert!(is_due(space(100, 261), 120 * MIB));
         // Most of what was alive then was deleted.
         assert!(is_due(space(10, 160), 60 * MIB));
         assert!(!is_due(space(1, 9), 0), "little is not worth it");

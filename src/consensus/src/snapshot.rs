@@ -469,6 +469,13 @@ impl SnapshotBuilder {
     }
 }
 
+impl Drop for SnapshotBuilder {
+    fn drop(&mut self) {
+        // All that has changed since is freed with it: not by a worker of the runtime.
+        self.snapshots.backlog.retire(Arc::clone(&self.root));
+    }
+}
+
 impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
     type SnapshotData = SnapshotFile;
 

@@ -1,6 +1,7 @@
 //! A log whose queue is full, or whose disk is.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use tokio::time::Instant;
 use super::node::{Disk, Settings};
 use super::region::Region;
 use super::{PATIENCE, eventually};
-use crate::Timing;
+use crate::{Keep, Timing};
 
 /// A log that takes appends only while there is room, and blocks whoever calls without it. Or it
 /// takes them and lets their end wait, as for space on its disk.
@@ -21,6 +22,9 @@ struct Narrow {
     opened: Condvar,
     /// Appends that are not written yet; none while they are written at once.
     unwritten: Mutex<Option<Vec<Append>>>,
+    /// Purges wait while it is held.
+    purge_gate: tokio::sync::Mutex<()>,
+    is_purging: AtomicBool,
 }
 
 type Append = (Vec<Record>, Done);
@@ -87,6 +91,8 @@ impl Log for Narrow {
     }
 
     fn purge(&self, upto: Mark) -> Result<(), store::Fault> {
+        self.is_purging.store(true, Ordering::Release);
+        drop(self.purge_gate.blocking_lock());
         self.log.purge(upto)
     }
 
@@ -129,6 +135,36 @@ async fn a_full_queue_of_the_log_delays_writes_and_blocks_no_worker() {
     assert!(answered.is_ok(), "the worker was blocked");
     write.await.expect("committed").answer.expect("accepted");
     assert_eq!(region.shows(1, uid).await.ok(), Some(true));
+}
+
+#[tokio::test]
+async fn a_purge_that_takes_long_holds_no_write_up() {
+    let log = Arc::new(Narrow::default());
+    let lent: Arc<dyn Log> = Arc::<Narrow>::clone(&log);
+    let disk = Disk::with(1, lent, Arc::new(MemoryRows::new()));
+    let keep = Keep {
+        snapshot_entries: 20,
+        log_entries: 5,
+        ..Keep::default()
+    };
+    let settings = Settings {
+        keep,
+        ..Settings::default()
+    };
+    let region = Region::on(disk, 1, settings).await;
+    let held = log.purge_gate.lock().await;
+    while !log.is_purging.load(Ordering::Acquire) {
+        region.write(1).await.expect("written");
+    }
+    let written = region.write(1).await;
+    drop(held);
+    written.expect("written");
+    let consensus = region.node(1).consensus.clone();
+    eventually("the log is purged", || {
+        log.log.bounds().unwrap().purged.is_some()
+    })
+    .await;
+    assert!(consensus.status().purged.is_some());
 }
 
 #[tokio::test]

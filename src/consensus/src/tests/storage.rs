@@ -14,6 +14,7 @@ use super::node::{Disk, Settings};
 use super::region::{Region, audit, create, found, value};
 use crate::limits::{BACKLOG_BYTES_MAX, DEFERRED_VALUES_MAX, LOG_ROOM_BYTES};
 use crate::open::Storage;
+use crate::turn::Turn;
 use crate::types::{LeaderId, LogEntry, LogId, Proposed};
 use crate::view::{Era, Root};
 
@@ -96,7 +97,7 @@ impl Rows for Watched {
 
 fn open(disk: &Disk) -> Storage {
     let (log, rows) = (Arc::clone(&disk.log), Arc::clone(&disk.rows));
-    Storage::open(log, rows, disk.snapshot_dir(), u64::MAX).expect("an open store")
+    Storage::open(log, rows, disk.snapshot_dir(), u64::MAX, Turn::new(1, 1)).expect("an open store")
 }
 
 fn id(index: u64) -> LogId {

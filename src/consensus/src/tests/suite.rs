@@ -16,6 +16,7 @@ use crate::apply::Machine;
 use crate::backlog::Backlog;
 use crate::log::LogStore;
 use crate::open::Storage;
+use crate::turn::Turn;
 use crate::types::TypeConfig;
 
 type Open = fn(&Path) -> (Arc<dyn Log>, Arc<dyn Rows>);
@@ -40,7 +41,13 @@ impl StoreBuilder<TypeConfig, LogStore, Machine, Guard> for Builder {
         let (log, rows) = (self.0)(dir.path());
         let cipher = Arc::new(Plain);
         let snapshots = SnapshotDir::open(&dir.path().join("snapshots"), &stamped(1), cipher);
-        let storage = Storage::open(log, rows, snapshots.expect("snapshots"), u64::MAX);
+        let storage = Storage::open(
+            log,
+            rows,
+            snapshots.expect("snapshots"),
+            u64::MAX,
+            Turn::new(1, 1),
+        );
         let storage = storage.expect("an open store");
         // The suite purges logs of which it has no snapshot.
         storage.floor.raise_snapshot(u64::MAX);

@@ -1,19 +1,17 @@
 //! The one thread that writes the log.
 //!
 //! It takes whatever was queued while the last sync ran, writes it with one write, syncs once, and
-//! answers in order. On a full disk it waits for space, and whoever appends waits with it. After
-//! any other failure it writes nothing any more: a sync that failed may have dropped pages that a
-//! second one would call durable.
+//! answers in order. A purge it only passes on, to the thread that also deletes. On a full disk it
+//! waits for space, and whoever appends waits with it. After any other failure it writes nothing
+//! any more: a sync that failed may have dropped pages that a second one would call durable.
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use crate::format::Stamped;
 use crate::{Block, Cipher, Done, Fault, Mark, Record};
 
 use super::anchor::Anchor;
 use super::frame::{FrameKind, Group};
-use super::prepare::Prepare;
+use super::prepare::{Prepare, Purge};
 use super::queue::{Job, Queue};
 use super::segment::{SEGMENT_HEADER_BYTES, Segment};
 use super::tail::{Spot, Tail};
@@ -46,10 +44,7 @@ pub(crate) struct Flusher {
     pub(crate) shared: Arc<Shared>,
     pub(crate) prepare: Arc<Prepare>,
     pub(crate) cipher: Arc<dyn Cipher>,
-    pub(crate) dir: PathBuf,
-    pub(crate) stamped: Stamped,
     pub(crate) options: WalOptions,
-    pub(crate) anchor: Anchor,
     pub(crate) active: Arc<Segment>,
     /// Where the next group goes in the active segment.
     pub(crate) offset: u64,
@@ -70,7 +65,7 @@ impl Flusher {
     pub(crate) fn run(mut self) {
         let shared = Arc::clone(&self.shared);
         let _end = End(&shared);
-        let mut committed = self.anchor.committed.clone();
+        let mut committed = self.prepare.committed();
         let group_bytes = self.options.group_bytes();
         while let Some(jobs) = self.shared.queue.take(group_bytes) {
             let mut pending = Pending::default();
@@ -112,7 +107,7 @@ impl Flusher {
             }
             Job::Purge(upto, done) => {
                 self.flush(pending);
-                done(self.purge(upto));
+                self.purge(upto, done);
             }
         }
     }
@@ -196,50 +191,24 @@ impl Flusher {
         Ok(())
     }
 
-    fn save_vote(&mut self, vote: Vec<u8>) -> Result<(), Fault> {
-        self.write_anchor(|anchor| anchor.vote = Some(vote.clone()))?;
+    fn save_vote(&self, vote: Vec<u8>) -> Result<(), Fault> {
+        let change = |anchor: &mut Anchor| anchor.vote = Some(vote.clone());
+        self.prepare.write_anchor(&self.shared, change)?;
         self.shared.tail().vote = Some(vote);
         Ok(())
     }
 
-    fn purge(&mut self, upto: Mark) -> Result<(), Fault> {
-        if self
-            .anchor
-            .purged
-            .as_ref()
-            .is_some_and(|purged| purged.index >= upto.index)
-        {
-            return Ok(());
+    /// What is purged beyond the end must be durably so before anything is written behind it.
+    fn purge(&self, upto: Mark, done: Done) {
+        let tail = self.shared.tail();
+        let oldest = tail.oldest_needed(upto.index, self.active.number);
+        let last = tail.bounds().last;
+        drop(tail);
+        let purge = Purge { upto, oldest };
+        match last.is_some_and(|last| last.index > purge.upto.index) {
+            true => self.prepare.purge_later(purge, done),
+            false => done(self.prepare.purge(&self.shared, purge)),
         }
-        let oldest = self
-            .shared
-            .tail()
-            .oldest_needed(upto.index, self.active.number);
-        self.write_anchor(|anchor| {
-            anchor.purged = Some(upto.clone());
-            anchor.oldest = oldest;
-        })?;
-        let mut tail = self.shared.tail();
-        tail.purge(upto);
-        self.prepare.discard(tail.remove_segments(oldest));
-        Ok(())
-    }
-
-    fn write_anchor(&mut self, change: impl FnOnce(&mut Anchor)) -> Result<(), Fault> {
-        if let Some(fault) = self.shared.fault.get() {
-            return Err(fault.clone());
-        }
-        change(&mut self.anchor);
-        self.anchor
-            .committed
-            .clone_from(&self.shared.tail().committed);
-        // Each time a new file, which has no name before it is whole and durable.
-        let (anchor, dir, stamped) = (&self.anchor, &self.dir, &self.stamped);
-        let written = self.prepare.name(|| anchor.write(dir, stamped));
-        written.inspect_err(|fault| {
-            tracing::debug!(%fault, "the log stopped");
-            self.shared.fault.get_or_init(|| fault.clone());
-        })
     }
 }
 

@@ -115,6 +115,7 @@ impl Wal {
             stamped.clone(),
             options.segment_bytes,
             next,
+            found.anchor,
         );
         let mut wal = Wal {
             shared: Arc::new(Shared::new(found.tail)),
@@ -130,16 +131,13 @@ impl Wal {
             shared: Arc::clone(&wal.shared),
             prepare: Arc::clone(&wal.prepare),
             cipher,
-            dir: dir.to_path_buf(),
-            stamped: stamped.clone(),
             options,
-            anchor: found.anchor,
             active: found.active,
             offset: found.offset,
             group: found.group,
         };
-        let prepare = Arc::clone(&wal.prepare);
-        wal.preparer = Some(spawn("log-prepare", dir, move || prepare.run())?);
+        let (prepare, shared) = (Arc::clone(&wal.prepare), Arc::clone(&wal.shared));
+        wal.preparer = Some(spawn("log-prepare", dir, move || prepare.run(&shared))?);
         wal.flusher = Some(spawn("log-flush", dir, || flusher.run())?);
         Ok(wal)
     }

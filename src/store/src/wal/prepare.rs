@@ -1,4 +1,6 @@
-//! Prepares the next segment while the present one fills, and deletes those no longer needed.
+//! Prepares the next segment while the present one fills, purges, and deletes what is no longer
+//! needed. All that gives files names meets here: segments, and the anchor, which the flush thread
+//! replaces for a vote.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -7,19 +9,22 @@ use std::time::{Duration, Instant};
 use crate::dispose::Disposal;
 use crate::format::Stamped;
 use crate::limits::PREPARE_REST;
-use crate::{Fault, files, work_ended};
+use crate::{Done, Fault, Mark, files, work_ended};
 
+use super::anchor::Anchor;
+use super::flush::Shared;
 use super::segment::Segment;
 
 /// How long to wait for space before trying again.
 const SPACE_RETRY: Duration = Duration::from_secs(1);
 
 /// The meeting point of the flush thread and the thread that prepares segments.
-#[derive(Debug)]
 pub(crate) struct Prepare {
     dir: PathBuf,
     stamped: Stamped,
     segment_bytes: u64,
+    /// Held while it is replaced.
+    anchor: Mutex<Anchor>,
     state: Mutex<State>,
     changed: Condvar,
     /// Ends the rests of who prepares; `changed` would also end its wait for space.
@@ -27,14 +32,23 @@ pub(crate) struct Prepare {
     disposal: Disposal,
 }
 
-#[derive(Debug, Default)]
+/// What is to be purged, and the oldest segment that is needed then.
+#[derive(Debug, Clone)]
+pub(crate) struct Purge {
+    pub(crate) upto: Mark,
+    pub(crate) oldest: u64,
+}
+
+#[derive(Default)]
 struct State {
     next: u64,
     ready: Option<Segment>,
     fault: Option<Fault>,
     /// The disk had no room: for the next segment, or for what the flush thread writes.
     starved: Option<Fault>,
-    unneeded: Vec<Arc<Segment>>,
+    purges: Vec<(Purge, Done)>,
+    /// The thread has ended: nobody purges later any more.
+    is_over: bool,
     /// The flush thread waits for the next segment.
     is_wanted: bool,
     /// The log is being closed: nobody waits for space any more.
@@ -43,7 +57,13 @@ struct State {
 }
 
 impl Prepare {
-    pub(crate) fn new(dir: PathBuf, stamped: Stamped, segment_bytes: u64, next: u64) -> Prepare {
+    pub(crate) fn new(
+        dir: PathBuf,
+        stamped: Stamped,
+        segment_bytes: u64,
+        next: u64,
+        anchor: Anchor,
+    ) -> Prepare {
         let state = Mutex::new(State {
             next,
             ..State::default()
@@ -52,6 +72,7 @@ impl Prepare {
             dir,
             stamped,
             segment_bytes,
+            anchor: Mutex::new(anchor),
             state,
             changed: Condvar::new(),
             hurry: Condvar::new(),
@@ -83,9 +104,66 @@ impl Prepare {
         }
     }
 
+    /// The commit mark that the anchor has.
+    pub(crate) fn committed(&self) -> Option<Mark> {
+        self.anchor().committed.clone()
+    }
+
+    /// Replaces the anchor; durable on return.
+    pub(crate) fn write_anchor(
+        &self,
+        shared: &Shared,
+        change: impl FnOnce(&mut Anchor),
+    ) -> Result<(), Fault> {
+        let mut anchor = self.anchor();
+        if let Some(fault) = shared.fault.get() {
+            return Err(fault.clone());
+        }
+        change(&mut anchor);
+        anchor.committed.clone_from(&shared.tail().committed);
+        // Each time a new file, which has no name before it is whole and durable.
+        let written = self.name(|| anchor.write(&self.dir, &self.stamped));
+        written.inspect_err(|fault| {
+            tracing::debug!(%fault, "the log stopped");
+            shared.fault.get_or_init(|| fault.clone());
+        })
+    }
+
+    /// Purges, and has deleted what is no longer needed; durable on return.
+    pub(crate) fn purge(&self, shared: &Shared, purge: Purge) -> Result<(), Fault> {
+        let Purge { upto, oldest } = purge;
+        let is_done = |purged: &Mark| purged.index >= upto.index;
+        if self.anchor().purged.as_ref().is_some_and(is_done) {
+            return Ok(());
+        }
+        self.write_anchor(shared, |anchor| {
+            anchor.purged = Some(upto.clone());
+            anchor.oldest = oldest;
+        })?;
+        let mut tail = shared.tail();
+        tail.purge(upto);
+        let unneeded = tail.remove_segments(oldest);
+        drop(tail);
+        self.delete(unneeded);
+        Ok(())
+    }
+
+    /// As `purge`, by the other thread; tells when it is durable.
+    pub(crate) fn purge_later(&self, purge: Purge, done: Done) {
+        let mut state = self.state();
+        if state.is_over {
+            let fault = state.fault.clone().unwrap_or(Fault::Closed);
+            drop(state);
+            return done(Err(fault));
+        }
+        state.purges.push((purge, done));
+        drop(state);
+        self.changed.notify_all();
+    }
+
     /// Does `write`, which names a file durably, again for as long as the disk is full; gives up
     /// when the log is closed.
-    pub(crate) fn name<T>(&self, write: impl Fn() -> Result<T, Fault>) -> Result<T, Fault> {
+    fn name<T>(&self, write: impl Fn() -> Result<T, Fault>) -> Result<T, Fault> {
         self.retry(|| self.disposal.naming(&write))
     }
 
@@ -108,12 +186,6 @@ impl Prepare {
             }
             drop(self.changed.wait_timeout(state, SPACE_RETRY));
         }
-    }
-
-    /// Hands over segments to delete; their absence need not be durable.
-    pub(crate) fn discard(&self, segments: Vec<Arc<Segment>>) {
-        self.state().unneeded.extend(segments);
-        self.changed.notify_all();
     }
 
     /// Whether a full segment is ready, so that appends go on even if the disk is full now.
@@ -140,21 +212,22 @@ impl Prepare {
     }
 
     /// Works until stopped or failed; the body of the thread.
-    pub(crate) fn run(&self) {
+    pub(crate) fn run(&self, shared: &Shared) {
         let mut state = self.state();
         while !state.stopping && state.fault.is_none() {
-            let unneeded = std::mem::take(&mut state.unneeded);
+            let purges = std::mem::take(&mut state.purges);
             let next = state.ready.is_none().then_some(state.next);
-            if unneeded.is_empty() && next.is_none() {
+            if purges.is_empty() && next.is_none() {
                 state = self
                     .changed
                     .wait(state)
                     .unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
-            let is_starved = state.starved.is_some();
             drop(state);
-            self.delete(unneeded, is_starved);
+            for (purge, done) in purges {
+                done(self.purge(shared, purge));
+            }
             let begun = Instant::now();
             let rest = || self.rest();
             let created = next.map(|number| {
@@ -182,9 +255,17 @@ impl Prepare {
             }
             self.changed.notify_all();
         }
+        state.is_over = true;
+        let (left, fault) = (std::mem::take(&mut state.purges), state.fault.clone());
+        drop(state);
+        for (_, done) in left {
+            done(Err(fault.clone().unwrap_or(Fault::Closed)));
+        }
     }
 
-    fn delete(&self, segments: Vec<Arc<Segment>>, is_starved: bool) {
+    /// Their absence need not be durable.
+    fn delete(&self, segments: Vec<Arc<Segment>>) {
+        let is_starved = self.state().starved.is_some();
         for segment in segments {
             let (path, users) = (segment.path.clone(), Arc::downgrade(&segment));
             drop(segment);
@@ -206,6 +287,10 @@ impl Prepare {
             self.hurry
                 .wait_timeout_while(self.state(), PREPARE_REST, may_rest),
         );
+    }
+
+    fn anchor(&self) -> MutexGuard<'_, Anchor> {
+        self.anchor.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -233,16 +318,34 @@ mod tests {
     use std::path::Path;
     use std::sync::mpsc::{RecvTimeoutError, channel};
 
-    use super::*;
+    use tempfile::tempdir;
 
-    #[test]
-    fn nothing_is_named_any_more_once_a_segment_could_not_be() {
-        let stamped = Stamped {
+    use super::*;
+    use crate::cipher::tests::Plain;
+    use crate::wal::queue::Job;
+    use crate::{Log, Record, Wal, WalOptions};
+
+    fn stamped() -> Stamped {
+        Stamped {
             cluster: [1; 16],
             region: "r".into(),
             node: 1,
+        }
+    }
+
+    fn prepare() -> Prepare {
+        let anchor = Anchor {
+            vote: None,
+            purged: None,
+            committed: None,
+            oldest: 1,
         };
-        let prepare = Prepare::new(PathBuf::new(), stamped, 0, 1);
+        Prepare::new(PathBuf::new(), stamped(), 0, 1, anchor)
+    }
+
+    #[test]
+    fn nothing_is_named_any_more_once_a_segment_could_not_be() {
+        let prepare = prepare();
         assert_eq!(prepare.name(|| Ok(7)).unwrap(), 7);
         let fault = Fault::sync(
             "sync the directory",
@@ -255,12 +358,7 @@ mod tests {
 
     #[test]
     fn who_waits_for_a_segment_waits_for_no_rest() {
-        let stamped = Stamped {
-            cluster: [1; 16],
-            region: "r".into(),
-            node: 1,
-        };
-        let prepare = Arc::new(Prepare::new(PathBuf::new(), stamped, 0, 1));
+        let prepare = Arc::new(prepare());
         prepare.state().is_wanted = true;
         let (resting, rested) = (Arc::clone(&prepare), channel());
         std::thread::spawn(move || {
@@ -270,5 +368,48 @@ mod tests {
         });
         let ended = rested.1.recv_timeout(Duration::from_secs(60));
         assert_eq!(ended, Err::<(), _>(RecvTimeoutError::Disconnected));
+    }
+
+    #[test]
+    fn a_purge_under_way_holds_no_append_up() {
+        let temp = tempdir().unwrap();
+        let wal = Wal::open(
+            temp.path(),
+            &stamped(),
+            Arc::new(Plain),
+            WalOptions::default(),
+        );
+        let wal = wal.unwrap();
+        let append = |index: u64| {
+            let record = Record {
+                index,
+                mark: vec![1],
+                body: vec![2],
+            };
+            let (told, done) = channel();
+            wal.append(
+                vec![record],
+                Box::new(move |result| drop(told.send(result))),
+            );
+            done.recv_timeout(Duration::from_secs(60)).unwrap().unwrap();
+        };
+        (1..=3).for_each(append);
+        // As if it were being replaced.
+        let anchor = wal.prepare.anchor();
+        let (told, purged) = channel();
+        let upto = Mark {
+            index: 2,
+            id: vec![1],
+        };
+        let done: Done = Box::new(move |result| drop(told.send(result)));
+        wal.shared.queue.push(|| Job::Purge(upto.clone(), done));
+        append(4);
+        assert_eq!(wal.bounds().unwrap().purged, None);
+        drop(anchor);
+        purged
+            .recv_timeout(Duration::from_secs(60))
+            .unwrap()
+            .unwrap();
+        assert_eq!(wal.bounds().unwrap().purged, Some(upto));
     }
 }
