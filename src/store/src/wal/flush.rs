@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::{Block, Cipher, Done, Fault, Mark, Record};
 
-use super::anchor::Anchor;
 use super::frame::{FrameKind, Group};
 use super::prepare::{Prepare, Purge};
 use super::queue::{Job, Queue};
@@ -192,8 +191,7 @@ impl Flusher {
     }
 
     fn save_vote(&self, vote: Vec<u8>) -> Result<(), Fault> {
-        let change = |anchor: &mut Anchor| anchor.vote = Some(vote.clone());
-        self.prepare.write_anchor(&self.shared, change)?;
+        self.prepare.save_vote(&self.shared, vote.clone())?;
         self.shared.tail().vote = Some(vote);
         Ok(())
     }

@@ -109,17 +109,43 @@ impl Prepare {
         self.anchor().committed.clone()
     }
 
-    /// Replaces the anchor; durable on return.
-    pub(crate) fn write_anchor(
-        &self,
-        shared: &Shared,
-        change: impl FnOnce(&mut Anchor),
-    ) -> Result<(), Fault> {
-        let mut anchor = self.anchor();
-        if let Some(fault) = shared.fault.get() {
-            return Err(fault.clone());
+    /// Keeps a vote; durable on return.
+    pub(crate) fn save_vote(&self, shared: &Shared, vote: Vec<u8>) -> Result<(), Fault> {
+        let mut anchor = self.sound_anchor(shared)?;
+        anchor.vote = Some(vote);
+        self.replace(shared, &mut anchor)
+    }
+
+    /// Purges, and has deleted what is no longer needed; durable on return.
+    pub(crate) fn purge(&self, shared: &Shared, purge: Purge) -> Result<(), Fault> {
+        let Purge { upto, oldest } = purge;
+        // Two purges may be under way: the further one stays, whichever is written first.
+        let mut anchor = self.sound_anchor(shared)?;
+        let is_done = |purged: &Mark| purged.index >= upto.index;
+        if anchor.purged.as_ref().is_some_and(is_done) {
+            return Ok(());
         }
-        change(&mut anchor);
+        anchor.purged = Some(upto.clone());
+        anchor.oldest = oldest;
+        self.replace(shared, &mut anchor)?;
+        drop(anchor);
+        let mut tail = shared.tail();
+        tail.purge(upto);
+        let unneeded = tail.remove_segments(oldest);
+        drop(tail);
+        self.delete(unneeded);
+        Ok(())
+    }
+
+    /// Holds the anchor, as it is on disk. After a failure nobody knows that.
+    fn sound_anchor(&self, shared: &Shared) -> Result<MutexGuard<'_, Anchor>, Fault> {
+        let anchor = self.anchor();
+        let fault = shared.fault.get().cloned();
+        fault.map_or(Ok(anchor), Err)
+    }
+
+    /// Writes the anchor that is held.
+    fn replace(&self, shared: &Shared, anchor: &mut Anchor) -> Result<(), Fault> {
         anchor.committed.clone_from(&shared.tail().committed);
         // Each time a new file, which has no name before it is whole and durable.
         let written = self.name(|| anchor.write(&self.dir, &self.stamped));
@@ -127,25 +153,6 @@ impl Prepare {
             tracing::debug!(%fault, "the log stopped");
             shared.fault.get_or_init(|| fault.clone());
         })
-    }
-
-    /// Purges, and has deleted what is no longer needed; durable on return.
-    pub(crate) fn purge(&self, shared: &Shared, purge: Purge) -> Result<(), Fault> {
-        let Purge { upto, oldest } = purge;
-        let is_done = |purged: &Mark| purged.index >= upto.index;
-        if self.anchor().purged.as_ref().is_some_and(is_done) {
-            return Ok(());
-        }
-        self.write_anchor(shared, |anchor| {
-            anchor.purged = Some(upto.clone());
-            anchor.oldest = oldest;
-        })?;
-        let mut tail = shared.tail();
-        tail.purge(upto);
-        let unneeded = tail.remove_segments(oldest);
-        drop(tail);
-        self.delete(unneeded);
-        Ok(())
     }
 
     /// As `purge`, by the other thread; tells when it is durable.
@@ -411,5 +418,33 @@ mod tests {
             .unwrap()
             .unwrap();
         assert_eq!(wal.bounds().unwrap().purged, Some(upto));
+    }
+
+    #[test]
+    fn a_purge_never_sets_back_a_further_one_at_the_same_time() {
+        const THREADS: u64 = 8;
+        let mark = |index| Mark { index, id: vec![1] };
+        let temp = tempdir().unwrap();
+        let prepare = Prepare {
+            dir: temp.path().to_path_buf(),
+            ..prepare()
+        };
+        let shared = Shared::default();
+        for last in (1..=20).map(|round| round * THREADS) {
+            let all = std::sync::Barrier::new(usize::try_from(THREADS).unwrap());
+            let purge = |index: u64| {
+                let (upto, oldest) = (mark(index), index);
+                all.wait();
+                prepare.purge(&shared, Purge { upto, oldest }).unwrap();
+            };
+            std::thread::scope(|scope| {
+                for index in last - THREADS + 1..=last {
+                    let purge = &purge;
+                    scope.spawn(move || purge(index));
+                }
+            });
+            let anchor = Anchor::read(temp.path(), &stamped()).unwrap().unwrap();
+            assert_eq!((anchor.purged, anchor.oldest), (Some(mark(last)), last));
+        }
     }
 }
