@@ -1,5 +1,7 @@
 //! A process that this test started, and ends.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -52,8 +54,24 @@ impl Process {
 
     /// Gives all of its threads this niceness. Needs root to take it back.
     pub fn renice(&self, niceness: u8) {
+        // One that is begun meanwhile has its parent's niceness, whichever that was then.
+        let mut reniced = BTreeSet::new();
+        loop {
+            let threads = self.threads();
+            if threads.is_subset(&reniced) {
+                return;
+            }
+            self.renice_threads(&threads, niceness);
+            reniced.extend(threads);
+        }
+    }
+
+    fn threads(&self) -> BTreeSet<OsString> {
         let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
-        let threads = threads.map(|thread| thread.unwrap().file_name());
+        threads.map(|thread| thread.unwrap().file_name()).collect()
+    }
+
+    fn renice_threads(&self, threads: &BTreeSet<OsString>, niceness: u8) {
         let mut renice = Command::new("renice");
         renice
             .args(["-n", &niceness.to_string(), "-p"])

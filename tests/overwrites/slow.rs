@@ -1,8 +1,8 @@
 //! The slow follower: one that does not lead is slowed down, or stopped, for a while; then it
 //! catches up, by the log or by a snapshot, and another one's turn comes.
 //!
-//! A node has a machine of its own. Here all share one, and one that catches up uses a processor
-//! whole: where pauses are judged it gets what the others leave.
+//! A node has a machine of its own. Here all share one, and one that catches up after it stood
+//! still uses a processor whole: where pauses are judged it gets what the others leave.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};

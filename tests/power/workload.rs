@@ -8,6 +8,7 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -24,6 +25,8 @@ struct Workload {
     node: Node,
     report: Arc<Report>,
     random: StdRng,
+    /// A purge that goes on beside the next steps.
+    purging: Option<JoinHandle<()>>,
     /// The log as it should be, without what is purged.
     terms: Terms,
     term: u64,
@@ -54,6 +57,7 @@ pub fn run(
     for _ in 0..steps {
         workload.step()?;
     }
+    workload.end_purge();
     Ok(())
 }
 
@@ -104,6 +108,7 @@ impl Workload {
             applied: 0,
             checkpoint: 0,
             snapshot: 0,
+            purging: None,
             node,
             report,
             purged,
@@ -145,7 +150,7 @@ impl Workload {
             74..78 => self.truncate()?,
             78..83 => self.checkpoint()?,
             83..89 => self.write_snapshot()?,
-            89..95 => self.purge()?,
+            89..95 => self.purge(),
             95 => self.node.log.save_committed(self.committed())?,
             96..98 => self.renew()?,
             98 => self.install()?,
@@ -208,19 +213,30 @@ impl Workload {
         self.vote()
     }
 
-    /// Purges up to what a durable snapshot and durable rows both hold.
-    fn purge(&mut self) -> Result<(), store::Fault> {
+    /// Purges up to what a durable snapshot and durable rows both hold, beside whatever comes next.
+    fn purge(&mut self) {
+        self.end_purge();
         let floor = self.snapshot.min(self.checkpoint);
         if floor <= self.purged {
-            return Ok(());
+            return;
         }
         let upto = self.random.random_range(self.purged + 1..=floor);
-        let mark = content::mark(upto, self.terms[&upto]);
-        self.report
-            .step(Step::Purge { upto }, || self.node.log.purge(mark))?;
+        let (step, mark) = (Step::Purge { upto }, content::mark(upto, self.terms[&upto]));
+        self.report.mark(&Mark::Begins(step.clone()));
+        let (report, log) = (Arc::clone(&self.report), Arc::clone(&self.node.log));
+        self.purging = Some(std::thread::spawn(move || {
+            log.purge(mark).unwrap();
+            report.mark(&Mark::Done(step));
+        }));
         self.purged = upto;
         self.terms = self.terms.split_off(&(upto + 1));
-        Ok(())
+    }
+
+    /// Waits for the purge under way.
+    fn end_purge(&mut self) {
+        if let Some(purging) = self.purging.take() {
+            purging.join().unwrap();
+        }
     }
 
     /// Only what is acknowledged is applied, and only what is applied is never truncated.

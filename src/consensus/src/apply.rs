@@ -14,7 +14,10 @@ use openraft::{EntryPayload, OptionalSend};
 use crate::backlog::{Backlog, RowChange};
 use crate::clock::Clocks;
 use crate::fault::{Fault, Faults};
-use crate::limits::{APPLY_BYTES_MAX, APPLY_ENTRIES_MAX, ENTRY_BYTES_USUAL, SNAPSHOT_SMALL_BYTES};
+use crate::limits::{
+    APPLY_BYTES_MAX, APPLY_ENTRIES_MAX, ENTRY_BYTES_USUAL, SNAPSHOT_SMALL_BYTES,
+    SNAPSHOT_WAIT_FACTOR,
+};
 use crate::residents::Residents;
 use crate::snapshot::{SnapshotBuilder, SnapshotFile, Snapshots};
 use crate::turn::Turn;
@@ -216,10 +219,14 @@ impl RaftStateMachine<TypeConfig> for Machine {
     async fn try_create_snapshot_builder(&mut self, force: bool) -> Option<SnapshotBuilder> {
         let wanted = self.snapshots.take_wanted() || force;
         let index = self.applied.map_or(0, |id| id.index);
-        let is_turn = || self.turn.is_at(index, &self.membership);
         let bytes = self.snapshots.current_bytes();
+        let is_others_turn = || {
+            may_wait(bytes, self.unsnapped_bytes)
+                && !self.snapshots.lack_space()
+                && !self.turn.is_at(index, &self.membership)
+        };
         // The core asks again after as many entries as a turn has.
-        if !wanted && (is_early(bytes, self.unsnapped_bytes) || is_large(bytes) && !is_turn()) {
+        if !wanted && (is_early(bytes, self.unsnapped_bytes) || is_others_turn()) {
             return None;
         }
         if self.applied.is_some() && index == self.snapshots.index() && !force {
@@ -229,8 +236,11 @@ impl RaftStateMachine<TypeConfig> for Machine {
         // is made only when it need not wait, or would not be asked for again.
         let rewriting = self.snapshots.may_write();
         if rewriting.is_none() && !force {
-            // The core would ask again only after many entries.
-            self.snapshots.want();
+            // The core would ask by itself only after many entries.
+            match wanted {
+                true => self.snapshots.want(),
+                false => self.snapshots.ask_again(),
+            }
             return None;
         }
         self.unsnapped_bytes = 0;
@@ -279,6 +289,12 @@ fn is_early(snapshot_bytes: u64, unsnapped_bytes: u64) -> bool {
     is_large(snapshot_bytes) && unsnapped_bytes < snapshot_bytes
 }
 
+/// A large state waits for this node's turn, but not until the log has become much more than it.
+fn may_wait(snapshot_bytes: u64, unsnapped_bytes: u64) -> bool {
+    let logged_max = snapshot_bytes.saturating_mul(SNAPSHOT_WAIT_FACTOR);
+    is_large(snapshot_bytes) && unsnapped_bytes < logged_max
+}
+
 fn is_large(snapshot_bytes: u64) -> bool {
     snapshot_bytes > SNAPSHOT_SMALL_BYTES
 }
@@ -295,5 +311,13 @@ mod tests {
         assert!(is_early(large, large - 1));
         assert!(!is_early(large, large));
         assert!(!is_early(SNAPSHOT_SMALL_BYTES, 0), "a small one is cheap");
+    }
+
+    #[test]
+    fn a_large_state_waits_for_its_turn_only_until_more_than_twice_as_much_was_logged() {
+        let large = 10 * SNAPSHOT_SMALL_BYTES;
+        assert!(may_wait(large, 2 * large - 1));
+        assert!(!may_wait(large, 2 * large));
+        assert!(!may_wait(SNAPSHOT_SMALL_BYTES, 0), "a small one is cheap");
     }
 }

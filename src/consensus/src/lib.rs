@@ -345,6 +345,7 @@ impl Consensus {
         if let Err(error) = self.inner.raft.shutdown().await {
             tracing::warn!(%error, "the consensus core did not stop in order");
         }
+        self.inner.tail.settle().await;
         self.inner.backlog.stop();
         let thread = self
             .inner

@@ -82,7 +82,7 @@ pub const RESIDENTS_SEEN_PER_VALUE: usize = 4;
 pub const SNAPSHOT_ENTRIES_DEFAULT: u64 = 20_000;
 
 /// Bytes of a snapshot up to which the number of entries alone says when to write the next one; a
-/// larger one waits for as many bytes of entries too.
+/// larger one waits for as many bytes of entries too, and for the node's turn.
 pub const SNAPSHOT_SMALL_BYTES: u64 = 16 << 20;
 
 /// Bytes an entry is taken to have, where they were not counted: before the start of the node.
@@ -119,8 +119,16 @@ pub const RENEW_PERCENT: u128 = 250;
 /// Dead bytes that rows must have more than when they were new before they are renewed.
 pub const RENEW_DEAD_BYTES_MIN: u64 = 8 << 20;
 
-/// How long a renewal that is due waits for this node's turn, while little is written.
-pub const RENEW_PATIENCE: Duration = Duration::from_secs(600);
+/// What the rows may take on disk, in hundredths of their live size, while a renewal waits for the
+/// node's turn (R12).
+pub const RENEW_URGENT_PERCENT: u128 = 400;
+
+/// How long work that is due waits for each turn before the node's own, while little is written.
+pub const TURN_PATIENCE: Duration = Duration::from_secs(120);
+
+/// How much more than the last snapshot's size may be logged while the next one waits for the
+/// node's turn.
+pub const SNAPSHOT_WAIT_FACTOR: u64 = 2;
 
 /// How long the writing of a snapshot works before it rests for as long: it takes about half of
 /// one processor from calls and apply until it is read back.

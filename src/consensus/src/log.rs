@@ -15,6 +15,7 @@ use openraft::storage::{IOFlushed, RaftLogReader, RaftLogStorage};
 use openraft::{LogState, OptionalSend};
 use prost::Message;
 use store::{Mark, Record};
+use tokio::task::JoinHandle;
 
 use crate::codec;
 use crate::fault::{Fault, Faults};
@@ -55,6 +56,8 @@ impl Floor {
     }
 }
 
+type PurgeResult = Result<(), store::Fault>;
+
 /// The log of one node, as openraft sees it. Clones share everything.
 #[derive(Clone)]
 pub(crate) struct LogStore {
@@ -62,6 +65,8 @@ pub(crate) struct LogStore {
     tail: Arc<Mutex<Tail>>,
     /// What the log is being purged to, beside the core.
     purged: Arc<Mutex<Option<LogId>>>,
+    /// The last purge that was begun beside the core.
+    purging: Arc<Mutex<Option<JoinHandle<()>>>>,
     vote: Arc<Mutex<Option<Vote>>>,
     floor: Arc<Floor>,
     upkeep: Arc<Upkeep>,
@@ -87,6 +92,7 @@ impl LogStore {
             log,
             tail: Arc::default(),
             purged: Arc::default(),
+            purging: Arc::default(),
             vote: Arc::new(Mutex::new(vote)),
             floor,
             upkeep,
@@ -119,6 +125,30 @@ impl LogStore {
             Ok(result) => result.map_err(|fault| self.fail(action, fault)),
             Err(stopped) => Err(io::Error::other(stopped)),
         }
+    }
+
+    /// Waits for what goes on beside the core. Whoever opens the log next must be the only one who
+    /// writes to it: a purge replaces the vote too.
+    pub(crate) async fn settle(&self) {
+        let purging = lock(&self.purging).take();
+        if let Some(purging) = purging {
+            // It has told its failure, and a panic ends the process.
+            let _ = purging.await;
+        }
+    }
+
+    /// Purges one after the other.
+    fn purge_beside(&self, purge: impl FnOnce(&dyn store::Log) -> PurgeResult + Send + 'static) {
+        let this = self.clone();
+        let mut purging = lock(&self.purging);
+        let before = purging.take();
+        *purging = Some(tokio::spawn(async move {
+            if let Some(before) = before {
+                let _ = before.await;
+            }
+            // Its failure is raised there.
+            let _ = this.blocking("purge the log", purge).await;
+        }));
     }
 
     /// Where the log begins and ends, as the core has ordered it.
@@ -294,20 +324,13 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             let _purge = upkeep.begin(Work::Purge);
             log.purge(mark)
         };
-        if covers_all {
+        if covers_all || work::is_in_place() {
             return self.blocking("purge the log", purge).await;
         }
         // The core goes on meanwhile. Should it be lost, more of the log is there than is needed.
         *lock(&self.purged) = Some(upto);
-        let this = self.clone();
-        let purging = async move { this.blocking("purge the log", purge).await };
-        match work::is_in_place() {
-            true => purging.await,
-            false => {
-                tokio::spawn(purging);
-                Ok(())
-            }
-        }
+        self.purge_beside(purge);
+        Ok(())
     }
 }
 

@@ -197,7 +197,9 @@ impl Materialiser {
         if is_checkpoint_due {
             self.checkpoint()?;
         }
-        if is_checkpoint_due || self.renewals.have_ended() {
+        // Nothing may be written any more while one waits.
+        let is_waiting = asked && self.renewals.are_waiting();
+        if is_checkpoint_due || is_waiting || self.renewals.have_ended() {
             self.renewals.tend(&self.root, || self.deferred.kept());
         }
         Ok(())

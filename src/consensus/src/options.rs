@@ -60,7 +60,7 @@ impl Default for Timing {
 pub struct Keep {
     /// Bytes of sealed values in memory; the rest are read from the rows.
     pub value_memory_bytes: u64,
-    /// Entries between two snapshots.
+    /// Entries between two snapshots, and of a node's turn to write a large one.
     pub snapshot_entries: u64,
     /// Entries kept in the log behind a snapshot.
     pub log_entries: u64,

@@ -9,7 +9,7 @@ use store::{Fault, Row, Space};
 use tokio::time::Instant;
 
 use crate::deferred::Kept;
-use crate::limits::{RENEW_DEAD_BYTES_MIN, RENEW_PATIENCE, RENEW_PERCENT, RENEW_RETRY_PAUSE};
+use crate::limits::{RENEW_DEAD_BYTES_MIN, RENEW_PERCENT, RENEW_RETRY_PAUSE, RENEW_URGENT_PERCENT};
 use crate::snapshot::read_row;
 use crate::space::Space as DiskSpace;
 use crate::turn::Turn;
@@ -31,8 +31,8 @@ pub(crate) struct Renewals {
     /// What was dead of renewed rows when they were new.
     fresh_dead_bytes: u64,
     not_before: Option<Instant>,
-    /// Since when one is due and not begun.
-    due_since: Option<Instant>,
+    /// One is due and not begun: in which turn, and since when in that turn.
+    waiting: Option<(u64, Instant)>,
 }
 
 impl Renewals {
@@ -52,7 +52,7 @@ impl Renewals {
             stop: Arc::default(),
             fresh_dead_bytes: 0,
             not_before: None,
-            due_since: None,
+            waiting: None,
         }
     }
 
@@ -78,12 +78,12 @@ impl Renewals {
         if let Some(thread) = self.under_way.take() {
             self.has_ended(thread.join().unwrap_or_default());
         }
-        let is_early = self.not_before.is_some_and(|not| Instant::now() < not);
-        if is_early || !is_due(space, self.fresh_dead_bytes) {
-            self.due_since = None;
+        if !is_due(space, self.fresh_dead_bytes) {
+            (self.waiting, self.not_before) = (None, None);
             return;
         }
-        if !self.has_turn(root) {
+        let is_early = self.not_before.is_some_and(|not| Instant::now() < not);
+        if is_early || !self.has_turn(space, root) {
             return;
         }
         if !has_room(space, &self.disk) {
@@ -96,7 +96,7 @@ impl Renewals {
         let Some(rewriting) = self.values.upkeep().try_rewriting() else {
             return;
         };
-        self.due_since = None;
+        self.waiting = None;
         match self.begin(root.state.clone(), kept(), rewriting) {
             Ok(under_way) => self.under_way = under_way,
             Err(fault) => {
@@ -106,11 +106,18 @@ impl Renewals {
         }
     }
 
+    /// Whether one is due and waits: for its turn, or after it has failed.
+    pub(crate) fn are_waiting(&self) -> bool {
+        self.waiting.is_some() || self.not_before.is_some()
+    }
+
     /// Whether no other node is likely to write all of its rows now; at last, whether or not.
-    fn has_turn(&mut self, root: &Root) -> bool {
-        let since = *self.due_since.get_or_insert_with(Instant::now);
-        let has_waited = since.elapsed() > RENEW_PATIENCE || self.disk.is_low();
-        has_waited || self.turn.is_at(root.index(), &root.membership)
+    fn has_turn(&mut self, space: Space, root: &Root) -> bool {
+        let turn = self.turn.number(root.index());
+        let same = self.waiting.filter(|(waiting, _)| *waiting == turn);
+        let (_, since) = *self.waiting.insert(same.unwrap_or((turn, Instant::now())));
+        let patience = self.turn.patience(root.index(), &root.membership);
+        since.elapsed() >= patience || is_urgent(space, &self.disk)
     }
 
     fn begin(
@@ -169,15 +176,20 @@ impl Drop for Renewals {
 /// Whether so much of the rows is dead, and more than when they were new, that they are worth
 /// writing anew.
 fn is_due(space: Space, fresh_dead_bytes: u64) -> bool {
-    let Space {
-        live_bytes,
-        disk_bytes,
-        ..
-    } = space;
-    let dead_bytes = disk_bytes.saturating_sub(live_bytes);
+    let dead_bytes = space.disk_bytes.saturating_sub(space.live_bytes);
     let more_bytes = dead_bytes.saturating_sub(fresh_dead_bytes);
-    u128::from(disk_bytes) * 100 > u128::from(live_bytes) * RENEW_PERCENT
-        && more_bytes > (live_bytes / 5 * 2).max(RENEW_DEAD_BYTES_MIN)
+    is_above(space, RENEW_PERCENT)
+        && more_bytes > (space.live_bytes / 5 * 2).max(RENEW_DEAD_BYTES_MIN)
+}
+
+/// Whether so much is dead that it waits for nobody (R12), or so little is free that there would be
+/// no room for the new rows soon.
+fn is_urgent(space: Space, disk: &DiskSpace) -> bool {
+    is_above(space, RENEW_URGENT_PERCENT) || !disk.has_room(space.live_bytes.saturating_mul(4))
+}
+
+fn is_above(space: Space, percent: u128) -> bool {
+    u128::from(space.disk_bytes) * 100 > u128::from(space.live_bytes) * percent
 }
 
 /// Whether the new rows fit beside the old ones, with what is written meanwhile.

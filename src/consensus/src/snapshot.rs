@@ -41,6 +41,7 @@ pub(crate) struct Snapshots {
     current: Mutex<Option<SnapshotFile>>,
     /// Whether somebody asked for a new one.
     wanted: AtomicBool,
+    asked_again: AtomicBool,
     /// When the one that met a full disk is tried again.
     retry: Mutex<Option<Retry>>,
 }
@@ -108,6 +109,7 @@ impl Snapshots {
             faults,
             current: Mutex::new(newest),
             wanted: AtomicBool::new(false),
+            asked_again: AtomicBool::new(false),
             retry: Mutex::default(),
         })
     }
@@ -139,14 +141,26 @@ impl Snapshots {
         self.wanted.store(true, Ordering::Release);
     }
 
-    /// Whether one is wanted.
-    pub(crate) fn is_wanted(&self) -> bool {
-        self.wanted.load(Ordering::Acquire)
+    /// The core shall ask again soon: one could not be written just now.
+    pub(crate) fn ask_again(&self) {
+        self.asked_again.store(true, Ordering::Release);
     }
 
-    /// Whether one was wanted since it was last asked.
+    /// Whether the core is to ask now.
+    pub(crate) fn is_to_be_asked(&self) -> bool {
+        self.wanted.load(Ordering::Acquire) || self.asked_again.load(Ordering::Acquire)
+    }
+
+    /// The core asks: whether one was wanted since it last did.
     pub(crate) fn take_wanted(&self) -> bool {
+        self.asked_again.store(false, Ordering::Release);
         self.wanted.swap(false, Ordering::AcqRel)
+    }
+
+    /// Whether less space is free than should be: a snapshot, behind which the log is purged, waits
+    /// for nobody then.
+    pub(crate) fn lack_space(&self) -> bool {
+        self.space.is_low()
     }
 
     /// The size of the newest snapshot's file.
@@ -450,7 +464,8 @@ impl SnapshotFile {
 
 /// Writes one snapshot from the state as it was when the builder was made.
 pub struct SnapshotBuilder {
-    root: Arc<Root>,
+    /// There until it is dropped.
+    root: Option<Arc<Root>>,
     snapshots: Arc<Snapshots>,
     rewriting: Option<Rewriting>,
 }
@@ -462,7 +477,7 @@ impl SnapshotBuilder {
         rewriting: Option<Rewriting>,
     ) -> SnapshotBuilder {
         SnapshotBuilder {
-            root,
+            root: Some(root),
             snapshots,
             rewriting,
         }
@@ -472,7 +487,9 @@ impl SnapshotBuilder {
 impl Drop for SnapshotBuilder {
     fn drop(&mut self) {
         // All that has changed since is freed with it: not by a worker of the runtime.
-        self.snapshots.backlog.retire(Arc::clone(&self.root));
+        if let Some(root) = self.root.take() {
+            self.snapshots.backlog.retire(root);
+        }
     }
 }
 
@@ -480,8 +497,9 @@ impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
     type SnapshotData = SnapshotFile;
 
     async fn build_snapshot(&mut self) -> Result<SnapshotOf, io::Error> {
-        let (root, rewriting) = (Arc::clone(&self.root), self.rewriting.take());
-        let file = self.snapshots.build(root, rewriting).await?;
+        let root = self.root.clone();
+        let root = root.ok_or_else(|| io::Error::other("the builder is gone"))?;
+        let file = self.snapshots.build(root, self.rewriting.take()).await?;
         Ok(file.into_snapshot())
     }
 }

@@ -143,7 +143,7 @@ pub(crate) async fn watch_space(inner: Weak<Inner>, space: Arc<Space>) {
         if inner.stopping.load(Ordering::Acquire) {
             return;
         }
-        if inner.snapshots.is_wanted() {
+        if inner.snapshots.is_to_be_asked() {
             // It had to wait for space, or for a renewal of the rows; the core asks only once for
             // many entries. One that waits for its log does not answer.
             let trigger = inner.raft.trigger();

@@ -1,10 +1,14 @@
 //! When a node writes all of its rows anew, as snapshots of much and renewals do.
 //!
-//! Each takes processor and disk from its calls for seconds, and a region goes at the pace of its
-//! second fastest node. Left alone they would all begin at once: they hold the same rows. So they
-//! take turns by the log's index, which stands about the same at all of them. Nobody has to ask,
-//! and who is late only takes longer.
+//! Each takes processor and disk from its calls for seconds, and a region goes at the pace of a
+//! quorum. Left alone they would all begin at once: they hold the same rows. So they take turns by
+//! the log's index, which stands about the same at all of them. Nobody has to ask, and who is late
+//! only takes longer. It is no lock: what begins late in a turn, or takes longer than one, goes on
+//! beside the next node's.
 
+use std::time::Duration;
+
+use crate::limits::TURN_PATIENCE;
 use crate::types::StoredMembership;
 
 /// Whose turn it is, as one node sees it.
@@ -23,11 +27,28 @@ impl Turn {
 
     /// Whether it is this node's turn at an index. Who is no member waits for nobody.
     pub(crate) fn is_at(&self, index: u64, membership: &StoredMembership) -> bool {
+        self.turns_before(index, membership) == 0
+    }
+
+    /// The number of the turn at an index.
+    pub(crate) fn number(&self, index: u64) -> u64 {
+        index / self.entries
+    }
+
+    /// How long to wait in the turn at an index for one's own, when little is written: the longer
+    /// the later that comes, so that who waits since the same time does not begin at the same time.
+    pub(crate) fn patience(&self, index: u64, membership: &StoredMembership) -> Duration {
+        let turns = u32::try_from(self.turns_before(index, membership));
+        TURN_PATIENCE * turns.unwrap_or(u32::MAX)
+    }
+
+    fn turns_before(&self, index: u64, membership: &StoredMembership) -> u64 {
         let nodes: Vec<u64> = membership.nodes().map(|(id, _)| *id).collect();
+        let count = nodes.len() as u64;
         let Some(place) = nodes.iter().position(|id| *id == self.node) else {
-            return true;
+            return 0;
         };
-        index / self.entries % nodes.len() as u64 == place as u64
+        (place as u64 + count - self.number(index) % count) % count
     }
 }
 
@@ -68,6 +89,17 @@ mod tests {
             had.extend(whose);
         }
         assert_eq!(had, BTreeSet::from(NODES));
+    }
+
+    #[test]
+    fn at_each_index_every_node_waits_for_another_time() {
+        let membership = membership();
+        for index in 0..30 {
+            let patience = NODES.map(|node| Turn::new(node, 10).patience(index, &membership));
+            let different = BTreeSet::from(patience);
+            let expected = [Duration::ZERO, TURN_PATIENCE, TURN_PATIENCE * 2];
+            assert_eq!(different, BTreeSet::from(expected), "at {index}");
+        }
     }
 
     #[test]

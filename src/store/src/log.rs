@@ -6,8 +6,8 @@ use std::ops::Range;
 use crate::Fault;
 use crate::limits::{MARK_BYTES_MAX, RECORD_BYTES_MAX};
 
-/// Is called once when an append is durable, or has failed; runs on the flush thread, so it must
-/// not block.
+/// Is called once when something is durable, or has failed; runs on a thread of the log's, so it
+/// must not block.
 pub type Done = Box<dyn FnOnce(Result<(), Fault>) + Send>;
 
 /// One entry of the log.
@@ -41,8 +41,9 @@ pub struct Bounds {
 
 /// The Raft log with its vote: what was acknowledged is here, durably, before anything else.
 ///
-/// Calls are serialised by one writer (openraft's core); reads may come from anywhere. Calls whose
-/// answer says durable block until the disk has synced: call them where blocking is allowed.
+/// Calls are serialised by one writer (openraft's core); reads may come from anywhere, and one
+/// purge at a time beside the writer. Calls whose answer says durable block until the disk has
+/// synced: call them where blocking is allowed.
 pub trait Log: Send + Sync {
     /// Answers the last saved vote.
     fn vote(&self) -> Result<Option<Vec<u8>>, Fault>;
@@ -57,7 +58,8 @@ pub trait Log: Send + Sync {
     /// record must follow the last one; an empty log accepts any index above its purge mark.
     fn append(&self, records: Vec<Record>, done: Done);
 
-    /// Whether an append would be queued at once; only the writer's own appends take room.
+    /// Whether an append would be queued at once; the writer's own appends take room, and a purge a
+    /// little.
     fn has_room(&self) -> bool {
         true
     }

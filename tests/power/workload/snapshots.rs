@@ -124,6 +124,7 @@ impl Workload {
     }
 
     pub(super) fn begin_log_after(&mut self, upto: u64, term: u64) -> Result<(), store::Fault> {
+        self.end_purge();
         let mark = content::mark(upto, term);
         self.report
             .step(Step::Purge { upto }, || self.node.log.purge(mark))?;

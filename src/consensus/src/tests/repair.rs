@@ -128,6 +128,16 @@ async fn created(region: &Region, number: u8, bytes: usize) -> Uid {
     uid
 }
 
+async fn deleted(region: &Region, uid: Uid) {
+    let delete = Command::DeleteSecret(DeleteSecret {
+        uid,
+        window_days: None,
+        seen: Seen::default(),
+    });
+    let committed = region.propose(1, delete).await.expect("committed");
+    committed.answer.expect("accepted");
+}
+
 /// Waits until every node has everything in its rows, and no value in memory.
 async fn settled(region: &Region) {
     region.agree().await;
@@ -344,6 +354,50 @@ fn flip(path: &Path) {
 }
 
 #[tokio::test]
+async fn a_renewal_that_waits_for_its_turn_begins_when_space_gets_short_and_nothing_is_written() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut region = Region::on(Disk::memory(1), 1, NOTHING_STAYS).await;
+    let rows = sled(dir.path(), 2);
+    region
+        .join(Disk {
+            rows: Arc::clone(&rows),
+            ..Disk::memory(2)
+        })
+        .await;
+    region.promote(2).await;
+    for number in 0..100 {
+        created(&region, number, 60_000).await;
+    }
+    let is_above = |percent: u64| {
+        let space = rows.space().expect("its size");
+        space.disk_bytes * 100 > space.live_bytes * percent
+    };
+    let mut present = VecDeque::new();
+    let deadline = super::soon();
+    while !is_above(270) {
+        assert!(tokio::time::Instant::now() < deadline, "it gets no larger");
+        present.push_back(created(&region, 200, 60_000).await);
+        // What goes before it was written leaves no dead space.
+        if present.len() > 40 {
+            let uid = present.pop_front().expect("forty");
+            deleted(&region, uid).await;
+        }
+    }
+    settled(&region).await;
+    assert!(!is_above(400), "it waits for nobody then");
+    assert_eq!(health(&region, 2).renewed, 0, "it is the turn of node 1");
+    let live_bytes = rows.space().expect("its size").live_bytes;
+    let consensus = &region.node(2).consensus;
+    // No checkpoint comes any more that would look for itself.
+    eventually("it is on disk", || {
+        consensus.inner.backlog.durable() >= consensus.local_view().index().0
+    })
+    .await;
+    consensus.tell_free_bytes(live_bytes * 3, live_bytes * 3);
+    eventually("it is renewed", || health(&region, 2).renewed == 1).await;
+}
+
+#[tokio::test]
 async fn dead_space_is_given_back_while_writes_and_reads_go_on() {
     let dir = tempfile::tempdir().expect("a directory");
     let disk = Disk {
@@ -362,13 +416,7 @@ async fn dead_space_is_given_back_while_writes_and_reads_go_on() {
         // What goes before it was written leaves no dead space.
         if present.len() > 40 {
             let uid = present.pop_front().expect("forty");
-            let delete = Command::DeleteSecret(DeleteSecret {
-                uid,
-                window_days: None,
-                seen: Seen::default(),
-            });
-            let committed = region.propose(1, delete).await.expect("committed");
-            committed.answer.expect("accepted");
+            deleted(&region, uid).await;
         }
         assert_eq!(read(&region, 1, kept, 1).await.expect("served"), 1);
         round = (round + 1) % 200;

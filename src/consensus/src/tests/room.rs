@@ -137,10 +137,9 @@ async fn a_full_queue_of_the_log_delays_writes_and_blocks_no_worker() {
     assert_eq!(region.shows(1, uid).await.ok(), Some(true));
 }
 
-#[tokio::test]
-async fn a_purge_that_takes_long_holds_no_write_up() {
-    let log = Arc::new(Narrow::default());
-    let lent: Arc<dyn Log> = Arc::<Narrow>::clone(&log);
+/// A region of one node that purges often, on this log.
+async fn purging(log: &Arc<Narrow>) -> Region {
+    let lent: Arc<dyn Log> = Arc::<Narrow>::clone(log);
     let disk = Disk::with(1, lent, Arc::new(MemoryRows::new()));
     let keep = Keep {
         snapshot_entries: 20,
@@ -151,7 +150,32 @@ async fn a_purge_that_takes_long_holds_no_write_up() {
         keep,
         ..Settings::default()
     };
-    let region = Region::on(disk, 1, settings).await;
+    Region::on(disk, 1, settings).await
+}
+
+#[tokio::test]
+async fn a_node_that_has_stopped_writes_no_more_to_its_log() {
+    let log = Arc::new(Narrow::default());
+    let region = purging(&log).await;
+    let held = log.purge_gate.lock().await;
+    while !log.is_purging.load(Ordering::Acquire) {
+        region.write(1).await.expect("written");
+    }
+    let node = region.node(1);
+    let stopping = node.run(|consensus| async move { consensus.shutdown().await });
+    let mut stopping = std::pin::pin!(stopping);
+    // Whoever opens the log once the node has stopped has it for himself.
+    let early = tokio::time::timeout(Duration::from_millis(500), stopping.as_mut()).await;
+    assert!(early.is_err(), "it stopped while the log was purged");
+    drop(held);
+    stopping.await;
+    assert!(log.log.bounds().unwrap().purged.is_some());
+}
+
+#[tokio::test]
+async fn a_purge_that_takes_long_holds_no_write_up() {
+    let log = Arc::new(Narrow::default());
+    let region = purging(&log).await;
     let held = log.purge_gate.lock().await;
     while !log.is_purging.load(Ordering::Acquire) {
         region.write(1).await.expect("written");

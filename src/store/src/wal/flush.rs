@@ -1,9 +1,10 @@
 //! The one thread that writes the log.
 //!
 //! It takes whatever was queued while the last sync ran, writes it with one write, syncs once, and
-//! answers in order. A purge it only passes on, to the thread that also deletes. On a full disk it
-//! waits for space, and whoever appends waits with it. After any other failure it writes nothing
-//! any more: a sync that failed may have dropped pages that a second one would call durable.
+//! answers in order. A purge it only passes on, to the thread that also deletes, unless it reaches
+//! beyond the end: then nothing may be written before it is done. On a full disk it waits for
+//! space, and whoever appends waits with it. After any other failure it writes nothing any more: a
+//! sync that failed may have dropped pages that a second one would call durable.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 

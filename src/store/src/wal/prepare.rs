@@ -255,8 +255,11 @@ impl Prepare {
                 }
                 Some(Err(full @ Fault::NoSpace { .. })) => {
                     state.starve(&full);
-                    let waited = self.changed.wait_timeout(state, SPACE_RETRY);
-                    state = waited.unwrap_or_else(PoisonError::into_inner).0;
+                    // What came meanwhile has told so already, and may give space back.
+                    if state.purges.is_empty() {
+                        let waited = self.changed.wait_timeout(state, SPACE_RETRY);
+                        state = waited.unwrap_or_else(PoisonError::into_inner).0;
+                    }
                 }
                 Some(Err(fault)) => state.fault = Some(fault),
             }

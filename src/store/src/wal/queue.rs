@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use crate::limits::QUEUE_BYTES_MAX;
 use crate::{Done, Fault, Mark, Record};
 
-/// Work for the flush thread; each is answered once, in order.
+/// Work for the flush thread; each is answered once, and all but purges in order.
 pub(crate) enum Job {
     Append(Vec<Arc<Record>>, Done),
     TruncateAfter(Option<u64>, Done),
