@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::pauses::{Event, NOTED_US, Span, TARGET, wall_us};
+use crate::pauses::{Event, HALF_MS, NOTED_US, Span, TARGET, wall_us};
 use crate::plan::Plan;
 
 /// The work of nobody.
@@ -20,7 +20,7 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// each node: about as many as a node syncs, but with nothing else to write.
 const INTERVAL_ALONE: Duration = Duration::from_micros(2_000);
 /// How long the full run looks at the disk without the nodes.
-const ALONE: Duration = Duration::from_secs(1_200);
+const ALONE: Duration = Duration::from_secs(600);
 /// How unlikely it may be that the disk stalls as often without the nodes and so many of all
 /// stalls are beside them: they are few, and a few more are chance.
 const CHANCE_MIN: f64 = 0.05;
@@ -43,7 +43,9 @@ fn scribble(path: &Path, interval: Duration, is_over: &Arc<AtomicBool>) -> JoinH
                 from_us,
                 to_us: wall_us(),
             };
-            span.tell_if_long("a bare sync");
+            if span.millis() >= HALF_MS {
+                span.tell("a bare sync");
+            }
             if span.to_us > from_us + NOTED_US {
                 events.push(Event {
                     node: 0,

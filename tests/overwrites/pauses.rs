@@ -9,6 +9,8 @@ use serde_json::Value as Json;
 
 /// No write should wait longer; printed beside the longest.
 pub const TARGET: Duration = Duration::from_millis(250);
+/// A sync that takes longer can be what a long pause is due to.
+pub const HALF_MS: u64 = 125;
 /// Shorter pauses are not looked at.
 pub const NOTED_US: u64 = 20_000;
 /// Bounds of the distribution, in milliseconds.
@@ -60,12 +62,10 @@ impl Span {
         u128::from(self.millis()) > TARGET.as_millis()
     }
 
-    /// Prints it at once when it is long: a run of hours can be given up in its first minutes.
-    pub fn tell_if_long(&self, what: &str) {
-        if self.is_long() {
-            let from = self.from_us as f64 / 1e6;
-            println!("for {} ms from {from:.3} on: {what}", self.millis());
-        }
+    /// Prints it at once: a run of hours can be given up in its first minutes.
+    pub fn tell(&self, what: &str) {
+        let from = self.from_us as f64 / 1e6;
+        println!("for {} ms from {from:.3} on: {what}", self.millis());
     }
 }
 
@@ -89,7 +89,9 @@ impl Beat {
                 from_us: self.start_us + last,
                 to_us: self.start_us + now,
             };
-            pause.tell_if_long("no write was accepted");
+            if pause.is_long() {
+                pause.tell("no write was accepted");
+            }
             self.pauses.lock().unwrap().push(pause);
         }
     }

@@ -22,7 +22,8 @@ pub struct Ledger {
     rows: Vec<u64>,
     /// The latest acknowledged snapshot. Zero is none.
     snapshot: u64,
-    /// The steps of the workload's own thread that are not done; a later one is within the earlier.
+    /// The steps that are not done. Of the workload's own thread a later one is within the earlier;
+    /// a purge goes on beside them.
     under_way: Vec<Step>,
 }
 
@@ -115,7 +116,7 @@ impl Ledger {
             .collect()
     }
 
-    /// The steps of the workload's own thread that a cut here interrupts.
+    /// The steps that a cut here interrupts.
     pub fn under_way(&self) -> &[Step] {
         &self.under_way
     }
