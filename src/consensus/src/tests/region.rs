@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use machine::{
-    AccountId, AdmitNode, ArnSuffix, Audit, Command, CreateSecret, Found, Hash, IssueJoinToken,
-    KeyId, KeyState, KeyVersion, KmsKey, MACHINE_VERSION, NewVersion, NodeId, RegionName,
-    RequestId, SealedValue, SecretName, Seen, Stamp, Uid, ValueKind, VersionId, Wrap,
+    AccountId, AdmitNode, ArnSuffix, Audit, Command, CreateSecret, DeleteSecret, Found, Hash,
+    IssueJoinToken, KeyId, KeyState, KeyVersion, KmsKey, MACHINE_VERSION, NewVersion, NodeId,
+    RegionName, RequestId, SealedValue, SecretName, Seen, Stamp, Uid, ValueKind, VersionId, Wrap,
 };
 use tokio::time::Instant;
 
@@ -154,6 +154,17 @@ impl Region {
         self.node(via)
             .run(move |consensus| propose(consensus, command, soon()))
             .await
+    }
+
+    /// Deletes a secret at once.
+    pub(super) async fn delete(&self, via: u64, uid: Uid) {
+        let delete = Command::DeleteSecret(DeleteSecret {
+            uid,
+            window_days: None,
+            seen: Seen::default(),
+        });
+        let committed = self.propose(via, delete).await.expect("committed");
+        committed.answer.expect("accepted");
     }
 
     /// Writes a secret through `via` and answers its uid.

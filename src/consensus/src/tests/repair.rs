@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use machine::{Command, DeleteSecret, RowKey, Seen, Uid};
+use machine::{RowKey, Uid};
 use store::{
     Batch, Block, Fault, MemoryRows, Packing, Row, RowScan, Rows, RowsOptions, SledRows, Space,
 };
@@ -126,16 +126,6 @@ async fn created(region: &Region, number: u8, bytes: usize) -> Uid {
     let committed = region.propose(1, command).await.expect("committed");
     committed.answer.expect("accepted");
     uid
-}
-
-async fn deleted(region: &Region, uid: Uid) {
-    let delete = Command::DeleteSecret(DeleteSecret {
-        uid,
-        window_days: None,
-        seen: Seen::default(),
-    });
-    let committed = region.propose(1, delete).await.expect("committed");
-    committed.answer.expect("accepted");
 }
 
 /// Waits until every node has everything in its rows, and no value in memory.
@@ -380,7 +370,7 @@ async fn a_renewal_that_waits_for_its_turn_begins_when_space_gets_short_and_noth
         // What goes before it was written leaves no dead space.
         if present.len() > 40 {
             let uid = present.pop_front().expect("forty");
-            deleted(&region, uid).await;
+            region.delete(1, uid).await;
         }
     }
     settled(&region).await;
@@ -416,7 +406,7 @@ async fn dead_space_is_given_back_while_writes_and_reads_go_on() {
         // What goes before it was written leaves no dead space.
         if present.len() > 40 {
             let uid = present.pop_front().expect("forty");
-            deleted(&region, uid).await;
+            region.delete(1, uid).await;
         }
         assert_eq!(read(&region, 1, kept, 1).await.expect("served"), 1);
         round = (round + 1) % 200;

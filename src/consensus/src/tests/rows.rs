@@ -188,13 +188,7 @@ async fn a_value_that_is_deleted_while_rows_are_renewed_is_not_kept_for_that() {
         watched.renewals_begun.load(Ordering::Acquire) > 0
     })
     .await;
-    let delete = Command::DeleteSecret(DeleteSecret {
-        uid,
-        window_days: None,
-        seen: Seen::default(),
-    });
-    let committed = region.propose(1, delete).await.expect("committed");
-    committed.answer.expect("accepted");
+    region.delete(1, uid).await;
     eventually("the row is gone", || {
         watched.row(&key).expect("readable").is_none()
     })
