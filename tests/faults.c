@@ -33,6 +33,9 @@
 #include <unistd.h>
 
 #define NANOS 1000000000LL
+#define MILLIS 1000000LL
+/* What a wait by a changed clock takes at once, in nanoseconds. */
+#define WAIT_MAX (50 * MILLIS)
 
 /* In the order of `Order` in faults.rs. */
 struct orders {
@@ -159,17 +162,36 @@ int clock_gettime(clockid_t clock, struct timespec *time)
 	return result;
 }
 
-/* A wait by this process's clock, by the machine's. */
-static int64_t truly(int64_t wait)
+static int64_t monotonic(void)
 {
-	int64_t ppm = orders->rate_ppm;
-	return ppm ? (int64_t)(wait / (1 + ppm / 1e6)) : wait;
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return nanos(&now);
+}
+
+/* What a wait until `until` by this process's clock takes by the machine's, or the first part of
+ * it: begun on a slow clock, it would go on long after the clock is right again. */
+static int64_t wait_time(int64_t until)
+{
+	int64_t ppm = orders->rate_ppm, left = until - monotonic();
+	if (left <= 0 || !ppm)
+		return left;
+	int64_t wait = (int64_t)(left / (1 + ppm / 1e6));
+	return wait < WAIT_MAX ? wait : WAIT_MAX;
 }
 
 int epoll_wait(int fd, struct epoll_event *events, int count, int timeout)
 {
-	int wait = timeout > 0 ? (int)truly(timeout + 1LL) : timeout;
-	return real_epoll_wait(fd, events, count, orders->rate_ppm ? wait : timeout);
+	if (timeout <= 0)
+		return real_epoll_wait(fd, events, count, timeout);
+	int result;
+	int64_t until = monotonic() + timeout * MILLIS;
+	do {
+		int64_t wait = wait_time(until);
+		int part = wait > 0 ? (int)(wait / MILLIS) + 1 : 0;
+		result = real_epoll_wait(fd, events, count, part);
+	} while (result == 0 && monotonic() < until);
+	return result;
 }
 
 /* The standard library waits with futex(2), until a moment of CLOCK_MONOTONIC. */
@@ -181,15 +203,18 @@ long syscall(long number, ...)
 	for (int i = 0; i < 6; i++)
 		a[i] = va_arg(rest, long);
 	va_end(rest);
-	struct timespec until, now;
-	if (number == SYS_futex && a[3] && (a[1] & ~FUTEX_PRIVATE_FLAG) == FUTEX_WAIT_BITSET) {
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		int64_t left = nanos((struct timespec *)a[3]) - nanos(&now);
+	if (number != SYS_futex || !a[3] || (a[1] & ~FUTEX_PRIVATE_FLAG) != FUTEX_WAIT_BITSET)
+		return real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+	int64_t until = nanos((struct timespec *)a[3]);
+	struct timespec now, end;
+	long result;
+	do {
+		int64_t wait = wait_time(until);
 		real_clock_gettime(CLOCK_MONOTONIC, &now);
-		until = spec(nanos(&now) + (left > 0 ? truly(left) : 0));
-		a[3] = (long)&until;
-	}
-	return real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+		end = spec(nanos(&now) + (wait > 0 ? wait : 0));
+		result = real_syscall(number, a[0], a[1], a[2], &end, a[4], a[5]);
+	} while (result < 0 && errno == ETIMEDOUT && monotonic() < until);
+	return result;
 }
 
 /* ---- disk ---- */
