@@ -79,4 +79,8 @@ impl Cipher for Sealing {
         let opened = self.0.open(place.table, place.key, sealed);
         opened.map_err(|_| CipherFault::Open)
     }
+
+    fn is_current(&self, sealed: &[u8]) -> bool {
+        self.0.is_by_active(sealed)
+    }
 }

@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use store::{Batch, Bounds, Done, Fault, Log, Mark, MemoryRows, Record, Row, RowScan, Rows, Space};
+use store::{
+    Attendant, Batch, Bounds, Done, Fault, Log, Mark, MemoryRows, Record, Row, RowScan, Rows, Space,
+};
 
 /// The log of one node. It outlives the process.
 pub struct SimLog {
@@ -373,11 +375,8 @@ impl Rows for SimRows {
         self.rows.begin_renewal()
     }
 
-    fn renew(
-        &self,
-        rows: &mut (dyn Iterator<Item = Result<Row, Fault>> + Send),
-    ) -> Result<bool, Fault> {
-        self.rows.renew(rows)
+    fn renew(&self, attendant: &mut dyn Attendant) -> Result<bool, Fault> {
+        self.rows.renew(attendant)
     }
 
     fn space(&self) -> Result<Space, Fault> {

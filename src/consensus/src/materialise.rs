@@ -200,7 +200,7 @@ impl Materialiser {
         // Nothing may be written any more while one waits.
         let is_waiting = asked && self.renewals.are_waiting();
         if is_checkpoint_due || is_waiting || self.renewals.have_ended() {
-            self.renewals.tend(&self.root, || self.deferred.kept());
+            self.renewals.tend(&self.root);
         }
         Ok(())
     }

@@ -118,6 +118,13 @@ impl StorageKeyring {
         Ok(std::mem::take(&mut *opened))
     }
 
+    /// Whether a block says that the active version has sealed it.
+    pub fn is_by_active(&self, sealed: &[u8]) -> bool {
+        let version = aead::strip_format(sealed).ok();
+        let version = version.and_then(|rest| rest.first_chunk());
+        version.is_some_and(|version| u32::from_be_bytes(*version) == self.active_version())
+    }
+
     /// The keyring as its file, sealed by the root key.
     pub fn to_sealed_bytes(&self, root: &RootKey) -> Result<Vec<u8>, SealFailed> {
         self.to_sealed_bytes_with(root, &aead::random()?)

@@ -153,6 +153,8 @@ fn a_retired_storage_key_opens_nothing_more() {
     assert_eq!(keyring.rotate().unwrap(), 2);
     let new = keyring.seal("rows", b"key", b"new").unwrap();
     assert_eq!(keyring.open("rows", b"key", &old).unwrap(), b"old");
+    assert!(keyring.is_by_active(&new) && !keyring.is_by_active(&old));
+    assert!(!keyring.is_by_active(&new[..4]) && !keyring.is_by_active(b""));
     keyring.retire_below(9);
     assert_eq!(keyring.open("rows", b"key", &new).unwrap(), b"new");
     let opened = keyring.open("rows", b"key", &old);

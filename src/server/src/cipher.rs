@@ -17,4 +17,8 @@ impl Cipher for StorageCipher {
             .open(place.table, place.key, sealed)
             .map_err(|_| CipherFault::Open)
     }
+
+    fn is_current(&self, sealed: &[u8]) -> bool {
+        self.0.is_by_active(sealed)
+    }
 }

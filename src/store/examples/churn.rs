@@ -40,6 +40,10 @@ impl Cipher for Clear {
     fn open(&self, _: Place<'_>, sealed: &[u8]) -> Result<Vec<u8>, CipherFault> {
         Ok(sealed.to_vec())
     }
+
+    fn is_current(&self, _: &[u8]) -> bool {
+        true
+    }
 }
 
 /// Numbers that look random (xorshift), the same in each run.
@@ -174,7 +178,7 @@ fn main() -> Result<(), Failure> {
             if ratio > 0 && space.disk_bytes > space.live_bytes * ratio {
                 let since = Instant::now();
                 rows.begin_renewal()?;
-                rows.renew(&mut rows.scan())?;
+                rows.renew(&mut ())?;
                 renewals += 1;
                 took += since.elapsed();
             }

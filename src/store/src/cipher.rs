@@ -18,6 +18,10 @@ pub trait Cipher: Send + Sync {
 
     /// Opens a block sealed for exactly `place`; fails if it was sealed elsewhere or changed.
     fn open(&self, place: Place<'_>, sealed: &[u8]) -> Result<Vec<u8>, CipherFault>;
+
+    /// Whether a block was sealed with the key that seals new ones. What was not is sealed anew when
+    /// it is written anew, so that the older key can be let go (R14).
+    fn is_current(&self, sealed: &[u8]) -> bool;
 }
 
 /// A block that could not be sealed or opened; opening tells no detail on purpose.
@@ -45,6 +49,10 @@ pub(crate) mod tests {
 
         fn open(&self, _: Place<'_>, sealed: &[u8]) -> Result<Vec<u8>, CipherFault> {
             Ok(sealed.to_vec())
+        }
+
+        fn is_current(&self, _: &[u8]) -> bool {
+            true
         }
     }
 }

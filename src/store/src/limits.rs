@@ -51,10 +51,14 @@ pub(crate) const PACKED_ROW_BYTES_MAX: usize = 8 * 1024;
 /// How many bytes of rows go into one sled batch while rows are replaced.
 pub(crate) const REPLACE_BATCH_BYTES: usize = 1024 * 1024;
 
-/// How many bytes of rows are copied in one step while rows are renewed; a batch may wait for one.
-/// Steps and batches take turns, and batches are written twice meanwhile: with small steps a
-/// renewal takes many turns.
-pub(crate) const RENEW_STEP_BYTES: usize = 2 * 1024 * 1024;
+/// How many rows, or packs, are copied in one step while rows are renewed; a batch may wait for one.
+pub(crate) const RENEW_STEP_ROWS: usize = 512;
+
+/// How many bytes of rows are copied in one such step, and one row more.
+pub(crate) const RENEW_STEP_BYTES: usize = 1024 * 1024;
+
+/// How many bad rows a renewal waits to have repaired before it ends for them.
+pub(crate) const RENEW_BAD_ROWS_MAX: usize = 1_024;
 
 /// How many bytes of rows that are written anew, or of a snapshot, are written between two syncs,
 /// so that none takes long.

@@ -74,20 +74,35 @@ pub trait Rows: Send + Sync {
     /// on every batch goes to both, until [`Rows::renew`] ends.
     fn begin_renewal(&self) -> Result<(), Fault>;
 
-    /// Copies `rows`, syncs them and swaps them in, while batches are written and rows are read.
+    /// Copies all rows as they lie there, sealed, syncs them and swaps them in, while batches are
+    /// written and rows are read.
     ///
-    /// `rows` are all rows as they were when the renewal began, in any order, but for such as a
-    /// batch deletes before it ends; those written or deleted since are known already and are
-    /// skipped. Answers whether they were swapped: not when the renewal was given up meanwhile, for
-    /// `replace` or because a batch could not follow. A failure, or a crash on the way, leaves the
-    /// old rows.
-    fn renew(
-        &self,
-        rows: &mut (dyn Iterator<Item = Result<Row, Fault>> + Send),
-    ) -> Result<bool, Fault>;
+    /// Each is checked on the way. A bad one is told to `attendant` and left out; if no batch has
+    /// written or deleted it by the end, that ends the renewal with its fault. Answers whether the
+    /// new rows were swapped in: not when the renewal was given up meanwhile, for `replace` or
+    /// because a batch could not follow. A failure, or a crash on the way, leaves the old rows.
+    fn renew(&self, attendant: &mut dyn Attendant) -> Result<bool, Fault>;
 
     /// Answers how much space the rows take.
     fn space(&self) -> Result<Space, Fault>;
+}
+
+/// Stands by while rows are renewed.
+pub trait Attendant {
+    /// Asked before every step; a fault ends the renewal.
+    fn goes_on(&mut self) -> Result<(), Fault>;
+
+    /// Told of a bad row, to have it written again: `fault` is of the row `key`.
+    fn is_bad(&mut self, key: &[u8], fault: &Fault);
+}
+
+/// Nobody: a bad row ends the renewal.
+impl Attendant for () {
+    fn goes_on(&mut self) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn is_bad(&mut self, _: &[u8], _: &Fault) {}
 }
 
 // Rows hold names and tags in clear.

@@ -4,11 +4,23 @@ use std::error::Error;
 use std::sync::atomic::Ordering;
 
 use rand::RngExt;
-use store::Log;
+use store::{Attendant, Fault, Log};
 
 use super::Workload;
 use crate::content::{self, Table};
 use crate::mark::{Mark, Step};
+
+/// Does something before each step of a renewal.
+struct Between<F>(F);
+
+impl<F: FnMut() -> Result<(), Fault>> Attendant for Between<F> {
+    fn goes_on(&mut self) -> Result<(), Fault> {
+        (self.0)()
+    }
+
+    // It ends the renewal.
+    fn is_bad(&mut self, _: &[u8], _: &Fault) {}
+}
 
 impl Workload {
     pub(super) fn write_snapshot(&mut self) -> Result<(), Box<dyn Error>> {
@@ -58,20 +70,22 @@ impl Workload {
         let mut batch =
             (upto > self.applied).then(|| content::batch(&self.terms, self.applied, upto));
         let (rows, report) = (&self.node.rows, &self.report);
-        let copied = rows.scan().collect::<Result<Vec<_>, _>>()?;
-        let half = copied.len() / 2;
-        let mut copied = copied.into_iter().enumerate().map(|(at, row)| {
-            if let Some(batch) = batch.take_if(|_| at >= half) {
+        // Before one of the four steps: rows, packs, and that there are no more of each.
+        let (before, mut step) = (self.random.random_range(0..4), 0);
+        let mut between = Between(|| {
+            if step == before
+                && let Some(batch) = batch.take()
+            {
                 report.step(Step::Rows { applied: upto }, || rows.write(batch))?;
             }
-            Ok(row)
+            step += 1;
+            Ok(())
         });
         let renewed = report.step(Step::Renew, || {
             rows.begin_renewal()?;
-            rows.renew(&mut copied)
+            rows.renew(&mut between)
         })?;
         assert!(renewed, "nobody gave the renewal up");
-        drop(copied);
         if batch.is_none() {
             self.applied = upto;
         }

@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use machine::{RowKey, Uid};
 use store::{
-    Batch, Block, Fault, MemoryRows, Packing, Row, RowScan, Rows, RowsOptions, SledRows, Space,
+    Attendant, Batch, Block, Fault, MemoryRows, Packing, Row, RowScan, Rows, RowsOptions, SledRows,
+    Space,
 };
 
 use super::eventually;
 use super::node::{Disk, Plain, Settings, stamped};
 use super::region::{Region, create, value, version_id};
+use crate::renewal::Watch;
 use crate::{Keep, RowHealth, ValueError};
 
 /// Every value leaves memory as soon as it may.
@@ -91,11 +93,8 @@ impl Rows for Rotting {
         self.rows.begin_renewal()
     }
 
-    fn renew(
-        &self,
-        rows: &mut (dyn Iterator<Item = Result<Row, Fault>> + Send),
-    ) -> Result<bool, Fault> {
-        self.rows.renew(rows)
+    fn renew(&self, attendant: &mut dyn Attendant) -> Result<bool, Fault> {
+        self.rows.renew(attendant)
     }
 
     fn space(&self) -> Result<Space, Fault> {
@@ -178,6 +177,35 @@ async fn a_damaged_value_is_read_from_a_peer_and_written_again() {
         assert_eq!(read(&region, at, uid, 5).await.expect("served"), 5);
         assert_eq!(health(&region, at).damaged, 1, "read from its own rows");
     }
+}
+
+#[tokio::test]
+async fn rows_that_a_renewal_finds_bad_are_written_again_from_memory_or_from_a_peer() {
+    let (region, all) = rotting(3, NOTHING_STAYS).await;
+    let uid = created(&region, 5, 3_000).await;
+    settled(&region).await;
+    let (value, secret) = (key_of(&region, uid, 5), RowKey::Secret(uid));
+    let inner = Arc::clone(&region.node(1).consensus.inner);
+    let rows = Arc::clone(&all[0]);
+    rows.spoil(&value);
+    rows.spoil(&secret);
+    let tell = move || {
+        let mut watch = Watch::of(&inner);
+        for key in [value, secret, RowKey::Secret(Uid([9; 16]))] {
+            let fault = rows.row(&key.encode()).err().unwrap_or(Fault::Closed);
+            watch.is_bad(&key.encode(), &fault);
+        }
+        watch.is_bad(b"no key", &Fault::Closed);
+    };
+    // It asks peers, and waits for them.
+    tokio::task::spawn_blocking(tell).await.expect("told");
+    eventually("the rows are whole again", || all[0].is_whole()).await;
+    eventually("they are counted", || health(&region, 1).repaired == 2).await;
+    assert_eq!(
+        health(&region, 1).damaged,
+        2,
+        "one is gone, and one is none"
+    );
 }
 
 #[tokio::test]

@@ -13,7 +13,6 @@ use super::region::{Region, create, value, version_id};
 use super::storage::Watched;
 use crate::Keep;
 use crate::deferred::{Deferred, left_over};
-use crate::renewal::present_rows;
 use crate::view::Era;
 
 /// Every value leaves memory as soon as it may.
@@ -223,20 +222,15 @@ fn rows_that_are_renewed_take_along_what_is_kept_and_a_restart_deletes_it() {
         rows.write(batch).expect("written");
     };
     let rows = open();
-    let puts = all.clone();
     let first = Batch {
-        puts,
+        puts: all,
         ..Batch::default()
     };
     rows.write(first).expect("written");
     keep(&mut deferred, &rows, keys(0..2));
     rows.begin_renewal().expect("begun");
-    let kept = deferred.kept();
-    // From here on the rows are copied.
     keep(&mut deferred, &rows, keys(2..4));
-    let present = all.into_iter().skip(2).map(Ok);
-    let renewed = rows.renew(&mut present.chain(kept.rows(&rows)));
-    assert!(renewed.expect("renewed"));
+    assert!(rows.renew(&mut ()).expect("renewed"));
     drop(rows);
     let rows = open();
     let deletes = left_over(&rows, deferred.numbers()).expect("read");
@@ -250,58 +244,6 @@ fn rows_that_are_renewed_take_along_what_is_kept_and_a_restart_deletes_it() {
     let rest: Result<Vec<Row>, Fault> = open().scan().collect();
     let rest = rest.expect("read").into_iter().map(|(key, _)| key);
     assert!(rest.eq(keys(4..9)));
-}
-
-#[tokio::test]
-async fn rows_to_renew_leave_out_what_was_deleted_and_miss_what_should_be_there() {
-    let region = Region::of(1, NOTHING_STAYS).await;
-    let propose = async |command| {
-        let committed = region.propose(1, command).await.expect("committed");
-        committed.answer.expect("accepted");
-    };
-    let (uid, command) = create(Some(value(5, 3_000)));
-    let (other, and_another) = create(Some(value(6, 3_000)));
-    propose(command).await;
-    propose(and_another).await;
-    written(&region).await;
-    region.write(1).await.expect("written");
-    let consensus = &region.node(1).consensus;
-    let state = consensus.local_view().root().state.clone();
-    let key_of = |uid, version| state.value_key(uid, &version).expect("a key").encode();
-    let (key, other_key) = (key_of(&uid, version_id(5)), key_of(&other, version_id(6)));
-    let window_days = None;
-    let seen = Seen::default();
-    propose(Command::DeleteSecret(DeleteSecret {
-        uid,
-        window_days,
-        seen,
-    }))
-    .await;
-    let rows = Arc::clone(&region.node(1).disk.rows);
-    eventually("the row is gone", || {
-        rows.row(&key).expect("readable").is_none()
-    })
-    .await;
-    let present = || {
-        let (inner, state) = (Arc::clone(&consensus.inner), state.clone());
-        // It asks peers for what is bad, and waits for them.
-        let present = move || {
-            let rows = present_rows(&state, &inner.values, &inner.published);
-            rows.collect::<Result<Vec<store::Row>, _>>()
-        };
-        async { tokio::task::spawn_blocking(present).await.expect("run") }
-    };
-    let has = |rows: &[store::Row], wanted: &[u8]| rows.iter().any(|(key, _)| key == wanted);
-    let found = present().await.expect("what is left");
-    assert!(!has(&found, &key) && has(&found, &other_key));
-    let meta = rows.meta().expect("readable").expect("there");
-    let lost = Batch {
-        deletes: vec![other_key],
-        meta,
-        ..Batch::default()
-    };
-    rows.write(lost).expect("written");
-    present().await.expect_err("a value is missing");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use store::{Batch, Fault, MemoryLog, MemoryRows, Row, RowScan, Rows, Space};
+use store::{Attendant, Batch, Fault, MemoryLog, MemoryRows, Row, RowScan, Rows, Space};
 use tokio::time::Instant;
 
 use super::node::{Disk, Settings};
@@ -166,11 +166,8 @@ impl Rows for Tight {
         self.rows.begin_renewal()
     }
 
-    fn renew(
-        &self,
-        rows: &mut (dyn Iterator<Item = Result<Row, Fault>> + Send),
-    ) -> Result<bool, Fault> {
-        self.rows.renew(rows)
+    fn renew(&self, attendant: &mut dyn Attendant) -> Result<bool, Fault> {
+        self.rows.renew(attendant)
     }
 
     fn space(&self) -> Result<Space, Fault> {

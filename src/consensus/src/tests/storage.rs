@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::{FutureExt, StreamExt};
 use machine::{Entry, Stamp, State};
 use openraft::storage::RaftStateMachine;
-use store::{Batch, Fault, MemoryLog, MemoryRows, Row, RowScan, Rows, Space};
+use store::{Attendant, Batch, Fault, MemoryLog, MemoryRows, Row, RowScan, Rows, Space};
 
 use super::node::{Disk, Settings};
 use super::region::{Region, audit, create, found, value};
@@ -76,13 +76,10 @@ impl Rows for Watched {
         self.rows.begin_renewal()
     }
 
-    fn renew(
-        &self,
-        rows: &mut (dyn Iterator<Item = Result<Row, Fault>> + Send),
-    ) -> Result<bool, Fault> {
+    fn renew(&self, attendant: &mut dyn Attendant) -> Result<bool, Fault> {
         drop(self.renewal_gate.blocking_lock());
         self.dead_bytes.store(0, Ordering::Release);
-        self.rows.renew(rows)
+        self.rows.renew(attendant)
     }
 
     fn space(&self) -> Result<Space, Fault> {

@@ -3,7 +3,7 @@ use std::fmt::{self, Debug, Formatter};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::rows::check_batch;
-use crate::{Batch, Fault, Row, RowScan, Rows, Space};
+use crate::{Attendant, Batch, Fault, Row, RowScan, Rows, Space};
 
 /// Rows that are forgotten when dropped.
 #[derive(Default)]
@@ -75,14 +75,8 @@ impl Rows for MemoryRows {
     }
 
     // There is no dead space in memory.
-    fn renew(
-        &self,
-        rows: &mut (dyn Iterator<Item = Result<Row, Fault>> + Send),
-    ) -> Result<bool, Fault> {
-        for row in rows {
-            row?;
-        }
-        Ok(true)
+    fn renew(&self, attendant: &mut dyn Attendant) -> Result<bool, Fault> {
+        attendant.goes_on().map(|()| true)
     }
 
     fn space(&self) -> Result<Space, Fault> {

@@ -192,52 +192,72 @@ fn put(
     head.map(|head| Entry { head, layer })
 }
 
-/// Puts rows that nobody has read yet into the base of a generation in the making. What has to be
-/// joined with something that is in sled goes there, and so does a pack that was in the base and is
-/// noted in sled as gone: what the base had of it since would be taken for gone too.
+/// What is to be put into the base of a generation in the making.
+#[derive(Default)]
+pub(super) struct Laying {
+    records: Records,
+    members: BTreeMap<Vec<u8>, Members>,
+}
+
+impl Laying {
+    pub(super) fn row(&mut self, key: Vec<u8>, sealed: &[u8]) {
+        self.records.put(layout::ROWS, key, sealed);
+    }
+
+    /// `content` is members and sealed rows.
+    pub(super) fn pack(&mut self, key: Vec<u8>, members: Members, content: &[u8]) {
+        self.members.insert(key.clone(), members);
+        self.records.put(layout::PACKS, key, content);
+    }
+
+    /// Puts it there. None of it may be in the generation yet.
+    pub(super) fn lay(self, generation: &Generation, tally: &mut Tally) -> Result<(), Fault> {
+        for (table, key, entry) in generation.append(self.records)? {
+            tally.add(&key, entry.head);
+            let mut index = generation.index();
+            match self.members.get(&key).filter(|_| table == layout::PACKS) {
+                Some(members) => {
+                    let members = *members;
+                    index.note_pack(key, Some(Pack { entry, members }));
+                }
+                None => index.note_row(key, Some(entry)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Puts rows into the base of a generation in the making. What has to be joined with something that
+/// is in sled goes there.
 pub(super) fn lay(
     generation: &Generation,
     cipher: &dyn Cipher,
     tally: &mut Tally,
     rows: Contents,
 ) -> Result<(), Fault> {
-    let (mut records, mut others) = (Records::default(), Contents::new());
+    let (mut laying, mut others) = (Laying::default(), Contents::new());
     let mut gathered: BTreeMap<Vec<u8>, packs::Rows> = BTreeMap::new();
     for (key, content) in rows {
         let place = packs::place(&key);
         let pack = place.filter(|(pack, _)| generation.pack(pack).is_none());
         match (content, pack) {
-            (Content::Packed(plain), Some((pack, number)))
-                if gathered.contains_key(&pack) || !generation.has_lost(&pack)? =>
-            {
+            (Content::Packed(plain), Some((pack, number))) => {
                 gathered.entry(pack).or_default().insert(number, plain);
             }
             (Content::Sealed(sealed), Some(_)) if generation.row(&key).is_none() => {
-                records.put(layout::ROWS, key, &sealed);
+                laying.row(key, &sealed);
             }
             (content, _) => {
                 others.insert(key, content);
             }
         }
     }
-    let mut members = BTreeMap::new();
     for (key, rows) in gathered {
-        let of = Members::of(rows.keys().copied());
-        let content = seal(cipher, &key, of, &rows)?;
-        members.insert(key.clone(), of);
-        records.put(layout::PACKS, key, &content);
+        let members = Members::of(rows.keys().copied());
+        let content = seal(cipher, &key, members, &rows)?;
+        laying.pack(key, members, &content);
     }
-    for (table, key, entry) in generation.append(records)? {
-        tally.add(&key, entry.head);
-        let mut index = generation.index();
-        match members.get(&key).filter(|_| table == layout::PACKS) {
-            Some(members) => {
-                let members = *members;
-                index.note_pack(key, Some(Pack { entry, members }));
-            }
-            None => index.note_row(key, Some(entry)),
-        }
-    }
+    laying.lay(generation, tally)?;
     if others.is_empty() {
         return Ok(());
     }

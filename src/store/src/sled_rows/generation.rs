@@ -193,10 +193,18 @@ impl Generation {
             layout::PACKS => self.pack(key).map(|pack| pack.entry),
             _ => None,
         };
-        let (Some(Entry { head, layer }), Some(base)) = (entry, &self.base) else {
-            return Ok(None);
-        };
-        let Layer::Base { offset } = layer else {
+        entry.map_or(Ok(None), |entry| self.stored_at(table, key, entry))
+    }
+
+    /// Reads what lies in the base, where an entry says that it does; nothing there changes.
+    pub(super) fn stored_at(
+        &self,
+        table: u8,
+        key: &[u8],
+        entry: Entry,
+    ) -> Result<Option<Stored>, Fault> {
+        let Entry { head, layer } = entry;
+        let (Layer::Base { offset }, Some(base)) = (layer, &self.base) else {
             return Ok(None);
         };
         let content = base.read(table, key, head, offset)?;
@@ -210,11 +218,6 @@ impl Generation {
     fn piece(&self, table: u8, key: &[u8], piece: u16) -> Result<Option<sled::IVec>, Fault> {
         let read = self.db.get(layout::piece_key(table, key, piece));
         read.map_err(|error| sled_fault("read a row of", &self.path, error))
-    }
-
-    /// Whether sled notes a pack of the base as gone.
-    pub(super) fn has_lost(&self, pack: &[u8]) -> Result<bool, Fault> {
-        Ok(self.piece(layout::GONE_PACKS, pack, 0)?.is_some())
     }
 
     /// The keys of the base's rows that are there no more, a list of each batch.

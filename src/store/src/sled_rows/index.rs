@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use super::layout::{Head, Tally};
+use super::layout::{self, Head, Tally};
 use super::packs::{Members, Pack};
 
 /// What is known of a row, or of a pack, without reading it.
@@ -82,6 +82,27 @@ impl Index {
     /// The first key of a pack after another.
     pub(super) fn pack_after(&self, last: Option<&[u8]>) -> Option<Vec<u8>> {
         first_after(&self.packs, last)
+    }
+
+    /// What is known of the rows, or packs, whose keys are after another: so many of them.
+    pub(super) fn after(
+        &self,
+        table: u8,
+        last: Option<&[u8]>,
+        count: usize,
+    ) -> Vec<(Vec<u8>, Entry)> {
+        let range = (
+            last.map_or(Bound::Unbounded, Bound::Excluded),
+            Bound::Unbounded,
+        );
+        if table == layout::PACKS {
+            let packs = self.packs.range::<[u8], _>(range).take(count);
+            return packs
+                .map(|(key, pack)| (key.to_vec(), pack.entry))
+                .collect();
+        }
+        let rows = self.rows.range::<[u8], _>(range).take(count);
+        rows.map(|(key, entry)| (key.to_vec(), *entry)).collect()
     }
 
     /// How many rows there are, those in packs included.

@@ -12,6 +12,7 @@
 
 mod apply;
 mod base;
+mod copy;
 mod generation;
 mod index;
 mod layout;
@@ -32,9 +33,10 @@ use crate::format::{FormatError, Stamped};
 use crate::limits::{BULK_SYNC_BYTES, KEY_BYTES_MAX, REPLACE_BATCH_BYTES, ROW_BYTES_MAX};
 use crate::log::within;
 use crate::rows::check_batch;
-use crate::{Batch, Block, Cipher, Fault, Place, Row, RowScan, Rows, Space, files};
+use crate::{Attendant, Batch, Block, Cipher, Fault, Place, Row, RowScan, Rows, Space, files};
 
 use self::apply::{Content, Contents, apply, lay};
+use self::copy::Copying;
 use self::generation::{Generation, Stored};
 use self::layout::Tally;
 use self::renewal::Renewal;
@@ -401,18 +403,13 @@ impl Rows for SledRows {
         Ok(())
     }
 
-    fn renew(
-        &self,
-        rows: &mut (dyn Iterator<Item = Result<Row, Fault>> + Send),
-    ) -> Result<bool, Fault> {
+    fn renew(&self, attendant: &mut dyn Attendant) -> Result<bool, Fault> {
         self.check()?;
-        let renewed = self.copy(rows).and_then(|copied| {
-            if copied {
-                self.finish_renewal()
-            } else {
-                Ok(false)
-            }
-        });
+        let mut copying = Copying::new(self);
+        let renewed = match copying.run(attendant) {
+            Ok(true) => self.finish_renewal(&copying.bad()),
+            given_up_or_failed => given_up_or_failed,
+        };
         if renewed.is_err() {
             renewal::give_up(&mut self.renewal(), &self.dir);
         }

@@ -92,6 +92,11 @@ impl Members {
         (0..=LOW_HALF).filter(move |number| self.has(*number))
     }
 
+    /// The keys of these rows of a pack.
+    pub(super) fn row_keys(self, pack: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+        self.numbers().map(|number| row_key(pack, number))
+    }
+
     /// Puts the members before what was sealed.
     pub(super) fn join(self, sealed: &[u8]) -> Vec<u8> {
         [&self.0.to_le_bytes(), sealed].concat()

@@ -10,19 +10,17 @@ use std::path::Path;
 use std::time::Instant;
 
 use crate::format::Stamped;
-use crate::limits::{BULK_SYNC_BYTES, KEY_BYTES_MAX, RENEW_STEP_BYTES, ROW_BYTES_MAX};
-use crate::log::within;
-use crate::{Cipher, Fault, Row, files, work_ended};
+use crate::{Cipher, Fault, files, work_ended};
 
-use super::apply::{Contents, apply, lay};
+use super::apply::{Contents, apply};
 use super::generation::{self, Generation};
 use super::layout::Tally;
 use super::{Present, RowsOptions, SledRows, open, remove_rows};
 
 /// A generation on its way to become the present one.
 pub(super) struct Renewal {
-    generation: Generation,
-    tally: Tally,
+    pub(super) generation: Generation,
+    pub(super) tally: Tally,
     /// What was written or deleted since the renewal began.
     touched: HashSet<Vec<u8>>,
 }
@@ -41,6 +39,11 @@ impl Renewal {
             tally,
             touched: HashSet::new(),
         })
+    }
+
+    /// Whether a row was written or deleted since the renewal began.
+    pub(super) fn has_touched(&self, key: &[u8]) -> bool {
+        self.touched.contains(key)
     }
 
     fn follow(&mut self, cipher: &dyn Cipher, rows: Contents) -> Result<(), Fault> {
@@ -77,57 +80,20 @@ pub(super) fn give_up(renewal: &mut Option<Renewal>, dir: &Path) {
 }
 
 impl SledRows {
-    /// Copies rows in small steps, synced now and then; `false` when the renewal was given up.
-    pub(super) fn copy(
-        &self,
-        rows: &mut (dyn Iterator<Item = Result<Row, Fault>> + Send),
-    ) -> Result<bool, Fault> {
-        let (mut step, mut bytes, mut unsynced) = (Contents::new(), 0, 0);
-        loop {
-            let row = rows.next().transpose()?;
-            let is_last = row.is_none();
-            if let Some((key, value)) = row {
-                within("a row key", key.len(), KEY_BYTES_MAX)?;
-                within("a row", value.len(), ROW_BYTES_MAX)?;
-                bytes += key.len() + value.len();
-                let content = self.content(&key, value)?;
-                step.insert(key, content);
-            }
-            if bytes > RENEW_STEP_BYTES || is_last {
-                unsynced += std::mem::take(&mut bytes);
-                let Some(generation) = self.copy_step(std::mem::take(&mut step))? else {
-                    return Ok(false);
-                };
-                if unsynced > BULK_SYNC_BYTES || is_last {
-                    generation.sync_base()?;
-                    unsynced = 0;
-                }
-                if is_last {
-                    // Not while the writer waits: what is left to sync then takes less.
-                    generation.sync()?;
-                    return Ok(true);
-                }
-            }
-        }
-    }
-
-    fn copy_step(&self, mut step: Contents) -> Result<Option<Generation>, Fault> {
-        let mut renewal = self.renewal();
-        let Some(renewal) = renewal.as_mut() else {
-            return Ok(None);
-        };
-        step.retain(|key, _| !renewal.touched.contains(key));
-        let (generation, tally) = (&renewal.generation, &mut renewal.tally);
-        lay(generation, &*self.cipher, tally, step)?;
-        Ok(Some(renewal.generation.clone()))
-    }
-
     /// Gives the copied rows the present meta, syncs what came since, and swaps them in. Only the
     /// writer waits for it.
-    pub(super) fn finish_renewal(&self) -> Result<bool, Fault> {
+    ///
+    /// A row that is bad and was not written again meanwhile would be missing there.
+    pub(super) fn finish_renewal(&self, bad: &[(Vec<u8>, Fault)]) -> Result<bool, Fault> {
         let writing = self.writing();
         let mut renewal = self.renewal();
         let begun = Instant::now();
+        if let Some(renewal) = renewal.as_ref() {
+            let is_missing = |(key, _): &&(Vec<u8>, Fault)| !renewal.has_touched(key);
+            if let Some((_, fault)) = bad.iter().find(is_missing) {
+                return Err(fault.clone());
+            }
+        }
         let Some(Renewal {
             generation,
             mut tally,

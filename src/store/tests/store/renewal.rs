@@ -1,12 +1,20 @@
 //! Rows that are built anew while they are written and read.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use strongroom_store::{Batch, Fault, MemoryRows, Row, Rows};
+use strongroom_store::{
+    Attendant, Batch, Cipher, CipherFault, Fault, MemoryRows, Place, Row, Rows, SledRows,
+};
 use tempfile::tempdir;
 
-use crate::support::{all_rows, open_rows};
+use crate::support::{
+    Before, Veil, all_rows, open_packed_rows, open_rows, packed_options, stamped,
+};
 
 fn on_both(scenario: impl Fn(&dyn Rows)) {
     scenario(&MemoryRows::new());
@@ -36,18 +44,14 @@ fn three(rows: &dyn Rows) -> Vec<Row> {
 #[test]
 fn what_is_written_while_rows_are_renewed_wins_over_what_is_copied() {
     on_both(|rows| {
-        let mut copied = three(rows).into_iter().map(Ok);
+        three(rows);
         rows.begin_renewal().unwrap();
         let large = vec![7; 50_000];
         rows.write(batch(&[(b"b", &large), (b"d", b"4")], &[b"c"], b"m2"))
             .unwrap();
-        let mut copied = std::iter::from_fn(|| {
-            let row = copied.next()?;
-            // Between two rows of the copy, as from the writer's own thread.
-            rows.write(batch(&[(b"e", b"5")], &[], b"m3")).unwrap();
-            Some(row)
-        });
-        assert!(rows.renew(&mut copied).unwrap());
+        // Between two steps of the copy, as from the writer's own thread.
+        let mut write = Before(|| rows.write(batch(&[(b"e", b"5")], &[], b"m3")));
+        assert!(rows.renew(&mut write).unwrap());
         let expected = batch(
             &[(b"a", b"1"), (b"b", &large), (b"d", b"4"), (b"e", b"5")],
             &[],
@@ -64,9 +68,9 @@ fn what_is_written_while_rows_are_renewed_wins_over_what_is_copied() {
 fn renewed_rows_are_what_the_next_open_finds() {
     let dir = tempdir().unwrap();
     let rows = open_rows(dir.path()).rows;
-    let mut copied = three(&rows).into_iter().map(Ok);
+    three(&rows);
     rows.begin_renewal().unwrap();
-    assert!(rows.renew(&mut copied).unwrap());
+    assert!(rows.renew(&mut ()).unwrap());
     rows.write(batch(&[(b"d", b"4")], &[b"a"], b"m2")).unwrap();
     rows.checkpoint().unwrap();
     let expected = all_rows(&rows);
@@ -98,7 +102,7 @@ fn a_renewal_gives_back_what_overwrites_have_left() {
     let before = rows.space().unwrap();
     assert!(before.disk_bytes > 6 * before.live_bytes, "{before:?}");
     rows.begin_renewal().unwrap();
-    assert!(rows.renew(&mut puts(19).into_iter().map(Ok)).unwrap());
+    assert!(rows.renew(&mut ()).unwrap());
     let after = rows.space().unwrap();
     assert_eq!(
         (after.rows, after.live_bytes),
@@ -109,34 +113,183 @@ fn a_renewal_gives_back_what_overwrites_have_left() {
 }
 
 #[test]
-fn a_renewal_whose_source_fails_leaves_the_rows_as_they_are() {
+fn a_renewal_that_does_not_go_on_leaves_the_rows_as_they_are() {
     let dir = tempdir().unwrap();
     let rows = open_rows(dir.path()).rows;
     let present = three(&rows);
     rows.begin_renewal().unwrap();
-    let mut failing = [Ok(present[0].clone()), Err(Fault::Closed)].into_iter();
+    let mut steps = 0;
+    let mut failing = Before(|| {
+        steps += 1;
+        if steps < 2 {
+            Ok(())
+        } else {
+            Err(Fault::Closed)
+        }
+    });
     rows.renew(&mut failing).unwrap_err();
     assert_eq!(all_rows(&rows), present);
     assert!(!dir.path().join("sled-00000002").exists());
     // It may be tried again.
     rows.begin_renewal().unwrap();
-    assert!(
-        rows.renew(&mut present.clone().into_iter().map(Ok))
-            .unwrap()
-    );
+    assert!(rows.renew(&mut ()).unwrap());
     assert_eq!(all_rows(&rows), present);
+}
+
+/// Damages a row that is all of one byte, in the file itself.
+fn spoil(base: &Path, byte: u8) {
+    let bytes = fs::read(base).unwrap();
+    let sealed = [!byte; 20];
+    let at = bytes.windows(sealed.len()).position(|at| at == sealed);
+    let file = fs::OpenOptions::new().write(true).open(base).unwrap();
+    file.write_all_at(b"?", at.unwrap() as u64).unwrap();
+}
+
+/// The generation that there is.
+fn generation(dir: &Path) -> PathBuf {
+    let mut paths = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let is_generation = |path: &PathBuf| path.to_string_lossy().contains("sled-");
+    paths.find(is_generation).unwrap()
+}
+
+/// Notes bad rows, and writes them again, if it is to, before the next step: of a bad pack all in
+/// one batch, as none of it can be read.
+struct Mending<'a> {
+    rows: &'a dyn Rows,
+    bad: Vec<Vec<u8>>,
+    mends: bool,
+}
+
+impl Attendant for Mending<'_> {
+    fn goes_on(&mut self) -> Result<(), Fault> {
+        let mended = self.bad.iter().filter(|_| self.mends);
+        let puts: Vec<_> = mended.map(|key| (key.as_slice(), &b"mended"[..])).collect();
+        self.rows.write(batch(&puts, &[], b"m"))
+    }
+
+    fn is_bad(&mut self, key: &[u8], fault: &Fault) {
+        assert!(fault.is_damage(), "{fault}");
+        self.bad.push(key.to_vec());
+    }
+}
+
+#[test]
+fn rows_are_renewed_once_every_bad_one_was_written_again() {
+    let dir = tempdir().unwrap();
+    let rows = open_packed_rows(dir.path()).rows;
+    // The last two are in one pack.
+    let keys: [&[u8]; 4] = [b"a", b"b", &[1, 0, 1], &[1, 0, 2]];
+    let values: [&[u8]; 4] = [&[10; 40], &[20; 40], &[30; 40], &[40; 40]];
+    let puts: Vec<_> = keys.into_iter().zip(values).collect();
+    rows.write(batch(&puts, &[], b"m")).unwrap();
+    rows.begin_renewal().unwrap();
+    assert!(rows.renew(&mut ()).unwrap());
+    for (byte, bad) in [(20, &keys[1..2]), (30, &keys[2..4])] {
+        let generation = generation(dir.path());
+        spoil(&generation.join("base"), byte);
+        let mut watching = Mending {
+            rows: &rows,
+            bad: Vec::new(),
+            mends: false,
+        };
+        rows.begin_renewal().unwrap();
+        assert!(rows.renew(&mut watching).unwrap_err().is_damage());
+        assert_eq!(std::mem::take(&mut watching.bad), bad);
+        watching.mends = true;
+        rows.begin_renewal().unwrap();
+        assert!(rows.renew(&mut watching).unwrap());
+        assert_eq!(watching.bad, bad);
+    }
+    let mended = keys
+        .into_iter()
+        .zip([values[0], b"mended", b"mended", b"mended"]);
+    let mut expected: Vec<Row> = mended
+        .map(|(key, value)| (key.to_vec(), value.to_vec()))
+        .collect();
+    expected.sort();
+    assert_eq!(all_rows(&rows), expected);
+    drop(rows);
+    let opened = open_packed_rows(dir.path());
+    assert!(!opened.rebuilt);
+    assert_eq!(all_rows(&opened.rows), expected);
+}
+
+/// A cipher whose key was rotated: it opens what the one before sealed.
+struct Rotated;
+
+impl Cipher for Rotated {
+    fn seal(&self, place: Place<'_>, plain: &[u8]) -> Result<Vec<u8>, CipherFault> {
+        let sealed = Veil.seal(place, plain)?;
+        Ok([b"2", sealed.as_slice()].concat())
+    }
+
+    fn open(&self, place: Place<'_>, sealed: &[u8]) -> Result<Vec<u8>, CipherFault> {
+        let current = sealed.strip_prefix(b"2");
+        let opened = current.map(|sealed| Veil.open(place, sealed));
+        opened
+            .and_then(Result::ok)
+            .map_or_else(|| Veil.open(place, sealed), Ok)
+    }
+
+    fn is_current(&self, sealed: &[u8]) -> bool {
+        sealed.first() == Some(&b'2')
+    }
+}
+
+/// The same without the key before.
+struct Retired;
+
+impl Cipher for Retired {
+    fn seal(&self, place: Place<'_>, plain: &[u8]) -> Result<Vec<u8>, CipherFault> {
+        Rotated.seal(place, plain)
+    }
+
+    fn open(&self, place: Place<'_>, sealed: &[u8]) -> Result<Vec<u8>, CipherFault> {
+        let current = sealed.strip_prefix(b"2").ok_or(CipherFault::Open)?;
+        Veil.open(place, current)
+    }
+
+    fn is_current(&self, sealed: &[u8]) -> bool {
+        Rotated.is_current(sealed)
+    }
+}
+
+#[test]
+fn renewed_rows_need_no_key_before_the_last() {
+    let dir = tempdir().unwrap();
+    let open = |cipher: Arc<dyn Cipher>| {
+        let options = packed_options();
+        SledRows::open(dir.path(), &stamped(), cipher, options)
+            .unwrap()
+            .rows
+    };
+    let rows = open(Arc::new(Veil));
+    let keys: [&[u8]; 3] = [b"a", &[1, 0, 1], &[1, 0, 2]];
+    let puts: Vec<_> = keys.into_iter().map(|key| (key, key)).collect();
+    rows.write(batch(&puts, &[], b"m")).unwrap();
+    rows.checkpoint().unwrap();
+    let all = all_rows(&rows);
+    drop(rows);
+    let rows = open(Arc::new(Rotated));
+    assert_eq!(all_rows(&rows), all);
+    rows.begin_renewal().unwrap();
+    assert!(rows.renew(&mut ()).unwrap());
+    drop(rows);
+    assert_eq!(all_rows(&open(Arc::new(Retired))), all);
 }
 
 #[test]
 fn a_replacement_gives_a_renewal_up() {
     let dir = tempdir().unwrap();
     let rows = open_rows(dir.path()).rows;
-    let present = three(&rows);
+    three(&rows);
     rows.begin_renewal().unwrap();
     let other = vec![(b"x".to_vec(), b"9".to_vec())];
     rows.replace(&mut other.clone().into_iter().map(Ok), b"m2")
         .unwrap();
-    assert!(!rows.renew(&mut present.into_iter().map(Ok)).unwrap());
+    assert!(!rows.renew(&mut ()).unwrap());
     assert_eq!(all_rows(&rows), other);
     drop(rows);
     let opened = open_rows(dir.path());
@@ -172,7 +325,7 @@ fn batches_and_reads_go_on_on_other_threads() {
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                assert!(rows.renew(&mut source.clone().into_iter().map(Ok)).unwrap());
+                assert!(rows.renew(&mut ()).unwrap());
                 done.store(true, Ordering::Release);
             });
             scope.spawn(|| {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 
 use strongroom_store::{
-    Cipher, CipherFault, Fault, Log, LogError, Mark, Opened, Packing, Place, Record, Row, Rows,
-    RowsOptions, SledRows, Stamped, Wal, WalOptions,
+    Attendant, Cipher, CipherFault, Fault, Log, LogError, Mark, Opened, Packing, Place, Record,
+    Row, Rows, RowsOptions, SledRows, Stamped, Wal, WalOptions,
 };
 
 /// Flips every bit and adds a checksum over place and block.
@@ -26,6 +26,10 @@ impl Cipher for Veil {
         (*found == expected.to_le_bytes())
             .then_some(plain)
             .ok_or(CipherFault::Open)
+    }
+
+    fn is_current(&self, _: &[u8]) -> bool {
+        true
     }
 }
 
@@ -55,24 +59,29 @@ pub fn open_wal(dir: &Path) -> Result<Wal, LogError> {
 }
 
 pub fn open_rows(dir: &Path) -> Opened {
-    open_rows_with(dir, None)
+    SledRows::open(dir, &stamped(), veil(), options()).unwrap()
+}
+
+pub fn open_packed_rows(dir: &Path) -> Opened {
+    SledRows::open(dir, &stamped(), veil(), packed_options()).unwrap()
 }
 
 /// Keys of three bytes that begin with a one are put into packs.
-pub fn open_packed_rows(dir: &Path) -> Opened {
-    let packing = Packing {
-        first_byte: 1,
-        key_bytes: 3,
-    };
-    open_rows_with(dir, Some(packing))
+pub fn packed_options() -> RowsOptions {
+    RowsOptions {
+        packing: Some(Packing {
+            first_byte: 1,
+            key_bytes: 3,
+        }),
+        ..options()
+    }
 }
 
-fn open_rows_with(dir: &Path, packing: Option<Packing>) -> Opened {
-    let options = RowsOptions {
+fn options() -> RowsOptions {
+    RowsOptions {
         cache_bytes: 1 << 20,
-        packing,
-    };
-    SledRows::open(dir, &stamped(), veil(), options).unwrap()
+        packing: None,
+    }
 }
 
 pub fn all_rows(rows: &dyn Rows) -> Vec<Row> {
@@ -143,4 +152,15 @@ pub fn wait_until(condition: impl Fn() -> bool) {
         );
         std::thread::yield_now();
     }
+}
+
+/// Does something before each step of a renewal.
+pub struct Before<F>(pub F);
+
+impl<F: FnMut() -> Result<(), Fault>> Attendant for Before<F> {
+    fn goes_on(&mut self) -> Result<(), Fault> {
+        (self.0)()
+    }
+
+    fn is_bad(&mut self, _: &[u8], _: &Fault) {}
 }
