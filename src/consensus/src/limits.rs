@@ -130,8 +130,8 @@ pub const TURN_PATIENCE: Duration = Duration::from_secs(120);
 /// node's turn.
 pub const SNAPSHOT_WAIT_FACTOR: u64 = 2;
 
-/// How long the writing of a snapshot works before it rests for as long: it takes about half of
-/// one processor from calls and apply until it is read back.
+/// How long the writing of a snapshot, or a renewal, works before it rests for as long: it takes
+/// about half of one processor from calls and apply.
 pub const PACE_STINT: Duration = Duration::from_millis(5);
 
 /// The longest rest, as what took longer was waiting itself.

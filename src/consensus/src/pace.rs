@@ -6,9 +6,8 @@ use tokio::time::Instant;
 
 use crate::limits::{PACE_PAUSE_MAX, PACE_STINT};
 
-/// Whether and when the writing of a snapshot rests. A thread of low priority would not do: apply
-/// would wait for the locks that it holds while it gets no turn. Not for renewals: all that is
-/// written meanwhile is written twice, and the sooner that ends the better.
+/// Whether and when the writing of a snapshot, or a renewal, rests. A thread of low priority would
+/// not do: apply would wait for the locks that it holds while it gets no turn.
 pub(crate) struct Pace {
     /// `None` where it is done in place: nobody gets a turn meanwhile.
     begun: Option<Instant>,

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use machine::{RowKey, RowRef};
 use store::{Attendant, Fault, Space};
 use tokio::time::Instant;
 
 use crate::limits::{RENEW_DEAD_BYTES_MIN, RENEW_PERCENT, RENEW_RETRY_PAUSE, RENEW_URGENT_PERCENT};
+use crate::pace::Pace;
 use crate::space::Space as DiskSpace;
 use crate::turn::Turn;
 use crate::upkeep::{Rewriting, Work};
@@ -120,6 +122,7 @@ impl Renewals {
     fn begin(&mut self, rewriting: Rewriting) -> Result<Option<JoinHandle<Option<Space>>>, Fault> {
         self.values.rows().begin_renewal()?;
         let mut watch = Watch {
+            pace: self.values.pace(),
             values: Arc::clone(&self.values),
             published: Arc::clone(&self.published),
             disk: Arc::clone(&self.disk),
@@ -194,6 +197,7 @@ fn has_room(space: Space, disk: &DiskSpace) -> bool {
 
 /// What a renewal needs of the node.
 pub(crate) struct Watch {
+    pace: Pace,
     values: Arc<Values>,
     published: Arc<Published>,
     disk: Arc<DiskSpace>,
@@ -204,6 +208,7 @@ impl Watch {
     #[cfg(test)]
     pub(crate) fn of(inner: &crate::Inner) -> Watch {
         Watch {
+            pace: inner.values.pace(),
             values: Arc::clone(&inner.values),
             published: Arc::clone(&inner.published),
             disk: Arc::default(),
@@ -232,6 +237,11 @@ impl Attendant for Watch {
                 action: "renew",
                 path: "the rows".into(),
             });
+        }
+        if let Some(pause) = self.pace.pause() {
+            let is_awaited = self.disk.is_low();
+            let pause = if is_awaited { Duration::ZERO } else { pause };
+            self.pace.rest(pause);
         }
         Ok(())
     }
