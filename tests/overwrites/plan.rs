@@ -19,7 +19,7 @@ const JUDGED: u64 = 500_000;
 /// What three nodes and the callers together manage on two processors with time to spare, though
 /// all secrets have all the versions they keep: a pause is the store's, and not for want of a
 /// processor.
-const RATE: f64 = 650.0;
+const RATE: f64 = 550.0;
 
 /// Enough memory for the rows' pages; the rest is the default.
 const STORAGE: &str = r#"

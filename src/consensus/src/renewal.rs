@@ -6,10 +6,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use machine::{RowKey, RowRef};
-use store::{Attendant, Fault, Space};
+use store::{Attendant, BadRow, Fault, Space};
 use tokio::time::Instant;
 
-use crate::limits::{RENEW_DEAD_BYTES_MIN, RENEW_PERCENT, RENEW_RETRY_PAUSE, RENEW_URGENT_PERCENT};
+use crate::limits::{
+    PACE_PAUSE_MAX, RENEW_DEAD_BYTES_MIN, RENEW_PERCENT, RENEW_RETRY_PAUSE, RENEW_URGENT_PERCENT,
+};
 use crate::pace::Pace;
 use crate::space::Space as DiskSpace;
 use crate::turn::Turn;
@@ -123,6 +125,7 @@ impl Renewals {
         self.values.rows().begin_renewal()?;
         let mut watch = Watch {
             pace: self.values.pace(),
+            in_place: self.in_place,
             values: Arc::clone(&self.values),
             published: Arc::clone(&self.published),
             disk: Arc::clone(&self.disk),
@@ -198,10 +201,11 @@ fn has_room(space: Space, disk: &DiskSpace) -> bool {
 /// What a renewal needs of the node.
 pub(crate) struct Watch {
     pace: Pace,
+    in_place: bool,
     values: Arc<Values>,
     published: Arc<Published>,
-    disk: Arc<DiskSpace>,
-    stop: Arc<AtomicBool>,
+    pub(crate) disk: Arc<DiskSpace>,
+    pub(crate) stop: Arc<AtomicBool>,
 }
 
 impl Watch {
@@ -209,6 +213,7 @@ impl Watch {
     pub(crate) fn of(inner: &crate::Inner) -> Watch {
         Watch {
             pace: inner.values.pace(),
+            in_place: false,
             values: Arc::clone(&inner.values),
             published: Arc::clone(&inner.published),
             disk: Arc::default(),
@@ -246,23 +251,42 @@ impl Attendant for Watch {
         Ok(())
     }
 
-    /// Has it written again, from memory or from a peer. One that the newest state has not is about
-    /// to be deleted.
-    fn is_bad(&mut self, key: &[u8], fault: &Fault) {
+    /// Has them written again, from memory or from a peer; those from memory in one batch. Of one
+    /// that the newest state has not, the deletion is on its way, or waits for a reader: then the
+    /// rows are renewed when that has ended.
+    fn are_bad(&mut self, rows: &[BadRow]) -> Result<(), Fault> {
         let view = self.published.view();
-        let Ok(key) = RowKey::decode(key) else {
-            return;
-        };
-        match view.root().state.row(&key) {
-            Some(RowRef::Here(row)) => {
-                let source = fault.clone();
-                self.values
-                    .restore(key, row, &ValueError::Damaged { source });
+        let mut held = Vec::new();
+        for BadRow { key, fault } in rows {
+            if self.stop.load(Ordering::Acquire) {
+                return Err(Fault::Closed);
             }
-            // It finds, counts and repairs by itself.
-            Some(RowRef::Evicted) => drop(self.values.read(view.root(), &key)),
-            None => {}
+            let Ok(key) = RowKey::decode(key) else {
+                continue;
+            };
+            match view.root().state.row(&key) {
+                Some(RowRef::Here(row)) => {
+                    let source = fault.clone();
+                    held.push((key, row, ValueError::Damaged { source }));
+                }
+                // It finds, counts and repairs by itself.
+                Some(RowRef::Evicted) => match self.values.read(view.root(), &key) {
+                    Ok(_) | Err(ValueError::Superseded) => {}
+                    // Nobody has it: to copy the others would be in vain.
+                    Err(_) => return Err(fault.clone()),
+                },
+                None => {}
+            }
         }
+        self.values.restore(held);
+        Ok(())
+    }
+
+    fn waits(&mut self) -> bool {
+        if !self.in_place {
+            std::thread::sleep(PACE_PAUSE_MAX);
+        }
+        !self.in_place
     }
 }
 

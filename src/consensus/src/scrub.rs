@@ -81,6 +81,6 @@ fn check(values: &Values, published: &Published, key: RowKey, row: Row) {
     };
     let is_present = published.view().root().state.has_row(&key, &row);
     if is_present {
-        values.restore(key, row, &bad);
+        values.restore([(key, row, bad)]);
     }
 }

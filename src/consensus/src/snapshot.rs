@@ -520,7 +520,7 @@ pub(crate) fn rows_of<'a>(
 }
 
 /// Reads a row of a value that has left memory.
-pub(crate) fn read_row(
+fn read_row(
     root: &Arc<Root>,
     values: &Values,
     key: &machine::RowKey,

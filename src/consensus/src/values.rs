@@ -69,7 +69,7 @@ impl Values {
         (values, wanted)
     }
 
-    /// For a snapshot that is written from these rows.
+    /// For a snapshot that is written from these rows, or their renewal.
     pub(crate) fn pace(&self) -> Pace {
         Pace::new(self.in_place)
     }
@@ -95,7 +95,7 @@ impl Values {
         self.found_bad(key, &bad);
         match self.fetch(root, *key) {
             Some(row) => {
-                self.backlog.repair(*key, row.clone());
+                self.backlog.repair(vec![(*key, row.clone())]);
                 Ok(row)
             }
             None => {
@@ -118,10 +118,13 @@ impl Values {
         }
     }
 
-    /// Takes the good copy of a row that memory holds and the rows do not.
-    pub(crate) fn restore(&self, key: RowKey, row: Row, bad: &ValueError) {
-        self.found_bad(&key, bad);
-        self.backlog.repair(key, row);
+    /// Takes the good copies of rows that memory holds and the rows do not, for one batch.
+    pub(crate) fn restore(&self, rows: impl IntoIterator<Item = (RowKey, Row, ValueError)>) {
+        let good = rows.into_iter().map(|(key, row, bad)| {
+            self.found_bad(&key, &bad);
+            (key, row)
+        });
+        self.backlog.repair(good.collect());
     }
 
     fn fetch(&self, root: &Arc<Root>, key: RowKey) -> Option<Row> {

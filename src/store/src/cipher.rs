@@ -19,8 +19,9 @@ pub trait Cipher: Send + Sync {
     /// Opens a block sealed for exactly `place`; fails if it was sealed elsewhere or changed.
     fn open(&self, place: Place<'_>, sealed: &[u8]) -> Result<Vec<u8>, CipherFault>;
 
-    /// Whether a block was sealed with the key that seals new ones. What was not is sealed anew when
-    /// it is written anew, so that the older key can be let go (R14).
+    /// Whether a block says that it was sealed with the key that seals new ones; only opening it
+    /// proves that. What was not is sealed anew when it is written anew, so that the older key can
+    /// be let go (R14).
     fn is_current(&self, sealed: &[u8]) -> bool;
 }
 

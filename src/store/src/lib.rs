@@ -36,7 +36,7 @@ pub use limits::{
 };
 pub use log::{Bounds, Done, Log, Mark, Record};
 pub use memory::{MemoryLog, MemoryRows};
-pub use rows::{Attendant, Batch, Row, RowScan, Rows, Space};
+pub use rows::{Attendant, BadRow, Batch, Row, RowScan, Rows, Space};
 pub use sled_rows::{Opened, Packing, RowsError, RowsOptions, SledRows};
 pub use snapshot::{Receiving, SnapshotDir, SnapshotError, SnapshotFile, SnapshotReader};
 pub use wal::{LogError, LogHeld, Torn, Wal, WalOptions};

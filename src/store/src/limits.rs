@@ -51,14 +51,18 @@ pub(crate) const PACKED_ROW_BYTES_MAX: usize = 8 * 1024;
 /// How many bytes of rows go into one sled batch while rows are replaced.
 pub(crate) const REPLACE_BATCH_BYTES: usize = 1024 * 1024;
 
-/// How many rows, or packs, are copied in one step while rows are renewed; a batch may wait for one.
+/// How many rows, or packs, are copied in one step while rows are renewed; a batch may wait for
+/// one.
 pub(crate) const RENEW_STEP_ROWS: usize = 512;
 
 /// How many bytes of rows are copied in one such step, and one row more.
 pub(crate) const RENEW_STEP_BYTES: usize = 1024 * 1024;
 
-/// How many bad rows a renewal waits to have repaired before it ends for them.
+/// How many bad rows a renewal has written again; with more it ends, and goes on from there later.
 pub(crate) const RENEW_BAD_ROWS_MAX: usize = 1_024;
+
+/// How long a renewal that has copied everything waits for those.
+pub(crate) const RENEW_REPAIR_WAIT: Duration = Duration::from_secs(15);
 
 /// How many bytes of rows that are written anew, or of a snapshot, are written between two syncs,
 /// so that none takes long.

@@ -77,23 +77,37 @@ pub trait Rows: Send + Sync {
     /// Copies all rows as they lie there, sealed, syncs them and swaps them in, while batches are
     /// written and rows are read.
     ///
-    /// Each is checked on the way. A bad one is told to `attendant` and left out; if no batch has
-    /// written or deleted it by the end, that ends the renewal with its fault. Answers whether the
-    /// new rows were swapped in: not when the renewal was given up meanwhile, for `replace` or
-    /// because a batch could not follow. A failure, or a crash on the way, leaves the old rows.
+    /// Each is checked against its checksum on the way; its seal is opened only to seal it anew.
+    /// Bad ones are told to `attendant` and left out; unless batches have written or deleted them
+    /// by the end, that ends the renewal with a fault. Answers whether the new rows were swapped
+    /// in: not when the renewal was given up meanwhile, for `replace` or because a batch could not
+    /// follow. A failure, or a crash on the way, leaves the old rows.
     fn renew(&self, attendant: &mut dyn Attendant) -> Result<bool, Fault>;
 
     /// Answers how much space the rows take.
     fn space(&self) -> Result<Space, Fault>;
 }
 
-/// Stands by while rows are renewed.
+/// Stands by while rows are renewed. No lock is held meanwhile.
 pub trait Attendant {
     /// Asked before every step; a fault ends the renewal.
     fn goes_on(&mut self) -> Result<(), Fault>;
 
-    /// Told of a bad row, to have it written again: `fault` is of the row `key`.
-    fn is_bad(&mut self, key: &[u8], fault: &Fault);
+    /// Told of bad rows, to have them written again: all of a pack together, as only a batch with
+    /// all of them cures it. A fault ends the renewal.
+    fn are_bad(&mut self, rows: &[BadRow]) -> Result<(), Fault>;
+
+    /// Rests a little while bad rows are written again; `false` if there is nothing to wait for.
+    fn waits(&mut self) -> bool;
+}
+
+/// A row that is bad.
+#[derive(Debug, Clone)]
+pub struct BadRow {
+    /// Its key.
+    pub key: Vec<u8>,
+    /// What is wrong with it.
+    pub fault: Fault,
 }
 
 /// Nobody: a bad row ends the renewal.
@@ -102,7 +116,13 @@ impl Attendant for () {
         Ok(())
     }
 
-    fn is_bad(&mut self, _: &[u8], _: &Fault) {}
+    fn are_bad(&mut self, rows: &[BadRow]) -> Result<(), Fault> {
+        rows.first().map_or(Ok(()), |bad| Err(bad.fault.clone()))
+    }
+
+    fn waits(&mut self) -> bool {
+        false
+    }
 }
 
 // Rows hold names and tags in clear.

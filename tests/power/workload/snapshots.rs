@@ -4,7 +4,7 @@ use std::error::Error;
 use std::sync::atomic::Ordering;
 
 use rand::RngExt;
-use store::{Attendant, Fault, Log};
+use store::{Attendant, BadRow, Fault, Log};
 
 use super::Workload;
 use crate::content::{self, Table};
@@ -18,8 +18,13 @@ impl<F: FnMut() -> Result<(), Fault>> Attendant for Between<F> {
         (self.0)()
     }
 
-    // It ends the renewal.
-    fn is_bad(&mut self, _: &[u8], _: &Fault) {}
+    fn are_bad(&mut self, rows: &[BadRow]) -> Result<(), Fault> {
+        ().are_bad(rows)
+    }
+
+    fn waits(&mut self) -> bool {
+        false
+    }
 }
 
 impl Workload {

@@ -238,11 +238,13 @@ impl Backlog {
     }
 
     /// Takes the good copy of a row that was found bad.
-    pub(crate) fn repair(&self, key: RowKey, row: Row) {
+    pub(crate) fn repair(&self, rows: Vec<(RowKey, Row)>) {
         let mut pending = self.lock();
-        if pending.repairs.len() < REPAIRS_WAITING_MAX {
-            pending.repairs.insert(key, row);
-            drop(pending);
+        let room = REPAIRS_WAITING_MAX.saturating_sub(pending.repairs.len());
+        let is_some = room > 0 && !rows.is_empty();
+        pending.repairs.extend(rows.into_iter().take(room));
+        drop(pending);
+        if is_some {
             self.filled.notify_one();
         }
     }

@@ -4,20 +4,22 @@ use std::collections::{BTreeSet, VecDeque};
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use machine::{RowKey, Uid};
 use store::{
-    Attendant, Batch, Block, Fault, MemoryRows, Packing, Row, RowScan, Rows, RowsOptions, SledRows,
-    Space,
+    Attendant, BadRow, Batch, Block, Fault, MemoryRows, Packing, Row, RowScan, Rows, RowsOptions,
+    SledRows, Space,
 };
 
 use super::eventually;
 use super::node::{Disk, Plain, Settings, stamped};
 use super::region::{Region, create, value, version_id};
+use crate::limits::{RENEW_PERCENT, RENEW_URGENT_PERCENT};
 use crate::renewal::Watch;
-use crate::{Keep, RowHealth, ValueError};
+use crate::{Inner, Keep, RowHealth, ValueError};
 
 /// Every value leaves memory as soon as it may.
 const NOTHING_STAYS: Settings = Settings {
@@ -179,6 +181,19 @@ async fn a_damaged_value_is_read_from_a_peer_and_written_again() {
     }
 }
 
+/// Tells a node's renewal of bad rows.
+async fn told_of(inner: &Arc<Inner>, rows: &Arc<Rotting>, keys: Vec<RowKey>) -> Result<(), Fault> {
+    let mut watch = Watch::of(inner);
+    let bad = keys.into_iter().map(|key| BadRow {
+        key: key.encode(),
+        fault: rows.row(&key.encode()).err().unwrap_or(Fault::Closed),
+    });
+    let bad: Vec<BadRow> = bad.collect();
+    // It asks peers, and waits for them.
+    let tell = tokio::task::spawn_blocking(move || watch.are_bad(&bad));
+    tell.await.expect("told")
+}
+
 #[tokio::test]
 async fn rows_that_a_renewal_finds_bad_are_written_again_from_memory_or_from_a_peer() {
     let (region, all) = rotting(3, NOTHING_STAYS).await;
@@ -186,26 +201,75 @@ async fn rows_that_a_renewal_finds_bad_are_written_again_from_memory_or_from_a_p
     settled(&region).await;
     let (value, secret) = (key_of(&region, uid, 5), RowKey::Secret(uid));
     let inner = Arc::clone(&region.node(1).consensus.inner);
-    let rows = Arc::clone(&all[0]);
-    rows.spoil(&value);
-    rows.spoil(&secret);
-    let tell = move || {
-        let mut watch = Watch::of(&inner);
-        for key in [value, secret, RowKey::Secret(Uid([9; 16]))] {
-            let fault = rows.row(&key.encode()).err().unwrap_or(Fault::Closed);
-            watch.is_bad(&key.encode(), &fault);
-        }
-        watch.is_bad(b"no key", &Fault::Closed);
-    };
-    // It asks peers, and waits for them.
-    tokio::task::spawn_blocking(tell).await.expect("told");
+    all[0].spoil(&value);
+    all[0].spoil(&secret);
+    let keys = vec![value, secret, RowKey::Secret(Uid([9; 16]))];
+    told_of(&inner, &all[0], keys).await.expect("they are had");
     eventually("the rows are whole again", || all[0].is_whole()).await;
     eventually("they are counted", || health(&region, 1).repaired == 2).await;
-    assert_eq!(
-        health(&region, 1).damaged,
-        2,
-        "one is gone, and one is none"
-    );
+    assert_eq!(health(&region, 1).damaged, 2, "the third is gone");
+    all.iter().for_each(|rows| rows.spoil(&value));
+    let lost = told_of(&inner, &all[0], vec![value]).await;
+    assert!(lost.is_err_and(|fault| fault.is_damage()), "nobody has it");
+}
+
+#[tokio::test]
+async fn a_renewal_ends_when_its_node_stops_or_the_log_lacks_space() {
+    let (region, _) = rotting(1, NOTHING_STAYS).await;
+    let mut watch = Watch::of(&region.node(1).consensus.inner);
+    watch.goes_on().expect("nothing is in the way");
+    watch.disk.set_free_bytes(1, 0);
+    watch.disk.set_low(true);
+    assert!(watch.goes_on().is_err_and(|fault| fault.is_no_space()));
+    watch.stop.store(true, Ordering::Release);
+    assert!(matches!(watch.goes_on(), Err(Fault::Closed)));
+    let bad = BadRow {
+        key: RowKey::Clock.encode(),
+        fault: Fault::Closed,
+    };
+    assert!(matches!(watch.are_bad(&[bad]), Err(Fault::Closed)));
+}
+
+#[tokio::test]
+async fn rows_damaged_on_disk_are_repaired_and_renewed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let disk = Disk {
+        rows: sled(dir.path(), 1),
+        ..Disk::memory(1)
+    };
+    let mut region = Region::on(disk, 1, NOTHING_STAYS).await;
+    for node in 2..=3 {
+        region.join(Disk::memory(node)).await;
+        region.promote(node).await;
+    }
+    let mut uids = Vec::new();
+    for number in 0..40 {
+        uids.push((created(&region, number, 20_000).await, number));
+    }
+    settled(&region).await;
+    let inner = Arc::clone(&region.node(1).consensus.inner);
+    let rows = Arc::clone(&region.node(1).disk.rows);
+    // Once all of them lie in a base a few are damaged there.
+    rows.begin_renewal().expect("begun");
+    assert!(rows.renew(&mut ()).expect("renewed"));
+    let generation = std::fs::read_dir(dir.path()).expect("listed");
+    let paths = generation.map(|entry| entry.expect("a name").path().join("base"));
+    paths
+        .filter(|base| base.exists())
+        .for_each(|base| flip(&base, 99_991));
+    let mut watch = Watch::of(&inner);
+    rows.begin_renewal().expect("begun");
+    let renewed = tokio::task::spawn_blocking({
+        let rows = Arc::clone(&rows);
+        move || rows.renew(&mut watch)
+    });
+    assert!(renewed.await.expect("run").expect("repaired in time"));
+    let found = health(&region, 1);
+    assert!(found.damaged > 0 && found.unrepaired == 0, "{found:?}");
+    for (uid, number) in uids {
+        let key = key_of(&region, uid, number).encode();
+        assert!(rows.row(&key).expect("whole").is_some());
+    }
 }
 
 #[tokio::test]
@@ -317,7 +381,7 @@ async fn bytes_flipped_on_disk_under_a_running_node_are_served_right_and_repaire
         // They are in the base, if they were renewed meanwhile.
         for file in ["db", "base"].map(|name| path.join(name)) {
             if file.exists() {
-                flip(&file);
+                flip(&file, 4_099);
             }
         }
     }
@@ -359,12 +423,12 @@ async fn all_read(region: &Region, uids: &[(Uid, u8)]) {
     }
 }
 
-/// Changes one byte in every 4 KiB or so of the file.
-fn flip(path: &Path) {
+/// Changes one byte of the file in every so many.
+fn flip(path: &Path, every: usize) {
     let file = OpenOptions::new().read(true).write(true).open(path);
     let file = file.expect("the file");
     let size = file.metadata().expect("its size").len();
-    for at in (0..size).step_by(4099) {
+    for at in (0..size).skip(every / 2).step_by(every) {
         let mut byte = [0];
         file.read_exact_at(&mut byte, at).expect("read");
         file.write_all_at(&[!byte[0]], at).expect("written");
@@ -392,7 +456,7 @@ async fn a_renewal_that_waits_for_its_turn_begins_when_space_gets_short_and_noth
     };
     let mut present = VecDeque::new();
     let deadline = super::soon();
-    while !is_above(270) {
+    while !is_above(RENEW_PERCENT as u64 + 20) {
         assert!(tokio::time::Instant::now() < deadline, "it gets no larger");
         present.push_back(created(&region, 200, 60_000).await);
         // What goes before it was written leaves no dead space.
@@ -402,7 +466,10 @@ async fn a_renewal_that_waits_for_its_turn_begins_when_space_gets_short_and_noth
         }
     }
     settled(&region).await;
-    assert!(!is_above(400), "it waits for nobody then");
+    assert!(
+        !is_above(RENEW_URGENT_PERCENT as u64),
+        "it waits for nobody then"
+    );
     assert_eq!(health(&region, 2).renewed, 0, "it is the turn of node 1");
     let live_bytes = rows.space().expect("its size").live_bytes;
     let consensus = &region.node(2).consensus;

@@ -210,7 +210,8 @@ impl Laying {
         self.records.put(layout::PACKS, key, content);
     }
 
-    /// Puts it there. None of it may be in the generation yet.
+    /// Puts it there. None of it may be in the generation yet, or have been: sled would note it as
+    /// gone from the base.
     pub(super) fn lay(self, generation: &Generation, tally: &mut Tally) -> Result<(), Fault> {
         for (table, key, entry) in generation.append(self.records)? {
             tally.add(&key, entry.head);

@@ -137,6 +137,15 @@ impl Generation {
         self.index().pack(key)
     }
 
+    /// The same of a row or a pack.
+    pub(super) fn entry(&self, table: u8, key: &[u8]) -> Option<Entry> {
+        match table {
+            layout::ROWS => self.row(key),
+            layout::PACKS => self.pack(key).map(|pack| pack.entry),
+            _ => None,
+        }
+    }
+
     pub(super) fn index(&self) -> MutexGuard<'_, Index> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -188,11 +197,7 @@ impl Generation {
     }
 
     fn stored_in_base(&self, table: u8, key: &[u8]) -> Result<Option<Stored>, Fault> {
-        let entry = match table {
-            layout::ROWS => self.row(key),
-            layout::PACKS => self.pack(key).map(|pack| pack.entry),
-            _ => None,
-        };
+        let entry = self.entry(table, key);
         entry.map_or(Ok(None), |entry| self.stored_at(table, key, entry))
     }
 

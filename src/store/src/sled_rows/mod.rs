@@ -103,7 +103,7 @@ pub struct SledRows {
     writing: Mutex<()>,
     /// Taken before `present`. A fair one: who copies rows takes it again at once, and the writer
     /// would wait for ever. A batch takes it only to follow: rows that are copied between its two
-    /// halves are older, and it writes over them.
+    /// halves are older or its own, and it writes over them.
     renewal: FairMutex<Option<Renewal>>,
     present: RwLock<Present>,
     disposal: Disposal,
@@ -296,8 +296,13 @@ impl Rows for SledRows {
         let mut present = self.present_mut();
         let mut tally = present.tally;
         let (generation, meta) = (&present.generation, Some(sealed_meta.as_slice()));
-        apply(generation, &*self.cipher, &mut tally, &rows, meta)
-            .inspect_err(|fault| self.batch_failed(fault))?;
+        if let Err(fault) = apply(generation, &*self.cipher, &mut tally, &rows, meta) {
+            drop(present);
+            // sled may have half of the batch.
+            renewal::give_up(&mut self.renewal(), &self.dir);
+            self.batch_failed(&fault);
+            return Err(fault);
+        }
         present.tally = tally;
         present.meta = Some(batch.meta);
         drop(present);
@@ -407,7 +412,7 @@ impl Rows for SledRows {
         self.check()?;
         let mut copying = Copying::new(self);
         let renewed = match copying.run(attendant) {
-            Ok(true) => self.finish_renewal(&copying.bad()),
+            Ok(true) => self.finish_renewal(&copying.into_bad()),
             given_up_or_failed => given_up_or_failed,
         };
         if renewed.is_err() {

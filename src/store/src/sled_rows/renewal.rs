@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use crate::format::Stamped;
-use crate::{Cipher, Fault, files, work_ended};
+use crate::{BadRow, Block, Cipher, Fault, files, work_ended};
 
 use super::apply::{Contents, apply};
 use super::generation::{self, Generation};
@@ -39,6 +39,15 @@ impl Renewal {
             tally,
             touched: HashSet::new(),
         })
+    }
+
+    pub(super) fn generation(&self) -> Generation {
+        self.generation.clone()
+    }
+
+    /// The first of bad rows that was neither written again nor deleted.
+    pub(super) fn missing<'a>(&self, bad: &'a [BadRow]) -> Option<&'a BadRow> {
+        bad.iter().find(|bad| !self.has_touched(&bad.key))
     }
 
     /// Whether a row was written or deleted since the renewal began.
@@ -84,15 +93,12 @@ impl SledRows {
     /// writer waits for it.
     ///
     /// A row that is bad and was not written again meanwhile would be missing there.
-    pub(super) fn finish_renewal(&self, bad: &[(Vec<u8>, Fault)]) -> Result<bool, Fault> {
+    pub(super) fn finish_renewal(&self, bad: &[BadRow]) -> Result<bool, Fault> {
         let writing = self.writing();
         let mut renewal = self.renewal();
         let begun = Instant::now();
-        if let Some(renewal) = renewal.as_ref() {
-            let is_missing = |(key, _): &&(Vec<u8>, Fault)| !renewal.has_touched(key);
-            if let Some((_, fault)) = bad.iter().find(is_missing) {
-                return Err(fault.clone());
-            }
+        if let Some(bad) = renewal.as_ref().and_then(|renewal| renewal.missing(bad)) {
+            return Err(bad.fault.clone());
         }
         let Some(Renewal {
             generation,
@@ -104,7 +110,9 @@ impl SledRows {
         };
         let path = generation::path(&self.dir, generation.number);
         let meta = self.present().meta.clone();
-        if let Err(fault) = self.end_of(&generation, &mut tally, meta.as_deref()) {
+        let ended = self.has_all(&generation);
+        let ended = ended.and_then(|()| self.end_of(&generation, &mut tally, meta.as_deref()));
+        if let Err(fault) = ended {
             drop(generation);
             files::remove(&path)?;
             return Err(fault);
@@ -128,6 +136,17 @@ impl SledRows {
         drop(writing);
         self.remove(old);
         Ok(true)
+    }
+
+    /// Its own tally could not tell that a row was left out.
+    fn has_all(&self, generation: &Generation) -> Result<(), Fault> {
+        let (old, new) = (self.present().generation.clone(), generation);
+        let (old_rows, new_rows) = (old.index().count(), new.index().count());
+        if old_rows == new_rows {
+            return Ok(());
+        }
+        tracing::error!(old_rows, new_rows, "renewed rows are not all of the rows");
+        Err(Fault::Damaged { what: Block::Meta })
     }
 
     fn end_of(

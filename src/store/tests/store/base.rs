@@ -58,8 +58,8 @@ fn follow(model: &mut BTreeMap<Vec<u8>, Vec<u8>>, batch: &Batch) {
     model.extend(batch.puts.iter().cloned());
 }
 
-/// Builds all rows anew, and writes a batch before a step of the copy; tells whether it came to that
-/// step.
+/// Builds all rows anew, and writes a batch before a step of the copy; tells whether it came to
+/// that step.
 fn renew(rows: &dyn Rows, before_step: usize, batch: &Batch) -> bool {
     rows.begin_renewal().unwrap();
     let mut steps = 0;

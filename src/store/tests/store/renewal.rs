@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use strongroom_store::{
-    Attendant, Batch, Cipher, CipherFault, Fault, MemoryRows, Place, Row, Rows, SledRows,
+    Attendant, BadRow, Batch, Cipher, CipherFault, Fault, MemoryRows, Place, Row, Rows, SledRows,
 };
 use tempfile::tempdir;
 
@@ -154,8 +154,8 @@ fn generation(dir: &Path) -> PathBuf {
     paths.find(is_generation).unwrap()
 }
 
-/// Notes bad rows, and writes them again, if it is to, before the next step: of a bad pack all in
-/// one batch, as none of it can be read.
+/// Notes bad rows, and writes them again, if it is to, while the renewal waits: of a bad pack all
+/// in one batch, as none of it can be read.
 struct Mending<'a> {
     rows: &'a dyn Rows,
     bad: Vec<Vec<u8>>,
@@ -164,14 +164,22 @@ struct Mending<'a> {
 
 impl Attendant for Mending<'_> {
     fn goes_on(&mut self) -> Result<(), Fault> {
-        let mended = self.bad.iter().filter(|_| self.mends);
-        let puts: Vec<_> = mended.map(|key| (key.as_slice(), &b"mended"[..])).collect();
-        self.rows.write(batch(&puts, &[], b"m"))
+        Ok(())
     }
 
-    fn is_bad(&mut self, key: &[u8], fault: &Fault) {
-        assert!(fault.is_damage(), "{fault}");
-        self.bad.push(key.to_vec());
+    fn are_bad(&mut self, rows: &[BadRow]) -> Result<(), Fault> {
+        assert!(rows.iter().all(|bad| bad.fault.is_damage()), "{rows:?}");
+        self.bad.extend(rows.iter().map(|bad| bad.key.clone()));
+        Ok(())
+    }
+
+    fn waits(&mut self) -> bool {
+        if self.mends {
+            let keys = self.bad.iter();
+            let puts: Vec<_> = keys.map(|key| (key.as_slice(), &b"mended"[..])).collect();
+            self.rows.write(batch(&puts, &[], b"m")).unwrap();
+        }
+        self.mends
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 
 use strongroom_store::{
-    Attendant, Cipher, CipherFault, Fault, Log, LogError, Mark, Opened, Packing, Place, Record,
-    Row, Rows, RowsOptions, SledRows, Stamped, Wal, WalOptions,
+    Attendant, BadRow, Cipher, CipherFault, Fault, Log, LogError, Mark, Opened, Packing, Place,
+    Record, Row, Rows, RowsOptions, SledRows, Stamped, Wal, WalOptions,
 };
 
 /// Flips every bit and adds a checksum over place and block.
@@ -162,5 +162,11 @@ impl<F: FnMut() -> Result<(), Fault>> Attendant for Before<F> {
         (self.0)()
     }
 
-    fn is_bad(&mut self, _: &[u8], _: &Fault) {}
+    fn are_bad(&mut self, rows: &[BadRow]) -> Result<(), Fault> {
+        ().are_bad(rows)
+    }
+
+    fn waits(&mut self) -> bool {
+        false
+    }
 }
