@@ -244,9 +244,12 @@ impl Attendant for Watch {
             });
         }
         if let Some(pause) = self.pace.pause() {
-            let is_awaited = self.disk.is_low();
-            let pause = if is_awaited { Duration::ZERO } else { pause };
-            self.pace.rest(pause);
+            let is_awaited = self.values.rows().space().is_ok_and(|space| {
+                // As on a node that catches up: what is written meanwhile takes its space twice.
+                is_urgent(space, &self.disk)
+            });
+            self.pace
+                .rest(if is_awaited { Duration::ZERO } else { pause });
         }
         Ok(())
     }

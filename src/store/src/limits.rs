@@ -51,12 +51,13 @@ pub(crate) const PACKED_ROW_BYTES_MAX: usize = 8 * 1024;
 /// How many bytes of rows go into one sled batch while rows are replaced.
 pub(crate) const REPLACE_BATCH_BYTES: usize = 1024 * 1024;
 
-/// How many rows, or packs, are copied in one step while rows are renewed; a batch may wait for
-/// one.
-pub(crate) const RENEW_STEP_ROWS: usize = 512;
+/// How many rows, or packs, are copied in one step while rows are renewed. A batch may wait for
+/// one, and a step for a batch: on a node that catches up, where batch follows batch, a renewal
+/// with small steps takes as many batches.
+pub(crate) const RENEW_STEP_ROWS: usize = 8_192;
 
 /// How many bytes of rows are copied in one such step, and one row more.
-pub(crate) const RENEW_STEP_BYTES: usize = 1024 * 1024;
+pub(crate) const RENEW_STEP_BYTES: usize = 4 * 1024 * 1024;
 
 /// How many bad rows a renewal has written again; with more it ends, and goes on from there later.
 pub(crate) const RENEW_BAD_ROWS_MAX: usize = 1_024;
