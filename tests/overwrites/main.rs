@@ -31,6 +31,7 @@ mod disk;
 mod load;
 mod pauses;
 mod plan;
+mod processor;
 mod sample;
 mod slow;
 mod tower;
@@ -74,8 +75,10 @@ fn what_is_overwritten_for_ever_takes_no_more_memory_files_or_disk() {
     };
     let mut random = StdRng::seed_from_u64(plan.seed);
     let disk = disk::watch(region.folder(), &is_over);
+    let processor = processor::watch(&is_over);
     let mut done_to_them = slow::followers(&mut region, &tower, &plan, &mut random, &is_over);
     done_to_them.extend(disk.join().unwrap());
+    done_to_them.extend(processor.join().unwrap());
     let ended = runtime.block_on(writing).unwrap();
     let seconds = ended.duration_since(begun).as_secs_f64();
     let samples = tower.end(ended);

@@ -10,12 +10,13 @@ use futures::{Stream, StreamExt};
 use machine::{Change, Entry, LogIndex, RowKey, State};
 use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
 use openraft::{EntryPayload, OptionalSend};
+use tokio::time::Instant;
 
 use crate::backlog::{Backlog, RowChange};
 use crate::clock::Clocks;
 use crate::fault::{Fault, Faults};
 use crate::limits::{
-    APPLY_BYTES_MAX, APPLY_ENTRIES_MAX, ENTRY_BYTES_USUAL, SNAPSHOT_SMALL_BYTES,
+    APPLY_BYTES_MAX, APPLY_ENTRIES_MAX, APPLY_TOLD, ENTRY_BYTES_USUAL, SNAPSHOT_SMALL_BYTES,
     SNAPSHOT_WAIT_FACTOR,
 };
 use crate::residents::Residents;
@@ -200,6 +201,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
         S: Stream<Item = Result<EntryResponder<TypeConfig>, io::Error>> + Unpin + OptionalSend,
     {
         self.room().await;
+        let begun = Instant::now();
         let mut batch = Unpublished::default();
         while let Some(item) = entries.next().await {
             let (entry, responder) = item?;
@@ -213,6 +215,10 @@ impl RaftStateMachine<TypeConfig> for Machine {
             }
         }
         self.publish(batch);
+        if begun.elapsed() > APPLY_TOLD {
+            let took_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+            tracing::debug!(work = "apply", took_us, "work on the store ended");
+        }
         Ok(())
     }
 

@@ -59,6 +59,9 @@ pub const APPLY_ENTRIES_MAX: usize = 256;
 /// Bytes of rows applied before readers see them; the entry that reaches it is the batch's last.
 pub const APPLY_BYTES_MAX: usize = 4 << 20;
 
+/// Entries whose apply takes longer together are told of.
+pub const APPLY_TOLD: Duration = Duration::from_millis(50);
+
 /// Bytes of rows in the backlog up to which another batch is applied: it then still fits.
 pub const BACKLOG_ROOM_BYTES: usize = BACKLOG_BYTES_MAX - APPLY_BYTES_MAX - ENTRY_BYTES_MAX;
 
@@ -121,7 +124,7 @@ pub const RENEW_DEAD_BYTES_MIN: u64 = 8 << 20;
 
 /// What the rows may take on disk, in hundredths of their live size, while a renewal waits for the
 /// node's turn (R12).
-pub const RENEW_URGENT_PERCENT: u128 = 300;
+pub const RENEW_URGENT_PERCENT: u128 = 250;
 
 /// How long work that is due waits for each turn before the node's own, while little is written.
 pub const TURN_PATIENCE: Duration = Duration::from_secs(120);

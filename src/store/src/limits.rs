@@ -69,6 +69,9 @@ pub(crate) const RENEW_REPAIR_WAIT: Duration = Duration::from_secs(15);
 /// so that none takes long.
 pub(crate) const BULK_SYNC_BYTES: usize = 4 * 1024 * 1024;
 
+/// A sync of the log that takes longer is told.
+pub(crate) const SYNC_TOLD: Duration = Duration::from_millis(50);
+
 /// What is written of a segment of the log, which is all zeros at first, between two syncs.
 pub(crate) const PREPARE_STEP_BYTES: u64 = 4 * 1024 * 1024;
 

@@ -7,11 +7,12 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
-use crate::Fault;
 use crate::files::{self, Unfinished};
 use crate::format::{self, FormatError, Stamped};
-use crate::limits::PREPARE_STEP_BYTES;
+use crate::limits::{PREPARE_STEP_BYTES, SYNC_TOLD};
+use crate::{Fault, work_ended};
 
 /// Where the first frame of a segment lies.
 pub(crate) const SEGMENT_HEADER_BYTES: u64 = 4096;
@@ -105,9 +106,12 @@ impl Segment {
 
     /// Makes everything written durable; must not be tried again after a failure, whichever.
     pub(crate) fn sync(&self) -> Result<(), Fault> {
-        self.file
-            .sync_data()
-            .map_err(|error| Fault::sync("sync", &self.path, error))
+        let begun = Instant::now();
+        let synced = self.file.sync_data();
+        if begun.elapsed() > SYNC_TOLD {
+            work_ended("sync", begun);
+        }
+        synced.map_err(|error| Fault::sync("sync", &self.path, error))
     }
 
     /// Reads `len` bytes at `offset`.
