@@ -1,5 +1,5 @@
-//! The processors by themselves: how late a thread wakes that does nothing. What a write goes through
-//! on its way are a dozen such threads, one after the other.
+//! The processors by themselves: how late a thread wakes that does nothing. A write goes through a
+//! dozen threads, one after the other.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -117,14 +117,18 @@ pub const SCRUB_ROWS: usize = 64;
 
 /// What the rows may take on disk before they are renewed, in hundredths of their live size (R12).
 /// Meanwhile the old rows and the new ones are there.
-pub const RENEW_PERCENT: u128 = 200;
+pub const RENEW_PERCENT: u128 = 170;
 
 /// Dead bytes that rows must have more than when they were new before they are renewed.
 pub const RENEW_DEAD_BYTES_MIN: u64 = 8 << 20;
 
 /// What the rows may take on disk, in hundredths of their live size, while a renewal waits for the
 /// node's turn (R12).
-pub const RENEW_URGENT_PERCENT: u128 = 250;
+pub const RENEW_URGENT_PERCENT: u128 = 210;
+
+/// What the rows may take on disk, in hundredths of their live size, before a renewal rests no
+/// more: what is written while it goes on takes its space twice.
+pub const RENEW_HASTE_PERCENT: u128 = 250;
 
 /// How long work that is due waits for each turn before the node's own, while little is written.
 pub const TURN_PATIENCE: Duration = Duration::from_secs(120);

@@ -10,7 +10,8 @@ use store::{Attendant, BadRow, Fault, Space};
 use tokio::time::Instant;
 
 use crate::limits::{
-    PACE_PAUSE_MAX, RENEW_DEAD_BYTES_MIN, RENEW_PERCENT, RENEW_RETRY_PAUSE, RENEW_URGENT_PERCENT,
+    PACE_PAUSE_MAX, RENEW_DEAD_BYTES_MIN, RENEW_HASTE_PERCENT, RENEW_PERCENT, RENEW_RETRY_PAUSE,
+    RENEW_URGENT_PERCENT,
 };
 use crate::pace::Pace;
 use crate::space::Space as DiskSpace;
@@ -244,10 +245,9 @@ impl Attendant for Watch {
             });
         }
         if let Some(pause) = self.pace.pause() {
-            let is_awaited = self.values.rows().space().is_ok_and(|space| {
-                // As on a node that catches up: what is written meanwhile takes its space twice.
-                is_urgent(space, &self.disk)
-            });
+            let space = self.values.rows().space();
+            let is_awaited =
+                self.disk.is_low() || space.is_ok_and(|space| is_above(space, RENEW_HASTE_PERCENT));
             self.pace
                 .rest(if is_awaited { Duration::ZERO } else { pause });
         }
@@ -310,11 +310,11 @@ mod tests {
 
     #[test]
     fn rows_are_renewed_when_most_of_them_is_dead_and_more_than_when_they_were_new() {
-        assert!(!is_due(space(100, 200), 0));
-        assert!(is_due(space(100, 201), 0));
+        assert!(!is_due(space(100, 170), 0));
+        assert!(is_due(space(100, 171), 0));
         // They were new with as much dead as that, for what was written meanwhile.
-        assert!(!is_due(space(100, 210), 70 * MIB));
-        assert!(is_due(space(100, 211), 70 * MIB));
+        assert!(!is_due(space(100, 180), 40 * MIB));
+        assert!(is_due(space(100, 181), 40 * MIB));
         // Most of what was alive then was deleted.
         assert!(is_due(space(10, 160), 60 * MIB));
         assert!(!is_due(space(1, 9), 0), "little is not worth it");

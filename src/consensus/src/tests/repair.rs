@@ -456,7 +456,7 @@ async fn a_renewal_that_waits_for_its_turn_begins_when_space_gets_short_and_noth
     };
     let mut present = VecDeque::new();
     let deadline = super::soon();
-    while !is_above(RENEW_PERCENT as u64 + 20) {
+    while !is_above(RENEW_PERCENT as u64 + 10) {
         assert!(tokio::time::Instant::now() < deadline, "it gets no larger");
         present.push_back(created(&region, 200, 60_000).await);
         // What goes before it was written leaves no dead space.
