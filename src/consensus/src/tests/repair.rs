@@ -10,14 +10,15 @@ use std::time::Duration;
 
 use machine::{RowKey, Uid};
 use store::{
-    Attendant, BadRow, Batch, Block, Fault, MemoryRows, Packing, Row, RowScan, Rows, RowsOptions,
-    SledRows, Space,
+    Attendant, BadRow, Batch, Block, Fault, MemoryLog, MemoryRows, Packing, Row, RowScan, Rows,
+    RowsOptions, SledRows, Space,
 };
 
 use super::eventually;
 use super::node::{Disk, Plain, Settings, stamped};
 use super::region::{Region, create, value, version_id};
-use crate::limits::{RENEW_PERCENT, RENEW_URGENT_PERCENT};
+use super::storage::Watched;
+use crate::limits::{RENEW_DEAD_BYTES_MIN, RENEW_PERCENT};
 use crate::renewal::Watch;
 use crate::{Inner, Keep, RowHealth, ValueError};
 
@@ -437,49 +438,37 @@ fn flip(path: &Path, every: usize) {
 
 #[tokio::test]
 async fn a_renewal_that_waits_for_its_turn_begins_when_space_gets_short_and_nothing_is_written() {
-    let dir = tempfile::tempdir().expect("a directory");
     let mut region = Region::on(Disk::memory(1), 1, NOTHING_STAYS).await;
-    let rows = sled(dir.path(), 2);
-    region
-        .join(Disk {
-            rows: Arc::clone(&rows),
-            ..Disk::memory(2)
-        })
-        .await;
+    let rows = Arc::new(Watched::default());
+    let lent = Arc::<Watched>::clone(&rows);
+    let log = Arc::new(MemoryLog::new());
+    region.join(Disk::with(2, log, lent)).await;
     region.promote(2).await;
-    for number in 0..100 {
+    for number in 0..200 {
         created(&region, number, 60_000).await;
     }
-    let is_above = |percent: u64| {
-        let space = rows.space().expect("its size");
-        space.disk_bytes * 100 > space.live_bytes * percent
-    };
-    let mut present = VecDeque::new();
-    let deadline = super::soon();
-    while !is_above(RENEW_PERCENT as u64 + 10) {
-        assert!(tokio::time::Instant::now() < deadline, "it gets no larger");
-        present.push_back(created(&region, 200, 60_000).await);
-        // What goes before it was written leaves no dead space.
-        if present.len() > 40 {
-            let uid = present.pop_front().expect("forty");
-            region.delete(1, uid).await;
-        }
-    }
     settled(&region).await;
-    assert!(
-        !is_above(RENEW_URGENT_PERCENT as u64),
-        "it waits for nobody then"
-    );
-    assert_eq!(health(&region, 2).renewed, 0, "it is the turn of node 1");
     let live_bytes = rows.space().expect("its size").live_bytes;
+    let percent = u64::try_from(RENEW_PERCENT + 1).expect("a share");
+    let dead_bytes = live_bytes * (percent - 100) / 100 + live_bytes / 10;
+    assert!(dead_bytes > RENEW_DEAD_BYTES_MIN, "it would not be due");
+    rows.dead_bytes.store(dead_bytes, Ordering::Release);
     let consensus = &region.node(2).consensus;
+    // The last checkpoint is one after which it was asked whether a renewal is due.
+    for _ in 0..3 {
+        region.write(1).await.expect("written");
+        region.agree().await;
+        eventually("it is on disk", || {
+            consensus.inner.backlog.durable() >= consensus.local_view().index().0
+        })
+        .await;
+    }
+    let begun = || rows.renewals_begun.load(Ordering::Acquire);
+    assert_eq!(begun(), 0, "it is the turn of node 1");
     // No checkpoint comes any more that would look for itself.
-    eventually("it is on disk", || {
-        consensus.inner.backlog.durable() >= consensus.local_view().index().0
-    })
-    .await;
     consensus.tell_free_bytes(live_bytes * 3, live_bytes * 3);
     eventually("it is renewed", || health(&region, 2).renewed == 1).await;
+    assert_eq!(begun(), 1);
 }
 
 #[tokio::test]
