@@ -105,6 +105,20 @@ impl Rows for Rotting {
     }
 }
 
+/// A region of three, of which the first has its rows on disk.
+async fn on_sled(dir: &Path) -> Region {
+    let disk = Disk {
+        rows: sled(dir, 1),
+        ..Disk::memory(1)
+    };
+    let mut region = Region::on(disk, 1, NOTHING_STAYS).await;
+    for node in 2..=3 {
+        region.join(Disk::memory(node)).await;
+        region.promote(node).await;
+    }
+    region
+}
+
 /// A region of nodes on rotting rows.
 async fn rotting(size: u64, settings: Settings) -> (Region, Vec<Arc<Rotting>>) {
     let all: Vec<Arc<Rotting>> = (0..size).map(|_| Arc::default()).collect();
@@ -234,15 +248,7 @@ async fn a_renewal_ends_when_its_node_stops_or_the_log_lacks_space() {
 #[tokio::test]
 async fn rows_damaged_on_disk_are_repaired_and_renewed() {
     let dir = tempfile::tempdir().expect("a directory");
-    let disk = Disk {
-        rows: sled(dir.path(), 1),
-        ..Disk::memory(1)
-    };
-    let mut region = Region::on(disk, 1, NOTHING_STAYS).await;
-    for node in 2..=3 {
-        region.join(Disk::memory(node)).await;
-        region.promote(node).await;
-    }
+    let region = on_sled(dir.path()).await;
     let mut uids = Vec::new();
     for number in 0..40 {
         uids.push((created(&region, number, 20_000).await, number));
@@ -357,15 +363,7 @@ fn sled(dir: &Path, node: u64) -> Arc<dyn Rows> {
 #[tokio::test]
 async fn bytes_flipped_on_disk_under_a_running_node_are_served_right_and_repaired() {
     let dir = tempfile::tempdir().expect("a directory");
-    let disk = Disk {
-        rows: sled(dir.path(), 1),
-        ..Disk::memory(1)
-    };
-    let mut region = Region::on(disk, 1, NOTHING_STAYS).await;
-    for node in 2..=3 {
-        region.join(Disk::memory(node)).await;
-        region.promote(node).await;
-    }
+    let region = on_sled(dir.path()).await;
     let mut uids = Vec::new();
     // sled keeps a page in each of 256 parts of its cache: most of these are on the disk only.
     for number in 0..250 {
