@@ -158,6 +158,7 @@ fn generation(dir: &Path) -> PathBuf {
 /// in one batch, as none of it can be read.
 struct Mending<'a> {
     rows: &'a dyn Rows,
+    /// What it was told at once.
     bad: Vec<Vec<u8>>,
     mends: bool,
 }
@@ -169,6 +170,7 @@ impl Attendant for Mending<'_> {
 
     fn are_bad(&mut self, rows: &[BadRow]) -> Result<(), Fault> {
         assert!(rows.iter().all(|bad| bad.fault.is_damage()), "{rows:?}");
+        assert!(self.bad.is_empty(), "told one by one");
         self.bad.extend(rows.iter().map(|bad| bad.key.clone()));
         Ok(())
     }
@@ -286,6 +288,37 @@ fn renewed_rows_need_no_key_before_the_last() {
     assert!(rows.renew(&mut ()).unwrap());
     drop(rows);
     assert_eq!(all_rows(&open(Arc::new(Retired))), all);
+}
+
+#[test]
+fn a_row_that_is_sealed_anew_stays_on_its_own_and_its_pack_is_laid_once() {
+    let dir = tempdir().unwrap();
+    let rows = open_rows(dir.path()).rows;
+    let (alone, packed): (&[u8], &[u8]) = (&[1, 0, 1], &[1, 0, 2]);
+    rows.write(batch(&[(alone, b"1")], &[], b"m")).unwrap();
+    rows.checkpoint().unwrap();
+    drop(rows);
+    let open = || {
+        let cipher = Arc::new(Rotated);
+        SledRows::open(dir.path(), &stamped(), cipher, packed_options()).unwrap()
+    };
+    let rows = open().rows;
+    rows.write(batch(&[(packed, b"2")], &[], b"m")).unwrap();
+    rows.begin_renewal().unwrap();
+    // Rows were copied, packs not yet: the row goes that today would be in the pack.
+    let mut steps = 0;
+    let mut delete = Before(|| {
+        steps += 1;
+        match steps {
+            2 => rows.write(batch(&[], &[alone], b"m")),
+            _ => Ok(()),
+        }
+    });
+    assert!(rows.renew(&mut delete).unwrap());
+    drop(rows);
+    let opened = open();
+    assert!(!opened.rebuilt);
+    assert_eq!(all_rows(&opened.rows), [(packed.to_vec(), b"2".to_vec())]);
 }
 
 #[test]
