@@ -10,6 +10,7 @@ use crate::codec::DecodeError;
 use crate::command::Node;
 use crate::names::VersionId;
 use crate::position::Position;
+use crate::region::{Region, TakenOver};
 use crate::rejection::Rejection;
 use crate::secret::Secret;
 use crate::storage;
@@ -30,6 +31,10 @@ pub enum Outcome {
     },
     /// A node.
     Node(Node),
+    /// A region as the directory has it.
+    Region(Region),
+    /// What a promotion did.
+    TakenOver(TakenOver),
 }
 
 /// What an entry did.

@@ -19,6 +19,28 @@ const FEED: &[u8] = b"strongroom/1/feed";
 /// How many sums a feed hash is made of.
 pub const BUCKETS: usize = 4096;
 
+/// One of the [`BUCKETS`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Bucket(u16);
+
+impl Bucket {
+    /// Takes a number below [`BUCKETS`].
+    pub fn new(number: u16) -> Option<Bucket> {
+        (usize::from(number) < BUCKETS).then_some(Bucket(number))
+    }
+
+    /// Finds the bucket that a row's encoded key belongs to.
+    pub fn of(key: &[u8]) -> Bucket {
+        let Hash([high, low, ..]) = digest(BUCKET, &[key]);
+        Bucket(u16::from_be_bytes([high, low]) >> 4)
+    }
+
+    /// Gives its number.
+    pub fn number(self) -> u16 {
+        self.0
+    }
+}
+
 /// Sums of row hashes modulo 2^256, by bucket. Adding and removing commute, so the sums depend on
 /// the rows and not on the way to them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,8 +86,7 @@ impl BucketSums {
 
     /// Takes a row's old commitment out and its new one in.
     pub(crate) fn replace(&mut self, key: &[u8], old: Option<Hash>, new: Option<Hash>) {
-        let Hash([high, low, ..]) = digest(BUCKET, &[key]);
-        let bucket = usize::from(u16::from_be_bytes([high, low]) >> 4);
+        let bucket = usize::from(Bucket::of(key).number());
         let row = |commitment: Hash| words(&digest(ROW, &[key, &commitment.0]));
         let Some(sum) = self.sums.get_mut(bucket) else {
             return;

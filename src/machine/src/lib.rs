@@ -21,6 +21,7 @@ mod ids;
 pub mod limits;
 mod names;
 mod position;
+mod region;
 mod rejection;
 mod row;
 mod secret;
@@ -32,27 +33,32 @@ pub use arn::{Arn, SecretArn, SecretId};
 pub use change::{Change, Header, Op};
 pub use codec::DecodeError;
 pub use command::{
-    AdmitNode, Checkpoint, Command, CreateSecret, DeleteSecret, Found, IssueJoinToken, KeyState,
-    KeyVersion, KmsKey, NewVersion, Node, PurgeSecret, PutSecretValue, RecordAccess, RemoveNode,
-    RestoreSecret, Seen, SeenRow, SetMachineVersion, TagResource, TrimFeed, UntagResource,
-    UpdateSecret, UpdateSecretVersionStage,
+    ActivateSnapshot, AdmitNode, Checkpoint, Command, CreateSecret, Cursor, DeleteSecret,
+    DetachSecret, FenceFeed, FillRows, ForgetStaged, Found, ImportChanges, ImportedChange,
+    IssueJoinToken, IssueLinkToken, KeyState, KeyVersion, KmsKey, LinkRegion, MendBucket,
+    NewVersion, Node, PurgeSecret, PutSecretValue, RecordAccess, RemoveNode, ReplicaReport,
+    ReportReplicas, RestoreSecret, RewrapSecret, Seen, SeenRow, SentBody, SetMachineVersion,
+    ShareSecret, StageRows, StagedRow, TagResource, TakeOver, TrimFeed, UnlinkRegion,
+    UnshareSecret, UntagResource, UpdateRegion, UpdateSecret, UpdateSecretVersionStage,
 };
 pub use decide::{Decision, MACHINE_VERSION, decide};
 pub use entry::{Audit, Entry};
-pub use hash::{BUCKETS, BucketSums};
+pub use hash::{BUCKETS, Bucket, BucketSums};
 pub use ids::{
     ClusterId, Hash, IdError, KeyId, LogIndex, MachineVersion, NodeId, Ordinal, RequestId,
     Revision, Stamp, Uid,
 };
 pub use names::{AccountId, ArnSuffix, Label, NameError, RegionName, SecretName, VersionId};
 pub use position::{Epoch, FeedId, Position, Token, TokenError};
-pub use rejection::{ArnShown, Field, Rejection};
+pub use region::{Region, ReplicaState, ReplicaStatus, Scope, TakenFeed, TakenOver};
+pub use rejection::{ArnShown, Field, Flaw, Rejection};
 pub use row::{
-    Access, BeginEpoch, Clock, FeedCheckpoint, FeedState, JoinToken, JournalRow, Kept, Machine,
-    Origin, Principal, RetiredNode, Row, RowKey, Tombstone,
+    Access, BeginEpoch, Clock, Detached, FeedCheckpoint, FeedState, Fence, Introduction, JoinToken,
+    JournalRow, Kept, LinkToken, Machine, Origin, Principal, Problem, ProblemKind, RetiredNode,
+    Row, RowKey, Staging, Tombstone, Withheld,
 };
 pub use secret::{
-    Deletion, SealedValue, Secret, StoredVersion, Tag, Value, ValueKind, Version,
+    Deletion, Replica, SealedValue, Secret, StoredVersion, Tag, Value, ValueKind, Version,
     VersionDescription, Wrap,
 };
 pub use state::{Counts, Feed, LoadError, NotHeld, RowRef, State};

@@ -73,3 +73,30 @@ pub const JOURNAL_ROWS_MAX: u64 = 65_536;
 pub const JOURNAL_BYTES_MAX: u64 = 64 << 20;
 /// Journal rows one entry may drop.
 pub const TRIM_ROWS_MAX: u64 = 4096;
+
+/// Regions a cluster ever has, unlinked ones included.
+pub const REGIONS_MAX: usize = 64;
+/// Nodes the directory names of one region.
+pub const REGION_NODES_MAX: usize = 16;
+/// Issuer certificates the directory has of one region.
+pub const AUTHORITIES_MAX: usize = 4;
+/// Bytes of one issuer certificate.
+pub const AUTHORITY_BYTES_MAX: usize = 4096;
+/// Link tokens, used or not, that have not expired.
+pub const LINK_TOKENS_MAX: usize = 64;
+/// Characters of a key as a caller names it for another region.
+pub const KEY_NAME_CHARS_MAX: usize = 2048;
+/// Characters of a reason that a region gives.
+pub const MESSAGE_CHARS_MAX: usize = 1024;
+/// Changes or rows of another region in one entry.
+pub const IMPORTED_MAX: usize = 1000;
+/// Bytes of a feed row as another region sent it.
+pub const IMPORTED_ROW_BYTES_MAX: usize = 256 * 1024;
+/// How much higher a ballot may be than the one before: one region cannot use them all up.
+pub const BALLOT_STEP_MAX: u64 = 1024;
+/// The highest ordinal that another region may give a row.
+pub const ORDINAL_MAX: u64 = u64::MAX >> 1;
+/// Bytes of a snapshot that are kept beside the feed it will replace; the rest is fetched after.
+pub const STAGED_BYTES_MAX: u64 = 256 << 20;
+/// Rows that one entry removes of a snapshot that is given up.
+pub const UNSTAGED_MAX: usize = 4096;

@@ -5,13 +5,13 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::ids::{Hash, KeyId, MachineVersion, NodeId, Stamp, Uid};
+use crate::ids::{Hash, KeyId, MachineVersion, NodeId, Revision, Stamp, Uid};
 use crate::limits::{
-    JOIN_TOKENS_MAX, LABELS_MAX, NODES_MAX, RECOVERY_WINDOW_DAYS_MAX, RECOVERY_WINDOW_DAYS_MIN,
-    SECRETS_MAX, TAGS_MAX, UNLABELLED_VERSIONS_MAX,
+    JOIN_TOKENS_MAX, LABELS_MAX, LINK_TOKENS_MAX, NODES_MAX, RECOVERY_WINDOW_DAYS_MAX,
+    RECOVERY_WINDOW_DAYS_MIN, REGIONS_MAX, SECRETS_MAX, TAGS_MAX, UNLABELLED_VERSIONS_MAX,
 };
-use crate::names::{AccountId, Label, SecretName, VersionId};
-use crate::position::FeedId;
+use crate::names::{AccountId, Label, RegionName, SecretName, VersionId};
+use crate::position::{Epoch, FeedId};
 
 /// An ARN as it is shown to a caller. It ends with a secret's name, so its debug form is redacted.
 #[derive(Clone, PartialEq, Eq)]
@@ -218,6 +218,166 @@ pub enum Rejection {
     /// An access day lies in the future.
     #[error("Day {0} lies in the future.")]
     DayAhead(u32),
+    /// Another region is primary of the secret's feed.
+    #[error(
+        "Operation not permitted on a replica secret. Call must be made in primary secret's region."
+    )]
+    NotPrimary {
+        /// The feed.
+        feed: FeedId,
+        /// Its primary.
+        region: RegionName,
+    },
+    /// Another region took the feed over: this one writes to it no more.
+    #[error("Feed {feed} was taken over in epoch {epoch}. Call that region.")]
+    Fenced {
+        /// The feed.
+        feed: FeedId,
+        /// The ballot that was heard of.
+        epoch: Epoch,
+    },
+    /// No secret can be shared with that region.
+    #[error("Invalid replica region.")]
+    ReplicaRegionInvalid(RegionName),
+    /// The secret has copies.
+    #[error("You can't delete secret {arn} that still has replica regions [{}].", listed(regions))]
+    ReplicasRemain {
+        /// The secret's ARN.
+        arn: ArnShown,
+        /// The regions that hold a copy.
+        regions: Vec<RegionName>,
+    },
+    /// The secret is no copy of another region's.
+    #[error("The secret isn't a replica.")]
+    NotAReplica,
+    /// Nothing but the commitment of the secret ever came here.
+    #[error("The secret is not in this region.")]
+    SecretWithheld(Uid),
+    /// A detached copy lacks versions that the request does not bring.
+    #[error("The replica changed while it was detached. Try again.")]
+    VersionsMissing,
+    /// The feed stands elsewhere than the request follows on.
+    #[error("Feed {feed} stands at revision {now}.")]
+    CursorMoved {
+        /// The feed.
+        feed: FeedId,
+        /// Where it stands.
+        now: Revision,
+    },
+    /// What another region sent is not its feed.
+    #[error("The stream of feed {feed} is broken at revision {at}: {}.", flaw.as_str())]
+    StreamBroken {
+        /// The feed.
+        feed: FeedId,
+        /// The revision at which it is.
+        at: Revision,
+        /// What is wrong.
+        flaw: Flaw,
+    },
+    /// This region is primary of the feed and takes nothing in.
+    #[error("This region is primary of feed {0}.")]
+    FeedIsOurs(FeedId),
+    /// The rows that are kept are of another snapshot, or not as many.
+    #[error("Another snapshot of feed {0} is being received.")]
+    SnapshotMoved(FeedId),
+    /// The snapshot does not continue what this region has of the feed.
+    #[error("The snapshot of feed {0} does not continue what this region has of it.")]
+    SnapshotForeign(FeedId),
+    /// There is no such link token.
+    #[error("The link token is not known.")]
+    LinkTokenUnknown,
+    /// The link token has expired.
+    #[error("The link token has expired.")]
+    LinkTokenExpired(Stamp),
+    /// The link token has linked a region, or is for another one.
+    #[error("The link token was already used, or is for another region.")]
+    LinkTokenUsed,
+    /// The link token is known already.
+    #[error("The link token was already issued.")]
+    LinkTokenExists,
+    /// There are too many link tokens.
+    #[error("There can't be more than {LINK_TOKENS_MAX} link tokens.")]
+    LinkTokenLimit,
+    /// The directory has no such region.
+    #[error("Region {0} is not linked.")]
+    RegionUnknown(RegionName),
+    /// The directory has the region.
+    #[error("Region {0} is already linked.")]
+    RegionExists(RegionName),
+    /// The region was taken out of the directory.
+    #[error("Region {0} was unlinked. A region that comes back needs a new name.")]
+    RegionUnlinked(RegionName),
+    /// The directory is full.
+    #[error("There can't be more than {REGIONS_MAX} regions.")]
+    RegionLimit,
+    /// What is said of a region is out of its bounds.
+    #[error("What is said of region {0} is incomplete or too much.")]
+    RegionInvalid(RegionName),
+    /// The region is primary of a feed.
+    #[error("Region {region} is primary of feed {feed}. Promote another region over it first.")]
+    RegionIsPrimary {
+        /// The region.
+        region: RegionName,
+        /// A feed it is primary of.
+        feed: FeedId,
+    },
+    /// The region is primary of no feed that is held here.
+    #[error("Region {0} is primary of no feed that this region could take over.")]
+    NothingToTakeOver(RegionName),
+    /// A region that receives only some of the secrets cannot lead the feed.
+    #[error("Only a region that receives every secret can lead feed {0}.")]
+    ScopeNeeded(FeedId),
+    /// The rules in force know no regions.
+    #[error("Machine version {0} is needed. Upgrade every node, then run upgrade finalize.")]
+    MachineVersionNeeded(MachineVersion),
+}
+
+/// What is wrong with a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flaw {
+    /// A header or a body cannot be read.
+    Malformed,
+    /// A change is of another feed.
+    OtherFeed,
+    /// A revision is left out, repeated or out of order.
+    Gap,
+    /// An epoch does not follow on the one before.
+    Epoch,
+    /// A row is of a kind that the feed does not carry.
+    Kind,
+    /// A body is not what its header commits to.
+    Commitment,
+    /// A row is another feed's.
+    Foreign,
+    /// A checkpoint is not about the place it stands at.
+    Checkpoint,
+    /// Rows are not in the order of their keys.
+    Order,
+    /// A row that never changes is put a second time.
+    Repeated,
+}
+
+impl Flaw {
+    /// Names it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Flaw::Malformed => "a message cannot be read",
+            Flaw::OtherFeed => "a change is of another feed",
+            Flaw::Gap => "a revision is missing, repeated or out of order",
+            Flaw::Epoch => "an epoch does not follow on the one before",
+            Flaw::Kind => "a row is of a kind the feed does not carry",
+            Flaw::Commitment => "a body is not what its header commits to",
+            Flaw::Foreign => "a row belongs to another feed",
+            Flaw::Checkpoint => "a checkpoint is not about its own place",
+            Flaw::Order => "rows are not in the order of their keys",
+            Flaw::Repeated => "a row that never changes is put a second time",
+        }
+    }
+}
+
+fn listed(regions: &[RegionName]) -> String {
+    let names: Vec<&str> = regions.iter().map(RegionName::as_str).collect();
+    names.join(", ")
 }
 
 /// A member whose length is bounded.
@@ -247,6 +407,12 @@ pub enum Field {
     VersionStages,
     /// The tags or tag keys a request names.
     Tags,
+    /// The replica regions a request names.
+    Replicas,
+    /// The rows or changes another region sent.
+    Rows,
+    /// A reason in words.
+    Message,
 }
 
 impl Field {
@@ -265,6 +431,9 @@ impl Field {
             Field::Versions => "versions",
             Field::VersionStages => "versionStages",
             Field::Tags => "tags",
+            Field::Replicas => "replicaRegions",
+            Field::Rows => "rows",
+            Field::Message => "message",
         }
     }
 }
@@ -280,11 +449,14 @@ impl Rejection {
             | Rejection::LabelNotFound(_)
             | Rejection::KeyNotFound(_)
             | Rejection::NodeNotFound(_)
+            | Rejection::RegionUnknown(_)
             | Rejection::FeedNotFound(_) => "ResourceNotFoundException",
             Rejection::SecretLimit
             | Rejection::VersionLimit
             | Rejection::LabelLimit
             | Rejection::JoinTokenLimit
+            | Rejection::LinkTokenLimit
+            | Rejection::RegionLimit
             | Rejection::NodeLimit => "LimitExceededException",
             Rejection::LabelElsewhere { .. }
             | Rejection::LabelNotAttached { .. }
@@ -294,11 +466,18 @@ impl Rejection {
             | Rejection::TagInvalid
             | Rejection::TagReserved
             | Rejection::TagDuplicate
-            | Rejection::TagLimit => "InvalidParameterException",
+            | Rejection::TagLimit
+            | Rejection::NotPrimary { .. }
+            | Rejection::ReplicaRegionInvalid(_)
+            | Rejection::ReplicasRemain { .. }
+            | Rejection::RegionInvalid(_) => "InvalidParameterException",
             Rejection::KeyUnavailable(_) => "EncryptionFailure",
             Rejection::JoinTokenUnknown
             | Rejection::JoinTokenExpired(_)
-            | Rejection::JoinTokenUsed(_) => "AccessDeniedException",
+            | Rejection::JoinTokenUsed(_)
+            | Rejection::LinkTokenUnknown
+            | Rejection::LinkTokenExpired(_)
+            | Rejection::LinkTokenUsed => "AccessDeniedException",
             Rejection::NotFounded
             | Rejection::AlreadyFounded
             | Rejection::MachineVersionUnknown(_)
@@ -317,7 +496,23 @@ impl Rejection {
             | Rejection::NodeRetired(_)
             | Rejection::NodeKeyTaken(_)
             | Rejection::NodeLast(_)
-            | Rejection::DayAhead(_) => "InvalidRequestException",
+            | Rejection::DayAhead(_)
+            | Rejection::Fenced { .. }
+            | Rejection::NotAReplica
+            | Rejection::SecretWithheld(_)
+            | Rejection::VersionsMissing
+            | Rejection::CursorMoved { .. }
+            | Rejection::StreamBroken { .. }
+            | Rejection::FeedIsOurs(_)
+            | Rejection::SnapshotMoved(_)
+            | Rejection::SnapshotForeign(_)
+            | Rejection::LinkTokenExists
+            | Rejection::RegionExists(_)
+            | Rejection::RegionUnlinked(_)
+            | Rejection::RegionIsPrimary { .. }
+            | Rejection::NothingToTakeOver(_)
+            | Rejection::ScopeNeeded(_)
+            | Rejection::MachineVersionNeeded(_) => "InvalidRequestException",
         }
     }
 }

@@ -42,6 +42,19 @@ pub struct Secret {
     pub versions: Vec<Version>,
     /// The ordinal of the next version.
     pub next_ordinal: Ordinal,
+    /// The regions it was shared with, in the order they were added.
+    pub replicas: Vec<Replica>,
+}
+
+/// A region that a secret was shared with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replica {
+    /// The region.
+    pub region: RegionName,
+    /// The key there, as the caller named it; none for the region's default key.
+    pub kms_key: Option<String>,
+    /// Whether a secret of that name there gives way.
+    pub force: bool,
 }
 
 /// A tag.
@@ -173,6 +186,22 @@ impl Secret {
             deletion: self.deletion,
             versions: Vec::new(),
             next_ordinal: self.next_ordinal,
+            replicas: self.replicas.clone(),
+        }
+    }
+
+    /// Gives what a region that the secret was shared with was told.
+    pub fn replica(&self, region: &RegionName) -> Option<&Replica> {
+        self.replicas
+            .iter()
+            .find(|replica| replica.region == *region)
+    }
+
+    /// Gives the full ARN as it is shown in a region.
+    pub fn arn_in(&self, region: &RegionName) -> Arn {
+        Arn {
+            region: region.clone(),
+            ..self.arn()
         }
     }
 

@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use crate::answer::{Answer, Outcome};
 use crate::codec::feed::feed;
+use crate::codec::follow::region;
 use crate::codec::{DecodeError, copied, hash, key_id, parsed, required, uid};
-use crate::ids::{MachineVersion, NodeId, Stamp};
-use crate::names::{AccountId, Label, SecretName, VersionId};
-use crate::rejection::{ArnShown, Field, Rejection};
+use crate::ids::{MachineVersion, NodeId, Revision, Stamp};
+use crate::names::{AccountId, Label, RegionName, SecretName, VersionId};
+use crate::position::{Epoch, FeedId};
+use crate::region::{TakenFeed, TakenOver};
+use crate::rejection::{ArnShown, Field, Flaw, Rejection};
 use crate::storage;
 use crate::storage::answer::Answer as WireAnswer;
 use crate::storage::outcome::Outcome as WireOutcome;
@@ -53,6 +56,8 @@ impl From<&Outcome> for storage::Outcome {
                 node_id: node.id.0,
                 node: Some(node.into()),
             }),
+            Outcome::Region(region) => WireOutcome::Region(region.into()),
+            Outcome::TakenOver(taken) => WireOutcome::TakenOver(taken.into()),
         };
         storage::Outcome {
             outcome: Some(outcome),
@@ -74,6 +79,39 @@ impl TryFrom<storage::Outcome> for Outcome {
             WireOutcome::Node(node) => {
                 Outcome::Node(required("node", node.node)?.with_id(NodeId(node.node_id))?)
             }
+            WireOutcome::Region(region) => Outcome::Region(region.try_into()?),
+            WireOutcome::TakenOver(taken) => Outcome::TakenOver(taken.try_into()?),
+        })
+    }
+}
+
+impl From<&TakenOver> for storage::TakenOver {
+    fn from(taken: &TakenOver) -> storage::TakenOver {
+        let feeds = taken.feeds.iter().map(|taken| storage::TakenFeed {
+            last: Some((&taken.last).into()),
+            epoch: Some((&taken.epoch).into()),
+        });
+        storage::TakenOver {
+            feeds: feeds.collect(),
+            left: taken.left.iter().map(FeedId::to_string).collect(),
+        }
+    }
+}
+
+impl TryFrom<storage::TakenOver> for TakenOver {
+    type Error = DecodeError;
+
+    fn try_from(taken: storage::TakenOver) -> Result<TakenOver, DecodeError> {
+        let feeds = taken.feeds.into_iter().map(|taken| {
+            Ok(TakenFeed {
+                last: required("last", taken.last)?.try_into()?,
+                epoch: required("epoch", taken.epoch)?.try_into()?,
+            })
+        });
+        let left = taken.left.iter().map(|name| feed(name));
+        Ok(TakenOver {
+            feeds: feeds.collect::<Result<_, DecodeError>>()?,
+            left: left.collect::<Result<_, _>>()?,
         })
     }
 }
@@ -117,9 +155,53 @@ impl From<&Rejection> for storage::Rejection {
             | Rejection::NodeLast(NodeId(number)) => wire.number = *number,
             Rejection::NodeKeyTaken(key) => wire.id = copied(&key.0),
             Rejection::FeedNotFound(feed) => wire.text = feed.to_string(),
-            _ => {}
+            other => between_regions(other, &mut wire),
         }
         wire
+    }
+}
+
+/// Fills in what rejections about regions say.
+fn between_regions(rejection: &Rejection, wire: &mut storage::Rejection) {
+    match rejection {
+        Rejection::NotPrimary { feed, region } => {
+            (wire.text, wire.region) = (feed.to_string(), region.to_string());
+        }
+        Rejection::Fenced { feed, epoch } => {
+            (wire.text, wire.region) = (feed.to_string(), epoch.region.to_string());
+            wire.number = epoch.number;
+        }
+        Rejection::ReplicasRemain { arn, regions } => {
+            wire.text.clone_from(&arn.0);
+            let names: Vec<&str> = regions.iter().map(RegionName::as_str).collect();
+            wire.region = names.join(",");
+        }
+        Rejection::SecretWithheld(uid) => wire.id = copied(&uid.0),
+        Rejection::CursorMoved { feed, now } => {
+            (wire.text, wire.number) = (feed.to_string(), now.0);
+        }
+        Rejection::StreamBroken { feed, at, flaw } => {
+            (wire.text, wire.number) = (feed.to_string(), at.0);
+            wire.other = flaw_code(*flaw);
+        }
+        Rejection::FeedIsOurs(feed)
+        | Rejection::SnapshotMoved(feed)
+        | Rejection::SnapshotForeign(feed)
+        | Rejection::ScopeNeeded(feed) => wire.text = feed.to_string(),
+        Rejection::LinkTokenExpired(Stamp(number)) => wire.number = *number,
+        Rejection::MachineVersionNeeded(MachineVersion(number)) => {
+            wire.number = u64::from(*number);
+        }
+        Rejection::RegionIsPrimary { region, feed } => {
+            (wire.text, wire.region) = (feed.to_string(), region.to_string());
+        }
+        Rejection::ReplicaRegionInvalid(region)
+        | Rejection::RegionUnknown(region)
+        | Rejection::RegionExists(region)
+        | Rejection::RegionUnlinked(region)
+        | Rejection::RegionInvalid(region)
+        | Rejection::NothingToTakeOver(region) => wire.region = region.to_string(),
+        _ => {}
     }
 }
 
@@ -196,8 +278,104 @@ fn node_rejection(code: u32, wire: &storage::Rejection) -> Result<Rejection, Dec
         44 => Rejection::NodeLimit,
         45 => Rejection::FeedNotFound(feed(&wire.text)?),
         46 => Rejection::DayAhead(u32::try_from(wire.number).unwrap_or(u32::MAX)),
+        other => return region_rejection(other, wire),
+    })
+}
+
+fn region_rejection(code: u32, wire: &storage::Rejection) -> Result<Rejection, DecodeError> {
+    let about = || feed(&wire.text);
+    let region = || region(&wire.region);
+    Ok(match code {
+        47 => Rejection::NotPrimary {
+            feed: about()?,
+            region: region()?,
+        },
+        48 => Rejection::Fenced {
+            feed: about()?,
+            epoch: Epoch {
+                number: wire.number,
+                region: region()?,
+            },
+        },
+        49 => Rejection::ReplicaRegionInvalid(region()?),
+        50 => Rejection::ReplicasRemain {
+            arn: ArnShown(wire.text.clone()),
+            regions: regions(&wire.region)?,
+        },
+        51 => Rejection::NotAReplica,
+        52 => Rejection::SecretWithheld(uid(&wire.id)?),
+        53 => Rejection::CursorMoved {
+            feed: about()?,
+            now: Revision(wire.number),
+        },
+        54 => Rejection::StreamBroken {
+            feed: about()?,
+            at: Revision(wire.number),
+            flaw: flaw(wire.other)?,
+        },
+        55 => Rejection::FeedIsOurs(about()?),
+        56 => Rejection::SnapshotMoved(about()?),
+        57 => Rejection::SnapshotForeign(about()?),
+        58 => Rejection::LinkTokenUnknown,
+        59 => Rejection::LinkTokenExpired(Stamp(wire.number)),
+        60 => Rejection::LinkTokenUsed,
+        61 => Rejection::LinkTokenExists,
+        62 => Rejection::LinkTokenLimit,
+        63 => Rejection::RegionUnknown(region()?),
+        64 => Rejection::RegionExists(region()?),
+        65 => Rejection::RegionUnlinked(region()?),
+        66 => Rejection::RegionLimit,
+        67 => Rejection::RegionIsPrimary {
+            region: region()?,
+            feed: about()?,
+        },
+        68 => Rejection::NothingToTakeOver(region()?),
+        69 => Rejection::ScopeNeeded(about()?),
+        70 => Rejection::RegionInvalid(region()?),
+        71 => {
+            let number = u32::try_from(wire.number).unwrap_or(u32::MAX);
+            Rejection::MachineVersionNeeded(MachineVersion(number))
+        }
+        72 => Rejection::VersionsMissing,
         _ => return Err(DecodeError::Field("rejection code")),
     })
+}
+
+fn regions(names: &str) -> Result<Vec<RegionName>, DecodeError> {
+    let names = names.split(',').filter(|name| !name.is_empty());
+    names.map(region).collect()
+}
+
+fn flaw_code(flaw: Flaw) -> u64 {
+    match flaw {
+        Flaw::Malformed => 1,
+        Flaw::OtherFeed => 2,
+        Flaw::Gap => 3,
+        Flaw::Epoch => 4,
+        Flaw::Kind => 5,
+        Flaw::Commitment => 6,
+        Flaw::Foreign => 7,
+        Flaw::Checkpoint => 8,
+        Flaw::Order => 9,
+        Flaw::Repeated => 10,
+    }
+}
+
+fn flaw(code: u64) -> Result<Flaw, DecodeError> {
+    let all = [
+        Flaw::Malformed,
+        Flaw::OtherFeed,
+        Flaw::Gap,
+        Flaw::Epoch,
+        Flaw::Kind,
+        Flaw::Commitment,
+        Flaw::Foreign,
+        Flaw::Checkpoint,
+        Flaw::Order,
+        Flaw::Repeated,
+    ];
+    let found = all.into_iter().find(|flaw| flaw_code(*flaw) == code);
+    found.ok_or(DecodeError::Field("flaw code"))
 }
 
 fn code(rejection: &Rejection) -> u32 {
@@ -248,6 +426,32 @@ fn code(rejection: &Rejection) -> u32 {
         Rejection::NodeLimit => 44,
         Rejection::FeedNotFound(_) => 45,
         Rejection::DayAhead(_) => 46,
+        Rejection::NotPrimary { .. } => 47,
+        Rejection::Fenced { .. } => 48,
+        Rejection::ReplicaRegionInvalid(_) => 49,
+        Rejection::ReplicasRemain { .. } => 50,
+        Rejection::NotAReplica => 51,
+        Rejection::SecretWithheld(_) => 52,
+        Rejection::CursorMoved { .. } => 53,
+        Rejection::StreamBroken { .. } => 54,
+        Rejection::FeedIsOurs(_) => 55,
+        Rejection::SnapshotMoved(_) => 56,
+        Rejection::SnapshotForeign(_) => 57,
+        Rejection::LinkTokenUnknown => 58,
+        Rejection::LinkTokenExpired(_) => 59,
+        Rejection::LinkTokenUsed => 60,
+        Rejection::LinkTokenExists => 61,
+        Rejection::LinkTokenLimit => 62,
+        Rejection::RegionUnknown(_) => 63,
+        Rejection::RegionExists(_) => 64,
+        Rejection::RegionUnlinked(_) => 65,
+        Rejection::RegionLimit => 66,
+        Rejection::RegionIsPrimary { .. } => 67,
+        Rejection::NothingToTakeOver(_) => 68,
+        Rejection::ScopeNeeded(_) => 69,
+        Rejection::RegionInvalid(_) => 70,
+        Rejection::MachineVersionNeeded(_) => 71,
+        Rejection::VersionsMissing => 72,
     }
 }
 
@@ -265,6 +469,9 @@ fn field_code(field: Field) -> u64 {
         Field::Versions => 10,
         Field::VersionStages => 11,
         Field::Tags => 12,
+        Field::Replicas => 13,
+        Field::Rows => 14,
+        Field::Message => 15,
     }
 }
 
@@ -282,6 +489,9 @@ fn field(code: u64) -> Result<Field, DecodeError> {
         Field::Versions,
         Field::VersionStages,
         Field::Tags,
+        Field::Replicas,
+        Field::Rows,
+        Field::Message,
     ];
     let found = all.into_iter().find(|field| field_code(*field) == code);
     found.ok_or(DecodeError::Field("field code"))

@@ -4,17 +4,19 @@ use std::sync::Arc;
 
 use crate::codec::entry::{seen, seen_rows};
 use crate::codec::feed::feed;
+use crate::codec::follow::region;
 use crate::codec::secret::{labels, wrap};
 use crate::codec::{DecodeError, cluster, copied, hash, key_id, parsed, required, uid};
 use crate::command::{
-    AdmitNode, Checkpoint, Command, CreateSecret, DeleteSecret, Found, IssueJoinToken, NewVersion,
-    PurgeSecret, PutSecretValue, RecordAccess, RemoveNode, RestoreSecret, SetMachineVersion,
-    TagResource, TrimFeed, UntagResource, UpdateSecret, UpdateSecretVersionStage,
+    AdmitNode, Checkpoint, Command, CreateSecret, DeleteSecret, ForgetStaged, Found,
+    IssueJoinToken, NewVersion, PurgeSecret, PutSecretValue, RecordAccess, RemoveNode,
+    RestoreSecret, RewrapSecret, SetMachineVersion, TagResource, TrimFeed, UnlinkRegion, UntagResource, UpdateRegion, UpdateSecret,
+    UpdateSecretVersionStage,
 };
 use crate::decide::MACHINE_VERSION;
 use crate::ids::{MachineVersion, NodeId, Revision, Stamp};
 use crate::names::{AccountId, ArnSuffix, Label, RegionName, SecretName, VersionId};
-use crate::secret::Tag;
+use crate::secret::{Tag, Wrap};
 use crate::storage;
 use crate::storage::entry::Command as Wire;
 
@@ -76,6 +78,29 @@ impl From<&Command> for Wire {
                 feed: trim.feed.to_string(),
                 upto: trim.upto.0,
             }),
+            Command::ShareSecret(share) => Wire::ShareSecret(share.into()),
+            Command::UnshareSecret(unshare) => Wire::UnshareSecret(unshare.into()),
+            Command::DetachSecret(detach) => Wire::DetachSecret(detach.into()),
+            Command::ReportReplicas(report) => Wire::ReportReplicas(report.into()),
+            Command::IssueLinkToken(issue) => Wire::IssueLinkToken(issue.into()),
+            Command::LinkRegion(link) => Wire::LinkRegion(link.into()),
+            Command::UpdateRegion(update) => Wire::UpdateRegion(storage::UpdateRegion {
+                region: Some((&update.region).into()),
+            }),
+            Command::UnlinkRegion(unlink) => Wire::UnlinkRegion(storage::UnlinkRegion {
+                region: unlink.region.to_string(),
+            }),
+            Command::ImportChanges(import) => Wire::ImportChanges(import.into()),
+            Command::FillRows(fill) => Wire::FillRows(fill.into()),
+            Command::StageRows(stage) => Wire::StageRows(stage.into()),
+            Command::ActivateSnapshot(activate) => Wire::ActivateSnapshot(activate.into()),
+            Command::MendBucket(mend) => Wire::MendBucket(mend.into()),
+            Command::TakeOver(take) => Wire::TakeOver(take.into()),
+            Command::FenceFeed(fence) => Wire::FenceFeed(fence.into()),
+            Command::ForgetStaged(forget) => Wire::ForgetStaged(storage::ForgetStaged {
+                feed: forget.feed.to_string(),
+            }),
+            Command::RewrapSecret(rewrap) => Wire::RewrapSecret(rewrap.into()),
         }
     }
 }
@@ -137,8 +162,39 @@ impl TryFrom<Wire> for Command {
                 feed: feed(&trim.feed)?,
                 upto: Revision(trim.upto),
             }),
+            other => return between_regions(other),
         })
     }
+}
+
+/// Commands about regions.
+fn between_regions(command: Wire) -> Result<Command, DecodeError> {
+    Ok(match command {
+        Wire::ShareSecret(share) => Command::ShareSecret(share.try_into()?),
+        Wire::UnshareSecret(unshare) => Command::UnshareSecret(unshare.try_into()?),
+        Wire::DetachSecret(detach) => Command::DetachSecret(detach.try_into()?),
+        Wire::ReportReplicas(report) => Command::ReportReplicas(report.try_into()?),
+        Wire::IssueLinkToken(issue) => Command::IssueLinkToken(issue.try_into()?),
+        Wire::LinkRegion(link) => Command::LinkRegion(link.try_into()?),
+        Wire::UpdateRegion(update) => Command::UpdateRegion(UpdateRegion {
+            region: required("region", update.region)?.try_into()?,
+        }),
+        Wire::UnlinkRegion(unlink) => Command::UnlinkRegion(UnlinkRegion {
+            region: region(&unlink.region)?,
+        }),
+        Wire::ImportChanges(import) => Command::ImportChanges(import.try_into()?),
+        Wire::FillRows(fill) => Command::FillRows(fill.try_into()?),
+        Wire::StageRows(stage) => Command::StageRows(stage.try_into()?),
+        Wire::ActivateSnapshot(activate) => Command::ActivateSnapshot(activate.try_into()?),
+        Wire::MendBucket(mend) => Command::MendBucket(mend.try_into()?),
+        Wire::TakeOver(take) => Command::TakeOver(take.try_into()?),
+        Wire::FenceFeed(fence) => Command::FenceFeed(fence.try_into()?),
+        Wire::ForgetStaged(forget) => Command::ForgetStaged(ForgetStaged {
+            feed: feed(&forget.feed)?,
+        }),
+        Wire::RewrapSecret(rewrap) => Command::RewrapSecret(rewrap.try_into()?),
+        _ => return Err(DecodeError::UnknownCommand),
+    })
 }
 
 /// Rejecting a version only this build does not know would set nodes apart: they must stop (R13).
@@ -162,6 +218,7 @@ impl From<&Found> for storage::Found {
             node: Some((&found.node).into()),
             node_id: found.node.id.0,
             machine_version: found.machine_version.0,
+            introduction: found.introduction.as_ref().map(Into::into),
         }
     }
 }
@@ -179,6 +236,7 @@ impl TryFrom<storage::Found> for Found {
             default_key: required("default key", found.default_key)?.with_id(id)?,
             node: required("node", found.node)?.with_id(NodeId(found.node_id))?,
             machine_version: machine_version(found.machine_version)?,
+            introduction: found.introduction.map(TryInto::try_into).transpose()?,
         })
     }
 }
@@ -218,6 +276,8 @@ impl From<&CreateSecret> for storage::CreateSecret {
             kms_key: create.kms_key.map(|key| copied(&key.0)),
             tags: create.tags.iter().map(Into::into).collect(),
             new: create.new.as_ref().map(Into::into),
+            region: create.region.as_ref().map(RegionName::to_string),
+            replicas: create.replicas.iter().map(Into::into).collect(),
             seen: seen_rows(&create.seen),
         }
     }
@@ -227,6 +287,7 @@ impl TryFrom<storage::CreateSecret> for CreateSecret {
     type Error = DecodeError;
 
     fn try_from(create: storage::CreateSecret) -> Result<CreateSecret, DecodeError> {
+        let replicas = create.replicas.into_iter().map(TryInto::try_into);
         Ok(CreateSecret {
             uid: uid(&create.uid)?,
             account: parsed("account", AccountId::new(&create.account))?,
@@ -236,6 +297,8 @@ impl TryFrom<storage::CreateSecret> for CreateSecret {
             kms_key: create.kms_key.map(|key| key_id(&key)).transpose()?,
             tags: create.tags.into_iter().map(Tag::from).collect(),
             new: create.new.map(TryInto::try_into).transpose()?,
+            region: create.region.as_deref().map(region).transpose()?,
+            replicas: replicas.collect::<Result<_, _>>()?,
             seen: seen(create.seen)?,
         })
     }
@@ -267,23 +330,52 @@ impl TryFrom<storage::PutSecretValue> for PutSecretValue {
     }
 }
 
+fn rewrapped(wraps: &[(VersionId, Wrap)]) -> Vec<storage::Rewrapped> {
+    let wraps = wraps.iter().map(|(version, wrap)| storage::Rewrapped {
+        version_id: version.to_string(),
+        wrap: Some(wrap.into()),
+    });
+    wraps.collect()
+}
+
+fn wraps(rewrapped: Vec<storage::Rewrapped>) -> Result<Vec<(VersionId, Wrap)>, DecodeError> {
+    let wraps = rewrapped.into_iter().map(|rewrapped| {
+        let version = parsed("version id", VersionId::new(&rewrapped.version_id))?;
+        Ok((version, wrap(rewrapped.wrap)?))
+    });
+    wraps.collect()
+}
+
+impl From<&RewrapSecret> for storage::RewrapSecret {
+    fn from(rewrap: &RewrapSecret) -> storage::RewrapSecret {
+        storage::RewrapSecret {
+            uid: copied(&rewrap.uid.0),
+            wraps: rewrapped(&rewrap.wraps),
+        }
+    }
+}
+
+impl TryFrom<storage::RewrapSecret> for RewrapSecret {
+    type Error = DecodeError;
+
+    fn try_from(rewrap: storage::RewrapSecret) -> Result<RewrapSecret, DecodeError> {
+        Ok(RewrapSecret {
+            uid: uid(&rewrap.uid)?,
+            wraps: wraps(rewrap.wraps)?,
+        })
+    }
+}
+
 impl From<&UpdateSecret> for storage::UpdateSecret {
     fn from(update: &UpdateSecret) -> storage::UpdateSecret {
         let kms_key = update.kms_key.map(|choice| storage::KeyChoice {
             key_id: choice.map(|key| copied(&key.0)),
         });
-        let rewrapped = update
-            .rewrapped
-            .iter()
-            .map(|(version, wrap)| storage::Rewrapped {
-                version_id: version.to_string(),
-                wrap: Some(wrap.into()),
-            });
         storage::UpdateSecret {
             uid: copied(&update.uid.0),
             description: update.description.clone(),
             kms_key,
-            rewrapped: rewrapped.collect(),
+            rewrapped: rewrapped(&update.rewrapped),
             new: update.new.as_ref().map(Into::into),
             young_protection_ms: update.young_protection_ms,
             seen: seen_rows(&update.seen),
@@ -296,15 +388,11 @@ impl TryFrom<storage::UpdateSecret> for UpdateSecret {
 
     fn try_from(update: storage::UpdateSecret) -> Result<UpdateSecret, DecodeError> {
         let choice = |choice: storage::KeyChoice| choice.key_id.map(|key| key_id(&key)).transpose();
-        let rewrapped = update.rewrapped.into_iter().map(|rewrapped| {
-            let version = parsed("version id", VersionId::new(&rewrapped.version_id))?;
-            Ok((version, wrap(rewrapped.wrap)?))
-        });
         Ok(UpdateSecret {
             uid: uid(&update.uid)?,
             description: update.description,
             kms_key: update.kms_key.map(choice).transpose()?,
-            rewrapped: rewrapped.collect::<Result<_, DecodeError>>()?,
+            rewrapped: wraps(update.rewrapped)?,
             new: update.new.map(TryInto::try_into).transpose()?,
             young_protection_ms: update.young_protection_ms,
             seen: seen(update.seen)?,

@@ -4,7 +4,9 @@ mod answer;
 mod command;
 mod entry;
 mod feed;
+mod follow;
 mod local;
+mod region;
 mod row;
 mod secret;
 

@@ -15,6 +15,7 @@ use crate::names::{AccountId, RegionName};
 use crate::position::FeedId;
 use crate::row::{
     BeginEpoch, FeedCheckpoint, JournalRow, Kept, Origin, Principal, Row, RowKey, Tombstone,
+    Withheld,
 };
 use crate::secret::{SealedValue, Secret, StoredVersion};
 use crate::storage;
@@ -69,6 +70,7 @@ pub(crate) fn feed_row<T: Body>(
         revision: revision.0,
         blind: copied(&blind.0),
         commitment: copied(&commitment.0),
+        withheld: false,
     };
     frame.encode_raw(&mut stored);
     let stored = Bytes::from(stored);
@@ -101,8 +103,11 @@ impl<T: Body> Kept<T> {
         }))
     }
 
-    pub(crate) fn decode_fed(key: &RowKey, stored: Bytes) -> Result<Arc<Kept<T>>, DecodeError> {
-        let frame = storage::FeedRow::decode(stored.clone())?;
+    pub(crate) fn decode_fed(
+        key: &RowKey,
+        stored: Bytes,
+        frame: storage::FeedRow,
+    ) -> Result<Arc<Kept<T>>, DecodeError> {
         let blind = hash("blind", &frame.blind)?;
         let promised = hash("commitment", &frame.commitment)?;
         if commitment(&blind, &frame.body) != promised {
@@ -123,6 +128,42 @@ impl<T: Body> Kept<T> {
             commitment: promised,
             origin,
         }))
+    }
+}
+
+impl Kept<Withheld> {
+    /// Makes what stands for a row whose body is kept from this region.
+    pub(crate) fn hidden(feed: &FeedId, revision: Revision, commitment: Hash) -> Kept<Withheld> {
+        let frame = storage::FeedRow {
+            feed: feed.to_string(),
+            revision: revision.0,
+            commitment: copied(&commitment.0),
+            withheld: true,
+            ..Default::default()
+        };
+        Kept {
+            body: Arc::new(Withheld),
+            stored: frame.encode_to_vec().into(),
+            commitment,
+            origin: Some(Origin {
+                feed: feed.clone(),
+                feed_uid: feed.uid(),
+                revision,
+                bytes: Bytes::new(),
+            }),
+        }
+    }
+
+    pub(crate) fn withheld(
+        stored: Bytes,
+        frame: &storage::FeedRow,
+    ) -> Result<Arc<Kept<Withheld>>, DecodeError> {
+        if !frame.body.is_empty() || !frame.blind.is_empty() {
+            return Err(DecodeError::Field("withheld"));
+        }
+        let commitment = hash("commitment", &frame.commitment)?;
+        let kept = Kept::hidden(&feed(&frame.feed)?, Revision(frame.revision), commitment);
+        Ok(Arc::new(Kept { stored, ..kept }))
     }
 }
 
@@ -204,27 +245,6 @@ impl Body for AccountId {
 
     fn into_row(kept: Arc<Kept<AccountId>>) -> Row {
         Row::Account(kept)
-    }
-}
-
-impl Body for RegionName {
-    type Message = storage::Region;
-
-    fn message(&self) -> storage::Region {
-        storage::Region {
-            name: self.to_string(),
-        }
-    }
-
-    fn from_bytes(_: &RowKey, bytes: &Bytes) -> Result<RegionName, DecodeError> {
-        parsed(
-            "region",
-            RegionName::new(&storage::Region::decode(bytes.clone())?.name),
-        )
-    }
-
-    fn into_row(kept: Arc<Kept<RegionName>>) -> Row {
-        Row::Region(kept)
     }
 }
 

@@ -28,6 +28,7 @@ impl From<&Secret> for storage::Secret {
                 .map(storage::VersionEntry::from)
                 .collect(),
             next_ordinal: secret.next_ordinal.0,
+            replicas: secret.replicas.iter().map(Into::into).collect(),
             ..without_versions(secret)
         }
     }
@@ -43,6 +44,7 @@ impl Secret {
         }
         let rest = storage::Secret {
             next_ordinal: self.next_ordinal.0,
+            replicas: self.replicas.iter().map(Into::into).collect(),
             ..Default::default()
         };
         rest.encode_raw(out);
@@ -100,6 +102,7 @@ fn text_bytes(text: &str) -> usize {
 impl storage::Secret {
     pub(super) fn with_uid(self, uid: Uid) -> Result<Secret, DecodeError> {
         let versions = self.versions.into_iter().map(Version::try_from);
+        let replicas = self.replicas.into_iter().map(TryInto::try_into);
         Ok(Secret {
             uid,
             account: parsed("account", AccountId::new(&self.account))?,
@@ -118,6 +121,7 @@ impl storage::Secret {
             }),
             versions: versions.collect::<Result<_, _>>()?,
             next_ordinal: Ordinal(self.next_ordinal),
+            replicas: replicas.collect::<Result<_, _>>()?,
         })
     }
 }
@@ -301,6 +305,7 @@ pub(super) fn wrap(wrap: Option<storage::WrapRow>) -> Result<Wrap, DecodeError> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::Replica;
 
     fn secret(versions: u64) -> Secret {
         let version = |number: u64| Version {
@@ -333,6 +338,11 @@ mod tests {
             }),
             versions: (0..versions).map(version).collect(),
             next_ordinal: Ordinal(versions),
+            replicas: vec![Replica {
+                region: RegionName::new("eu-west-1").unwrap(),
+                kms_key: Some("alias/there".to_owned()),
+                force: true,
+            }],
         }
     }
 

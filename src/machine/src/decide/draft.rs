@@ -8,12 +8,15 @@ use prost::Message as _;
 
 use crate::change::{Change, Header, Op};
 use crate::codec::Body;
+use crate::command;
+use crate::decide::REGIONS;
 use crate::hash::{blind, chain};
 use crate::ids::{Hash, LogIndex, Revision, Stamp, Uid};
 use crate::limits::{JOURNAL_BYTES_MAX, JOURNAL_ROWS_MAX, TRIM_ROWS_MAX};
 use crate::names::RegionName;
-use crate::position::FeedId;
-use crate::row::{Clock, FeedState, JournalRow, Kept, RowKey};
+use crate::position::{Epoch, FeedId};
+use crate::row::{BeginEpoch, Clock, FeedState, JournalRow, Kept, Row, RowKey};
+use crate::secret::Secret;
 use crate::state::State;
 use crate::storage;
 
@@ -28,6 +31,16 @@ pub(super) struct Draft<'a> {
     blinds: u32,
     cursors: Vec<Cursor>,
     changes: Vec<Change>,
+}
+
+/// A change as another region made it.
+pub(super) struct Received {
+    /// The row.
+    pub(super) key: RowKey,
+    /// The header.
+    pub(super) header: Arc<Header>,
+    /// Its exact bytes.
+    pub(super) bytes: Bytes,
 }
 
 /// Where a feed will stand.
@@ -77,13 +90,54 @@ impl<'a> Draft<'a> {
 
     /// Opens a feed that has no change yet.
     pub(super) fn begin(&mut self, state: FeedState) {
-        self.cursors.push(Cursor::new(state.feed.uid(), state));
+        let members = self.everyone(&state);
+        self.cursors.push(Cursor {
+            uid: state.feed.uid(),
+            state,
+            members,
+        });
     }
 
-    /// Puts a feed row. Gives the row as it will be kept; none if there is no such feed.
+    /// Gives the regions that receive the rows of a feed that hold no secret.
+    fn everyone(&self, state: &FeedState) -> Arc<[RegionName]> {
+        let primary = &state.epoch.region;
+        let linked = self.state.regions().map(|region| &region.name);
+        let others = linked.filter(|name| *name != primary);
+        let is_alone = self.state.machine_version() < Some(REGIONS);
+        let others = others.filter(|_| !is_alone);
+        std::iter::once(primary).chain(others).cloned().collect()
+    }
+
+    /// Gives the changes made so far.
+    pub(super) fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+
+    /// Gives the regions that hold a secret with its body. Before machine version 3 there was one.
+    pub(super) fn holders(&self, feed: &FeedId, secret: &Secret) -> Arc<[RegionName]> {
+        if self.state.machine_version() < Some(REGIONS) {
+            return self.state.region().cloned().into_iter().collect();
+        }
+        self.state.holders(feed, secret).into()
+    }
+
+    /// Puts a feed row that every region receives. Gives the row as it will be kept; none if there
+    /// is no such feed.
     pub(super) fn feed_put<T: Body>(
         &mut self,
         feed: &FeedId,
+        key: RowKey,
+        body: T,
+    ) -> Option<Arc<Kept<T>>> {
+        let everyone = Arc::clone(&self.cursor(feed)?.members);
+        self.feed_put_for(feed, everyone, key, body)
+    }
+
+    /// Puts a feed row whose body only the members receive.
+    pub(super) fn feed_put_for<T: Body>(
+        &mut self,
+        feed: &FeedId,
+        members: Arc<[RegionName]>,
         key: RowKey,
         body: T,
     ) -> Option<Arc<Kept<T>>> {
@@ -99,8 +153,8 @@ impl<'a> Draft<'a> {
         ));
         let bytes = kept.origin.as_ref().map(|origin| origin.bytes.clone());
         let bytes = if key.is_immutable() { None } else { bytes };
-        let (header, journal) =
-            cursor.advance(&key, Op::Put, stamp, kept.commitment, Some(blind), bytes);
+        let header = cursor.header(&key, Op::Put, stamp, members, kept.commitment);
+        let (header, journal) = cursor.advance(header, Some(blind), bytes);
         let row = Some(T::into_row(Arc::clone(&kept)));
         self.changes.extend([
             Change {
@@ -119,7 +173,9 @@ impl<'a> Draft<'a> {
         let Some(cursor) = self.cursor(feed) else {
             return;
         };
-        let (header, journal) = cursor.advance(&key, Op::Delete, stamp, Hash::ZERO, None, None);
+        let members = Arc::clone(&cursor.members);
+        let header = cursor.header(&key, Op::Delete, stamp, members, Hash::ZERO);
+        let (header, journal) = cursor.advance(header, None, None);
         self.changes.extend([
             Change {
                 key,
@@ -128,6 +184,60 @@ impl<'a> Draft<'a> {
             },
             journal,
         ]);
+    }
+
+    /// Takes in a change as another region made it: the row as it is to be kept here, none if it
+    /// is deleted, and what the journal is to say of it.
+    pub(super) fn take_in(
+        &mut self,
+        received: Received,
+        row: Option<Row>,
+        blind: Option<Hash>,
+        body: Option<Bytes>,
+    ) {
+        let Received { key, header, bytes } = received;
+        let feed = header.feed.clone();
+        let Some(cursor) = self.cursor(&feed) else {
+            return;
+        };
+        let journal = cursor.received(Arc::clone(&header), bytes, blind, body);
+        let header = Some(header);
+        self.changes.extend([Change { key, row, header }, journal]);
+    }
+
+    /// Puts or deletes a feed row here that its feed has not changed: its body came, or went.
+    pub(super) fn replace(&mut self, key: RowKey, row: Option<Row>) {
+        let header = None;
+        self.changes.push(Change { key, row, header });
+    }
+
+    /// Puts a feed where a snapshot of it stands, without a journal.
+    pub(super) fn stand_at(&mut self, feed: &FeedId, at: &command::Cursor, epoch: &Epoch) {
+        let next = Revision(at.revision.0.saturating_add(1));
+        let state = FeedState {
+            feed: feed.clone(),
+            epoch: epoch.clone(),
+            revision: at.revision,
+            chain: at.chain,
+            journal_first: next,
+            journal_bytes: 0,
+        };
+        let uid = feed.uid();
+        self.cursors.retain(|cursor| cursor.uid != uid);
+        self.begin(state);
+    }
+
+    /// Begins an epoch of a feed that stands, with this region as its primary.
+    pub(super) fn begin_epoch(&mut self, feed: &FeedId, epoch: &Epoch) -> Option<BeginEpoch> {
+        let cursor = self.cursor(feed)?;
+        let previous = std::mem::replace(&mut cursor.state.epoch, epoch.clone());
+        Some(BeginEpoch {
+            epoch: epoch.clone(),
+            primary: epoch.region.clone(),
+            previous: Some(previous),
+            last_revision: cursor.state.revision,
+            chain: cursor.state.chain,
+        })
     }
 
     /// Drops journal rows of a feed up to a revision, at most [`TRIM_ROWS_MAX`].
@@ -174,7 +284,7 @@ impl<'a> Draft<'a> {
             None => {
                 let uid = feed.uid();
                 let state = self.state.feed_of(&uid)?.state()?.clone();
-                self.cursors.push(Cursor::new(uid, state));
+                self.begin(state);
                 self.cursors.len().saturating_sub(1)
             }
         };
@@ -183,30 +293,19 @@ impl<'a> Draft<'a> {
 }
 
 impl Cursor {
-    /// Until regions exist, the only member is the primary itself.
-    fn new(uid: Uid, state: FeedState) -> Cursor {
-        let members = Arc::new([state.epoch.region.clone()]);
-        Cursor {
-            uid,
-            state,
-            members,
-        }
-    }
-
     fn next_revision(&self) -> Revision {
         Revision(self.state.revision.0.saturating_add(1))
     }
 
-    fn advance(
-        &mut self,
+    fn header(
+        &self,
         key: &RowKey,
         op: Op,
         stamp: Stamp,
+        members: Arc<[RegionName]>,
         commitment: Hash,
-        blind: Option<Hash>,
-        body: Option<Bytes>,
-    ) -> (Arc<Header>, Change) {
-        let header = Arc::new(Header {
+    ) -> Header {
+        Header {
             feed: self.state.feed.clone(),
             epoch: self.state.epoch.clone(),
             revision: self.next_revision(),
@@ -215,15 +314,38 @@ impl Cursor {
             ordinal: key.ordinal(),
             op,
             stamp,
-            members: Arc::clone(&self.members),
+            members,
             commitment,
-        });
+        }
+    }
+
+    fn advance(
+        &mut self,
+        header: Header,
+        blind: Option<Hash>,
+        body: Option<Bytes>,
+    ) -> (Arc<Header>, Change) {
+        let header = Arc::new(header);
         let header_bytes = Bytes::from(storage::Header::from(header.as_ref()).encode_to_vec());
+        let journal = self.received(Arc::clone(&header), header_bytes, blind, body);
+        (header, journal)
+    }
+
+    /// Moves on by one change; gives its journal row.
+    fn received(
+        &mut self,
+        header: Arc<Header>,
+        header_bytes: Bytes,
+        blind: Option<Hash>,
+        body: Option<Bytes>,
+    ) -> Change {
+        self.state.epoch = header.epoch.clone();
         self.state.revision = header.revision;
         self.state.chain = chain(&self.state.chain, &header_bytes);
         let chain = self.state.chain;
+        let key = RowKey::Journal(self.uid, header.revision);
         let row = JournalRow {
-            header: Arc::clone(&header),
+            header,
             header_bytes,
             blind,
             chain,
@@ -232,16 +354,12 @@ impl Cursor {
         let kept = Kept::unhashed(row);
         let bytes = kept.stored.len() as u64;
         self.state.journal_bytes = self.state.journal_bytes.saturating_add(bytes);
-        let key = RowKey::Journal(self.uid, header.revision);
         let row = Some(JournalRow::into_row(Arc::new(kept)));
-        (
-            header,
-            Change {
-                key,
-                row,
-                header: None,
-            },
-        )
+        Change {
+            key,
+            row,
+            header: None,
+        }
     }
 
     fn is_over_cap(&self) -> bool {

@@ -3,6 +3,7 @@
 use crate::answer::Outcome;
 use crate::command::{Checkpoint, TrimFeed};
 use crate::decide::draft::Draft;
+use crate::decide::writable;
 use crate::ids::Revision;
 use crate::rejection::Rejection;
 use crate::row::{FeedCheckpoint, RowKey};
@@ -15,6 +16,7 @@ pub(super) fn checkpoint(
 ) -> Result<Outcome, Rejection> {
     let unknown = || Rejection::FeedNotFound(checkpoint.feed.clone());
     let feed = draft.state.feed(&checkpoint.feed).ok_or_else(unknown)?;
+    writable(draft.state, &checkpoint.feed)?;
     let last = feed
         .checkpoint()
         .map(|last| Revision(last.revision.0.saturating_add(1)));

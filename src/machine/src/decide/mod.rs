@@ -2,12 +2,20 @@
 //! and form an entry claims is checked here again, whoever built the entry.
 
 mod access;
+mod activate;
 mod draft;
 mod feed;
+mod import;
+mod intake;
 mod key;
 mod label;
+mod link;
+mod mend;
 mod node;
+mod promote;
 mod secret;
+mod share;
+mod stage;
 mod tag;
 mod version;
 
@@ -18,12 +26,13 @@ use crate::decide::draft::Draft;
 use crate::entry::Entry;
 use crate::ids::{LogIndex, MachineVersion, Stamp};
 use crate::limits::{IDENTITY_CHARS_MAX, SEEN_ROWS_MAX, STAMP_MS_MAX};
+use crate::position::FeedId;
 use crate::rejection::{Field, Rejection};
 use crate::row::{Machine, RowKey};
 use crate::state::State;
 
 /// The newest rules this build knows (R13).
-pub const MACHINE_VERSION: MachineVersion = DESCRIBED_VERSIONS;
+pub const MACHINE_VERSION: MachineVersion = REGIONS;
 /// The oldest rules there are.
 const FIRST_VERSION: MachineVersion = MachineVersion(1);
 /// The rules by which a version's row describes it and the secret's row lists labelled versions:
@@ -32,6 +41,8 @@ const DESCRIBED_VERSIONS: MachineVersion = MachineVersion(2);
 /// The rules by which the oldest of what is left of purged secrets is forgotten, and nodes are not
 /// admitted for ever: before, both left rows without end.
 const BOUNDED_REMAINS: MachineVersion = MachineVersion(2);
+/// The rules by which there are other regions.
+const REGIONS: MachineVersion = MachineVersion(3);
 
 /// What an accepted entry does.
 #[derive(Debug, Clone)]
@@ -91,6 +102,54 @@ fn decide_known(draft: &mut Draft<'_>, command: &Command) -> Result<Outcome, Rej
         Command::SetMachineVersion(set) => set_machine_version(draft, set),
         Command::Checkpoint(checkpoint) => feed::checkpoint(draft, checkpoint),
         Command::TrimFeed(trim) => feed::trim(draft, trim),
+        other => match draft.state.machine_version() {
+            Some(version) if version >= REGIONS => decide_regions(draft, other),
+            _ => Err(Rejection::MachineVersionNeeded(REGIONS)),
+        },
+    }
+}
+
+/// The rules of regions.
+fn decide_regions(draft: &mut Draft<'_>, command: &Command) -> Result<Outcome, Rejection> {
+    match command {
+        Command::ShareSecret(share) => share::share(draft, share),
+        Command::UnshareSecret(unshare) => share::unshare(draft, unshare),
+        Command::DetachSecret(detach) => share::detach(draft, detach),
+        Command::ReportReplicas(report) => share::report(draft, report),
+        Command::IssueLinkToken(issue) => link::issue_token(draft, issue),
+        Command::LinkRegion(link) => link::link(draft, link),
+        Command::UpdateRegion(update) => link::update(draft, update),
+        Command::UnlinkRegion(unlink) => link::unlink(draft, unlink),
+        Command::ImportChanges(import) => import::import(draft, import),
+        Command::FillRows(fill) => import::fill(draft, fill),
+        Command::StageRows(stage) => stage::stage(draft, stage),
+        Command::ActivateSnapshot(activate) => activate::activate(draft, activate),
+        Command::MendBucket(mend) => mend::mend(draft, mend),
+        Command::TakeOver(take) => promote::take_over(draft, take),
+        Command::FenceFeed(fence) => promote::fence(draft, fence),
+        Command::ForgetStaged(forget) => stage::forget(draft, forget),
+        Command::RewrapSecret(rewrap) => share::rewrap(draft, rewrap),
+        // Unreachable: every other command is decided before.
+        _ => Err(Rejection::MachineVersionNeeded(REGIONS)),
+    }
+}
+
+/// Rejects if this region may not write to a feed.
+fn writable(state: &State, feed: &FeedId) -> Result<(), Rejection> {
+    let primary = state.primary_of(feed);
+    let primary = primary.ok_or_else(|| Rejection::FeedNotFound(feed.clone()))?;
+    if state.region() != Some(primary) {
+        return Err(Rejection::NotPrimary {
+            feed: feed.clone(),
+            region: primary.clone(),
+        });
+    }
+    match state.fence(feed) {
+        None => Ok(()),
+        Some(epoch) => Err(Rejection::Fenced {
+            feed: feed.clone(),
+            epoch: epoch.clone(),
+        }),
     }
 }
 

@@ -3,12 +3,15 @@
 use crate::answer::Outcome;
 use crate::command::{AdmitNode, Found, IssueJoinToken, Node, RemoveNode};
 use crate::decide::draft::Draft;
-use crate::decide::{BOUNDED_REMAINS, bounded, is_known, key};
+use crate::decide::{BOUNDED_REMAINS, REGIONS, bounded, is_known, key, link};
 use crate::ids::{Hash, Ordinal, Revision};
 use crate::limits::{IDENTITY_CHARS_MAX, JOIN_TOKENS_MAX, NODES_EVER_MAX, NODES_MAX};
 use crate::position::{Epoch, FeedId};
 use crate::rejection::{Field, Rejection};
-use crate::row::{BeginEpoch, FeedState, JoinToken, Machine, Principal, RetiredNode, RowKey};
+use crate::region::Region;
+use crate::row::{
+    BeginEpoch, FeedState, Introduction, JoinToken, Machine, Principal, RetiredNode, RowKey,
+};
 use crate::state::State;
 
 /// The first of its kind: of accounts, regions, principals and epochs.
@@ -34,10 +37,14 @@ pub(super) fn found(draft: &mut Draft<'_>, found: &Found) -> Result<Outcome, Rej
     );
     draft.put(RowKey::KmsKey(found.default_key.id), &found.default_key);
     draft.put(RowKey::Node(found.node.id), &found.node);
+    if let Some(introduction) = &found.introduction {
+        return linked(draft, found, introduction);
+    }
     let root = FeedId::Root;
     begin(draft, found, &root);
     begin(draft, found, &FeedId::Home(found.region.clone()));
-    draft.feed_put(&root, RowKey::Region(FIRST), found.region.clone());
+    let region = Region::founder(found.region.clone());
+    draft.feed_put(&root, RowKey::Region(FIRST), region);
     draft.feed_put(&root, RowKey::Account(FIRST), found.account.clone());
     let client = found.administrator.clone();
     let administrator = Principal {
@@ -45,6 +52,24 @@ pub(super) fn found(draft: &mut Draft<'_>, found: &Found) -> Result<Outcome, Rej
         administrator: true,
     };
     draft.feed_put(&root, RowKey::Principal(FIRST), administrator);
+    Ok(Outcome::Node(found.node.clone()))
+}
+
+/// Founds a region that is linked to others: the root feed is another's, and its own home feed may
+/// be there already, if a region of this name was lost.
+fn linked(
+    draft: &mut Draft<'_>,
+    found: &Found,
+    introduction: &Introduction,
+) -> Result<Outcome, Rejection> {
+    if found.machine_version < REGIONS {
+        return Err(Rejection::MachineVersionNeeded(REGIONS));
+    }
+    link::described(&introduction.regions)?;
+    draft.put(RowKey::Introduction, introduction);
+    if !introduction.home_exists {
+        begin(draft, found, &FeedId::Home(found.region.clone()));
+    }
     Ok(Outcome::Node(found.node.clone()))
 }
 

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use crate::answer::Outcome;
 use crate::command::{CreateSecret, DeleteSecret, PurgeSecret, RestoreSecret};
 use crate::decide::draft::Draft;
-use crate::decide::{BOUNDED_REMAINS, bounded, key, tag, unmoved, version};
+use crate::decide::{
+    BOUNDED_REMAINS, REGIONS, bounded, key, share, tag, unmoved, version, writable,
+};
 use crate::ids::{Ordinal, Uid};
 use crate::limits::{
     DAY_MS, DESCRIPTION_CHARS_MAX, RECOVERY_WINDOW_DAYS_MAX, RECOVERY_WINDOW_DAYS_MIN, SECRETS_MAX,
     TOMBSTONES_MAX,
 };
 use crate::position::FeedId;
-use crate::rejection::{Field, Rejection};
+use crate::rejection::{ArnShown, Field, Rejection};
 use crate::row::{RowKey, Tombstone};
 use crate::secret::{Deletion, Secret};
 use crate::state::State;
@@ -20,24 +22,23 @@ use crate::state::State;
 pub(super) fn create(draft: &mut Draft<'_>, create: &CreateSecret) -> Result<Outcome, Rejection> {
     let state = draft.state;
     unmoved(state, &create.seen)?;
+    let own = state.region().ok_or(Rejection::NotFounded)?;
+    let region = create.region.as_ref().unwrap_or(own);
+    let feed = FeedId::Home(region.clone());
+    writable(state, &feed)?;
     if !state.has_account(&create.account) {
         return Err(Rejection::AccountUnknown(create.account.clone()));
     }
     if let Some(existing) = state.named(&create.account, &create.name) {
         return name_in_use(existing, create);
     }
-    if state.secret(&create.uid).is_some() || state.tombstone(&create.uid).is_some() {
-        return Err(Rejection::UidTaken(create.uid));
-    }
+    spare(state, &feed, &create.uid)?;
     if state.secrets_owned(&create.account) >= SECRETS_MAX {
         return Err(Rejection::SecretLimit);
     }
     described(&create.description)?;
     tag::checked(&create.tags)?;
     key::usable(state, create.kms_key.as_ref())?;
-    let (Some(region), Some(feed)) = (state.region(), state.home()) else {
-        return Err(Rejection::NotFounded);
-    };
     let mut secret = Secret {
         uid: create.uid,
         account: create.account.clone(),
@@ -53,12 +54,24 @@ pub(super) fn create(draft: &mut Draft<'_>, create: &CreateSecret) -> Result<Out
         deletion: None,
         versions: Vec::new(),
         next_ordinal: Ordinal(1),
+        replicas: Vec::new(),
     };
+    share::add_replicas(draft, &feed, &mut secret, &create.replicas)?;
     if let Some(new) = &create.new {
         version::add(draft, &feed, &mut secret, new, &[])?;
     }
     let version = create.new.as_ref().map(|new| new.id.clone());
     stored(draft, &feed, secret, version)
+}
+
+/// Rejects a uid that was used, or that the feed does not give out.
+pub(super) fn spare(state: &State, feed: &FeedId, uid: &Uid) -> Result<(), Rejection> {
+    let is_given = state.machine_version() < Some(REGIONS) || feed.gives(uid);
+    let is_used = state.feed_of_secret(uid).is_some() || state.tombstone(uid).is_some();
+    if is_used || !is_given {
+        return Err(Rejection::UidTaken(*uid));
+    }
+    Ok(())
 }
 
 /// The same proposal may be committed twice: it answers twice alike. The uid tells.
@@ -86,6 +99,13 @@ fn name_in_use(existing: &Arc<Secret>, create: &CreateSecret) -> Result<Outcome,
 pub(super) fn delete(draft: &mut Draft<'_>, delete: &DeleteSecret) -> Result<Outcome, Rejection> {
     unmoved(draft.state, &delete.seen)?;
     let (feed, secret) = any(draft.state, &delete.uid)?;
+    let remaining = share::remaining(draft.state, &secret);
+    if !remaining.is_empty() {
+        return Err(Rejection::ReplicasRemain {
+            arn: ArnShown(secret.arn().to_string()),
+            regions: remaining,
+        });
+    }
     let Some(days) = delete.window_days else {
         let due = draft.stamp;
         let deletion = Some(Deletion {
@@ -161,9 +181,20 @@ pub(super) fn purge(draft: &mut Draft<'_>, purge: &PurgeSecret) -> Result<Outcom
     Ok(Outcome::None)
 }
 
-/// Finds a secret, scheduled for deletion or not, and the feed it belongs to.
+/// Finds a secret that this region may write to, scheduled for deletion or not, and the feed it
+/// belongs to.
 pub(super) fn any(state: &State, uid: &Uid) -> Result<(FeedId, Arc<Secret>), Rejection> {
+    let (feed, secret) = held(state, uid)?;
+    writable(state, &feed)?;
+    Ok((feed, secret))
+}
+
+/// Finds a secret that is here, and the feed it belongs to.
+pub(super) fn held(state: &State, uid: &Uid) -> Result<(FeedId, Arc<Secret>), Rejection> {
     let Some(kept) = state.secret_row(uid) else {
+        if state.feed_of_secret(uid).is_some() {
+            return Err(Rejection::SecretWithheld(*uid));
+        }
         let purged = state.tombstone(uid).is_some();
         let rejection = if purged {
             Rejection::SecretPurged
@@ -194,7 +225,8 @@ pub(super) fn stored(
     version: Option<crate::names::VersionId>,
 ) -> Result<Outcome, Rejection> {
     let row = as_row(draft.state, &secret);
-    let kept = draft.feed_put(feed, RowKey::Secret(secret.uid), row);
+    let holders = draft.holders(feed, &secret);
+    let kept = draft.feed_put_for(feed, holders, RowKey::Secret(secret.uid), row);
     kept.ok_or_else(|| Rejection::FeedNotFound(feed.clone()))?;
     Ok(Outcome::Secret {
         secret: Arc::new(secret),
@@ -226,9 +258,21 @@ pub(super) fn described(description: &str) -> Result<(), Rejection> {
 }
 
 /// Deletes everything of a secret and leaves a tombstone: its name is free, its uid is spent.
-fn erase(draft: &mut Draft<'_>, feed: &FeedId, secret: &Secret) {
+pub(super) fn erase(draft: &mut Draft<'_>, feed: &FeedId, secret: &Secret) {
+    let state = draft.state;
     for version in &secret.versions {
         version::forget(draft, feed, secret.uid, version.ordinal);
+    }
+    // Of a feed that was taken over, versions may never have come here.
+    let is_listed = |key: &RowKey| {
+        let mut listed = secret.versions.iter();
+        listed.any(|version| version.ordinal == key.ordinal())
+    };
+    for key in state.lacking(secret.uid).filter(|key| !is_listed(key)) {
+        draft.feed_delete(feed, key);
+    }
+    for key in state.replica_keys(secret.uid) {
+        draft.delete(key);
     }
     draft.feed_delete(feed, RowKey::Secret(secret.uid));
     if draft.state.machine_version() >= Some(BOUNDED_REMAINS) {

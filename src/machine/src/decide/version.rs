@@ -16,6 +16,7 @@ use crate::position::FeedId;
 use crate::rejection::{ArnShown, Field, Rejection};
 use crate::row::{Access, RowKey};
 use crate::secret::{Secret, StoredVersion, Version, VersionDescription, Wrap};
+use crate::state::State;
 
 pub(super) fn put(draft: &mut Draft<'_>, put: &PutSecretValue) -> Result<Outcome, Rejection> {
     unmoved(draft.state, &put.seen)?;
@@ -81,7 +82,7 @@ pub(super) fn add(
         VALUE_BYTES_MAX.saturating_add(SEAL_BYTES_MAX),
     )?;
     bounded(Field::VersionStages, labels.len(), LABELS_MAX)?;
-    wrapped(draft, &new.wrap)?;
+    wrapped(draft.state, &new.wrap)?;
     let ordinal = secret.next_ordinal;
     secret.next_ordinal = Ordinal(ordinal.0.saturating_add(1));
     secret.versions.push(Version {
@@ -111,7 +112,8 @@ pub(super) fn add(
         sealed: Arc::clone(&new.sealed),
         description,
     };
-    draft.feed_put(feed, RowKey::Version(secret.uid, ordinal), row);
+    let holders = draft.holders(feed, secret);
+    draft.feed_put_for(feed, holders, RowKey::Version(secret.uid, ordinal), row);
     draft.put(RowKey::Wrap(secret.uid, ordinal), &new.wrap);
     Ok(())
 }
@@ -181,7 +183,7 @@ fn prune(
 }
 
 /// Puts the wraps of kept versions under another key.
-fn rewrap(
+pub(super) fn rewrap(
     draft: &mut Draft<'_>,
     secret: &Secret,
     rewrapped: &[(VersionId, Wrap)],
@@ -191,19 +193,20 @@ fn rewrap(
         let version = secret
             .version(id)
             .ok_or_else(|| Rejection::VersionNotFound(id.clone()))?;
-        wrapped(draft, wrap)?;
+        wrapped(draft.state, wrap)?;
         draft.put(RowKey::Wrap(secret.uid, version.ordinal), wrap);
     }
     Ok(())
 }
 
-fn wrapped(draft: &Draft<'_>, wrap: &Wrap) -> Result<(), Rejection> {
+/// Rejects a wrap that is too long, or that no key here opens.
+pub(super) fn wrapped(state: &State, wrap: &Wrap) -> Result<(), Rejection> {
     bounded(
         Field::WrappedKey,
         wrap.wrapped_dek.len(),
         WRAPPED_KEY_BYTES_MAX,
     )?;
-    let key = key::usable(draft.state, Some(&wrap.key_id))?;
+    let key = key::usable(state, Some(&wrap.key_id))?;
     let is_known = key
         .versions
         .iter()

@@ -24,6 +24,22 @@ pub enum RowKey {
     Wrap(Uid, Ordinal),
     /// When a secret was last read.
     Access(Uid),
+    /// A link token, by its digest.
+    LinkToken(Hash),
+    /// The regions a new one was told of.
+    Introduction,
+    /// The highest ballot heard of, by the feed's uid.
+    Fence(Uid),
+    /// What a region said of its copy, by the region's number in the directory.
+    Replica(Uid, Ordinal),
+    /// Why a secret of another region is not whole.
+    Problem(Uid),
+    /// A copy that became a secret of its own.
+    Detached(Uid),
+    /// How much of a feed's snapshot is kept, by the feed's uid.
+    Staging(Uid),
+    /// A row of such a snapshot, by its place.
+    Staged(Uid, Ordinal),
     /// The start of an epoch, by the feed's uid and the epoch's number.
     Epoch(Uid, Ordinal),
     /// A feed's checkpoint, by the feed's uid.
@@ -55,16 +71,22 @@ impl RowKey {
         let mut bytes = Vec::with_capacity(33);
         bytes.push(self.kind());
         match self {
-            RowKey::Machine | RowKey::Clock => {}
+            RowKey::Machine | RowKey::Clock | RowKey::Introduction => {}
             RowKey::Feed(uid)
             | RowKey::Access(uid)
+            | RowKey::Fence(uid)
+            | RowKey::Problem(uid)
+            | RowKey::Detached(uid)
+            | RowKey::Staging(uid)
             | RowKey::Checkpoint(uid)
             | RowKey::Secret(uid)
             | RowKey::Tombstone(uid) => bytes.extend(uid.0),
             RowKey::Node(node) | RowKey::RetiredNode(node) => bytes.extend(node.0.to_be_bytes()),
-            RowKey::JoinToken(digest) => bytes.extend(digest.0),
+            RowKey::JoinToken(digest) | RowKey::LinkToken(digest) => bytes.extend(digest.0),
             RowKey::KmsKey(key) => bytes.extend(key.0),
             RowKey::Wrap(uid, Ordinal(number))
+            | RowKey::Replica(uid, Ordinal(number))
+            | RowKey::Staged(uid, Ordinal(number))
             | RowKey::Epoch(uid, Ordinal(number))
             | RowKey::Version(uid, Ordinal(number))
             | RowKey::Journal(uid, Revision(number)) => {
@@ -92,6 +114,14 @@ impl RowKey {
             0x07 => RowKey::KmsKey(KeyId(rest.take()?)),
             0x08 => RowKey::Wrap(rest.uid()?, Ordinal(rest.number()?)),
             0x09 => RowKey::Access(rest.uid()?),
+            0x0a => RowKey::LinkToken(Hash(rest.take()?)),
+            0x0b => RowKey::Introduction,
+            0x0c => RowKey::Fence(rest.uid()?),
+            0x0d => RowKey::Replica(rest.uid()?, Ordinal(rest.number()?)),
+            0x0e => RowKey::Problem(rest.uid()?),
+            0x0f => RowKey::Detached(rest.uid()?),
+            0x10 => RowKey::Staging(rest.uid()?),
+            0x11 => RowKey::Staged(rest.uid()?, Ordinal(rest.number()?)),
             0x40 => RowKey::Epoch(rest.uid()?, Ordinal(rest.number()?)),
             0x41 => RowKey::Checkpoint(rest.uid()?),
             0x42 => RowKey::Account(Ordinal(rest.number()?)),
@@ -121,6 +151,14 @@ impl RowKey {
             RowKey::KmsKey(_) => 0x07,
             RowKey::Wrap(..) => 0x08,
             RowKey::Access(_) => 0x09,
+            RowKey::LinkToken(_) => 0x0a,
+            RowKey::Introduction => 0x0b,
+            RowKey::Fence(_) => 0x0c,
+            RowKey::Replica(..) => 0x0d,
+            RowKey::Problem(_) => 0x0e,
+            RowKey::Detached(_) => 0x0f,
+            RowKey::Staging(_) => 0x10,
+            RowKey::Staged(..) => 0x11,
             RowKey::Epoch(..) => 0x40,
             RowKey::Checkpoint(_) => 0x41,
             RowKey::Account(_) => 0x42,
@@ -139,6 +177,12 @@ impl RowKey {
             RowKey::Feed(uid)
             | RowKey::Wrap(uid, _)
             | RowKey::Access(uid)
+            | RowKey::Fence(uid)
+            | RowKey::Replica(uid, _)
+            | RowKey::Problem(uid)
+            | RowKey::Detached(uid)
+            | RowKey::Staging(uid)
+            | RowKey::Staged(uid, _)
             | RowKey::Epoch(uid, _)
             | RowKey::Checkpoint(uid)
             | RowKey::Secret(uid)
@@ -153,6 +197,8 @@ impl RowKey {
     pub fn ordinal(&self) -> Ordinal {
         match self {
             RowKey::Wrap(_, ordinal)
+            | RowKey::Replica(_, ordinal)
+            | RowKey::Staged(_, ordinal)
             | RowKey::Epoch(_, ordinal)
             | RowKey::Account(ordinal)
             | RowKey::Region(ordinal)
@@ -160,6 +206,28 @@ impl RowKey {
             | RowKey::Version(_, ordinal) => *ordinal,
             _ => Ordinal(0),
         }
+    }
+
+    /// Finds the key of a feed row from what its header shows; none for rows no feed carries.
+    pub(crate) fn of_header(kind: u8, uid: Uid, ordinal: Ordinal) -> Option<RowKey> {
+        let key = match kind {
+            0x40 => RowKey::Epoch(uid, ordinal),
+            0x41 => RowKey::Checkpoint(uid),
+            0x42 => RowKey::Account(ordinal),
+            0x43 => RowKey::Region(ordinal),
+            0x44 => RowKey::Principal(ordinal),
+            0x48 => RowKey::Secret(uid),
+            0x49 => RowKey::Version(uid, ordinal),
+            0x4a => RowKey::Tombstone(uid),
+            _ => return None,
+        };
+        // What a kind has no room for must be zero: one row, one key.
+        (key.uid() == uid && key.ordinal() == ordinal).then_some(key)
+    }
+
+    /// Says whether rows of this kind belong to a feed.
+    pub fn is_fed(&self) -> bool {
+        (0x40..RowKey::JOURNAL_KIND).contains(&self.kind())
     }
 
     /// Says whether rows of this kind, once written, are only ever deleted.

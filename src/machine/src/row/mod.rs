@@ -2,6 +2,7 @@
 //! bytes it was made with; they are never encoded again.
 
 mod key;
+mod region;
 
 use std::sync::Arc;
 
@@ -10,16 +11,21 @@ use prost::Message as _;
 
 use crate::change::Header;
 use crate::codec::{Body, DecodeError, feed_row};
-use crate::command::{KmsKey, Node};
+use crate::command::{KmsKey, Node, StagedRow};
 use crate::hash::local_commitment;
 use crate::ids::{
     ClusterId, Hash, KeyId, LogIndex, MachineVersion, NodeId, Ordinal, Revision, Stamp, Uid,
 };
 use crate::names::{AccountId, RegionName};
 use crate::position::{Epoch, FeedId};
+use crate::region::{Region, ReplicaStatus};
 use crate::secret::{Secret, StoredVersion, Wrap};
+use crate::storage;
 
 pub use key::RowKey;
+pub use region::{
+    Detached, Fence, Introduction, LinkToken, Problem, ProblemKind, Staging, Withheld,
+};
 
 /// A row's content.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +55,7 @@ pub enum Row {
     /// See [`RowKey::Account`].
     Account(Arc<Kept<AccountId>>),
     /// See [`RowKey::Region`].
-    Region(Arc<Kept<RegionName>>),
+    Region(Arc<Kept<Region>>),
     /// See [`RowKey::Principal`].
     Principal(Arc<Kept<Principal>>),
     /// See [`RowKey::Secret`].
@@ -60,6 +66,24 @@ pub enum Row {
     Tombstone(Arc<Kept<Tombstone>>),
     /// See [`RowKey::Journal`].
     Journal(Arc<Kept<JournalRow>>),
+    /// See [`RowKey::LinkToken`].
+    LinkToken(Arc<Kept<LinkToken>>),
+    /// See [`RowKey::Introduction`].
+    Introduction(Arc<Kept<Introduction>>),
+    /// See [`RowKey::Fence`].
+    Fence(Arc<Kept<Fence>>),
+    /// See [`RowKey::Replica`].
+    Replica(Arc<Kept<ReplicaStatus>>),
+    /// See [`RowKey::Problem`].
+    Problem(Arc<Kept<Problem>>),
+    /// See [`RowKey::Detached`].
+    Detached(Arc<Kept<Detached>>),
+    /// See [`RowKey::Staging`].
+    Staging(Arc<Kept<Staging>>),
+    /// See [`RowKey::Staged`].
+    Staged(Arc<Kept<StagedRow>>),
+    /// A feed row of any kind whose body is kept from this region.
+    Withheld(Arc<Kept<Withheld>>),
 }
 
 /// A row's body with the exact bytes that are stored and hashed.
@@ -319,6 +343,15 @@ impl Row {
             Row::Version(kept) => &kept.stored,
             Row::Tombstone(kept) => &kept.stored,
             Row::Journal(kept) => &kept.stored,
+            Row::LinkToken(kept) => &kept.stored,
+            Row::Introduction(kept) => &kept.stored,
+            Row::Fence(kept) => &kept.stored,
+            Row::Replica(kept) => &kept.stored,
+            Row::Problem(kept) => &kept.stored,
+            Row::Detached(kept) => &kept.stored,
+            Row::Staging(kept) => &kept.stored,
+            Row::Staged(kept) => &kept.stored,
+            Row::Withheld(kept) => &kept.stored,
         }
     }
 
@@ -329,6 +362,9 @@ impl Row {
 
     /// Decodes a stored row without copying it.
     pub fn decode_bytes(key: &RowKey, bytes: Bytes) -> Result<Row, DecodeError> {
+        if key.is_fed() {
+            return Row::decode_fed(key, bytes);
+        }
         match key {
             RowKey::Machine => Kept::decode_local(key, bytes).map(Row::Machine),
             RowKey::Clock => Kept::decode_local(key, bytes).map(Row::Clock),
@@ -339,15 +375,114 @@ impl Row {
             RowKey::KmsKey(_) => Kept::decode_local(key, bytes).map(Row::KmsKey),
             RowKey::Wrap(..) => Kept::decode_local(key, bytes).map(Row::Wrap),
             RowKey::Access(_) => Kept::decode_local(key, bytes).map(Row::Access),
-            RowKey::Epoch(..) => Kept::decode_fed(key, bytes).map(Row::Epoch),
-            RowKey::Checkpoint(_) => Kept::decode_fed(key, bytes).map(Row::Checkpoint),
-            RowKey::Account(_) => Kept::decode_fed(key, bytes).map(Row::Account),
-            RowKey::Region(_) => Kept::decode_fed(key, bytes).map(Row::Region),
-            RowKey::Principal(_) => Kept::decode_fed(key, bytes).map(Row::Principal),
-            RowKey::Secret(_) => Kept::decode_fed(key, bytes).map(Row::Secret),
-            RowKey::Version(..) => Kept::decode_fed(key, bytes).map(Row::Version),
-            RowKey::Tombstone(_) => Kept::decode_fed(key, bytes).map(Row::Tombstone),
+            RowKey::LinkToken(_) => Kept::decode_local(key, bytes).map(Row::LinkToken),
+            RowKey::Introduction => Kept::decode_local(key, bytes).map(Row::Introduction),
+            RowKey::Fence(_) => Kept::decode_local(key, bytes).map(Row::Fence),
+            RowKey::Replica(..) => Kept::decode_local(key, bytes).map(Row::Replica),
+            RowKey::Problem(_) => Kept::decode_local(key, bytes).map(Row::Problem),
+            RowKey::Detached(_) => Kept::decode_local(key, bytes).map(Row::Detached),
+            RowKey::Staging(_) => Kept::decode_local(key, bytes).map(Row::Staging),
+            RowKey::Staged(..) => Kept::decode_local(key, bytes).map(Row::Staged),
             RowKey::Journal(..) => Kept::decode_unhashed(key, bytes).map(Row::Journal),
+            _ => Err(DecodeError::UnknownRow(key.kind())),
         }
+    }
+
+    /// Decodes the frame of a feed row, and what is in it.
+    fn decode_fed(key: &RowKey, bytes: Bytes) -> Result<Row, DecodeError> {
+        let frame = storage::FeedRow::decode(bytes.clone())?;
+        if frame.withheld {
+            return Kept::withheld(bytes, &frame).map(Row::Withheld);
+        }
+        match key {
+            RowKey::Epoch(..) => Kept::decode_fed(key, bytes, frame).map(Row::Epoch),
+            RowKey::Checkpoint(_) => Kept::decode_fed(key, bytes, frame).map(Row::Checkpoint),
+            RowKey::Account(_) => Kept::decode_fed(key, bytes, frame).map(Row::Account),
+            RowKey::Region(_) => Kept::decode_fed(key, bytes, frame).map(Row::Region),
+            RowKey::Principal(_) => Kept::decode_fed(key, bytes, frame).map(Row::Principal),
+            RowKey::Secret(_) => Kept::decode_fed(key, bytes, frame).map(Row::Secret),
+            RowKey::Version(..) => Kept::decode_fed(key, bytes, frame).map(Row::Version),
+            RowKey::Tombstone(_) => Kept::decode_fed(key, bytes, frame).map(Row::Tombstone),
+            _ => Err(DecodeError::UnknownRow(key.kind())),
+        }
+    }
+
+    /// Makes a feed row of another region's exact bytes, which must be what was committed to.
+    pub(crate) fn framed(
+        key: &RowKey,
+        feed: &FeedId,
+        revision: Revision,
+        commitment: Hash,
+        blind: &Hash,
+        body: &Bytes,
+    ) -> Result<Row, DecodeError> {
+        let frame = storage::FeedRow {
+            body: body.clone(),
+            feed: feed.to_string(),
+            revision: revision.0,
+            blind: Bytes::copy_from_slice(&blind.0),
+            commitment: Bytes::copy_from_slice(&commitment.0),
+            withheld: false,
+        };
+        Row::decode_fed(key, frame.encode_to_vec().into())
+    }
+
+    /// Makes what stands for a feed row whose body is kept from this region.
+    pub(crate) fn hidden(feed: &FeedId, revision: Revision, commitment: Hash) -> Row {
+        Row::Withheld(Arc::new(Kept::hidden(feed, revision, commitment)))
+    }
+
+    /// Gives what stands for the row in every hash.
+    pub fn commitment(&self) -> Hash {
+        match self {
+            Row::Machine(kept) => kept.commitment,
+            Row::Clock(kept) => kept.commitment,
+            Row::Feed(kept) => kept.commitment,
+            Row::Node(kept) => kept.commitment,
+            Row::RetiredNode(kept) => kept.commitment,
+            Row::JoinToken(kept) => kept.commitment,
+            Row::KmsKey(kept) => kept.commitment,
+            Row::Wrap(kept) => kept.commitment,
+            Row::Access(kept) => kept.commitment,
+            Row::Epoch(kept) => kept.commitment,
+            Row::Checkpoint(kept) => kept.commitment,
+            Row::Account(kept) => kept.commitment,
+            Row::Region(kept) => kept.commitment,
+            Row::Principal(kept) => kept.commitment,
+            Row::Secret(kept) => kept.commitment,
+            Row::Version(kept) => kept.commitment,
+            Row::Tombstone(kept) => kept.commitment,
+            Row::Journal(kept) => kept.commitment,
+            Row::LinkToken(kept) => kept.commitment,
+            Row::Introduction(kept) => kept.commitment,
+            Row::Fence(kept) => kept.commitment,
+            Row::Replica(kept) => kept.commitment,
+            Row::Problem(kept) => kept.commitment,
+            Row::Detached(kept) => kept.commitment,
+            Row::Staging(kept) => kept.commitment,
+            Row::Staged(kept) => kept.commitment,
+            Row::Withheld(kept) => kept.commitment,
+        }
+    }
+
+    /// Gives the feed a feed row comes from; none for local rows.
+    pub fn origin(&self) -> Option<&Origin> {
+        match self {
+            Row::Epoch(kept) => kept.origin(),
+            Row::Checkpoint(kept) => kept.origin(),
+            Row::Account(kept) => kept.origin(),
+            Row::Region(kept) => kept.origin(),
+            Row::Principal(kept) => kept.origin(),
+            Row::Secret(kept) => kept.origin(),
+            Row::Version(kept) => kept.origin(),
+            Row::Tombstone(kept) => kept.origin(),
+            Row::Withheld(kept) => kept.origin(),
+            _ => None,
+        }
+    }
+
+    /// Says whether the body is kept from this region.
+    pub fn is_withheld(&self) -> bool {
+        matches!(self, Row::Withheld(_))
     }
 }

@@ -21,12 +21,43 @@ pub(super) struct Share {
 impl State {
     /// Takes a change in. It cannot fail: `decide` has settled everything.
     pub fn evolve(&mut self, change: &Change) {
+        // A feed row is here with its body or without, never both.
+        let hidden = self.unhide(&change.key);
         let before = match &change.row {
+            Some(Row::Withheld(kept)) => {
+                let before = self.delete(&change.key);
+                self.withheld.insert(change.key, Arc::clone(kept));
+                before
+            }
             Some(row) => self.put(&change.key, row),
             None => self.delete(&change.key),
         };
         let after = change.row.as_ref().and_then(share);
-        self.tally(&change.key, before, after);
+        self.tally(&change.key, before.or(hidden), after);
+        self.note_completeness(&change.key);
+    }
+
+    /// Takes away what stands for a feed row without its body; gives what it added to the hashes.
+    fn unhide(&mut self, key: &RowKey) -> Option<Share> {
+        let is_any = key.is_fed() && !self.withheld.is_empty();
+        is_any.then(|| remove(&mut self.withheld, key)).flatten()
+    }
+
+    /// Notes whether values of a secret that is here are missing.
+    fn note_completeness(&mut self, key: &RowKey) {
+        let (RowKey::Secret(uid) | RowKey::Version(uid, _)) = *key else {
+            return;
+        };
+        let lacks_values = || {
+            let all = RowKey::Version(uid, Ordinal(0))..=RowKey::Version(uid, Ordinal(u64::MAX));
+            self.withheld.range(all).next().is_some()
+        };
+        let is_here = self.secret_row(&uid).is_some();
+        if !self.withheld.is_empty() && is_here && lacks_values() {
+            self.derived.incomplete.insert(uid);
+        } else if !self.derived.incomplete.is_empty() {
+            self.derived.incomplete.remove(&uid);
+        }
     }
 
     /// Puts a row; gives what the row before added to the hashes.
@@ -84,6 +115,24 @@ impl State {
                     .insert(*revision, Arc::clone(kept));
                 None
             }
+            (RowKey::LinkToken(digest), Row::LinkToken(kept)) => {
+                insert(&mut self.link_tokens, *digest, kept)
+            }
+            (RowKey::Introduction, Row::Introduction(kept)) => {
+                replace(&mut self.introduction, kept)
+            }
+            (RowKey::Fence(uid), Row::Fence(kept)) => insert(&mut self.fences, *uid, kept),
+            (RowKey::Replica(uid, number), Row::Replica(kept)) => {
+                insert(&mut self.replicas, (*uid, *number), kept)
+            }
+            (RowKey::Problem(uid), Row::Problem(kept)) => insert(&mut self.problems, *uid, kept),
+            (RowKey::Detached(uid), Row::Detached(kept)) => insert(&mut self.detached, *uid, kept),
+            (RowKey::Staging(uid), Row::Staging(kept)) => {
+                replace(&mut self.feed_mut(*uid).staging, kept)
+            }
+            (RowKey::Staged(uid, number), Row::Staged(kept)) => {
+                insert(&mut self.feed_mut(*uid).staged, *number, kept)
+            }
             // Key and row come from one typed constructor; a mismatch cannot be made.
             _ => None,
         }
@@ -123,6 +172,14 @@ impl State {
                 self.feed_mut(*uid).journal.remove(revision);
                 None
             }
+            RowKey::LinkToken(digest) => remove(&mut self.link_tokens, digest),
+            RowKey::Introduction => self.introduction.take().map(|kept| of(&kept)),
+            RowKey::Fence(uid) => remove(&mut self.fences, uid),
+            RowKey::Replica(uid, number) => remove(&mut self.replicas, &(*uid, *number)),
+            RowKey::Problem(uid) => remove(&mut self.problems, uid),
+            RowKey::Detached(uid) => remove(&mut self.detached, uid),
+            RowKey::Staging(uid) => self.feed_mut(*uid).staging.take().map(|kept| of(&kept)),
+            RowKey::Staged(uid, number) => remove(&mut self.feed_mut(*uid).staged, number),
         }
     }
 
@@ -137,7 +194,7 @@ impl State {
             let account = &after.account;
             derived
                 .names
-                .insert((account.clone(), after.name.clone()), uid);
+                .insert(account.clone(), after.name.clone(), uid);
             derived
                 .by_creation
                 .insert((account.clone(), after.created, uid));
@@ -159,9 +216,7 @@ impl State {
         let account = &secret.account;
         let derived = &mut self.derived;
         derived.secrets = derived.secrets.saturating_sub(1);
-        derived
-            .names
-            .remove(&(account.clone(), secret.name.clone()));
+        derived.names.remove(account, &secret.name, uid);
         derived
             .by_creation
             .remove(&(account.clone(), secret.created, uid));
@@ -271,26 +326,11 @@ impl State {
 
 /// Finds what a row adds to the hashes.
 fn share(row: &Row) -> Option<Share> {
-    match row {
-        Row::Machine(kept) => Some(of(kept)),
-        Row::Clock(kept) => Some(of(kept)),
-        Row::Feed(kept) => Some(of(kept)),
-        Row::Node(kept) => Some(of(kept)),
-        Row::RetiredNode(kept) => Some(of(kept)),
-        Row::JoinToken(kept) => Some(of(kept)),
-        Row::KmsKey(kept) => Some(of(kept)),
-        Row::Wrap(kept) => Some(of(kept)),
-        Row::Access(kept) => Some(of(kept)),
-        Row::Epoch(kept) => Some(of(kept)),
-        Row::Checkpoint(kept) => Some(of(kept)),
-        Row::Account(kept) => Some(of(kept)),
-        Row::Region(kept) => Some(of(kept)),
-        Row::Principal(kept) => Some(of(kept)),
-        Row::Secret(kept) => Some(of(kept)),
-        Row::Version(kept) => Some(of(kept)),
-        Row::Tombstone(kept) => Some(of(kept)),
-        Row::Journal(_) => None,
-    }
+    let is_hashed = !matches!(row, Row::Journal(_));
+    is_hashed.then(|| Share {
+        feed: row.origin().map(|origin| origin.feed_uid),
+        commitment: row.commitment(),
+    })
 }
 
 fn of<T>(kept: &Arc<Kept<T>>) -> Share {

@@ -8,7 +8,8 @@ use thiserror::Error;
 use crate::hash::BucketSums;
 use crate::ids::{Hash, Ordinal, Revision, Uid};
 use crate::position::{Epoch, FeedId, Position, Token};
-use crate::row::{BeginEpoch, FeedCheckpoint, FeedState, JournalRow, Kept};
+use crate::command::{Cursor, StagedRow};
+use crate::row::{BeginEpoch, FeedCheckpoint, FeedState, JournalRow, Kept, Staging};
 use crate::state::State;
 
 /// One feed: the rows of one history.
@@ -19,6 +20,8 @@ pub struct Feed {
     pub(super) checkpoint: Option<Arc<Kept<FeedCheckpoint>>>,
     pub(super) journal: OrdMap<Revision, Arc<Kept<JournalRow>>>,
     pub(super) sums: BucketSums,
+    pub(super) staging: Option<Arc<Kept<Staging>>>,
+    pub(super) staged: OrdMap<Ordinal, Arc<Kept<StagedRow>>>,
 }
 
 /// Why a state cannot serve a position.
@@ -64,6 +67,25 @@ impl Feed {
         })
     }
 
+    /// Gives what the next change has to follow.
+    pub fn cursor(&self) -> Cursor {
+        Cursor {
+            epoch: self.state().map(|state| state.epoch.clone()),
+            revision: self.revision(),
+            chain: self.chain(),
+        }
+    }
+
+    /// Gives how much of a snapshot is kept beside the feed.
+    pub fn staging(&self) -> Option<&Staging> {
+        self.staging.as_ref().map(|kept| kept.body.as_ref())
+    }
+
+    /// Gives the rows of that snapshot, in the order of their keys.
+    pub fn staged(&self) -> impl DoubleEndedIterator<Item = &StagedRow> {
+        self.staged.values().map(|kept| kept.body.as_ref())
+    }
+
     /// Gives the last revision; 0 before the first.
     pub fn revision(&self) -> Revision {
         self.state().map(|state| state.revision).unwrap_or_default()
@@ -106,6 +128,11 @@ impl Feed {
         reaches.then(|| rows.map(|(_, kept)| kept.body.as_ref()))
     }
 
+    /// Gives the revisions the journal holds.
+    pub(crate) fn journal_revisions(&self) -> impl Iterator<Item = Revision> {
+        self.journal.keys().copied()
+    }
+
     /// Gives the size of a journal row that is held.
     pub(crate) fn journal_row_bytes(&self, revision: Revision) -> Option<u64> {
         self.journal
@@ -113,7 +140,7 @@ impl Feed {
             .map(|kept| kept.stored.len() as u64)
     }
 
-    fn holds(&self, position: &Position) -> Result<(), NotHeld> {
+    pub(crate) fn holds(&self, position: &Position) -> Result<(), NotHeld> {
         let Some(now) = self.position() else {
             return Err(NotHeld::FeedUnknown(position.feed.clone()));
         };

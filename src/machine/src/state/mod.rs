@@ -5,7 +5,9 @@ mod evolve;
 mod feed;
 mod load;
 mod parts;
+mod names;
 mod query;
+mod regions;
 mod rows;
 mod slot;
 #[cfg(test)]
@@ -18,8 +20,13 @@ use imbl::{OrdMap, OrdSet};
 use crate::command::{KmsKey, Node};
 use crate::hash::BucketSums;
 use crate::ids::{Hash, KeyId, NodeId, Ordinal, Stamp, Uid};
-use crate::names::{AccountId, RegionName, SecretName};
-use crate::row::{Clock, JoinToken, Kept, Machine, Principal, RetiredNode, Tombstone};
+use crate::names::AccountId;
+use crate::region::{Region, ReplicaStatus};
+use crate::row::{
+    Clock, Detached, Fence, Introduction, JoinToken, Kept, LinkToken, Machine, Principal, Problem,
+    RetiredNode, RowKey, Tombstone, Withheld,
+};
+use crate::state::names::Names;
 use crate::state::slot::Slot;
 
 pub use feed::{Feed, NotHeld};
@@ -37,11 +44,21 @@ pub struct State {
     join_tokens: OrdMap<Hash, Arc<Kept<JoinToken>>>,
     kms_keys: OrdMap<KeyId, Arc<Kept<KmsKey>>>,
     accounts: OrdMap<Ordinal, Arc<Kept<AccountId>>>,
-    regions: OrdMap<Ordinal, Arc<Kept<RegionName>>>,
+    regions: OrdMap<Ordinal, Arc<Kept<Region>>>,
     principals: OrdMap<Ordinal, Arc<Kept<Principal>>>,
     /// The rows of secrets, by uid: metadata, values, wraps and access dates.
     slots: OrdMap<Uid, Arc<Slot>>,
     tombstones: OrdMap<Uid, Arc<Kept<Tombstone>>>,
+    link_tokens: OrdMap<Hash, Arc<Kept<LinkToken>>>,
+    introduction: Option<Arc<Kept<Introduction>>>,
+    /// Ballots heard of, by the feed's uid.
+    fences: OrdMap<Uid, Arc<Kept<Fence>>>,
+    /// What regions said of their copies, by the region's number in the directory.
+    replicas: OrdMap<(Uid, Ordinal), Arc<Kept<ReplicaStatus>>>,
+    problems: OrdMap<Uid, Arc<Kept<Problem>>>,
+    detached: OrdMap<Uid, Arc<Kept<Detached>>>,
+    /// Feed rows of all kinds whose bodies are kept from this region.
+    withheld: OrdMap<RowKey, Arc<Kept<Withheld>>>,
     derived: Derived,
 }
 
@@ -50,7 +67,9 @@ pub struct State {
 struct Derived {
     /// Sums over the local rows; those of feed rows are with their feed.
     local_sums: BucketSums,
-    names: OrdMap<(AccountId, SecretName), Uid>,
+    names: Names,
+    /// Secrets that are here, but for the values of some versions.
+    incomplete: OrdSet<Uid>,
     by_creation: OrdSet<(AccountId, Stamp, Uid)>,
     by_deletion: OrdSet<(Stamp, Uid)>,
     /// Tombstones, by when their secret was purged.
@@ -73,6 +92,10 @@ pub struct Counts {
     pub scheduled: u64,
     /// Tombstones of purged secrets.
     pub tombstones: u64,
+    /// Feed rows whose bodies are kept from this region.
+    pub withheld: u64,
+    /// Secrets of other regions that could not be taken in, or not whole.
+    pub problems: u64,
     /// Bytes of all sealed values.
     pub value_bytes: u64,
     /// Bytes of the sealed values in memory.

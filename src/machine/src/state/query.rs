@@ -7,7 +7,7 @@ use crate::command::{KmsKey, Node};
 use crate::hash::BucketSums;
 use crate::ids::{ClusterId, Hash, KeyId, MachineVersion, NodeId, Ordinal, Revision, Stamp, Uid};
 use crate::limits::FORGOTTEN_MAX;
-use crate::names::{AccountId, RegionName, SecretName, VersionId};
+use crate::names::{AccountId, ArnSuffix, RegionName, SecretName, VersionId};
 use crate::position::FeedId;
 use crate::row::{Access, JoinToken, Kept, Machine, Origin, RowKey, Tombstone};
 use crate::secret::{Secret, Value, Wrap};
@@ -91,18 +91,43 @@ impl State {
             SecretId::Name(name) => return self.named(account, name),
             SecretId::Arn(arn) => arn,
         };
-        let full = arn.split().and_then(|(name, suffix)| {
-            self.named(&arn.account, &name)
-                .filter(|secret| secret.arn_suffix == suffix)
-        });
-        let found = full.or_else(|| self.named(&arn.account, &arn.whole()?));
-        found.filter(|secret| secret.region == arn.region)
+        if !self.knows_region(&arn.region) {
+            return None;
+        }
+        // Of several with one name the one whose ARN it is, else the one the name alone means.
+        let among = |name: &SecretName, suffix: Option<ArnSuffix>| {
+            let is_meant = |secret: &&Arc<Secret>| {
+                suffix.is_none_or(|suffix| secret.arn_suffix == suffix)
+            };
+            let all = self.namesakes(&arn.account, name).filter(is_meant);
+            all.min_by_key(|secret| (secret.region != arn.region, self.rank(secret)))
+        };
+        let full = arn.split();
+        let full = full.and_then(|(name, suffix)| among(&name, Some(suffix)));
+        full.or_else(|| among(&arn.whole()?, None))
     }
 
-    /// Finds a secret by its name.
+    /// Finds a secret by its name. Where every secret of other regions is received, a name may be
+    /// that of several: this region's own goes before.
     pub fn named(&self, account: &AccountId, name: &SecretName) -> Option<&Arc<Secret>> {
-        let uid = self.derived.names.get(&(account.clone(), name.clone()))?;
-        self.secret(uid)
+        let all = self.namesakes(account, name);
+        all.min_by_key(|secret| self.rank(secret))
+    }
+
+    /// Gives all secrets that have a name.
+    pub fn namesakes(
+        &self,
+        account: &AccountId,
+        name: &SecretName,
+    ) -> impl Iterator<Item = &Arc<Secret>> {
+        let uids = self.derived.names.all(account, name);
+        uids.iter().filter_map(|uid| self.secret(uid))
+    }
+
+    /// Orders secrets of one name.
+    fn rank(&self, secret: &Secret) -> (bool, Stamp, Uid) {
+        let is_foreign = self.feed_of_secret(&secret.uid) != self.home().as_ref();
+        (is_foreign, secret.created, secret.uid)
     }
 
     /// Gives the secrets of an account in the order they were created.
@@ -134,14 +159,19 @@ impl State {
         self.derived.owned.get(account).copied().unwrap_or_default()
     }
 
-    /// Gives the secrets whose recovery window ended at a stamp or before, longest ago first.
+    /// Gives the secrets whose recovery window ended at a stamp or before, longest ago first: those
+    /// that this region may purge.
     pub fn due(&self, now: Stamp) -> impl Iterator<Item = &Arc<Secret>> {
         let due = self
             .derived
             .by_deletion
             .iter()
             .take_while(move |(due, _)| *due <= now);
-        due.filter_map(|(_, uid)| self.secret(uid))
+        let ours = due.filter(|(_, uid)| {
+            let feed = self.feed_of_secret(uid);
+            feed.is_some_and(|feed| self.is_primary(feed))
+        });
+        ours.filter_map(|(_, uid)| self.secret(uid))
     }
 
     /// Finds what is left of a purged secret.
@@ -257,6 +287,8 @@ impl State {
             versions: self.derived.versions,
             scheduled: self.derived.by_deletion.len() as u64,
             tombstones: self.tombstones.len() as u64,
+            withheld: self.withheld.len() as u64,
+            problems: self.problems.len() as u64,
             value_bytes: self.derived.value_bytes,
             resident_value_bytes: self.derived.resident_value_bytes,
             journal_bytes: journals.map(|state| state.journal_bytes).sum(),
@@ -289,6 +321,19 @@ impl State {
         let resident = &mut self.derived.resident_value_bytes;
         *resident = resident.saturating_sub(bytes);
         bytes
+    }
+
+    /// Finds the row of a version's wrapped key.
+    pub(crate) fn wrap_row(&self, uid: Uid, ordinal: Ordinal) -> Option<&Arc<Kept<Wrap>>> {
+        self.slots.get(&uid)?.wrap(ordinal)
+    }
+
+    /// Gives the versions of a secret that are here, with what stands for them in the hashes.
+    pub(crate) fn held_versions(&self, uid: Uid) -> Vec<(Ordinal, Revision, Hash)> {
+        let slot = self.slots.get(&uid).into_iter();
+        let held = slot.flat_map(|slot| slot.all_held());
+        held.map(|(ordinal, held)| (ordinal, held.revision, held.commitment))
+            .collect()
     }
 
     fn held(&self, uid: &Uid, version: &VersionId) -> Option<&Arc<Held>> {

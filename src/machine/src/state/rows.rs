@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::ids::{Hash, Revision, Uid};
 use crate::row::{Row, RowKey};
 use crate::state::State;
 use crate::state::slot::Held;
@@ -18,6 +19,14 @@ pub enum RowRef {
 impl State {
     /// Finds a row by its key.
     pub fn row(&self, key: &RowKey) -> Option<RowRef> {
+        self.full_row(key).or_else(|| {
+            let kept = self.withheld.get(key)?;
+            Some(RowRef::Here(Row::Withheld(Arc::clone(kept))))
+        })
+    }
+
+    /// Finds a row that is here with its body.
+    fn full_row(&self, key: &RowKey) -> Option<RowRef> {
         let row = match key {
             RowKey::Version(uid, n) => {
                 return self.slots.get(uid)?.held(*n).map(|held| value(held));
@@ -43,6 +52,16 @@ impl State {
             RowKey::Journal(uid, n) => {
                 Row::Journal(Arc::clone(self.feeds.get(uid)?.journal.get(n)?))
             }
+            RowKey::LinkToken(id) => Row::LinkToken(Arc::clone(self.link_tokens.get(id)?)),
+            RowKey::Introduction => Row::Introduction(Arc::clone(self.introduction.as_ref()?)),
+            RowKey::Fence(uid) => Row::Fence(Arc::clone(self.fences.get(uid)?)),
+            RowKey::Replica(uid, n) => Row::Replica(Arc::clone(self.replicas.get(&(*uid, *n))?)),
+            RowKey::Problem(uid) => Row::Problem(Arc::clone(self.problems.get(uid)?)),
+            RowKey::Detached(uid) => Row::Detached(Arc::clone(self.detached.get(uid)?)),
+            RowKey::Staging(uid) => {
+                Row::Staging(Arc::clone(self.feeds.get(uid)?.staging.as_ref()?))
+            }
+            RowKey::Staged(uid, n) => Row::Staged(Arc::clone(self.feeds.get(uid)?.staged.get(n)?)),
         };
         Some(RowRef::Here(row))
     }
@@ -51,6 +70,7 @@ impl State {
     /// `key`. A value that left memory is known by its commitment.
     pub fn has_row(&self, key: &RowKey, row: &Row) -> bool {
         if let (RowKey::Version(uid, n), Row::Version(kept)) = (key, row) {
+            // What stands for a value that is kept from this region is no value.
             let held = self.slots.get(uid).and_then(|slot| slot.held(*n));
             return held.is_some_and(|held| held.is_of(kept));
         }
@@ -59,9 +79,44 @@ impl State {
 
     /// Gives all rows, sorted by key.
     pub fn rows(&self) -> impl Iterator<Item = (RowKey, RowRef)> + '_ {
+        let hidden = self.withheld.iter();
+        let hidden = hidden.map(|(key, k)| here((*key, Row::Withheld(Arc::clone(k)))));
         self.local_rows()
-            .chain(self.feed_rows())
+            .chain(self.region_rows())
+            .chain(merged(self.feed_rows(), hidden))
             .chain(self.journal_rows())
+    }
+
+    /// Gives the local rows about regions, whose kinds come after those of the other local rows.
+    fn region_rows(&self) -> impl Iterator<Item = (RowKey, RowRef)> + '_ {
+        let tokens = self.link_tokens.iter();
+        let tokens = tokens.map(|(id, k)| (RowKey::LinkToken(*id), Row::LinkToken(Arc::clone(k))));
+        let introduction = self
+            .introduction
+            .iter()
+            .map(|k| (RowKey::Introduction, Row::Introduction(Arc::clone(k))));
+        let fences = self.fences.iter();
+        let fences = fences.map(|(uid, k)| (RowKey::Fence(*uid), Row::Fence(Arc::clone(k))));
+        let replicas = self.replicas.iter();
+        let replicas = replicas
+            .map(|((uid, n), k)| (RowKey::Replica(*uid, *n), Row::Replica(Arc::clone(k))));
+        let problems = self.problems.iter();
+        let problems =
+            problems.map(|(uid, k)| (RowKey::Problem(*uid), Row::Problem(Arc::clone(k))));
+        let detached = self.detached.iter();
+        let detached =
+            detached.map(|(uid, k)| (RowKey::Detached(*uid), Row::Detached(Arc::clone(k))));
+        let staging = self.feeds.iter().filter_map(|(uid, feed)| {
+            let staging = Arc::clone(feed.staging.as_ref()?);
+            Some((RowKey::Staging(*uid), Row::Staging(staging)))
+        });
+        let staged = self.feeds.iter().flat_map(|(uid, feed)| {
+            let staged = feed.staged.iter();
+            staged.map(|(n, k)| (RowKey::Staged(*uid, *n), Row::Staged(Arc::clone(k))))
+        });
+        let rows = tokens.chain(introduction).chain(fences).chain(replicas);
+        let rows = rows.chain(problems).chain(detached);
+        rows.chain(staging).chain(staged).map(here)
     }
 
     fn local_rows(&self) -> impl Iterator<Item = (RowKey, RowRef)> + '_ {
@@ -143,12 +198,65 @@ impl State {
             .chain(tombstones.map(here))
     }
 
+    /// Finds what stands for a feed row in the hashes, with its body here or not.
+    pub fn commitment_of(&self, key: &RowKey) -> Option<Hash> {
+        if let RowKey::Version(uid, n) = key
+            && let Some(held) = self.slots.get(uid).and_then(|slot| slot.held(*n))
+        {
+            return Some(held.commitment);
+        }
+        match self.row(key)? {
+            RowRef::Here(row) => Some(row.commitment()),
+            RowRef::Evicted => None,
+        }
+    }
+
+    /// Finds the revision and the commitment of a secret's row.
+    pub(crate) fn secret_commitment(&self, uid: &Uid) -> Option<(Revision, Hash)> {
+        let kept = self.secret_row(uid)?;
+        Some((kept.origin.as_ref()?.revision, kept.commitment))
+    }
+
+    /// Gives the rows of all feeds with the uid of the feed they belong to; none in place of a
+    /// value that left memory.
+    pub(super) fn fed_rows(&self) -> impl Iterator<Item = (RowKey, Option<Row>, Option<Uid>)> + '_ {
+        let hidden = self.withheld.iter();
+        let hidden = hidden.map(|(key, k)| here((*key, Row::Withheld(Arc::clone(k)))));
+        merged(self.feed_rows(), hidden).map(|(key, row)| match row {
+            RowRef::Here(row) => {
+                let owner = row.origin().map(|origin| origin.feed_uid);
+                (key, Some(row), owner)
+            }
+            RowRef::Evicted => (key, None, self.owner_of(&key)),
+        })
+    }
+
+    fn owner_of(&self, key: &RowKey) -> Option<Uid> {
+        let RowKey::Version(uid, n) = key else {
+            return None;
+        };
+        self.slots.get(uid)?.held(*n)?.feed
+    }
+
     fn journal_rows(&self) -> impl Iterator<Item = (RowKey, RowRef)> + '_ {
         self.feeds.iter().flat_map(|(uid, feed)| {
             let journal = feed.journal.iter();
             journal.map(|(n, k)| here((RowKey::Journal(*uid, *n), Row::Journal(Arc::clone(k)))))
         })
     }
+}
+
+/// Joins two sequences that are sorted by key.
+fn merged<'a>(
+    left: impl Iterator<Item = (RowKey, RowRef)> + 'a,
+    right: impl Iterator<Item = (RowKey, RowRef)> + 'a,
+) -> impl Iterator<Item = (RowKey, RowRef)> + 'a {
+    let (mut left, mut right) = (left.peekable(), right.peekable());
+    std::iter::from_fn(move || match (left.peek(), right.peek()) {
+        (Some((a, _)), Some((b, _))) if b < a => right.next(),
+        (None, _) => right.next(),
+        _ => left.next(),
+    })
 }
 
 fn here((key, row): (RowKey, Row)) -> (RowKey, RowRef) {

@@ -1,5 +1,7 @@
 //! What may be asked of the machine. Plain types: `decide` checks what they say.
 
+mod region;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,8 +10,14 @@ use bytes::Bytes;
 use crate::ids::{ClusterId, Hash, KeyId, MachineVersion, NodeId, Revision, Stamp, Uid};
 use crate::names::{AccountId, ArnSuffix, Label, RegionName, SecretName, VersionId};
 use crate::position::FeedId;
-use crate::row::RowKey;
-use crate::secret::{SealedValue, Tag, ValueKind, Wrap};
+use crate::row::{Introduction, RowKey};
+use crate::secret::{Replica, SealedValue, Tag, ValueKind, Wrap};
+
+pub use region::{
+    ActivateSnapshot, Cursor, DetachSecret, FenceFeed, FillRows, ForgetStaged, ImportChanges,
+    ImportedChange, IssueLinkToken, LinkRegion, MendBucket, ReplicaReport, ReportReplicas,
+    RewrapSecret, SentBody, ShareSecret, StageRows, StagedRow, TakeOver, UnlinkRegion, UnshareSecret, UpdateRegion,
+};
 
 /// A request to change the state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +56,40 @@ pub enum Command {
     Checkpoint(Checkpoint),
     /// Drops the oldest journal rows of a feed.
     TrimFeed(TrimFeed),
+    /// Adds regions to those that hold a copy of a secret.
+    ShareSecret(ShareSecret),
+    /// Takes regions out of those that hold a copy of a secret.
+    UnshareSecret(UnshareSecret),
+    /// Makes a secret of its own of a copy.
+    DetachSecret(DetachSecret),
+    /// Takes in what a region says of its copies.
+    ReportReplicas(ReportReplicas),
+    /// Makes a one-time token for a region known.
+    IssueLinkToken(IssueLinkToken),
+    /// Puts a region that presented a token into the directory.
+    LinkRegion(LinkRegion),
+    /// Changes what the directory says of a region.
+    UpdateRegion(UpdateRegion),
+    /// Takes a region out of the directory.
+    UnlinkRegion(UnlinkRegion),
+    /// Takes in changes of another region's feed.
+    ImportChanges(ImportChanges),
+    /// Takes in rows of which only the commitments were known.
+    FillRows(FillRows),
+    /// Keeps a part of a feed's snapshot.
+    StageRows(StageRows),
+    /// Puts a snapshot in the place of the feed.
+    ActivateSnapshot(ActivateSnapshot),
+    /// Puts the rows of one bucket right.
+    MendBucket(MendBucket),
+    /// Makes this region primary of another one's feeds.
+    TakeOver(TakeOver),
+    /// Takes note of a higher ballot.
+    FenceFeed(FenceFeed),
+    /// Forgets what is kept of a feed's snapshot.
+    ForgetStaged(ForgetStaged),
+    /// Puts wraps in the place of those there are.
+    RewrapSecret(RewrapSecret),
 }
 
 /// Founds a region.
@@ -67,6 +109,9 @@ pub struct Found {
     pub node: Node,
     /// The rules to start with.
     pub machine_version: MachineVersion,
+    /// The regions it is linked to; none in the first region of a cluster, which owns the root
+    /// feed.
+    pub introduction: Option<Introduction>,
 }
 
 /// A KMS key: a row of its region only.
@@ -163,6 +208,10 @@ pub struct CreateSecret {
     pub tags: Vec<Tag>,
     /// Its first version.
     pub new: Option<NewVersion>,
+    /// The region whose home feed it is made in; none means this one's.
+    pub region: Option<RegionName>,
+    /// The regions it is shared with.
+    pub replicas: Vec<Replica>,
     /// What the decision used.
     pub seen: Seen,
 }

@@ -1,0 +1,270 @@
+//! Copies of a secret in other regions (R23), and making a secret of its own of one (R24).
+
+use std::sync::Arc;
+
+use crate::answer::Outcome;
+use crate::command::{
+    DetachSecret, NewVersion, ReplicaReport, ReportReplicas, RewrapSecret, ShareSecret,
+    UnshareSecret,
+};
+use crate::decide::draft::Draft;
+use crate::decide::intake::hide_versions;
+use crate::decide::{REGIONS, bounded, key, secret, unmoved, version, writable};
+use crate::ids::Ordinal;
+use crate::limits::{
+    IMPORTED_MAX, KEY_NAME_CHARS_MAX, MESSAGE_CHARS_MAX, REGIONS_MAX, SEAL_BYTES_MAX,
+    VALUE_BYTES_MAX,
+};
+use crate::names::RegionName;
+use crate::position::FeedId;
+use crate::region::{ReplicaState, ReplicaStatus};
+use crate::rejection::{Field, Rejection};
+use crate::row::{Detached, Row, RowKey};
+use crate::secret::{Replica, Secret, StoredVersion, Version, VersionDescription};
+use crate::state::State;
+
+pub(super) fn share(draft: &mut Draft<'_>, share: &ShareSecret) -> Result<Outcome, Rejection> {
+    unmoved(draft.state, &share.seen)?;
+    let (feed, before) = secret::live(draft.state, &share.uid)?;
+    let mut after = Secret::clone(&before);
+    add_replicas(draft, &feed, &mut after, &share.replicas)?;
+    changed(draft, &feed, &before, after)
+}
+
+/// Adds regions to a secret, or changes their keys. Their copies are then on the way.
+pub(super) fn add_replicas(
+    draft: &mut Draft<'_>,
+    feed: &FeedId,
+    secret: &mut Secret,
+    replicas: &[Replica],
+) -> Result<(), Rejection> {
+    if replicas.is_empty() {
+        return Ok(());
+    }
+    if draft.state.machine_version() < Some(REGIONS) {
+        return Err(Rejection::MachineVersionNeeded(REGIONS));
+    }
+    bounded(Field::Replicas, replicas.len(), REGIONS_MAX)?;
+    for (at, replica) in replicas.iter().enumerate() {
+        let region = &replica.region;
+        let number = draft.state.region_number(region);
+        let is_linked = draft.state.linked(region).is_some();
+        let is_repeated = replicas.iter().take(at).any(|other| other.region == *region);
+        let is_primary = draft.state.primary_of(feed) == Some(region);
+        let Some(number) = number.filter(|_| is_linked && !is_repeated && !is_primary) else {
+            return Err(Rejection::ReplicaRegionInvalid(region.clone()));
+        };
+        let words = replica.kms_key.as_deref().unwrap_or_default();
+        bounded(Field::KeyAlias, words.chars().count(), KEY_NAME_CHARS_MAX)?;
+        let known = secret.replicas.iter_mut();
+        match known.into_iter().find(|known| known.region == *region) {
+            Some(known) if known == replica => continue,
+            Some(known) => known.clone_from(replica),
+            None => secret.replicas.push(replica.clone()),
+        }
+        let status = ReplicaStatus {
+            state: ReplicaState::InProgress,
+            message: String::new(),
+            access_day: 0,
+        };
+        draft.put(RowKey::Replica(secret.uid, number), &status);
+    }
+    bounded(Field::Replicas, secret.replicas.len(), REGIONS_MAX)
+}
+
+pub(super) fn unshare(
+    draft: &mut Draft<'_>,
+    unshare: &UnshareSecret,
+) -> Result<Outcome, Rejection> {
+    unmoved(draft.state, &unshare.seen)?;
+    bounded(Field::Replicas, unshare.regions.len(), REGIONS_MAX)?;
+    let (feed, before) = secret::live(draft.state, &unshare.uid)?;
+    let after = without(draft, &before, &unshare.regions);
+    changed(draft, &feed, &before, after)
+}
+
+/// Takes regions out of a secret, and forgets what they said of their copies.
+fn without(draft: &mut Draft<'_>, before: &Secret, regions: &[RegionName]) -> Secret {
+    let mut after = before.clone();
+    after
+        .replicas
+        .retain(|replica| !regions.contains(&replica.region));
+    for region in regions {
+        let number = draft.state.region_number(region);
+        let is_known = draft.state.replica_status(&before.uid, region).is_some();
+        if let Some(number) = number.filter(|_| is_known) {
+            draft.delete(RowKey::Replica(before.uid, number));
+        }
+    }
+    after
+}
+
+fn changed(
+    draft: &mut Draft<'_>,
+    feed: &FeedId,
+    before: &Arc<Secret>,
+    mut after: Secret,
+) -> Result<Outcome, Rejection> {
+    if after == **before {
+        return Ok(Outcome::Secret {
+            secret: Arc::clone(before),
+            version: None,
+            unchanged: true,
+        });
+    }
+    after.changed = draft.stamp;
+    secret::stored(draft, feed, after, None)
+}
+
+/// Gives the linked regions a secret is shared with.
+pub(super) fn remaining(state: &State, secret: &Secret) -> Vec<RegionName> {
+    let regions = secret.replicas.iter().map(|replica| &replica.region);
+    regions
+        .filter(|region| state.linked(region).is_some())
+        .cloned()
+        .collect()
+}
+
+/// Takes in what a region says of its copies; of a secret that is not shared with it, or not led
+/// from here, it says nothing that counts.
+pub(super) fn report(
+    draft: &mut Draft<'_>,
+    report: &ReportReplicas,
+) -> Result<Outcome, Rejection> {
+    bounded(Field::Rows, report.replicas.len(), IMPORTED_MAX)?;
+    let region = &report.region;
+    let unknown = || Rejection::RegionUnknown(region.clone());
+    draft.state.linked(region).ok_or_else(unknown)?;
+    let number = draft.state.region_number(region).ok_or_else(unknown)?;
+    let mut told: Vec<&ReplicaReport> = report.replicas.iter().collect();
+    // Of two reports of one copy the last one counts.
+    told.reverse();
+    told.sort_by_key(|replica| replica.uid);
+    told.dedup_by_key(|replica| replica.uid);
+    for replica in told {
+        bounded(Field::Message, replica.message.chars().count(), MESSAGE_CHARS_MAX)?;
+        let Ok((feed, secret)) = secret::any(draft.state, &replica.uid) else {
+            continue;
+        };
+        if secret.replica(region).is_none() {
+            continue;
+        }
+        if replica.state == ReplicaState::Detached {
+            let mut after = without(draft, &secret, std::slice::from_ref(region));
+            after.changed = draft.stamp;
+            secret::stored(draft, &feed, after, None)?;
+            continue;
+        }
+        let status = ReplicaStatus {
+            state: replica.state,
+            message: replica.message.clone(),
+            access_day: replica.access_day,
+        };
+        if draft.state.replica_status(&replica.uid, region) != Some(&status) {
+            draft.put(RowKey::Replica(replica.uid, number), &status);
+        }
+    }
+    Ok(Outcome::None)
+}
+
+/// Makes a secret of its own of a copy, with the same name and labels, in this region's home feed.
+/// What comes for the copy from then on is kept by its commitment only.
+pub(super) fn detach(draft: &mut Draft<'_>, detach: &DetachSecret) -> Result<Outcome, Rejection> {
+    let state = draft.state;
+    unmoved(state, &detach.seen)?;
+    if let Some(done) = state.detached(&detach.uid)
+        && done.new_uid == detach.new_uid
+        && let Some(secret) = state.secret(&detach.new_uid)
+    {
+        return Ok(Outcome::Secret {
+            secret: Arc::clone(secret),
+            version: None,
+            unchanged: true,
+        });
+    }
+    let (feed, copy) = secret::held(state, &detach.uid)?;
+    let own = state.region().ok_or(Rejection::NotFounded)?;
+    if state.is_primary(&feed) || copy.replica(own).is_none() {
+        return Err(Rejection::NotAReplica);
+    }
+    if copy.is_scheduled() {
+        return Err(Rejection::SecretScheduled);
+    }
+    let home = FeedId::Home(own.clone());
+    writable(state, &home)?;
+    secret::spare(state, &home, &detach.new_uid)?;
+    key::usable(state, detach.kms_key.as_ref())?;
+    let versions = renumbered(state, &copy, &detach.versions)?;
+    hide_versions(draft, state, copy.uid);
+    if let Some((revision, commitment)) = state.secret_commitment(&copy.uid) {
+        let hidden = Row::hidden(&feed, revision, commitment);
+        draft.replace(RowKey::Secret(copy.uid), Some(hidden));
+    }
+    if state.problem(&copy.uid).is_some() {
+        draft.delete(RowKey::Problem(copy.uid));
+    }
+    let detached = Detached {
+        new_uid: detach.new_uid,
+        detached: draft.stamp,
+    };
+    draft.put(RowKey::Detached(copy.uid), &detached);
+    let secret = Secret {
+        uid: detach.new_uid,
+        region: own.clone(),
+        kms_key: detach.kms_key,
+        changed: draft.stamp,
+        next_ordinal: Ordinal(versions.len() as u64 + 1),
+        versions: versions.iter().map(|(version, _)| version.clone()).collect(),
+        replicas: Vec::new(),
+        ..Secret::clone(&copy)
+    };
+    let holders = draft.holders(&home, &secret);
+    for (version, new) in versions {
+        let row = StoredVersion {
+            sealed: Arc::clone(&new.sealed),
+            description: Some(VersionDescription {
+                id: version.id.clone(),
+                kind: version.kind,
+                created: version.created,
+            }),
+        };
+        let at = RowKey::Version(secret.uid, version.ordinal);
+        draft.feed_put_for(&home, Arc::clone(&holders), at, row);
+        draft.put(RowKey::Wrap(secret.uid, version.ordinal), &new.wrap);
+    }
+    secret::stored(draft, &home, secret, None)
+}
+
+/// Gives the versions of a copy their numbers in the new secret, each with its value sealed anew:
+/// every one must be there.
+fn renumbered<'a>(
+    state: &State,
+    copy: &Secret,
+    sealed: &'a [NewVersion],
+) -> Result<Vec<(Version, &'a NewVersion)>, Rejection> {
+    if sealed.len() != copy.versions.len() || state.is_incomplete(&copy.uid) {
+        return Err(Rejection::VersionsMissing);
+    }
+    let mut versions = Vec::with_capacity(sealed.len());
+    for (ordinal, version) in (1..).map(Ordinal).zip(&copy.versions) {
+        let new = sealed.iter().find(|new| new.id == version.id);
+        let new = new.ok_or(Rejection::VersionsMissing)?;
+        let bytes = new.sealed.ciphertext.len();
+        bounded(Field::Value, bytes, VALUE_BYTES_MAX.saturating_add(SEAL_BYTES_MAX))?;
+        version::wrapped(state, &new.wrap)?;
+        let version = Version {
+            ordinal,
+            ..version.clone()
+        };
+        versions.push((version, new));
+    }
+    Ok(versions)
+}
+
+/// Puts wraps of a secret's versions in the place of those there are: rows of this region only,
+/// so that it may do so with a copy.
+pub(super) fn rewrap(draft: &mut Draft<'_>, rewrap: &RewrapSecret) -> Result<Outcome, Rejection> {
+    let (_, secret) = secret::held(draft.state, &rewrap.uid)?;
+    version::rewrap(draft, &secret, &rewrap.wraps)?;
+    Ok(Outcome::None)
+}

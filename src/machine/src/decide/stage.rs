@@ -1,0 +1,112 @@
+//! Keeping a snapshot of another region's feed beside what there is of it (R25): it shows nowhere
+//! before all of it is here, and goes on where it was when it was broken off.
+
+use crate::answer::Outcome;
+use crate::command::{Cursor, ForgetStaged, StageRows};
+use crate::decide::bounded;
+use crate::decide::draft::Draft;
+use crate::decide::intake::Intake;
+use crate::ids::Ordinal;
+use crate::limits::{IMPORTED_MAX, MESSAGE_CHARS_MAX, STAGED_BYTES_MAX, UNSTAGED_MAX};
+use crate::position::{Epoch, FeedId};
+use crate::rejection::{Field, Flaw, Rejection};
+use crate::row::{RowKey, Staging};
+use crate::state::State;
+
+pub(super) fn stage(draft: &mut Draft<'_>, stage: &StageRows) -> Result<Outcome, Rejection> {
+    bounded(Field::Rows, stage.rows.len(), IMPORTED_MAX)?;
+    let (feed, uid) = (&stage.feed, stage.feed.uid());
+    let epoch = elsewhere(draft.state, feed, &stage.at)?;
+    let mut staging = begun(draft.state, stage, &epoch)?;
+    let held = draft.state.feed(feed);
+    let last = held.and_then(|feed| feed.staged().next_back());
+    let mut last = last.map(|row| row.key);
+    let intake = Intake::new(draft, feed)?;
+    for staged in &stage.rows {
+        let (key, revision) = (staged.key, stage.at.revision);
+        let broken = |flaw| intake.broken(revision, flaw);
+        if last.is_some_and(|last| key <= last) {
+            return Err(broken(Flaw::Order));
+        }
+        last = Some(key);
+        intake.carries(&key, revision)?;
+        let origin = staged.row.origin();
+        let origin = origin.ok_or_else(|| broken(Flaw::Kind))?;
+        if origin.feed != *feed || origin.revision > revision {
+            return Err(broken(Flaw::Foreign));
+        }
+        bounded(Field::Message, staged.problem.chars().count(), MESSAGE_CHARS_MAX)?;
+        let bytes = staged.row.stored().len() as u64;
+        staging.bytes = staging.bytes.saturating_add(bytes);
+        if key.is_immutable() && staging.bytes > STAGED_BYTES_MAX && !staged.row.is_withheld() {
+            return Err(Rejection::TooLong {
+                field: Field::Rows,
+                max: STAGED_BYTES_MAX,
+            });
+        }
+        let place = RowKey::Staged(uid, Ordinal(staging.rows));
+        intake.draft.put(place, staged);
+        staging.rows = staging.rows.saturating_add(1);
+    }
+    draft.put(RowKey::Staging(uid), &staging);
+    Ok(Outcome::None)
+}
+
+/// Gives the epoch of a snapshot of a feed that this region does not lead in that epoch.
+pub(super) fn elsewhere(state: &State, feed: &FeedId, at: &Cursor) -> Result<Epoch, Rejection> {
+    let foreign = || Rejection::SnapshotForeign(feed.clone());
+    let epoch = at.epoch.clone().ok_or_else(foreign)?;
+    if state.region() == Some(&epoch.region) {
+        return Err(Rejection::FeedIsOurs(feed.clone()));
+    }
+    Ok(epoch)
+}
+
+/// Finds what is kept already of the very snapshot.
+fn begun(state: &State, stage: &StageRows, epoch: &Epoch) -> Result<Staging, Rejection> {
+    let held = state.feed(&stage.feed);
+    let staging = held.and_then(|feed| feed.staging());
+    let is_at = |staging: &Staging| {
+        staging.epoch == *epoch
+            && staging.revision == stage.at.revision
+            && staging.chain == stage.at.chain
+    };
+    match staging {
+        Some(staging) if is_at(staging) && staging.rows == stage.first => Ok(staging.clone()),
+        // What is kept of another one has to be forgotten first.
+        Some(_) => Err(Rejection::SnapshotMoved(stage.feed.clone())),
+        None if stage.first == 0 => Ok(Staging {
+            feed: stage.feed.clone(),
+            epoch: epoch.clone(),
+            revision: stage.at.revision,
+            chain: stage.at.chain,
+            rows: 0,
+            bytes: 0,
+        }),
+        None => Err(Rejection::SnapshotMoved(stage.feed.clone())),
+    }
+}
+
+/// Forgets what is kept of a snapshot, the last rows first, so many in one entry.
+pub(super) fn forget(draft: &mut Draft<'_>, forget: &ForgetStaged) -> Result<Outcome, Rejection> {
+    let uid = forget.feed.uid();
+    let held = draft.state.feed(&forget.feed);
+    let Some(staging) = held.and_then(|feed| feed.staging()) else {
+        return Ok(Outcome::None);
+    };
+    let rows = staging.rows.saturating_sub(UNSTAGED_MAX as u64);
+    (rows..staging.rows).for_each(|place| draft.delete(RowKey::Staged(uid, Ordinal(place))));
+    match rows {
+        0 => draft.delete(RowKey::Staging(uid)),
+        // It is no part of any snapshot any more.
+        _ => draft.put(
+            RowKey::Staging(uid),
+            &Staging {
+                rows,
+                chain: crate::ids::Hash::ZERO,
+                ..staging.clone()
+            },
+        ),
+    }
+    Ok(Outcome::None)
+}

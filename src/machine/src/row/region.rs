@@ -1,0 +1,90 @@
+//! Rows about regions: which of them others are told, and what this one knows of them.
+
+use crate::ids::{Hash, Revision, Stamp, Uid};
+use crate::names::RegionName;
+use crate::position::{Epoch, FeedId};
+use crate::region::{Region, Scope};
+
+/// A feed row whose body is kept from this region: its commitment is in every hash, and nothing
+/// opens or names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Withheld;
+
+/// The regions a new one was told of; used until it has the root feed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Introduction {
+    /// The regions.
+    pub regions: Vec<Region>,
+    /// Whether others have this region's home feed already: it follows it then.
+    pub home_exists: bool,
+}
+
+/// A one-time token for a region.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkToken {
+    /// When it stops working.
+    pub expires: Stamp,
+    /// The region it is for.
+    pub region: RegionName,
+    /// What the region will receive.
+    pub scope: Scope,
+    /// Whether it was used.
+    pub used: bool,
+}
+
+/// The highest ballot heard of for a feed that was this region's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fence {
+    /// The feed.
+    pub feed: FeedId,
+    /// The ballot.
+    pub epoch: Epoch,
+}
+
+/// Why a secret of another region is not kept, or not whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The reason.
+    pub kind: ProblemKind,
+    /// The reason in words; it may name the secret.
+    pub message: String,
+    /// Since when.
+    pub since: Stamp,
+}
+
+/// A reason not to keep a row that was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProblemKind {
+    /// Another secret has the name here.
+    NameTaken,
+    /// The KMS key does not wrap here.
+    Key,
+    /// The bytes are no such row, or not what was committed to.
+    Malformed,
+}
+
+/// A copy that became a secret of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Detached {
+    /// The new secret.
+    pub new_uid: Uid,
+    /// When.
+    pub detached: Stamp,
+}
+
+/// How much of a feed's snapshot is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Staging {
+    /// The feed.
+    pub feed: FeedId,
+    /// The epoch of the snapshot.
+    pub epoch: Epoch,
+    /// Its revision.
+    pub revision: Revision,
+    /// The chain hash there.
+    pub chain: Hash,
+    /// Rows kept.
+    pub rows: u64,
+    /// Their size in bytes.
+    pub bytes: u64,
+}
