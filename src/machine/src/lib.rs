@@ -25,6 +25,7 @@ mod region;
 mod rejection;
 mod row;
 mod secret;
+mod serve;
 mod state;
 mod text;
 
@@ -61,6 +62,7 @@ pub use secret::{
     Deletion, Replica, SealedValue, Secret, StoredVersion, Tag, Value, ValueKind, Version,
     VersionDescription, Wrap,
 };
+pub use serve::{Body, Framed, NotServed, Outgoing};
 pub use state::{Counts, Feed, LoadError, NotHeld, RowRef, State};
 
 #[allow(missing_docs, clippy::all)]

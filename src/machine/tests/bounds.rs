@@ -22,6 +22,8 @@ fn a_journal_keeps_below_its_cap() -> Result<(), Failure> {
         kms_key: None,
         tags: Vec::new(),
         new: None,
+        region: None,
+        replicas: Vec::new(),
         seen: Seen::default(),
     });
     apply(&mut state, LogIndex(2), &entry(2, create));

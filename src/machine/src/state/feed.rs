@@ -128,6 +128,19 @@ impl Feed {
         reaches.then(|| rows.map(|(_, kept)| kept.body.as_ref()))
     }
 
+    /// Gives the chain hash at a revision, as far back as the journal and the epochs know.
+    pub(crate) fn chain_at(&self, revision: Revision) -> Option<Hash> {
+        if revision == self.revision() {
+            return Some(self.chain());
+        }
+        let row = self.journal.get(&revision).map(|kept| kept.body.chain);
+        row.or_else(|| {
+            let mut begun = self.epochs();
+            let next = begun.find(|begun| begun.last_revision == revision)?;
+            Some(next.chain)
+        })
+    }
+
     /// Gives the revisions the journal holds.
     pub(crate) fn journal_revisions(&self) -> impl Iterator<Item = Revision> {
         self.journal.keys().copied()

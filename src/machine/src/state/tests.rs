@@ -191,6 +191,8 @@ fn create(uid: Uid) -> Result<Command, NameError> {
         kms_key: None,
         tags: Vec::new(),
         new: None,
+        region: None,
+        replicas: Vec::new(),
         seen: Seen::default(),
     }))
 }

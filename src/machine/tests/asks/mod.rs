@@ -65,6 +65,8 @@ fn creates() -> BoxedStrategy<Command> {
             kms_key: None,
             tags,
             new,
+            region: None,
+            replicas: Vec::new(),
             seen: Seen::default(),
         }))
     };

@@ -140,6 +140,8 @@ fn create(of: &Arguments<'_>) -> Result<Command, Failure> {
         kms_key: of.key("kms")?,
         tags: of.tags(&known),
         new: of.new_version()?,
+        region: None,
+        replicas: Vec::new(),
         seen: of.seen()?,
     }))
 }

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use strongroom_machine::{
-    Applied, Change, Op, Ordinal, Outcome, Rejection, Row, RowKey, Secret, Uid, Version,
+    Applied, Change, Op, Ordinal, Outcome, Region, Rejection, Row, RowKey, Scope, Secret, Uid,
+    Version,
 };
 
 pub fn applied(applied: &Applied) -> String {
@@ -43,6 +44,18 @@ fn outcome(outcome: &Outcome) -> String {
             }
             if *unchanged {
                 text.push_str(" unchanged");
+            }
+            text
+        }
+        Outcome::Region(entry) => format!(": region {}", region(entry)),
+        Outcome::TakenOver(taken) => {
+            let mut text = String::new();
+            for taken in &taken.feeds {
+                let (last, epoch) = (&taken.last, &taken.epoch);
+                let _ = write!(text, ": {last} taken over in {epoch}");
+            }
+            for feed in &taken.left {
+                let _ = write!(text, ": {feed} left");
             }
             text
         }
@@ -95,6 +108,14 @@ fn key(key: &RowKey) -> String {
         RowKey::Version(uid, ordinal) => versioned("version", uid, ordinal),
         RowKey::Tombstone(uid) => format!("tombstone {}", number(*uid)),
         RowKey::Journal(_, revision) => format!("journal {revision}"),
+        RowKey::LinkToken(digest) => format!("link token {}", digest.0[31]),
+        RowKey::Introduction => "introduction".to_owned(),
+        RowKey::Fence(_) => "fence".to_owned(),
+        RowKey::Replica(uid, region) => versioned("replica", uid, region),
+        RowKey::Problem(uid) => format!("problem {}", problem(*uid)),
+        RowKey::Detached(uid) => format!("detached {}", number(*uid)),
+        RowKey::Staging(_) => "staging".to_owned(),
+        RowKey::Staged(_, at) => format!("staged {at}"),
     }
 }
 
@@ -125,7 +146,7 @@ fn row(row: &Row) -> String {
         ),
         Row::Checkpoint(kept) => format!(": at revision {}", kept.body().revision),
         Row::Account(kept) => format!(": {}", kept.body()),
-        Row::Region(kept) => format!(": {}", kept.body()),
+        Row::Region(kept) => format!(": {}", region(kept.body())),
         Row::Principal(kept) => format!(": {}", kept.body().client),
         Row::Secret(kept) => format!(": {}", secret(kept.body())),
         Row::Version(kept) => {
@@ -134,8 +155,60 @@ fn row(row: &Row) -> String {
             let bytes = kept.body().sealed.ciphertext.len();
             format!(": {bytes} bytes{}", of.unwrap_or_default())
         }
+        Row::LinkToken(kept) => {
+            let token = kept.body();
+            let used = if token.used { ", used" } else { "" };
+            format!(": {} {:?}{used}", token.region, token.scope)
+        }
+        Row::Introduction(kept) => {
+            let regions: Vec<String> = kept.body().regions.iter().map(region).collect();
+            format!(": {}", regions.join(", "))
+        }
+        Row::Fence(kept) => format!(": {} by {}", kept.body().feed, kept.body().epoch),
+        Row::Replica(kept) => {
+            let status = kept.body();
+            let day = status.access_day;
+            format!(": {:?} {:?} read on day {day}", status.state, status.message)
+        }
+        Row::Problem(kept) => format!(": {:?} {:?}", kept.body().kind, kept.body().message),
+        Row::Detached(kept) => format!(": is secret {}", number(kept.body().new_uid)),
+        Row::Staging(kept) => {
+            let staging = kept.body();
+            format!(": {} rows at {} {}", staging.rows, staging.epoch, staging.revision)
+        }
+        Row::Staged(kept) => {
+            let staged = kept.body();
+            let withheld = if staged.row.is_withheld() { " withheld" } else { "" };
+            format!(": {}{withheld}", key(&staged.key))
+        }
+        Row::Withheld(_) => ": withheld".to_owned(),
         _ => String::new(),
     }
+}
+
+/// A secret's number, or what stands for a feed's.
+fn problem(uid: Uid) -> String {
+    let number = number(uid);
+    if number < 1000 {
+        number.to_string()
+    } else {
+        "of the feed".to_owned()
+    }
+}
+
+pub fn region(region: &Region) -> String {
+    let mut text = region.name.to_string();
+    if region.scope != Scope::Founder {
+        let _ = write!(text, " {:?}", region.scope);
+    }
+    if !region.nodes.is_empty() {
+        let nodes = region.nodes.iter().map(|node| node.id.to_string());
+        let _ = write!(text, " nodes {}", nodes.collect::<Vec<_>>().join(","));
+    }
+    if region.unlinked.is_some() {
+        text.push_str(" unlinked");
+    }
+    text
 }
 
 pub fn secret(secret: &Secret) -> String {
@@ -163,6 +236,15 @@ pub fn secret(secret: &Secret) -> String {
     if let Some(deletion) = secret.deletion {
         let _ = write!(text, " due {}", deletion.due);
     }
+    if !secret.replicas.is_empty() {
+        let replicas = secret.replicas.iter().map(|replica| {
+            let key = replica.kms_key.as_deref();
+            let key = key.map(|key| format!("={key}")).unwrap_or_default();
+            let force = if replica.force { "!" } else { "" };
+            format!("{}{key}{force}", replica.region)
+        });
+        let _ = write!(text, " in [{}]", replicas.collect::<Vec<_>>().join(" "));
+    }
     text
 }
 
@@ -176,6 +258,4 @@ pub fn version(version: &Version) -> String {
     }
 }
 
-pub fn number(uid: Uid) -> u128 {
-    u128::from_be_bytes(uid.0)
-}
+pub use crate::support::number;

@@ -51,7 +51,7 @@ pub fn answer(state: &mut State, name: &str, of: &Arguments<'_>) -> Result<Strin
             *state = again;
             Ok(format!("same state: {same}"))
         }
-        "counts" => Ok(format!("{:?}", state.counts())),
+        "counts" => Ok(counts(state)),
         "nodes" => {
             let nodes = state
                 .nodes()
@@ -82,6 +82,16 @@ fn read(state: &State, of: &Arguments<'_>) -> Result<String, Failure> {
             format!("{} value {value}", print::version(found))
         }
     })
+}
+
+/// The counts; those of other regions only where there are any.
+fn counts(state: &State) -> String {
+    let counts = state.counts();
+    let text = format!("{counts:?}");
+    match (counts.withheld, counts.problems) {
+        (0, 0) => text.replace("withheld: 0, problems: 0, ", ""),
+        _ => text,
+    }
 }
 
 fn listed<'a>(

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use strongroom_machine::{
-    AccountId, Audit, ClusterId, Entry, Found, Hash, KeyId, KeyState, KeyVersion, KmsKey,
+    AccountId, Audit, ClusterId, Entry, FeedId, Found, Hash, KeyId, KeyState, KeyVersion, KmsKey,
     MACHINE_VERSION, NewVersion, Node, NodeId, RegionName, RequestId, RowRef, SealedValue, Stamp,
     State, Uid, ValueKind, VersionId, Wrap,
 };
@@ -21,9 +21,23 @@ pub fn account() -> Result<AccountId, Failure> {
     Ok(AccountId::new(ACCOUNT)?)
 }
 
-/// Numbers a secret.
+/// Numbers a secret of the home feed of [`REGION`].
 pub fn uid(n: u64) -> Uid {
-    Uid(u128::from(n).to_be_bytes())
+    uid_in(REGION, n)
+}
+
+/// Numbers a secret of a region's home feed.
+pub fn uid_in(region: &str, n: u64) -> Uid {
+    let bytes = u128::from(n).to_be_bytes();
+    match RegionName::new(region) {
+        Ok(region) => FeedId::Home(region).uid_of(bytes),
+        Err(_) => Uid(bytes),
+    }
+}
+
+/// Gives the number of a secret.
+pub fn number(uid: Uid) -> u128 {
+    u128::from_be_bytes(uid.0) & (u128::MAX >> 32)
 }
 
 /// Makes a version id of a short name: padded with hyphens to its least length.
@@ -80,6 +94,7 @@ pub fn found() -> Result<Found, Failure> {
         },
         node: node(1, 1),
         machine_version: MACHINE_VERSION,
+        introduction: None,
     })
 }
 
