@@ -7,10 +7,11 @@ use std::{error::Error, fs, path::PathBuf};
 use protox::prost_reflect::{DescriptorPool, MessageDescriptor, Value};
 
 const ROOT: &str = "../../proto";
-const FILES: [&str; 3] = [
+const FILES: [&str; 4] = [
     "strongroom/secrets/v1/secrets.proto",
     "strongroom/admin/v1/admin.proto",
     "strongroom/raft/v1/raft.proto",
+    "strongroom/replication/v1/replication.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -35,6 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         .btree_map(".")
         .bytes(".strongroom.raft.v1")
+        .bytes(".strongroom.replication.v1")
         .skip_debug(redacted)
         .compile_fds(compiler.file_descriptor_set())?;
     Ok(())

@@ -48,6 +48,15 @@ pub mod raft {
     }
 }
 
+/// Between linked regions; internal.
+pub mod replication {
+    /// Version 1.
+    #[allow(missing_docs, clippy::all)]
+    pub mod v1 {
+        tonic::include_proto!("strongroom.replication.v1");
+    }
+}
+
 /// The encoded `FileDescriptorSet` of every proto above and its imports, with comments, for the
 /// reflection service and for the generated reference.
 pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptor_set.bin"));
