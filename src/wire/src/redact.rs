@@ -11,7 +11,7 @@ use std::fmt::{Debug, Formatter, Result};
 use zeroize::Zeroize;
 
 use crate::{
-    admin::v1::{CreateJoinTokenResponse, JoinRequest},
+    admin::v1::{CreateJoinTokenResponse, CreateLinkTokenResponse, JoinRequest, LinkRequest},
     secrets::v1::{
         CreateSecretRequest, GetRandomPasswordResponse, GetSecretValueResponse,
         PutSecretValueRequest, SecretValueEntry, UpdateSecretRequest, create_secret_request,
@@ -38,6 +38,29 @@ impl Debug for CreateSecretRequest {
             )
             .field("type", &self.r#type)
             .field("cross_account_primary_arn", &self.cross_account_primary_arn)
+            .finish()
+    }
+}
+
+impl Debug for CreateLinkTokenResponse {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("CreateLinkTokenResponse")
+            .field("token", &REDACTED)
+            .field("expires", &self.expires)
+            .finish()
+    }
+}
+
+impl Debug for LinkRequest {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("LinkRequest")
+            .field("token", &REDACTED)
+            .field("region", &self.region)
+            .field("authorities", &self.authorities)
+            .field("certificate", &self.certificate)
+            .field("peer_address", &self.peer_address)
+            .field("api_address", &self.api_address)
+            .field("machine_version_supported", &self.machine_version_supported)
             .finish()
     }
 }
@@ -230,6 +253,12 @@ impl Drop for SecretValueEntry {
 impl Drop for GetRandomPasswordResponse {
     fn drop(&mut self) {
         self.random_password.zeroize();
+    }
+}
+
+impl Drop for CreateLinkTokenResponse {
+    fn drop(&mut self) {
+        self.token.zeroize();
     }
 }
 
