@@ -4,6 +4,7 @@
 
 mod clock;
 mod connection;
+mod distrust;
 mod redact;
 mod verify;
 
@@ -15,7 +16,8 @@ pub mod limits;
 pub mod listen;
 
 pub use credentials::{CredentialFiles, Credentials, CredentialsError};
-pub use dial::{DialError, DialOptions, Dialer, Distrust, Expected};
+pub use dial::{DialError, DialOptions, Dialer, Expected};
+pub use distrust::Distrust;
 pub use identity::{Caller, ClientIdentity, Identity, IdentityError, PeerIdentity, PublicKeyHash};
 pub use listen::{Admission, ListenError, ListenOptions, Listener, Places};
 pub use rustls::pki_types::CertificateDer;
