@@ -35,7 +35,9 @@ fn only_what_a_region_may_claim_is_heard() {
     let fences = |feed: &FeedId, epoch: Epoch| {
         let epochs = Epochs::default();
         epochs.hear(&state, &[(feed.clone(), epoch)]);
-        epochs.claims(&state).contains(&(feed.clone(), ballot(2, OTHER)))
+        epochs
+            .claims(&state)
+            .contains(&(feed.clone(), ballot(2, OTHER)))
             || epochs.fenced(&state, feed).is_some()
     };
     assert!(fences(&own, ballot(2, OTHER)));
@@ -52,7 +54,11 @@ fn only_what_a_region_may_claim_is_heard() {
     // that is not led from here.
     epochs.hear(&state, &[(FeedId::Root, ballot(2, OTHER))]);
     assert_eq!(epochs.fenced(&state, &FeedId::Root), None);
-    assert!(epochs.claims(&state).contains(&(FeedId::Root, ballot(2, OTHER))));
+    assert!(
+        epochs
+            .claims(&state)
+            .contains(&(FeedId::Root, ballot(2, OTHER)))
+    );
 }
 
 #[test]
@@ -66,16 +72,14 @@ fn the_highest_ballot_is_told_until_the_state_holds_as_high_a_one() {
         epochs.hear(&state, &[(own.clone(), ballot(number, OTHER))]);
     }
     assert!(watch.has_changed().expect("it lives"));
-    let highest = (own.clone(), ballot(3, OTHER));
+    let highest = [(own.clone(), ballot(3, OTHER))];
     assert_eq!(epochs.fenced(&state, &own), Some(ballot(3, OTHER)));
-    assert_eq!(epochs.news(&state), [highest.clone()]);
-    assert_eq!(epochs.unnoted(&state), [highest.clone()]);
+    assert_eq!(epochs.news(&state), highest);
+    assert_eq!(epochs.unnoted(&state), highest);
+    let [heard] = highest;
     assert_eq!(
         epochs.claims(&state),
-        [
-            (FeedId::Root, ballot(1, OTHER)),
-            highest
-        ]
+        [(FeedId::Root, ballot(1, OTHER)), heard]
     );
     watch.mark_unchanged();
     epochs.hear(&state, &[(own.clone(), ballot(3, OTHER))]);
@@ -176,7 +180,9 @@ async fn a_ballot_is_noted_while_no_disk_has_space_and_then_the_machine_refuses(
         region.node(leader).consensus.epochs().unnoted(&view)
     };
     for (feed, epoch) in due {
-        region.accepts(Command::FenceFeed(FenceFeed { feed, epoch })).await;
+        region
+            .accepts(Command::FenceFeed(FenceFeed { feed, epoch }))
+            .await;
     }
     for node in region.nodes.values() {
         node.consensus.tell_free_bytes(u64::MAX, u64::MAX);
