@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use machine::{Command, Epoch, FeedId, FenceFeed, Rejection, Scope, State};
+use machine::{
+    Command, DeleteSecret, Epoch, FeedId, FenceFeed, Rejection, Scope, Seen, State, TakeOver,
+    UnlinkRegion,
+};
 
 use super::eventually;
 use super::linked::{OTHER, Remote, apply, home, linked, name};
 use super::node::{Disk, REGION, Settings};
-use super::region::{Region, create, propose};
+use super::region::{Region, create, propose, uid_of, value};
 use crate::{Epochs, Unavailable};
 
 /// The test region as a state: linked to the other one, of whose root feed it knows.
@@ -95,6 +98,35 @@ fn the_highest_ballot_is_told_until_the_state_holds_as_high_a_one() {
         Epochs::default().fenced(&state, &own),
         Some(ballot(3, OTHER))
     );
+}
+
+#[test]
+fn a_command_is_held_against_the_feed_whose_primary_it_asks() {
+    let mut remote = Remote::new(Scope::Selected);
+    let uid = remote.creates(1, value(1, 10));
+    let mut state = state();
+    let changes = remote.changes(&home(OTHER), &state);
+    apply(&mut state, 3, 3, Command::ImportChanges(changes.clone()));
+    let feed = |command: Command| command.feed(&state);
+    let delete = |uid| {
+        Command::DeleteSecret(DeleteSecret {
+            uid,
+            window_days: None,
+            seen: Seen::default(),
+        })
+    };
+    assert_eq!(feed(create(None).1), Some(home(REGION)));
+    assert_eq!(feed(delete(uid)), Some(home(OTHER)));
+    assert_eq!(feed(delete(uid_of(OTHER, 9))), None, "it is not here");
+    let region = name(OTHER);
+    let unlink = UnlinkRegion {
+        region: region.clone(),
+    };
+    assert_eq!(feed(Command::UnlinkRegion(unlink)), Some(FeedId::Root));
+    // What makes a region lead, or takes in what another one wrote, asks no primary.
+    let heard = Vec::new();
+    assert_eq!(feed(Command::TakeOver(TakeOver { region, heard })), None);
+    assert_eq!(feed(Command::ImportChanges(changes)), None);
 }
 
 /// A region of three, linked to the other one.
