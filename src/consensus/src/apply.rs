@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt};
-use machine::{Entry, LogIndex, Ordinal, Row, RowKey, State, Uid};
+use machine::{Command, Entry, LogIndex, Ordinal, Row, RowKey, State, Uid};
 use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
 use openraft::{EntryPayload, OptionalSend};
 use tokio::time::Instant;
@@ -16,8 +16,8 @@ use crate::backlog::{Backlog, RowChange};
 use crate::clock::Clocks;
 use crate::fault::{Fault, Faults};
 use crate::limits::{
-    APPLY_BYTES_MAX, APPLY_ENTRIES_MAX, APPLY_TOLD, ENTRY_BYTES_USUAL, SNAPSHOT_SMALL_BYTES,
-    SNAPSHOT_WAIT_FACTOR,
+    APPLY_BYTES_MAX, APPLY_ENTRIES_MAX, APPLY_TOLD, ENTRY_BYTES_LONG, ENTRY_BYTES_USUAL,
+    SNAPSHOT_SMALL_BYTES, SNAPSHOT_WAIT_FACTOR,
 };
 use crate::residents::Residents;
 use crate::snapshot::{SnapshotBuilder, SnapshotFile, Snapshots};
@@ -27,6 +27,7 @@ use crate::types::{
 };
 use crate::upkeep::Work;
 use crate::view::{Era, Published, Root};
+use crate::work;
 
 /// One region's machine on one node. openraft's state machine task owns it.
 pub struct Machine {
@@ -124,7 +125,11 @@ impl Machine {
                 if let Some(clock) = &self.own_clock {
                     entry.stamp = clock.now();
                 }
-                let applied = machine::apply(&mut self.state, LogIndex(id.index), &entry);
+                let (state, index) = (&mut self.state, LogIndex(id.index));
+                let applied = match takes_long(&entry.command, bytes.len()) {
+                    true => work::beside_others(|| machine::apply(state, index, &entry)),
+                    false => machine::apply(state, index, &entry),
+                };
                 for change in applied.changes {
                     self.note(change.key, change.row, id.index, batch);
                 }
@@ -322,6 +327,16 @@ impl RaftStateMachine<TypeConfig> for Machine {
     async fn get_current_snapshot(&mut self) -> Result<Option<SnapshotOf>, io::Error> {
         Ok(self.snapshots.current())
     }
+}
+
+/// Whether others should not wait for an entry: it brings much, or looks at all rows of a feed. A
+/// leader whose worker is not free for so long would be given up.
+fn takes_long(command: &Command, bytes: usize) -> bool {
+    let looks_at_all = matches!(
+        command,
+        Command::ActivateSnapshot(_) | Command::MendBucket(_)
+    );
+    looks_at_all || bytes >= ENTRY_BYTES_LONG
 }
 
 /// A large state is written again only once that much was written to the log: else the snapshots
