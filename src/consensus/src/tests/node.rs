@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use machine::{ClusterId, Hash, Node, NodeId, RegionName, Stamp};
+use machine::{ClusterId, FeedId, Hash, Node, NodeId, RegionName, Stamp};
 use store::{Cipher, CipherFault, Log, MemoryLog, MemoryRows, Place, Rows, SnapshotDir, Stamped};
 use tokio::runtime::Runtime;
 use tokio_stream::StreamExt;
@@ -14,7 +14,9 @@ use tokio_stream::wrappers::ReceiverStream;
 use wire::PeerIdentity;
 
 use super::fabric::{Fabric, FabricPeers};
-use crate::{Clock, Consensus, Danger, Keep, OpenError, Options, Reads, SystemClock, Timing};
+use crate::{
+    Ages, Clock, Consensus, Danger, Epochs, Keep, OpenError, Options, Reads, SystemClock, Timing,
+};
 
 pub(super) const CLUSTER: ClusterId = ClusterId([7; 16]);
 pub(super) const REGION: &str = "eu-north-1";
@@ -27,6 +29,8 @@ pub(super) struct Disk {
     pub(super) rows: Arc<dyn Rows>,
     pub(super) snapshots: PathBuf,
     pub(super) clock: TestClock,
+    pub(super) epochs: Arc<Epochs>,
+    pub(super) ages: TestAges,
     pub(super) _dir: Arc<tempfile::TempDir>,
 }
 
@@ -64,6 +68,8 @@ impl Disk {
             rows: Arc::new(MemoryRows::new()),
             snapshots: dir.path().join("snapshots"),
             clock: TestClock::default(),
+            epochs: Arc::default(),
+            ages: TestAges::default(),
             _dir: Arc::new(dir),
         }
     }
@@ -101,8 +107,35 @@ pub(super) struct Settings {
     pub(super) scrub_interval: Duration,
 }
 
+/// Ages that a test sets.
+#[derive(Debug, Clone, Default)]
+pub(super) struct TestAges {
+    ages: Arc<Mutex<Vec<(FeedId, Duration)>>>,
+    /// Goes on by so much whenever the ages are asked for.
+    clock: Arc<Mutex<Option<(TestClock, Duration)>>>,
+}
+
+impl TestAges {
+    pub(super) fn set(&self, ages: &[(FeedId, Duration)]) {
+        *self.ages.lock().unwrap() = ages.to_vec();
+    }
+
+    pub(super) fn take(&self, time: Duration, of: &TestClock) {
+        *self.clock.lock().unwrap() = Some((of.clone(), time));
+    }
+}
+
+impl Ages for TestAges {
+    fn ages(&self) -> Vec<(FeedId, Duration)> {
+        if let Some((clock, time)) = &*self.clock.lock().unwrap() {
+            clock.advance(*time);
+        }
+        self.ages.lock().unwrap().clone()
+    }
+}
+
 /// The clocks of a machine: a test can set the wall clock off, and stop the time since boot.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct TestClock {
     offset_ms: Arc<AtomicI64>,
     stopped_at_ns: Arc<AtomicU64>,
@@ -183,6 +216,8 @@ impl Running {
             keep: settings.keep,
             scrub_interval: settings.scrub_interval,
             reads: settings.reads,
+            epochs: Arc::clone(&disk.epochs),
+            ages: Arc::new(disk.ages.clone()),
             danger: settings.danger,
         };
         fabric.identify(

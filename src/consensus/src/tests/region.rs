@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use machine::{
-    AccountId, AdmitNode, ArnSuffix, Audit, Command, CreateSecret, DeleteSecret, Found, Hash,
-    IssueJoinToken, KeyId, KeyState, KeyVersion, KmsKey, MACHINE_VERSION, NewVersion, NodeId,
+    AccountId, AdmitNode, ArnSuffix, Audit, Command, CreateSecret, DeleteSecret, FeedId, Found,
+    Hash, IssueJoinToken, KeyId, KeyState, KeyVersion, KmsKey, MACHINE_VERSION, NewVersion, NodeId,
     RegionName, RequestId, SealedValue, SecretName, Seen, Stamp, Uid, ValueKind, VersionId, Wrap,
 };
 use tokio::time::Instant;
@@ -36,6 +36,11 @@ impl Region {
 
     /// The same, with the first node on `disk`.
     pub(super) async fn on(disk: Disk, size: u64, settings: Settings) -> Region {
+        Region::founded(disk, size, settings, found()).await
+    }
+
+    /// The same, founded as it is told.
+    pub(super) async fn founded(disk: Disk, size: u64, settings: Settings, found: Found) -> Region {
         let fabric = Fabric::new();
         let first = Running::start(disk, &fabric, settings).await;
         let mut region = Region {
@@ -45,7 +50,7 @@ impl Region {
         };
         region
             .node(1)
-            .run(|consensus| async move { consensus.found(found(), audit(), soon()).await })
+            .run(|consensus| async move { consensus.found(found, audit(), soon()).await })
             .await
             .expect("a founded region")
             .answer
@@ -236,16 +241,23 @@ pub(super) fn found() -> Found {
         },
         node: member(1),
         machine_version: MACHINE_VERSION,
+        introduction: None,
     }
+}
+
+/// A uid that the home feed of a region gives out.
+pub(super) fn uid_of(region: &str, number: u64) -> Uid {
+    let mut random = [0; 16];
+    random[8..].copy_from_slice(&number.to_be_bytes());
+    FeedId::Home(RegionName::new(region).expect("a region")).uid_of(random)
 }
 
 /// A command that creates a secret nobody has created before.
 pub(super) fn create(value: Option<NewVersion>) -> (Uid, Command) {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let mut uid = [0; 16];
-    uid[8..].copy_from_slice(&number.to_be_bytes());
+    let uid = uid_of(REGION, number);
     let command = Command::CreateSecret(CreateSecret {
-        uid: Uid(uid),
+        uid,
         account: AccountId::new(ACCOUNT).expect("an account"),
         name: SecretName::new(&format!("secret/{number}")).expect("a name"),
         arn_suffix: ArnSuffix::new("AbC123").expect("a suffix"),
@@ -253,9 +265,11 @@ pub(super) fn create(value: Option<NewVersion>) -> (Uid, Command) {
         kms_key: None,
         tags: Vec::new(),
         new: value,
+        region: None,
+        replicas: Vec::new(),
         seen: Seen::default(),
     });
-    (Uid(uid), command)
+    (uid, command)
 }
 
 pub(super) fn version_id(number: u8) -> VersionId {
