@@ -13,7 +13,8 @@ use crate::types::{LogId, StoredMembership};
 use crate::values::Values;
 
 /// A state as of one index of the log. Holding it costs memory, never blocks a writer, and keeps
-/// every value it shows readable.
+/// every value it shows readable, unless another takes the place of its row: reading it then answers
+/// [`ValueError::Superseded`].
 #[derive(Clone)]
 pub struct View {
     root: Arc<Root>,
@@ -43,7 +44,7 @@ pub enum ValueError {
     /// The state names a value that the rows do not hold.
     #[error("the value's row is missing")]
     Missing,
-    /// A snapshot took the place of the rows this view was to read: read again, with a newer one.
+    /// Another row took the place of the one this view was to read: read again, with a newer view.
     #[error("the view is older than the rows")]
     Superseded,
 }
@@ -116,8 +117,9 @@ impl Root {
     }
 }
 
-/// The time between two deletions of values. A value row deleted at the end of an era leaves the
-/// rows only when every root of that era and of those before it is gone.
+/// The time between two batches that take values away. A value row that is gone from the state at
+/// the end of an era leaves the rows only when every root of that era and of those before it is
+/// gone, or when another value comes in its place.
 #[derive(Clone, Default)]
 pub(crate) struct Era(Arc<()>);
 
@@ -162,6 +164,10 @@ impl Published {
         let before = self.root.swap(root);
         self.index.send_replace(index);
         before
+    }
+
+    pub(crate) fn values(&self) -> &Arc<Values> {
+        &self.values
     }
 
     pub(crate) fn set_residents(&self, count: usize) {

@@ -1,5 +1,6 @@
 //! What may be asked of the machine. Plain types: `decide` checks what they say.
 
+mod feed;
 mod region;
 
 use std::fmt;

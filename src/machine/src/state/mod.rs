@@ -12,6 +12,7 @@ mod rows;
 mod slot;
 #[cfg(test)]
 mod tests;
+mod value;
 
 use std::sync::Arc;
 
