@@ -17,7 +17,8 @@ use crate::secret::{Replica, SealedValue, Tag, ValueKind, Wrap};
 pub use region::{
     ActivateSnapshot, Cursor, DetachSecret, FenceFeed, FillRows, ForgetStaged, ImportChanges,
     ImportedChange, IssueLinkToken, LinkRegion, MendBucket, ReplicaReport, ReportReplicas,
-    RewrapSecret, SentBody, ShareSecret, StageRows, StagedRow, TakeOver, UnlinkRegion, UnshareSecret, UpdateRegion,
+    RewrapSecret, SentBody, ShareSecret, StageRows, StagedRow, TakeOver, UnlinkRegion,
+    UnshareSecret, UpdateRegion,
 };
 
 /// A request to change the state.

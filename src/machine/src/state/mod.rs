@@ -4,8 +4,8 @@
 mod evolve;
 mod feed;
 mod load;
-mod parts;
 mod names;
+mod parts;
 mod query;
 mod regions;
 mod rows;
