@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use consensus::View;
 use machine::{Command, Epoch, FeedId, FenceFeed};
 use tokio::time::{sleep, timeout};
 
@@ -42,7 +41,8 @@ async fn watch(context: &Context) {
 /// machine answered once is not asked again, whatever the answer was.
 async fn fence(context: &Context, answered: &mut BTreeMap<FeedId, Epoch>) -> bool {
     let mut is_done = true;
-    for (feed, epoch) in due(context, &context.options.consensus.local_view()) {
+    let options = &context.options;
+    for (feed, epoch) in options.epochs.unnoted(&options.consensus.local_view()) {
         if answered.get(&feed) >= Some(&epoch) {
             continue;
         }
@@ -63,15 +63,4 @@ async fn fence(context: &Context, answered: &mut BTreeMap<FeedId, Epoch>) -> boo
         }
     }
     is_done
-}
-
-/// The ballots that were heard of and are higher than what the state knows.
-fn due(context: &Context, view: &View) -> Vec<(FeedId, Epoch)> {
-    let feeds = view.feeds().filter_map(|feed| feed.state());
-    let heard = feeds.filter_map(|state| {
-        let epoch = context.options.epochs.fenced(view, &state.feed)?;
-        let is_new = view.fence(&state.feed).is_none_or(|known| *known < epoch);
-        is_new.then(|| (state.feed.clone(), epoch))
-    });
-    heard.collect()
 }
