@@ -5,7 +5,7 @@ use std::time::Duration;
 use consensus::Keep;
 use machine::{
     Command, Cursor, Epoch, FeedId, ImportChanges, ImportedChange, Introduction, Rejection,
-    Revision, Scope, SentBody, Wrap,
+    Revision, Scope, SentBody, UpdateRegion, Wrap,
 };
 use strongroom_replication::{Further, PromoteError, PromoteReport};
 
@@ -17,6 +17,8 @@ use crate::support::{NORTH, SOUTH, WEST, home, name, soon};
 /// A region that has all of north's feeds, and north, which nobody can reach until it is served.
 async fn followed(scope: Scope) -> (Served, Served) {
     let north = Served::founder(NORTH).await;
+    let region = entry(NORTH, Scope::Founder);
+    north.done(Command::UpdateRegion(UpdateRegion { region })).await;
     north.link(WEST, scope).await;
     north.link(SOUTH, Scope::Selected).await;
     north.create(100, &[WEST]).await;

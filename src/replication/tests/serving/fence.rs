@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use consensus::Proposal;
 use machine::{Epoch, FeedId, Scope};
 use wire::replication::v1;
 
 use crate::support::copy::start;
 use crate::support::following::{Following, LULL};
-use crate::support::region::{Served, create};
-use crate::support::{NORTH, SOUTH, WEST, eventually, home, identity, name};
+use crate::support::region::{Served, audit, create};
+use crate::support::{NORTH, SOUTH, WEST, eventually, home, identity, name, soon};
 
 fn ballot(number: u64, region: &str) -> Epoch {
     Epoch {
@@ -38,7 +39,14 @@ async fn a_higher_ballot_ends_serving_and_goes_into_the_log() {
         north.state().fence(&home(NORTH)) == Some(&taken)
     })
     .await;
-    assert!(north.try_done(create(NORTH, 1, &[]).1).await.is_err());
+    let proposal = Proposal {
+        command: create(NORTH, 1, &[]).1,
+        audit: audit(),
+        deadline: soon(),
+    };
+    let written = north.first().consensus.propose(proposal).await;
+    let refused = written.map(|committed| committed.answer.map(drop));
+    assert!(!matches!(refused, Ok(Ok(()))), "it was written all the same");
 }
 
 #[tokio::test(flavor = "multi_thread")]
