@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
-use machine::{LogIndex, Row, SealedValue, State, Uid, Value, VersionId};
+use machine::{LogIndex, Row, RowKey, RowRef, SealedValue, State, Uid, Value, VersionId};
 use tokio::sync::watch;
 
 use crate::types::{LogId, StoredMembership};
@@ -80,6 +80,16 @@ impl View {
                     _ => Err(ValueError::Other),
                 }
             }
+        }
+    }
+
+    /// Answers a row as it is kept, from memory or else from the rows; `None` when the state has no
+    /// such row. May read the disk and ask the peers, as [`View::value`] does.
+    pub fn read_row(&self, key: &RowKey) -> Result<Option<Row>, ValueError> {
+        match self.root.state.row(key) {
+            None => Ok(None),
+            Some(RowRef::Here(row)) => Ok(Some(row)),
+            Some(RowRef::Evicted) => self.values.read(&self.root, key).map(Some),
         }
     }
 
