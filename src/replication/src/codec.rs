@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use machine::{
-    Cursor, Epoch, FeedId, Framed, Hash, Node, NodeId, RegionName, ReplicaReport, ReplicaState,
+    BUCKETS, BucketSums, Cursor, Epoch, FeedId, Framed, Hash, Node, NodeId, RegionName, ReplicaReport, ReplicaState,
     Revision, RowKey, Uid,
 };
 use thiserror::Error;
@@ -199,6 +199,24 @@ pub(crate) fn from_key(bytes: &[u8]) -> Result<RowKey, Malformed> {
 pub(crate) fn from_keys(keys: Vec<Bytes>) -> Result<Vec<RowKey>, Malformed> {
     let keys = bounded("keys", keys, FETCH_ROWS_MAX)?;
     keys.iter().map(|key| from_key(key)).collect()
+}
+
+/// The sums of all buckets of a feed, each as four words, the lowest first, of eight bytes, the
+/// lowest first.
+pub(crate) fn sums(sums: &BucketSums) -> Bytes {
+    let sums = (0..BUCKETS).filter_map(|bucket| sums.bucket(bucket));
+    let words = sums.flatten().flat_map(u64::to_le_bytes);
+    words.collect::<Vec<u8>>().into()
+}
+
+pub(crate) fn from_sums(bytes: &[u8]) -> Result<Vec<[u64; 4]>, Malformed> {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let words: Vec<u64> = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
+    let (sums, odd) = words.as_chunks::<4>();
+    match rest.is_empty() && odd.is_empty() && sums.len() == BUCKETS {
+        true => Ok(sums.to_vec()),
+        false => Err(Malformed::Form("sums")),
+    }
 }
 
 pub(crate) fn node(node: &Node) -> v1::Node {

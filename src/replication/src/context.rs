@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use consensus::{Role, Status};
-use machine::State;
+use consensus::{Committed, Proposal, Role, Status, Unavailable};
+use machine::{Audit, Command, RequestId, State};
+use tokio::time::Instant;
 use wire::replication::v1;
 
 use crate::codec;
 use crate::followers::Followers;
 use crate::heard::Heard;
-use crate::limits::QUORUM_SILENCE_MAX;
+use crate::limits::{PROPOSE_TIMEOUT, QUORUM_SILENCE_MAX};
 use crate::options::Options;
 
 /// One node's part in the traffic between regions.
@@ -44,6 +45,36 @@ impl Context {
             node: node.0,
             epochs: codec::claims(&epochs.claims(state)),
         }
+    }
+
+    /// Proposes a command of a task of this node.
+    pub(crate) async fn propose_as_task(
+        &self,
+        task: &str,
+        command: Command,
+    ) -> Result<Committed, Unavailable> {
+        self.propose(format!("task/{task}"), command).await
+    }
+
+    /// Proposes a command for a caller, and waits no longer than for one call.
+    pub(crate) async fn propose(
+        &self,
+        caller: String,
+        command: Command,
+    ) -> Result<Committed, Unavailable> {
+        let mut request = [0; 16];
+        // Without randomness nothing can be proposed anyway.
+        getrandom::fill(&mut request).map_err(|_error| Unavailable::Stopped)?;
+        let audit = Audit {
+            caller,
+            request_id: RequestId(request),
+        };
+        let proposal = Proposal {
+            command,
+            audit,
+            deadline: Instant::now() + PROPOSE_TIMEOUT,
+        };
+        self.options.consensus.propose(proposal).await
     }
 
     /// The node that leads here, as far as this one knows; 0 when it hears none, or when it leads

@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 
 use consensus::Unavailable;
+use envelope::LinkFailed;
 use machine::{FeedId, RegionName, Rejection};
 use thiserror::Error;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::codec::Malformed;
+use crate::limits::BUCKET_ROWS_MAX;
 
 /// The domain of every `ErrorInfo`.
 const ERROR_DOMAIN: &str = "strongroom";
@@ -70,9 +72,12 @@ pub(crate) enum Refused {
     /// The stream has lasted as long as one may.
     #[error("the stream has lasted as long as one may; open another")]
     Expired,
-    /// A row could not be read here.
-    #[error("a row could not be read: {0}")]
-    Unreadable(String),
+    /// No entry can hold the rows of the bucket.
+    #[error("the bucket has more than {BUCKET_ROWS_MAX} rows: take a snapshot of the feed")]
+    BucketTooLarge,
+    /// No key could be made for the stream.
+    #[error("no key could be made for the stream")]
+    NoRandomness,
     /// There was no quorum, or no leader.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -101,7 +106,8 @@ impl Refused {
             Refused::NotPrimary { .. } => "NotPrimary",
             Refused::Silent => "Silent",
             Refused::Expired => "Expired",
-            Refused::Unreadable(_) => "Unreadable",
+            Refused::BucketTooLarge => "BucketTooLarge",
+            Refused::NoRandomness => "NoRandomness",
             Refused::Unavailable(_) => "Unavailable",
             Refused::Rejected(_) => "Rejected",
             Refused::Stopping => "Stopping",
@@ -124,7 +130,7 @@ impl Refused {
                 (Code::InvalidArgument, "SerializationException", "no")
             }
             Refused::Busy(_) => (Code::ResourceExhausted, "ThrottlingException", "safe"),
-            Refused::NotPrimary { .. } | Refused::Rejected(_) => {
+            Refused::NotPrimary { .. } | Refused::Rejected(_) | Refused::BucketTooLarge => {
                 (Code::FailedPrecondition, "InvalidRequestException", "no")
             }
             Refused::Unavailable(error) if !error.is_safe_to_retry() => {
@@ -132,7 +138,7 @@ impl Refused {
             }
             Refused::Silent
             | Refused::Expired
-            | Refused::Unreadable(_)
+            | Refused::NoRandomness
             | Refused::Unavailable(_)
             | Refused::Stopping => (Code::Unavailable, "ServiceUnavailable", "safe"),
         }
@@ -155,6 +161,15 @@ impl From<Refused> for Status {
         }
         let details = ErrorDetails::with_error_info(reason, ERROR_DOMAIN, metadata);
         Status::with_error_details(code, refused.to_string(), details)
+    }
+}
+
+impl From<LinkFailed> for Refused {
+    fn from(failed: LinkFailed) -> Refused {
+        match failed {
+            LinkFailed::PublicKey { .. } => Refused::NoKey,
+            _ => Refused::NoRandomness,
+        }
     }
 }
 

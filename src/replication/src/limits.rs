@@ -63,8 +63,11 @@ pub const READER_PATIENCE: Duration = Duration::from_secs(30);
 /// Time after which the stream of a snapshot ends, however far it is: it keeps a state alive.
 pub const SNAPSHOT_TIME_MAX: Duration = Duration::from_secs(30 * 60);
 
+/// Time after which the stream of rows asked for by their keys ends.
+pub const FETCH_TIME_MAX: Duration = Duration::from_secs(2 * 60);
+
 /// Time after which a comparison ends: it keeps a state alive.
-pub const COMPARE_TIME_MAX: Duration = Duration::from_secs(5 * 60);
+pub const COMPARE_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// Silence of the leader, or of a leader's quorum, after which a node names no leader.
 pub const QUORUM_SILENCE_MAX: Duration = Duration::from_secs(1);
@@ -88,5 +91,20 @@ pub const ASKED_NODES_MAX: usize = machine::limits::REGION_NODES_MAX;
 /// Time between two looks at what may be trimmed.
 pub const TRIM_INTERVAL: Duration = Duration::from_secs(5);
 
+/// Newest changes that a feed keeps whoever has them: those who watch secrets go on from there.
+pub const JOURNAL_KEPT: u64 = 16_384;
+
+/// Entries that trim one feed at one look.
+pub const TRIMS_MAX: usize = 16;
+
 /// Changes that must be dispensable before a feed is trimmed: an entry for fewer is not worth it.
 pub const TRIM_CHANGES_MIN: u64 = 256;
+
+/// Pause after an acknowledgement was heard before the next one is: a follower sends 20 a second.
+pub const ACKNOWLEDGE_PAUSE: Duration = Duration::from_millis(10);
+
+/// Pause before a batch that could not be made is tried again.
+pub const RETRY_PAUSE: Duration = Duration::from_millis(20);
+
+/// Time between two looks at ballots when none was heard anew.
+pub const FENCE_INTERVAL: Duration = Duration::from_secs(1);
