@@ -50,7 +50,10 @@ async fn fence(context: &Context, answered: &mut BTreeMap<FeedId, Epoch>) -> boo
             feed: feed.clone(),
             epoch: epoch.clone(),
         };
-        match context.propose_as_task("fence", Command::FenceFeed(fence)).await {
+        match context
+            .propose_as_task("fence", Command::FenceFeed(fence))
+            .await
+        {
             Ok(committed) => {
                 let refused = committed.answer.err();
                 tracing::warn!(%feed, %epoch, ?refused, "another region took a feed over");

@@ -28,7 +28,9 @@ async fn look(context: &Context) {
     loop {
         looks.tick().await;
         let view = context.options.consensus.local_view();
-        context.followers.keep(|region| view.linked(region).is_some());
+        context
+            .followers
+            .keep(|region| view.linked(region).is_some());
         let status = context.options.consensus.status();
         if status.role != Role::Leader {
             leads_since = None;
