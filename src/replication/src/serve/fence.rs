@@ -30,9 +30,8 @@ async fn watch(context: &Context) {
             continue;
         }
         // What is led here changes too, and then an old word may be news.
-        match timeout(FENCE_INTERVAL, heard.changed()).await {
-            Ok(Err(_gone)) => return,
-            Ok(Ok(())) | Err(_) => {}
+        if let Ok(Err(_gone)) = timeout(FENCE_INTERVAL, heard.changed()).await {
+            return;
         }
     }
 }
