@@ -1,0 +1,71 @@
+use bytes::Bytes;
+use machine::{AdmitNode, Command, Hash, IssueJoinToken, NodeId, Scope, Stamp, UpdateRegion};
+
+use super::support::{Kingdom, WEST, node, pair};
+use crate::follow::announce::{speaks, wanted};
+
+fn authority(text: &'static [u8]) -> Vec<Bytes> {
+    vec![Bytes::from_static(text)]
+}
+
+#[test]
+fn an_entry_that_is_true_is_left_alone() {
+    let (_, west) = pair(Scope::Selected);
+    assert_eq!(wanted(&west.state, authority(b"authority")), None);
+}
+
+#[test]
+fn an_entry_that_is_not_true_any_more_is_renewed_without_a_word_of_its_scope() {
+    let (mut north, mut west) = pair(Scope::All);
+    let region = wanted(&west.state, authority(b"a newer one")).expect("to be renewed");
+    assert_eq!(region.authorities, authority(b"a newer one"));
+    assert_eq!(
+        (region.nodes.as_slice(), region.scope),
+        (&[node(WEST, 1)][..], Scope::Founder)
+    );
+    north.done(Command::UpdateRegion(UpdateRegion { region }));
+    west.follow(
+        &machine::FeedId::Root,
+        &north,
+        &super::support::TestKeys::default(),
+    );
+    assert_eq!(wanted(&west.state, authority(b"a newer one")), None);
+    let scope = west
+        .state
+        .linked(west.state.region().unwrap())
+        .map(|entry| entry.scope);
+    assert_eq!(scope, Some(Scope::All));
+}
+
+#[test]
+fn the_first_region_puts_itself_into_the_directory() {
+    let north = Kingdom::founder();
+    assert!(wanted(&north.state, authority(b"authority")).is_some());
+}
+
+#[test]
+fn a_region_that_knows_no_directory_or_no_authority_says_nothing() {
+    let west = Kingdom::linked(WEST, Scope::Selected);
+    assert_eq!(wanted(&west.state, authority(b"a newer one")), None);
+    let (_, west) = pair(Scope::Selected);
+    assert_eq!(wanted(&west.state, Vec::new()), None);
+}
+
+#[test]
+fn a_node_that_is_known_speaks_for_a_leader_that_is_not() {
+    let (_, mut west) = pair(Scope::Selected);
+    let token_digest = Hash([5; 32]);
+    west.done(Command::IssueJoinToken(IssueJoinToken {
+        digest: token_digest,
+        expires: Stamp(u64::MAX >> 12),
+    }));
+    west.done(Command::AdmitNode(AdmitNode {
+        token_digest,
+        node: node(WEST, 2),
+    }));
+    let speaks = |own, leader| speaks(&west.state, NodeId(own), Some(NodeId(leader)));
+    assert!(wanted(&west.state, authority(b"authority")).is_some());
+    assert!(speaks(1, 1) && !speaks(2, 1));
+    // Other regions refuse what they do not know.
+    assert!(speaks(1, 2) && !speaks(2, 2));
+}
