@@ -122,9 +122,7 @@ impl State {
     /// Finds the feed a secret belongs to, also of one whose body is kept from this region.
     pub fn feed_of_secret(&self, uid: &Uid) -> Option<&FeedId> {
         let key = RowKey::Secret(*uid);
-        let full = self
-            .secret_row(uid)
-            .and_then(|kept| kept.origin.as_ref());
+        let full = self.secret_row(uid).and_then(|kept| kept.origin.as_ref());
         let origin = full.or_else(|| self.withheld.get(&key)?.origin.as_ref());
         origin.map(|origin| &origin.feed)
     }
