@@ -3,6 +3,7 @@
 
 mod evolve;
 mod feed;
+mod followed;
 mod load;
 mod names;
 mod parts;

@@ -103,7 +103,7 @@ impl State {
     }
 
     /// Says whether this region receives a feed with all its bodies, whoever they are shared with.
-    pub(crate) fn receives_all(&self, feed: &FeedId) -> bool {
+    pub fn receives_all(&self, feed: &FeedId) -> bool {
         let Some(own) = self.region() else {
             return false;
         };
