@@ -124,7 +124,7 @@ impl Secrets {
                 Err(NotHeld::Ahead { .. }) => {}
                 // The feed of a region that is followed from now on.
                 Err(NotHeld::FeedUnknown(FeedId::Home(region))) if view.knows_region(&region) => {}
-                Err(lost) => return Err(Refusal::not_held(&view, lost)),
+                Err(lost) => return Err(Refusal::not_held(&view, &lost)),
             }
             let changed = tokio::time::timeout_at(call.deadline, applied.changed()).await;
             if !matches!(changed, Ok(Ok(()))) {
