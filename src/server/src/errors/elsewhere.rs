@@ -55,9 +55,7 @@ impl Refusal {
     #[must_use]
     pub fn not_held(state: &State, not_held: &NotHeld) -> Self {
         match not_held {
-            NotHeld::Ahead { .. } => {
-                Self::new(Reason::ServiceUnavailable, not_held.to_string())
-            }
+            NotHeld::Ahead { .. } => Self::new(Reason::ServiceUnavailable, not_held.to_string()),
             NotHeld::FeedUnknown(_) => Self::new(Reason::PositionLost, not_held.to_string()),
             NotHeld::PositionLost { position, .. } => {
                 let feed = state.feed(&position.feed);

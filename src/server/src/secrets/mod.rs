@@ -34,8 +34,8 @@ use std::time::Duration;
 
 use consensus::{Committed, Consensus, Proposal, Unavailable, ValueError, View};
 use machine::{
-    Audit, Command, FeedId, NotHeld, RegionName, Rejection, RequestId, RowKey, SealedValue, Secret, State,
-    Token, Uid, Value, VersionId,
+    Audit, Command, FeedId, NotHeld, RegionName, Rejection, RequestId, RowKey, SealedValue, Secret,
+    State, Token, Uid, Value, VersionId,
 };
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -200,7 +200,12 @@ impl Secrets {
                 .err()
                 .unwrap_or_else(Refusal::internal));
         }
-        Ok(Changed::again(committed, Arc::clone(secret), version, region))
+        Ok(Changed::again(
+            committed,
+            Arc::clone(secret),
+            version,
+            region,
+        ))
     }
 
     async fn holds_same_value(
