@@ -35,4 +35,10 @@ impl EncryptionContext<'_> {
             &key_version.to_be_bytes(),
         ])
     }
+
+    /// The associated data of the value's DEK under a link key: the identity alone, as the link key
+    /// is bound to its regions and its stream.
+    pub(crate) fn link_aad(&self) -> Vec<u8> {
+        Domain::LinkWrap.aad(&[&self.cluster, &self.uid, self.version_id.as_bytes()])
+    }
 }

@@ -16,6 +16,10 @@ pub(crate) enum Domain {
     Keyring,
     /// A log entry, row, snapshot or backup block under the storage key.
     StorageBlock,
+    /// The agreement of two regions on a link key; its associated data is HPKE's `info`.
+    LinkKey,
+    /// A DEK under a link key.
+    LinkWrap,
 }
 
 impl Domain {
@@ -27,6 +31,8 @@ impl Domain {
             Domain::KekWrap => "strongroom/kek-wrap/v1",
             Domain::Keyring => "strongroom/keyring/v1",
             Domain::StorageBlock => "strongroom/storage-block/v1",
+            Domain::LinkKey => "strongroom/link-key/v1",
+            Domain::LinkWrap => "strongroom/link-wrap/v1",
         }
     }
 
@@ -61,6 +67,8 @@ mod tests {
             Domain::KekWrap,
             Domain::Keyring,
             Domain::StorageBlock,
+            Domain::LinkKey,
+            Domain::LinkWrap,
         ];
         let names: std::collections::BTreeSet<_> = domains.iter().map(|d| d.name()).collect();
         assert_eq!(names.len(), domains.len());

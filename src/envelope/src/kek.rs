@@ -125,7 +125,7 @@ impl Kek {
         aead::wrap(&self.key, nonce, &aad, dek.bytes())
     }
 
-    fn unwrap_dek(
+    pub(crate) fn unwrap_dek(
         &self,
         context: &EncryptionContext<'_>,
         region: &str,

@@ -3,6 +3,8 @@
 //! ```text
 //! seal provider ─► root key ─┬► KEK ─► DEK per secret version ─► value
 //!                            └► storage key ─► every log entry, row and snapshot block
+//!
+//! link key of one stream between two regions ─► DEKs on their way
 //! ```
 //!
 //! Every sealing is AES-256-GCM-SIV (RFC 8452) with a random 96-bit nonce, a format byte in front
@@ -19,6 +21,7 @@ mod error;
 mod kek;
 mod keyring;
 mod limits;
+mod link;
 mod locked;
 mod provider;
 mod root;
@@ -32,7 +35,9 @@ pub use error::{OpenFailed, SealFailed};
 pub use kek::{Kek, RewrapFailed, Sealed};
 pub use keyring::{KeyringError, StorageKeyring};
 pub use limits::{
-    KEY_VERSIONS_MAX, ROOT_KEY_FILE_BYTES_MAX, SEALED_BLOCK_BYTES_MAX, VALUE_BYTES_MAX,
+    KEY_VERSIONS_MAX, LINK_ENCAPSULATED_BYTES, LINK_PUBLIC_KEY_BYTES, LINK_REGION_BYTES_MAX,
+    ROOT_KEY_FILE_BYTES_MAX, SEALED_BLOCK_BYTES_MAX, VALUE_BYTES_MAX,
 };
+pub use link::{LinkBinding, LinkFailed, LinkKey, LinkOffer};
 pub use provider::{FileProvider, ProviderError, SealProvider};
 pub use root::RootKey;

@@ -15,3 +15,13 @@ pub const ROOT_KEY_FILE_BYTES_MAX: usize = 256;
 /// Locked pages of keys that are kept for the next key when they are wiped: about as many as calls
 /// have in use at once. More are given back to the system.
 pub const SPARE_KEY_PAGES_MAX: usize = 64;
+
+/// Bytes of the public key in a link offer: X-Wing's, which are 1,184 of ML-KEM-768 and 32 of
+/// X25519.
+pub const LINK_PUBLIC_KEY_BYTES: usize = 1_216;
+
+/// Bytes of an encapsulated link key: X-Wing's, which are 1,088 of ML-KEM-768 and 32 of X25519.
+pub const LINK_ENCAPSULATED_BYTES: usize = 1_120;
+
+/// The longest name of a region that a link key is bound to, in bytes.
+pub const LINK_REGION_BYTES_MAX: usize = 128;
