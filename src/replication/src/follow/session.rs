@@ -16,7 +16,7 @@ use crate::follow::pulse::{Dead, Pulse};
 use crate::follow::staleness::Questions;
 use crate::follow::trouble::Trouble;
 use crate::limits::{
-    ACKNOWLEDGE_INTERVAL, ACKNOWLEDGE_PAUSE, BATCH_CHANGES_MAX, QUEUE_BYTES_MAX,
+    ACKNOWLEDGE_INTERVAL, ACKNOWLEDGE_GAP, BATCH_CHANGES_MAX, QUEUE_BYTES_MAX,
 };
 
 /// Who is at the other end of a stream.
@@ -73,8 +73,12 @@ pub(crate) enum Event {
         places: Vec<(FeedId, Cursor)>,
         confirmed: Vec<(FeedId, Duration)>,
     },
-    /// A feed does not go on.
-    Stopped { feed: FeedId, trouble: Trouble },
+    /// A feed does not go on; who leads it, by the word of whoever does not.
+    Stopped {
+        feed: FeedId,
+        trouble: Trouble,
+        primary: Option<RegionName>,
+    },
     /// Nothing that counts.
     Nothing,
 }
@@ -184,7 +188,7 @@ impl Session {
     /// Gives what is to be acknowledged, if it is time to.
     pub(crate) fn acknowledge(&mut self, now: Duration) -> Option<(u64, Vec<v1::FeedCursor>)> {
         let pause = match self.moved {
-            true => ACKNOWLEDGE_PAUSE,
+            true => ACKNOWLEDGE_GAP,
             false => ACKNOWLEDGE_INTERVAL,
         };
         if !self.is_open || now < self.acknowledged.saturating_add(pause) {
@@ -232,7 +236,11 @@ impl Session {
             Ok(()) => Ok(Event::Queued { changes: count }),
             Err(trouble) => {
                 self.stop(&feed);
-                Ok(Event::Stopped { feed, trouble })
+                Ok(Event::Stopped {
+                    feed,
+                    trouble,
+                    primary: None,
+                })
             }
         }
     }
@@ -274,8 +282,16 @@ impl Session {
             v1::NotServedReason::Behind => Trouble::Behind(feed.clone()),
             v1::NotServedReason::Unspecified => return Err(Malformed::Form("reason").into()),
         };
+        let primary = match not_served.primary.as_str() {
+            "" => None,
+            name => Some(codec::from_region(name)?),
+        };
         match self.lanes.remove(&feed) {
-            Some(_lane) => Ok(Event::Stopped { feed, trouble }),
+            Some(_lane) => Ok(Event::Stopped {
+                feed,
+                trouble,
+                primary,
+            }),
             None => Ok(Event::Nothing),
         }
     }

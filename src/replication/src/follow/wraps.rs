@@ -43,6 +43,17 @@ pub(crate) struct Place {
     pub(crate) commitment: Hash,
 }
 
+impl Place {
+    /// Where a row that came says it stands.
+    pub(crate) fn of(row: &ReceivedRow) -> Place {
+        Place {
+            key: row.key,
+            revision: row.revision,
+            commitment: row.commitment,
+        }
+    }
+}
+
 impl Named {
     pub(crate) fn note(&mut self, secret: &Arc<Secret>) {
         self.secrets.insert(secret.uid, Arc::clone(secret));
@@ -71,11 +82,7 @@ impl Wraps<'_> {
 
     /// Makes a row of a snapshot; one whose body is not what was committed to is kept without.
     pub(crate) fn staged(&self, row: &ReceivedRow, named: &Named) -> StagedRow {
-        let place = Place {
-            key: row.key,
-            revision: row.revision,
-            commitment: row.commitment,
-        };
+        let place = Place::of(row);
         let framed = row.body.as_ref().filter(|_| !self.is_here(&place));
         let made = framed.and_then(|body| self.row(&place, body).map(|row| (row, body)));
         let Some((made, body)) = made else {
@@ -147,7 +154,7 @@ impl Wraps<'_> {
     }
 
     /// Puts a row together, if its body is what was committed to.
-    fn row(&self, place: &Place, body: &ReceivedBody) -> Option<Row> {
+    pub(crate) fn row(&self, place: &Place, body: &ReceivedBody) -> Option<Row> {
         let Place {
             key,
             revision,
