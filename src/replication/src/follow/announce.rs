@@ -31,7 +31,10 @@ pub(crate) async fn run(following: Arc<Following>, lines: Lines) {
         match told {
             Ok(()) => tracing::info!("this region's entry of the directory is renewed"),
             Err(reason) => {
-                tracing::warn!(reason, "this region's entry of the directory is not renewed");
+                tracing::warn!(
+                    reason,
+                    "this region's entry of the directory is not renewed"
+                );
             }
         }
         // Until it comes back with the root feed it is not seen here.
@@ -66,7 +69,10 @@ async fn update(following: &Following, region: Region) -> Result<(), String> {
     let command = Command::UpdateRegion(UpdateRegion { region });
     let committed = following.propose("announce", command).await;
     let committed = committed.map_err(|error| error.to_string())?;
-    committed.answer.map(|_| ()).map_err(|error| error.to_string())
+    committed
+        .answer
+        .map(|_| ())
+        .map_err(|error| error.to_string())
 }
 
 async fn announce(

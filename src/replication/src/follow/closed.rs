@@ -55,7 +55,12 @@ impl fmt::Display for Closed {
             Closed::NotDialled(error) => write!(f, "the node cannot be dialled: {error}"),
             Closed::Late => f.write_str("the node did not answer in time"),
             Closed::Refused(status) => {
-                write!(f, "the node refused: {:?}: {}", status.code(), status.message())
+                write!(
+                    f,
+                    "the node refused: {:?}: {}",
+                    status.code(),
+                    status.message()
+                )
             }
             Closed::Ended => f.write_str("the node ended it"),
             Closed::Fault(fault) => write!(f, "the node is faulty: {fault}"),

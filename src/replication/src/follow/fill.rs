@@ -10,14 +10,15 @@ use tokio::time::{sleep, timeout};
 use wire::replication::v1;
 
 use crate::codec::ReceivedRow;
+use crate::follow::Following;
 use crate::follow::collect::asked_for;
 use crate::follow::import::secrets;
 use crate::follow::line::{Line, Offer};
+use crate::follow::lost::Lost;
 use crate::follow::needs::Needs;
 use crate::follow::trouble::Trouble;
 use crate::follow::verdict::{Verdict, judge};
 use crate::follow::wraps::{Named, Place, Wraps};
-use crate::follow::Following;
 use crate::limits::{
     FILL_FAILED_PAUSE, FILL_INTERVAL, IMPORT_BYTES_MAX, IMPORT_PAUSE_MIN, MESSAGE_TIMEOUT,
 };
@@ -26,8 +27,8 @@ use crate::work;
 /// Why rows were not had.
 #[derive(Debug, thiserror::Error)]
 enum Failed {
-    #[error("{0}")]
-    Lost(String),
+    #[error(transparent)]
+    Lost(#[from] Lost),
     #[error(transparent)]
     Trouble(#[from] Trouble),
 }
@@ -64,7 +65,7 @@ async fn fill(
             let wanted = own.next(&view, &of, now);
             (own, wanted)
         });
-        let (own, wanted) = found.await.map_err(lost)?;
+        let (own, wanted) = found.await.map_err(Lost::of)?;
         *needs = own;
         if wanted.is_empty() {
             return Ok(());
@@ -86,7 +87,7 @@ async fn ask(
     keys: &[RowKey],
     needs: &mut Needs,
 ) -> Result<(), Failed> {
-    let offer = Offer::make(&following.context, &line.region).map_err(lost)?;
+    let offer = Offer::make(&following.context, &line.region).map_err(Lost::of)?;
     let request = v1::FetchRowsRequest {
         origin: Some(following.context.origin(&following.view())),
         stream: offer.stream(),
@@ -95,21 +96,23 @@ async fn ask(
         keys: keys.iter().map(|key| key.encode().into()).collect(),
     };
     let client = line.client(&following.context).await;
-    let mut client = client.ok_or_else(|| lost("the node cannot be dialled"))?;
+    let mut client = client.ok_or_else(|| Lost::of("the node cannot be dialled"))?;
     let answered = timeout(MESSAGE_TIMEOUT, client.fetch_rows(request)).await;
-    let mut answers = answered.map_err(lost)?.map_err(lost)?.into_inner();
+    let mut answers = answered.map_err(Lost::of)?.map_err(Lost::of)?.into_inner();
     let (mut offer, mut link) = (Some(offer), None);
     let mut wanted: BTreeSet<RowKey> = keys.iter().copied().collect();
     while let Some(answer) = timeout(MESSAGE_TIMEOUT, answers.message())
         .await
-        .map_err(lost)?
-        .map_err(lost)?
+        .map_err(Lost::of)?
+        .map_err(Lost::of)?
     {
         if let Some(offer) = offer.take() {
-            link = Some(Arc::new(offer.accept(&answer.encapsulated).map_err(lost)?));
+            link = Some(Arc::new(
+                offer.accept(&answer.encapsulated).map_err(Lost::of)?,
+            ));
         }
         let Some(link) = &link else {
-            return Err(lost("there is no key"));
+            return Err(Lost::of("there is no key").into());
         };
         let rows = asked_for(&mut wanted, answer.rows);
         let rows = rows.map_err(|source| Trouble::Unreadable {
@@ -143,7 +146,7 @@ async fn take(
         };
         made(&wraps, &rows)
     });
-    let (fill, came) = made.await.map_err(lost)?;
+    let (fill, came) = made.await.map_err(Lost::of)?;
     came.iter().for_each(|row| {
         if let Row::Secret(kept) = row {
             needs.seen(kept.body());
@@ -156,19 +159,21 @@ async fn take(
         let command = Command::FillRows(fill.clone());
         match judge(feed, following.propose("fill", command).await) {
             Verdict::Done(index) => {
-                following.view_at(index).await.map_err(lost)?;
+                following.view_at(index).await.map_err(Lost::of)?;
                 break;
             }
             // What is here already is passed over: what is not is asked for again.
             Verdict::Reread => {
-                following.read().await.map_err(lost)?;
+                following.read().await.map_err(Lost::of)?;
                 break;
             }
             Verdict::Trouble(trouble) => return Err(trouble.into()),
             Verdict::Again | Verdict::Restage => sleep(IMPORT_PAUSE_MIN).await,
         }
     }
-    following.touched.add(secrets(fill.rows.iter().map(|(key, _)| key)));
+    following
+        .touched
+        .add(secrets(fill.rows.iter().map(|(key, _)| key)));
     Ok(())
 }
 
@@ -209,8 +214,4 @@ fn parts(rows: Vec<ReceivedRow>) -> Vec<Vec<ReceivedRow>> {
     }
     parts.push(part);
     parts
-}
-
-fn lost(reason: impl ToString) -> Failed {
-    Failed::Lost(reason.to_string())
 }

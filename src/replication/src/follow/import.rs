@@ -58,7 +58,9 @@ async fn outcome(following: &Arc<Following>, batch: Batch, link: Arc<LinkKey>) -
     let Ok(command) = made.await else {
         return Outcome::Again;
     };
-    let answered = following.propose("import", Command::ImportChanges(command)).await;
+    let answered = following
+        .propose("import", Command::ImportChanges(command))
+        .await;
     let (view, changes) = match judge(&feed, answered) {
         Verdict::Done(index) => (following.view_at(index).await, changes),
         Verdict::Reread => (following.read().await, 0),

@@ -128,7 +128,11 @@ impl Lane {
             return None;
         }
         self.under_way = changes.len();
-        let later = self.queue.iter().skip(changes.len()).take(LOOK_AHEAD_CHANGES);
+        let later = self
+            .queue
+            .iter()
+            .skip(changes.len())
+            .take(LOOK_AHEAD_CHANGES);
         let secrets = later.filter(|change| matches!(change.key, RowKey::Secret(_)));
         Some(Batch {
             feed: self.feed.clone(),
@@ -151,7 +155,10 @@ impl Lane {
             self.weight = self.weight.saturating_sub(change.weight());
             self.queue.pop_front();
         }
-        let first = self.queue.front().map_or(self.next, |change| change.header.revision);
+        let first = self
+            .queue
+            .front()
+            .map_or(self.next, |change| change.header.revision);
         let fits = match self.queue.is_empty() {
             // What comes next may be here already: it is passed over.
             true => first <= after(here),

@@ -6,9 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use envelope::LinkKey;
-use machine::{
-    BUCKETS, Bucket, Command, Cursor, FeedId, MendBucket, StagedRow, State,
-};
+use machine::{BUCKETS, Bucket, Command, Cursor, FeedId, MendBucket, StagedRow, State};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tokio_stream::wrappers::ReceiverStream;
@@ -20,6 +18,7 @@ use crate::follow::Following;
 use crate::follow::collect::received;
 use crate::follow::import::cursor;
 use crate::follow::line::{Line, Offer};
+use crate::follow::lost::Lost;
 use crate::follow::verdict::{Verdict, judge};
 use crate::follow::wraps::{Named, Wraps};
 use crate::limits::{
@@ -31,7 +30,7 @@ use crate::work;
 #[derive(Debug, thiserror::Error)]
 enum Failed {
     #[error("the node could not be asked: {0}")]
-    Lost(String),
+    Lost(#[from] Lost),
     #[error("a message cannot be read: {0}")]
     Unreadable(#[from] Malformed),
     #[error("the feed did not come to stand where its primary was compared")]
@@ -49,7 +48,9 @@ pub(crate) async fn run(following: Arc<Following>, line: Arc<Line>) {
         tried.retain(|feed, _| asked.contains(feed));
         for feed in asked {
             let is_wrong = following.view().problem(&feed.uid()).is_some();
-            let is_due = tried.get(&feed).is_none_or(|until| *until <= following.now());
+            let is_due = tried
+                .get(&feed)
+                .is_none_or(|until| *until <= following.now());
             if !(is_wrong && is_due) {
                 continue;
             }
@@ -95,12 +96,8 @@ impl Drop for Hold<'_> {
 }
 
 /// Compares a feed once, and puts right what differs; gives how many buckets did.
-async fn mend(
-    following: &Arc<Following>,
-    line: &Line,
-    feed: &FeedId,
-) -> Result<usize, Failed> {
-    let offer = Offer::make(&following.context, &line.region).map_err(lost)?;
+async fn mend(following: &Arc<Following>, line: &Line, feed: &FeedId) -> Result<usize, Failed> {
+    let offer = Offer::make(&following.context, &line.region).map_err(Lost::of)?;
     let (requests, sent) = mpsc::channel(1);
     let first = v1::CompareRequest {
         origin: Some(following.context.origin(&following.view())),
@@ -109,18 +106,18 @@ async fn mend(
         feed: feed.to_string(),
         bucket: 0,
     };
-    requests.send(first).await.map_err(lost)?;
+    requests.send(first).await.map_err(Lost::of)?;
     let client = line.client(&following.context).await;
-    let mut client = client.ok_or_else(|| lost("the node cannot be dialled"))?;
+    let mut client = client.ok_or_else(|| Lost::of("the node cannot be dialled"))?;
     let answered = timeout(MESSAGE_TIMEOUT, client.compare(ReceiverStream::new(sent))).await;
-    let mut answers = answered.map_err(lost)?.map_err(lost)?.into_inner();
+    let mut answers = answered.map_err(Lost::of)?.map_err(Lost::of)?.into_inner();
     let first = next(&mut answers).await?;
     let (of, at) = codec::from_cursor(&first.at.ok_or(Malformed::Missing("at"))?)?;
     if of != *feed {
         return Err(Malformed::Form("at").into());
     }
     let sums = codec::from_sums(&first.sums)?;
-    let link = Arc::new(offer.accept(&first.encapsulated).map_err(lost)?);
+    let link = Arc::new(offer.accept(&first.encapsulated).map_err(Lost::of)?);
     let _hold = Hold::new(line, feed, &at);
     let view = stands_at(following, feed, &at).await?;
     let buckets = differing(&view, feed, &sums);
@@ -130,7 +127,7 @@ async fn mend(
             bucket: bucket.number().into(),
             ..v1::CompareRequest::default()
         };
-        requests.send(request).await.map_err(lost)?;
+        requests.send(request).await.map_err(Lost::of)?;
         let answer = next(&mut answers).await?;
         let rows = made(following, feed, &link, answer.rows).await?;
         propose(following, feed, &at, bucket, rows).await?;
@@ -194,7 +191,7 @@ async fn made(
         let named = Named::default();
         rows.iter().map(|row| wraps.staged(row, &named)).collect()
     });
-    made.await.map_err(lost)
+    Ok(made.await.map_err(Lost::of)?)
 }
 
 async fn propose(
@@ -215,7 +212,7 @@ async fn propose(
             Verdict::Done(_) => return Ok(()),
             Verdict::Trouble(trouble) => return Err(Failed::Refused(trouble.to_string())),
             Verdict::Reread | Verdict::Restage => {
-                let view = following.read().await.map_err(lost)?;
+                let view = following.read().await.map_err(Lost::of)?;
                 if cursor(&view, feed) != *at {
                     return Err(Failed::Elsewhere);
                 }
@@ -227,12 +224,9 @@ async fn propose(
 
 async fn next(answers: &mut Streaming<v1::CompareResponse>) -> Result<v1::CompareResponse, Failed> {
     let answer = timeout(MESSAGE_TIMEOUT, answers.message()).await;
-    let answer = answer.map_err(lost)?.map_err(lost)?;
-    answer.ok_or_else(|| lost("the node ended the stream"))
-}
-
-fn lost(reason: impl ToString) -> Failed {
-    Failed::Lost(reason.to_string())
+    let answer = answer.map_err(Lost::of)?.map_err(Lost::of)?;
+    let answer = answer.ok_or_else(|| Lost::of("the node ended the stream"))?;
+    Ok(answer)
 }
 
 #[cfg(test)]

@@ -12,8 +12,10 @@ mod fill;
 mod forget;
 mod import;
 mod incoming;
+mod kept;
 mod lane;
 mod line;
+mod lost;
 mod mend;
 mod needs;
 mod notes;
@@ -49,14 +51,12 @@ use crate::follow::touched::Touched;
 use crate::limits::{PROPOSE_TIMEOUT, REASONS_MAX};
 
 pub use progress::{Progress, RegionProgress};
-pub use session::StreamFault;
 pub use staleness::Staleness;
 pub use trouble::Trouble;
 
 /// What all tasks of following share on one node.
 pub(crate) struct Following {
     pub(crate) context: Arc<Context>,
-    pub(crate) staleness: Arc<Staleness>,
     pub(crate) progress: Progress,
     pub(crate) touched: Touched,
     /// Why secrets are not under the key they should be under, in words.
@@ -65,10 +65,8 @@ pub(crate) struct Following {
 
 impl Following {
     pub(crate) fn new(context: &Arc<Context>) -> Following {
-        let clock = Arc::clone(&context.options.clock);
         Following {
             context: Arc::clone(context),
-            staleness: Arc::new(Staleness::new(clock)),
             progress: Progress::default(),
             touched: Touched::default(),
             reasons: Mutex::default(),
@@ -82,7 +80,11 @@ impl Following {
 
     /// The time since boot.
     fn now(&self) -> Duration {
-        self.staleness.now()
+        self.staleness().now()
+    }
+
+    fn staleness(&self) -> &Staleness {
+        &self.context.options.staleness
     }
 
     /// What this node has applied.
@@ -99,7 +101,9 @@ impl Following {
     /// What this node has applied once it has applied an entry.
     async fn view_at(&self, index: LogIndex) -> Result<View, Unavailable> {
         let consensus = &self.context.options.consensus;
-        consensus.view_at(index, Instant::now() + PROPOSE_TIMEOUT).await
+        consensus
+            .view_at(index, Instant::now() + PROPOSE_TIMEOUT)
+            .await
     }
 
     async fn propose(
@@ -107,7 +111,7 @@ impl Following {
         task: &'static str,
         command: Command,
     ) -> Result<Committed, Unavailable> {
-        self.context.propose(task, command).await
+        self.context.propose_as_task(task, command).await
     }
 
     /// Notes why a secret is not under the key it should be under, none if it is; says whether that

@@ -4,14 +4,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use machine::{
-    AccountId, FeedId, ProblemKind, RowKey, Secret, SecretName, State, Uid,
-};
+use machine::{AccountId, FeedId, ProblemKind, RowKey, Secret, SecretName, State, Uid};
 
 use crate::follow::wraps::listed;
-use crate::limits::{
-    FILL_PAUSE, FILL_ROWS_MAX, MALFORMED_PAUSE, NAMES_MAX, WAITING_ROWS_MAX,
-};
+use crate::limits::{FILL_PAUSE, FILL_ROWS_MAX, MALFORMED_PAUSE, NAMES_MAX, WAITING_ROWS_MAX};
 
 /// What was asked for in vain.
 #[derive(Debug, Default)]
@@ -102,7 +98,10 @@ impl Needs {
             return true;
         }
         let is_over = wait.again <= now;
-        match (state.problem(&uid).map(|problem| problem.kind), self.names.get(&uid)) {
+        match (
+            state.problem(&uid).map(|problem| problem.kind),
+            self.names.get(&uid),
+        ) {
             (Some(ProblemKind::NameTaken), Some((account, name))) => {
                 state.namesakes(account, name).next().is_none()
             }

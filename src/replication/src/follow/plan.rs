@@ -90,7 +90,9 @@ fn leader<'n>(
         matches!(blocked, Some(Trouble::NotPrimary { .. }))
     };
     let candidates = claimed.into_iter().rev().map(|epoch| &epoch.region);
-    let hinted = regions.iter().filter_map(|region| notes(region)?.hinted(feed));
+    let hinted = regions
+        .iter()
+        .filter_map(|region| notes(region)?.hinted(feed));
     for region in candidates.chain(hinted) {
         if Some(region) == state.region() {
             // What others say of this region it knows better itself.

@@ -129,12 +129,7 @@ impl Reporter {
     }
 }
 
-async fn send(
-    following: &Following,
-    line: &Line,
-    node: &Node,
-    due: &[Due],
-) -> Result<(), String> {
+async fn send(following: &Following, line: &Line, node: &Node, due: &[Due]) -> Result<(), String> {
     let context = &following.context;
     let channel = context.options.regions.channel(&line.region, node);
     let mut client = client(channel.map_err(|error| error.to_string())?);

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use machine::{
-    Epoch, ProblemKind, RegionName, ReplicaReport, ReplicaState, RowKey, State, Uid,
-};
+use machine::{Epoch, ProblemKind, RegionName, ReplicaReport, ReplicaState, RowKey, State, Uid};
 
 use crate::follow::is_led_elsewhere;
 use crate::follow::wraps::{listed, short};
@@ -101,12 +99,7 @@ enum Standing {
 }
 
 /// Finds how far a copy is; none if there is none, and nobody said there should be.
-fn standing(
-    state: &State,
-    own: &RegionName,
-    uid: &Uid,
-    reason: Option<&str>,
-) -> Option<Standing> {
+fn standing(state: &State, own: &RegionName, uid: &Uid, reason: Option<&str>) -> Option<Standing> {
     if state.detached(uid).is_some() {
         return Some(Standing::Detached);
     }

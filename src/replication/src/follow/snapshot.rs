@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use envelope::LinkKey;
-use machine::{Command, Cursor, FeedId, ForgetStaged, Hash, Row, Secret, StagedRow, State};
+use machine::{Command, FeedId, Hash, StagedRow, State};
 use tokio::time::{sleep, timeout};
 use tonic::{Code, Status, Streaming};
 use wire::replication::v1;
@@ -13,28 +13,15 @@ use crate::codec::{self, Malformed, ReceivedRow};
 use crate::follow::Following;
 use crate::follow::collect::received;
 use crate::follow::import::cursor;
+use crate::follow::kept::{Failed, KeptPart, forget_all, kept, note, until_done};
 use crate::follow::line::{Line, Offer};
+use crate::follow::lost::Lost;
 use crate::follow::staging::Gathered;
-use crate::follow::trouble::Trouble;
-use crate::follow::verdict::{Verdict, judge};
 use crate::follow::wraps::{Named, Wraps};
 use crate::limits::{
     MESSAGE_TIMEOUT, SNAPSHOT_PAUSE_MAX, SNAPSHOT_PAUSE_MIN, SNAPSHOT_VALUE_BYTES, TROUBLE_PAUSE,
 };
 use crate::work;
-
-/// Why a try came to nothing.
-#[derive(Debug)]
-enum Failed {
-    /// It may go better the next time: why not this time.
-    Lost(String),
-    /// What is kept is of no use: it is forgotten, and begun anew.
-    Moved,
-    /// Fetching it again soon is of no use.
-    Trouble(Trouble),
-    /// The region is not to be asked for it any more.
-    Gone,
-}
 
 /// Runs until it is dropped.
 pub(crate) async fn run(following: Arc<Following>, line: Arc<Line>) {
@@ -84,7 +71,7 @@ async fn fetch(following: &Arc<Following>, line: &Line, feed: &FeedId) {
                 }
             }
             Failed::Lost(reason) => {
-                tracing::warn!(%region, %feed, reason, "a snapshot was broken off");
+                tracing::warn!(%region, %feed, %reason, "a snapshot was broken off");
             }
         }
         sleep(pause).await;
@@ -93,19 +80,15 @@ async fn fetch(following: &Arc<Following>, line: &Line, feed: &FeedId) {
 }
 
 /// Fetches what is missing of a snapshot, and puts it in the feed's place; gives its rows.
-async fn attempt(
-    following: &Arc<Following>,
-    line: &Line,
-    feed: &FeedId,
-) -> Result<u64, Failed> {
+async fn attempt(following: &Arc<Following>, line: &Line, feed: &FeedId) -> Result<u64, Failed> {
     let kept = kept(following, feed).await?;
-    let offer = Offer::make(&following.context, &line.region).map_err(lost)?;
+    let offer = Offer::make(&following.context, &line.region).map_err(Lost::of)?;
     let request = request(following, feed, &offer, kept.as_ref());
     let client = line.client(&following.context).await;
-    let mut client = client.ok_or_else(|| lost("the node cannot be dialled"))?;
+    let mut client = client.ok_or_else(|| Lost::of("the node cannot be dialled"))?;
     is_wanted(line, feed)?;
     let answered = timeout(MESSAGE_TIMEOUT, client.fetch_snapshot(request)).await;
-    let answered = answered.map_err(|_late| lost("the node did not answer in time"))?;
+    let answered = answered.map_err(|_late| Lost::of("the node did not answer in time"))?;
     let mut rows = answered
         .map_err(|status| refused(line, feed, &status))?
         .into_inner();
@@ -115,13 +98,13 @@ async fn attempt(
         let is_right = of == *feed;
         is_right.then_some(at).ok_or(Malformed::Form("at"))
     });
-    let at = at.map_err(|source| unreadable(feed, source))?;
-    let link = offer.accept(&first.encapsulated).map_err(lost)?;
+    let at = at.map_err(|source| Failed::unreadable(feed, source))?;
+    let link = offer.accept(&first.encapsulated).map_err(Lost::of)?;
     let (gathered, named) = match kept {
         Some(kept) if first.resumed && at == *kept.gathered.at() => (kept.gathered, kept.named),
         Some(_) => return Err(Failed::Moved),
         None if first.resumed => {
-            return Err(unreadable(feed, Malformed::Form("resumed")));
+            return Err(Failed::unreadable(feed, Malformed::Form("resumed")));
         }
         None => (Gathered::begin(feed.clone(), at), Named::default()),
     };
@@ -140,45 +123,6 @@ async fn attempt(
 fn is_wanted(line: &Line, feed: &FeedId) -> Result<(), Failed> {
     let is_wanted = line.notes().is_trimmed(feed);
     is_wanted.then_some(()).ok_or(Failed::Gone)
-}
-
-/// What is kept of a snapshot that was broken off.
-struct KeptPart {
-    gathered: Gathered,
-    named: Named,
-}
-
-/// Finds what is kept; the rest of one that is being forgotten is forgotten first.
-async fn kept(following: &Arc<Following>, feed: &FeedId) -> Result<Option<KeptPart>, Failed> {
-    let view = following.read().await.map_err(lost)?;
-    let staging = view.feed(feed).and_then(|held| held.staging()).cloned();
-    let Some(staging) = staging else {
-        return Ok(None);
-    };
-    if staging.chain == Hash::ZERO {
-        forget_all(following, feed).await?;
-        return Ok(None);
-    }
-    let at = Cursor {
-        epoch: Some(staging.epoch),
-        revision: staging.revision,
-        chain: staging.chain,
-    };
-    let (rows, bytes, feed) = (staging.rows, staging.bytes, feed.clone());
-    let own = following.context.options.region.clone();
-    // Putting together what is kept walks all of it.
-    let part = work::run(move || {
-        let (mut last, mut named) = (None, Named::default());
-        for staged in view.feed(&feed).into_iter().flat_map(|held| held.staged()) {
-            last = Some(staged.key);
-            note(&mut named, &own, &staged.row);
-        }
-        KeptPart {
-            gathered: Gathered::resume(feed, at, last, rows, bytes),
-            named,
-        }
-    });
-    part.await.map(Some).map_err(lost)
 }
 
 fn request(
@@ -227,7 +171,7 @@ impl Fetching<'_> {
                 self.keep().await?;
                 let hash = feed_hash.as_ref().try_into();
                 let hash = hash.map_err(|_error| Malformed::Form("feed_hash"));
-                let hash = hash.map_err(|source| unreadable(self.feed, source))?;
+                let hash = hash.map_err(|source| Failed::unreadable(self.feed, source))?;
                 self.activate(Hash(hash)).await?;
                 return Ok(self.gathered.kept());
             }
@@ -237,7 +181,7 @@ impl Fetching<'_> {
 
     /// Makes the rows of one message ready, beside the runtime's workers.
     async fn made(&mut self, rows: Vec<v1::Row>) -> Result<Vec<StagedRow>, Failed> {
-        let rows = received(rows).map_err(|source| unreadable(self.feed, source))?;
+        let rows = received(rows).map_err(|source| Failed::unreadable(self.feed, source))?;
         let (context, view) = (Arc::clone(&self.following.context), self.following.view());
         let (feed, link) = (self.feed.clone(), Arc::clone(&self.link));
         let mut named = std::mem::take(&mut self.named);
@@ -259,7 +203,7 @@ impl Fetching<'_> {
                 .collect();
             (made, named)
         });
-        let (made, named) = made.await.map_err(lost)?;
+        let (made, named) = made.await.map_err(Lost::of)?;
         self.named = named;
         Ok(made)
     }
@@ -279,8 +223,9 @@ impl Fetching<'_> {
         let command = Command::StageRows(entry.clone());
         until_done(self.following, self.feed, command, is_kept).await?;
         self.gathered.done();
-        let kept = Some(self.gathered.kept());
-        self.following.progress.snapshot(&self.line.region, self.feed, kept);
+        let rows = Some(self.gathered.kept());
+        let progress = &self.following.progress;
+        progress.snapshot(&self.line.region, self.feed, rows);
         Ok(())
     }
 
@@ -292,54 +237,6 @@ impl Fetching<'_> {
     }
 }
 
-/// Proposes a command until it is in the log; when nobody knows, the state says whether it is.
-async fn until_done(
-    following: &Following,
-    feed: &FeedId,
-    command: Command,
-    is_done: impl Fn(&State) -> bool,
-) -> Result<(), Failed> {
-    let mut pause = SNAPSHOT_PAUSE_MIN;
-    loop {
-        let answered = following.propose("snapshot", command.clone()).await;
-        match judge(feed, answered) {
-            Verdict::Done(_) => return Ok(()),
-            Verdict::Restage => {
-                let view = following.read().await.map_err(lost)?;
-                // It may have been there already, by a try whose answer was lost.
-                return is_done(&view).then_some(()).ok_or(Failed::Moved);
-            }
-            Verdict::Trouble(trouble) => return Err(Failed::Trouble(trouble)),
-            Verdict::Reread => {
-                let view = following.read().await.map_err(lost)?;
-                if is_done(&view) {
-                    return Ok(());
-                }
-            }
-            Verdict::Again => {}
-        }
-        sleep(pause).await;
-        pause = pause.saturating_mul(2).min(SNAPSHOT_PAUSE_MAX);
-    }
-}
-
-/// Forgets what is kept of a snapshot, so much in one entry.
-async fn forget_all(following: &Following, feed: &FeedId) -> Result<(), Failed> {
-    loop {
-        let view = following.read().await.map_err(lost)?;
-        let is_kept = |state: &State| state.feed(feed).is_some_and(|held| held.staging().is_some());
-        if !is_kept(&view) {
-            return Ok(());
-        }
-        let command = Command::ForgetStaged(ForgetStaged { feed: feed.clone() });
-        match judge(feed, following.propose("snapshot", command).await) {
-            Verdict::Trouble(trouble) => return Err(Failed::Trouble(trouble)),
-            Verdict::Done(_) | Verdict::Reread => {}
-            Verdict::Again | Verdict::Restage => sleep(SNAPSHOT_PAUSE_MIN).await,
-        }
-    }
-}
-
 async fn next(
     rows: &mut Streaming<v1::FetchSnapshotResponse>,
     line: &Line,
@@ -347,21 +244,9 @@ async fn next(
 ) -> Result<v1::FetchSnapshotResponse, Failed> {
     match timeout(MESSAGE_TIMEOUT, rows.message()).await {
         Ok(Ok(Some(message))) => Ok(message),
-        Ok(Ok(None)) => Err(lost("the node ended the stream")),
+        Ok(Ok(None)) => Err(Lost::of("the node ended the stream").into()),
         Ok(Err(status)) => Err(refused(line, feed, &status)),
-        Err(_late) => Err(lost("the node went silent")),
-    }
-}
-
-/// Notes a secret whose values are to be under another key than the default one.
-fn note(named: &mut Named, own: &machine::RegionName, row: &Row) {
-    let Row::Secret(kept) = row else {
-        return;
-    };
-    let secret: &Arc<Secret> = kept.body();
-    let replica = secret.replica(own);
-    if replica.is_some_and(|replica| replica.kms_key.is_some()) {
-        named.note(secret);
+        Err(_late) => Err(Lost::of("the node went silent").into()),
     }
 }
 
@@ -372,17 +257,6 @@ fn refused(line: &Line, feed: &FeedId, status: &Status) -> Failed {
             line.notes().resolved(feed);
             Failed::Gone
         }
-        code => lost(format!("the node refused: {code:?}: {}", status.message())),
+        code => Lost::of(format!("the node refused: {code:?}: {}", status.message())).into(),
     }
-}
-
-fn unreadable(feed: &FeedId, source: Malformed) -> Failed {
-    Failed::Trouble(Trouble::Unreadable {
-        feed: feed.clone(),
-        source,
-    })
-}
-
-fn lost(reason: impl ToString) -> Failed {
-    Failed::Lost(reason.to_string())
 }

@@ -2,9 +2,7 @@
 //! entries (R25).
 
 use machine::limits::STAGED_BYTES_MAX;
-use machine::{
-    ActivateSnapshot, Cursor, FeedId, Flaw, Hash, Row, RowKey, StageRows, StagedRow,
-};
+use machine::{ActivateSnapshot, Cursor, FeedId, Flaw, Hash, Row, RowKey, StageRows, StagedRow};
 
 use crate::follow::trouble::Trouble;
 use crate::limits::{STAGE_BYTES_MAX, STAGE_ROWS_MAX, STAGED_ROWS_MAX};

@@ -26,8 +26,7 @@ use crate::follow::route::Route;
 use crate::follow::session::{Event, Primary, Session, StreamFault};
 use crate::follow::trouble::Trouble;
 use crate::limits::{
-    IMPORT_PAUSE_MAX, IMPORT_PAUSE_MIN, OUTBOX_MAX, STREAM_OPEN_TIMEOUT, STREAM_TICK,
-    TROUBLE_PAUSE,
+    IMPORT_PAUSE_MAX, IMPORT_PAUSE_MIN, OUTBOX_MAX, STREAM_OPEN_TIMEOUT, STREAM_TICK, TROUBLE_PAUSE,
 };
 
 /// A stream that is open, or about to be.
@@ -69,7 +68,10 @@ pub(crate) async fn follow(
         origin: Some(following.context.origin(&view)),
         stream: offer.stream(),
         public_key: offer.public_key(),
-        feeds: feeds.iter().map(|(feed, at)| codec::cursor(feed, at)).collect(),
+        feeds: feeds
+            .iter()
+            .map(|(feed, at)| codec::cursor(feed, at))
+            .collect(),
     };
     drop(view);
     let (outbox, requests) = mpsc::channel(OUTBOX_MAX);
@@ -165,7 +167,8 @@ impl Stream<'_> {
             let hold = self.line.notes().held(feed);
             if let Some(batch) = lane.batch(hold, now) {
                 let following = Arc::clone(self.following);
-                self.imports.spawn(import(following, batch, Arc::clone(link)));
+                self.imports
+                    .spawn(import(following, batch, Arc::clone(link)));
             }
         }
     }
@@ -201,7 +204,7 @@ impl Stream<'_> {
                     context.heard.announce(region, feed, at);
                 }
                 for (feed, at) in confirmed {
-                    self.following.staleness.confirm(&feed, at);
+                    self.following.staleness().confirm(&feed, at);
                 }
             }
             Event::Stopped {
@@ -269,7 +272,7 @@ impl Stream<'_> {
     fn landed(&mut self, feed: &FeedId, at: Cursor) -> Result<(), Closed> {
         let (landed, confirmed) = self.session.landed(feed, at);
         if let Some(at) = confirmed {
-            self.following.staleness.confirm(feed, at);
+            self.following.staleness().confirm(feed, at);
         }
         match landed {
             Landed::GoesOn => Ok(()),
@@ -327,7 +330,10 @@ impl Stream<'_> {
             return Err(Closed::Removed);
         }
         // An import of an earlier stream may have come in late.
-        let idle = self.session.lanes().filter(|(_, lane)| !lane.is_under_way());
+        let idle = self
+            .session
+            .lanes()
+            .filter(|(_, lane)| !lane.is_under_way());
         let moved: Vec<(FeedId, Cursor)> = idle
             .filter_map(|(feed, lane)| {
                 let at = cursor(&view, feed);
@@ -354,5 +360,7 @@ impl Stream<'_> {
 
 fn pause(failures: u32) -> Duration {
     let doubled = 1_u32.checked_shl(failures).unwrap_or(u32::MAX);
-    IMPORT_PAUSE_MIN.saturating_mul(doubled).min(IMPORT_PAUSE_MAX)
+    IMPORT_PAUSE_MIN
+        .saturating_mul(doubled)
+        .min(IMPORT_PAUSE_MAX)
 }

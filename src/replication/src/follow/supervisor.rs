@@ -11,9 +11,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use crate::follow::line::Line;
 use crate::follow::notes::Notes;
 use crate::follow::plan::{Asked, plan};
-use crate::follow::{
-    Following, announce, fill, forget, mend, region, report, rewrap, snapshot,
-};
+use crate::follow::{Following, announce, fill, forget, mend, region, report, rewrap, snapshot};
 use crate::limits::PLAN_INTERVAL;
 
 /// Runs until the node stops.
@@ -121,8 +119,9 @@ impl<'a> Term<'a> {
     fn plan(&self, state: &State) -> BTreeMap<RegionName, Asked> {
         let claims = self.following.context.options.epochs.claims(state);
         let lines = self.lines.iter();
-        let notes: BTreeMap<&RegionName, MutexGuard<'_, Notes>> =
-            lines.map(|(region, (line, _))| (region, line.notes())).collect();
+        let notes: BTreeMap<&RegionName, MutexGuard<'_, Notes>> = lines
+            .map(|(region, (line, _))| (region, line.notes()))
+            .collect();
         let of = |region: &RegionName| notes.get(region).map(|notes| &**notes);
         plan(state, &claims, of, self.following.now())
     }

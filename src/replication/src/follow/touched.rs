@@ -48,10 +48,6 @@ impl List {
         self.is_all = true;
         self.uids.clear();
     }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        !self.is_all && self.uids.is_empty()
-    }
 }
 
 impl Touched {
@@ -118,7 +114,7 @@ mod tests {
         let touched = Touched::default();
         touched.add([uid(1), uid(2), uid(1)]);
         assert_eq!(touched.take(Reader::Report).uids.len(), 2);
-        assert!(touched.take(Reader::Report).is_empty());
+        assert_eq!(touched.take(Reader::Report), List::default());
         assert_eq!(touched.take(Reader::Rewrap).uids.len(), 2);
     }
 
@@ -128,7 +124,7 @@ mod tests {
         touched.add((0..=TOUCHED_MAX as u64).map(uid));
         touched.add([uid(1)]);
         let list = touched.take(Reader::Report);
-        assert!(list.is_all && list.uids.is_empty() && !list.is_empty());
-        assert!(touched.take(Reader::Report).is_empty());
+        assert!(list.is_all && list.uids.is_empty());
+        assert_eq!(touched.take(Reader::Report), List::default());
     }
 }

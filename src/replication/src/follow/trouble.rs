@@ -33,7 +33,7 @@ pub enum Trouble {
         /// The feed.
         feed: FeedId,
         /// The reason.
-        source: Rejection,
+        source: Box<Rejection>,
     },
     /// What came makes an entry that the log does not take.
     #[error("what came of feed {0} is larger than the log takes")]

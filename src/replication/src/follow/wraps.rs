@@ -71,7 +71,9 @@ impl Wraps<'_> {
         }
         let changes = batch.changes.iter().map(|change| ImportedChange {
             header: change.bytes.clone(),
-            body: self.wanted(change).map(|body| self.sent(place(change), body, &named)),
+            body: self
+                .wanted(change)
+                .map(|body| self.sent(place(change), body, &named)),
         });
         ImportChanges {
             feed: batch.feed.clone(),
@@ -184,7 +186,10 @@ impl Wraps<'_> {
         let replica = secret.as_ref().and_then(|secret| secret.replica(self.own));
         let key_name = replica.and_then(|replica| replica.kms_key.as_deref());
         let (state, wrapped) = (self.state, body.wrapped_dek.as_ref());
-        match self.keys.take(state, key_name, &uid, &id, self.link, wrapped) {
+        match self
+            .keys
+            .take(state, key_name, &uid, &id, self.link, wrapped)
+        {
             Ok(wrap) => (Some(wrap), String::new()),
             Err(reason) => (None, short(&reason)),
         }
