@@ -2,82 +2,14 @@
 //! refusals are sentences.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
 use serde_json::Value as Json;
 
-use strongroom_tests::Process;
-use strongroom_tests::shell::{Environment, command, shell, strongroom, until};
-
-struct Dev {
-    process: Process,
-    output: PathBuf,
-    directory: String,
-}
-
-impl Dev {
-    /// Starts a region in a directory and waits until it is ready.
-    fn start(parent: &Path, name: &str, more: &[&str]) -> Self {
-        let dev = Self::begin(parent, name, more);
-        dev.wait();
-        dev
-    }
-
-    fn begin(parent: &Path, name: &str, more: &[&str]) -> Self {
-        let directory = parent.join("dev").display().to_string();
-        let output = parent.join(format!("{name}.out"));
-        let arguments = [&["dev", "--dir", &directory][..], more].concat();
-        let mut command = command(strongroom_tests::binary(), &Environment::new(), &arguments);
-        command.current_dir(parent);
-        let process = Process::start(&mut command, &output, &parent.join(format!("{name}.err")));
-        Self {
-            process,
-            output,
-            directory,
-        }
-    }
-
-    fn wait(&self) {
-        until("the region is ready", || {
-            let printed = self.printed();
-            let ready = printed.contains("Ctrl-C") || printed.ends_with("}\n");
-            assert!(
-                self.process.errors().is_empty(),
-                "{}",
-                self.process.errors()
-            );
-            ready.then_some(())
-        });
-    }
-
-    fn printed(&self) -> String {
-        std::fs::read_to_string(&self.output).unwrap_or_default()
-    }
-
-    fn ask(&self, verb: &[&str]) -> Json {
-        let arguments = [
-            &["dev"][..],
-            verb,
-            &["--dir", &self.directory, "-o", "json"],
-        ]
-        .concat();
-        strongroom(&Environment::new(), &arguments).done().json()
-    }
-
-    fn environment(&self) -> Environment {
-        self.environment_of("eu-west-1")
-    }
-
-    fn environment_of(&self, region: &str) -> Environment {
-        let variables = self.ask(&["env", "--region", region]);
-        let variables = variables.as_object().unwrap().iter();
-        variables
-            .map(|(name, value)| (name.clone(), value.as_str().unwrap().into()))
-            .collect()
-    }
-}
+use strongroom_tests::dev::Dev;
+use strongroom_tests::shell::{Environment, shell, strongroom, until};
 
 #[test]
 fn the_printed_lines_run_and_a_restart_keeps_what_they_made() {
@@ -98,7 +30,7 @@ fn the_printed_lines_run_and_a_restart_keeps_what_they_made() {
     assert_eq!(dev.process.terminate().code(), Some(0));
     let again = Dev::start(parent.path(), "second", &["-o", "json"]);
     let get = ["secret", "get", "demo/db", "--raw"];
-    let there = again.environment_of("eu-west-2");
+    let there = again.environment("eu-west-2");
     assert_eq!(strongroom(&there, &get).done().output, "three");
     // The region that was lost follows, and is found without being told.
     let here: Environment = vec![("STRONGROOM_DEV_DIR".into(), again.directory.clone())];
@@ -134,7 +66,7 @@ fn nodes_stop_and_start_by_command_and_an_interrupt_ends_all() {
     let stopped = dev.ask(&["stop-node", &leader.to_string()]);
     assert_eq!(role(&stopped, leader), "stopped");
     until("another leader", || leads(&dev.ask(&["status"])));
-    let environment = dev.environment();
+    let environment = dev.environment("eu-west-1");
     let value = parent.path().join("value").display().to_string();
     std::fs::write(&value, "one").unwrap();
     let create = ["secret", "create", "without-the-leader", "--value-file"];
@@ -226,7 +158,7 @@ fn the_python_example_runs_while_one_node_is_stopped() {
     let example = Command::new(&python)
         .arg(root.join("examples/grpc/python/example.py"))
         .env("PYTHONPATH", parent.path())
-        .envs(dev.environment())
+        .envs(dev.environment("eu-west-1"))
         .output()
         .unwrap();
     let output = String::from_utf8_lossy(&example.stdout);
