@@ -98,8 +98,12 @@ async fn a_secret_is_in_the_regions_it_is_shared_with_and_in_no_other() {
     until_in_sync(&first, "later").await;
     until_read(&second, "later", "two").await;
     until_gone(&second, "never").await;
-    // What was read there is told here, in days.
+    // The day it was read there is told here beside the state of a copy that moves.
+    let mut number = 1;
     eventually("the day of the last access is told", async || {
+        number += 1;
+        let moved = put("at-once", number, "again");
+        first.secrets(0).put_secret_value(moved).await.unwrap();
         let rows = described(&mut first.secrets(0), "at-once").await.replication_status;
         rows[0].last_accessed_date.is_some()
     })
