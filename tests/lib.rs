@@ -16,6 +16,7 @@ pub use hosts::Hosts;
 pub use process::{Process, processor_time};
 pub use region::{REGION, Region};
 
+pub mod dev;
 mod faults;
 pub mod gaps;
 mod hosts;

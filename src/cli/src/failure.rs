@@ -15,6 +15,7 @@ use crate::commands::dev::DevError;
 use crate::commands::dev::control::ControlError;
 use crate::commands::dev::directory::DirectoryError;
 use crate::commands::dev::ports::PortsError;
+use crate::commands::dev::region::RegionError;
 use crate::commands::server::ServerFailure;
 use crate::confirm::ConfirmError;
 use crate::exit::Exit;
@@ -53,6 +54,12 @@ pub enum Failure {
     /// Certificates end soon.
     #[error("{count} certificates have expired or are about to")]
     CertificatesExpire {
+        /// How many.
+        count: usize,
+    },
+    /// A promotion did not take over everything.
+    #[error("{count} feeds of the lost region were left; promote a region of scope all as well")]
+    FeedsLeft {
         /// How many.
         count: usize,
     },
@@ -111,7 +118,7 @@ impl Failure {
             Self::Manual { .. } => Exit::Create,
             Self::Call(error) => of_call(error),
             Self::FilterKey { .. } => Exit::Usage,
-            Self::CertificatesExpire { .. } => Exit::Declined,
+            Self::CertificatesExpire { .. } | Self::FeedsLeft { .. } => Exit::Declined,
             Self::Certs(error) => of_certs(error),
             Self::RootKey(_) => Exit::Create,
             Self::Config(_) | Self::Logs(_) | Self::Connect(_) => Exit::Configuration,
@@ -134,6 +141,7 @@ impl Failure {
             Self::Call(error) => error.reason(),
             Self::FilterKey { .. } => "Usage",
             Self::CertificatesExpire { .. } => "CertificatesExpire",
+            Self::FeedsLeft { .. } => "FeedsLeft",
             Self::Certs(_) | Self::RootKey(_) => "Certificates",
             Self::Config(_) | Self::Logs(_) | Self::Connect(_) => "Configuration",
             Self::Server(_) => "Server",
@@ -147,6 +155,7 @@ impl Failure {
 fn of_call(error: &client::Error) -> Exit {
     match (error.code(), error.retry()) {
         _ if error.reason() == "Configuration" => Exit::Configuration,
+        _ if error.reason() == "TooStale" => Exit::TryAgain,
         (_, Retry::Unknown) => Exit::TryAgain,
         (Code::NotFound, _) => Exit::Missing,
         (Code::PermissionDenied | Code::Unauthenticated, _) => Exit::Denied,
@@ -203,6 +212,7 @@ fn of_dev(error: &DevError) -> Exit {
             PortsError::Refused { source, .. } => Exit::of_io(source),
         },
         DevError::Credentials(_) => Exit::Create,
+        DevError::Region(RegionError::NoRegion { .. } | RegionError::NoNode(_)) => Exit::Missing,
         DevError::Region(_) => Exit::Unavailable,
         DevError::Control(error) => match error {
             ControlError::NotRunning { .. } => Exit::Unavailable,
