@@ -56,6 +56,12 @@ pub enum Failure {
         /// How many.
         count: usize,
     },
+    /// A promotion did not take over everything.
+    #[error("{count} feeds of the lost region were left; promote a region of scope all as well")]
+    FeedsLeft {
+        /// How many.
+        count: usize,
+    },
     /// A filter names nothing that can be compared.
     #[error(
         "{key} is not something to filter by; use name, description, tag-key, tag-value, \
@@ -111,7 +117,7 @@ impl Failure {
             Self::Manual { .. } => Exit::Create,
             Self::Call(error) => of_call(error),
             Self::FilterKey { .. } => Exit::Usage,
-            Self::CertificatesExpire { .. } => Exit::Declined,
+            Self::CertificatesExpire { .. } | Self::FeedsLeft { .. } => Exit::Declined,
             Self::Certs(error) => of_certs(error),
             Self::RootKey(_) => Exit::Create,
             Self::Config(_) | Self::Logs(_) | Self::Connect(_) => Exit::Configuration,
@@ -134,6 +140,7 @@ impl Failure {
             Self::Call(error) => error.reason(),
             Self::FilterKey { .. } => "Usage",
             Self::CertificatesExpire { .. } => "CertificatesExpire",
+            Self::FeedsLeft { .. } => "FeedsLeft",
             Self::Certs(_) | Self::RootKey(_) => "Certificates",
             Self::Config(_) | Self::Logs(_) | Self::Connect(_) => "Configuration",
             Self::Server(_) => "Server",

@@ -21,8 +21,8 @@ pub const CONTROL_LINE_BYTES_MAX: u64 = 16 * 1024;
 /// How long a running development region may take to answer.
 pub const CONTROL_WAIT_MAX: Duration = Duration::from_secs(30);
 
-/// The longest join token file.
-pub const JOIN_TOKEN_BYTES_MAX: u64 = 4 * 1024;
+/// The longest file of a token, to join or to link.
+pub const TOKEN_BYTES_MAX: u64 = 4 * 1024;
 
 /// How long the followers of a development region, and then its leader, may take to end before they
 /// are cut off.

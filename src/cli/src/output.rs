@@ -41,6 +41,8 @@ pub enum Text {
     Fields(Vec<(&'static str, String)>),
     /// One sentence.
     Line(String),
+    /// Any of these, and a sentence below it.
+    Noted(Box<Text>, String),
 }
 
 impl Answer {
@@ -72,6 +74,14 @@ impl Answer {
         }
     }
 
+    /// The same answer with a sentence below it for people.
+    pub fn noted(self, note: impl Into<String>) -> Self {
+        Self {
+            text: Text::Noted(Box::new(self.text), note.into()),
+            ..self
+        }
+    }
+
     /// Prints the answer to standard output.
     pub fn print(&self, format: Format) -> Result<(), Failure> {
         let bold = styled(&std::io::stdout());
@@ -84,9 +94,11 @@ impl Answer {
 }
 
 impl Text {
-    fn render(&self, bold: bool) -> String {
+    /// The text as it is printed, its headings bold if that is wanted.
+    pub fn render(&self, bold: bool) -> String {
         match self {
             Self::Line(line) => plain(line),
+            Self::Noted(text, note) => format!("{}\n\n{}", text.render(bold), plain(note)),
             Self::Fields(fields) => {
                 let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
                 let line = |(name, value): &(&str, String)| {

@@ -1,6 +1,6 @@
 //! The client: whom it calls, as whom, and how.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use wire::{CredentialFiles, Credentials};
 
@@ -10,6 +10,7 @@ use crate::{
     error::Error,
     limits::TIMEOUT,
     position::Positions,
+    shown::LastShown,
 };
 
 /// Whom to call, and as whom.
@@ -32,7 +33,8 @@ pub struct Options {
 /// Which state a read shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Consistency {
-    /// Everything that was acknowledged to anybody before the read began.
+    /// Everything that was acknowledged to anybody before the read began, and of secrets that
+    /// another region leads everything that this one had received.
     #[default]
     Linearizable,
     /// What the node has at hand, and at least what this client has seen.
@@ -45,6 +47,12 @@ pub struct Client {
     pub(crate) shared: Arc<Shared>,
     pub(crate) timeout: Duration,
     pub(crate) consistency: Consistency,
+    pub(crate) max_staleness: Option<Duration>,
+    /// The region that calls belong to, if not that of the nodes.
+    pub(crate) region: Option<Arc<str>>,
+    /// Nodes of other regions, for the writes that those lead.
+    pub(crate) elsewhere: BTreeMap<String, Arc<Endpoints>>,
+    pub(crate) last_shown: Option<LastShown>,
 }
 
 /// What clones share.
@@ -53,6 +61,7 @@ pub(crate) struct Shared {
     pub(crate) positions: Positions,
     pub(crate) counts: Counts,
     credentials: Arc<Credentials>,
+    server_name: Option<String>,
 }
 
 impl Options {
@@ -98,9 +107,14 @@ impl Client {
                 positions,
                 counts: Counts::default(),
                 credentials,
+                server_name: options.server_name,
             }),
             timeout: options.timeout,
             consistency: Consistency::default(),
+            max_staleness: None,
+            region: None,
+            elsewhere: BTreeMap::new(),
+            last_shown: None,
         })
     }
 
@@ -118,13 +132,65 @@ impl Client {
         self
     }
 
-    /// The position that covers everything this client has seen, to hand to another client;
-    /// `None` before the first answer, or right after calls that ran at the same time.
+    /// The same client, whose reads in a replica region show a state that is not older than this:
+    /// the node waits for it within the time of the call, and refuses with `TooStale` then. Without
+    /// it a read shows what the region has. To the millisecond.
+    #[must_use]
+    pub fn with_max_staleness(mut self, max_staleness: Duration) -> Self {
+        self.max_staleness = Some(max_staleness);
+        self
+    }
+
+    /// The same client, whose calls belong to a region, such as `eu-west-1`, and not to that of the
+    /// node they are sent to: a secret is created in it, and ARNs show it. The node's region must be
+    /// primary of it, or for reads, know it.
+    ///
+    /// # Errors
+    /// [`Error::Region`] if it is no region's name.
+    pub fn with_region(mut self, region: &str) -> Result<Self, Error> {
+        self.region = Some(region_name(region)?.into());
+        Ok(self)
+    }
+
+    /// The same client, with nodes of another region. A write that is refused because that region
+    /// is primary of what it changes is sent to them, within the time of the call; what it wrote is
+    /// seen by the reads that this client makes afterwards. The creation of a secret is sent there
+    /// only if [`with_region`](Self::with_region) says in which region it is to be.
+    ///
+    /// # Errors
+    /// [`Error::Region`] if it is no region's name, [`Error::NoEndpoint`] and [`Error::Endpoint`]
+    /// as for [`connect`](Self::connect).
+    pub fn with_region_endpoints(
+        mut self,
+        region: &str,
+        endpoints: &[String],
+    ) -> Result<Self, Error> {
+        let region = region_name(region)?.to_owned();
+        let name = self.shared.server_name.as_deref();
+        let endpoints = Endpoints::new(endpoints, name, &self.shared.credentials)?;
+        self.elsewhere.insert(region, Arc::new(endpoints));
+        Ok(self)
+    }
+
+    /// The same client, and what its last answer said of the state it shows: where that is, and
+    /// how old it may be. To tell it of one call, make one such client for it.
+    #[must_use]
+    pub fn showing(mut self) -> (Self, LastShown) {
+        let last = LastShown::default();
+        self.last_shown = Some(last.clone());
+        (self, last)
+    }
+
+    /// The position that covers everything this client has seen, to hand to another client, of this
+    /// region or of another one; `None` before the first answer, or right after calls that ran at
+    /// the same time.
     pub fn position(&self) -> Option<String> {
         self.shared.positions.one()
     }
 
-    /// Makes eventual reads show at least a position that another client has seen.
+    /// Makes reads show at least a position that another client has seen, in this region or in
+    /// another one: a node that does not have it yet waits for it within the time of the call. Of
+    /// more than eight that no read has covered yet the oldest is forgotten.
     pub fn at_least(&self, position: &str) {
         self.shared.positions.add(position);
     }
@@ -137,6 +203,20 @@ impl Client {
     /// Reads the certificate files again; connections made from now on use them.
     pub fn reload_credentials(&self) -> Result<(), Error> {
         Ok(self.shared.credentials.reload()?)
+    }
+}
+
+/// Says whether a text is a region's name: words of `a-z`, each followed by `-`, then digits.
+fn region_name(name: &str) -> Result<&str, Error> {
+    let bad = || Error::Region {
+        name: name.to_owned(),
+    };
+    let (words, digits) = name.rsplit_once('-').ok_or_else(bad)?;
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase());
+    let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    match words.split('-').all(is_word) && is_number {
+        true => Ok(name),
+        false => Err(bad()),
     }
 }
 

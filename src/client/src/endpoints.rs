@@ -76,20 +76,16 @@ impl Endpoints {
 
     /// The node for the next attempt of a call: of those that are not being asked the one that was
     /// tried least, from the preferred one on; `None` when all are being asked.
-    pub(crate) fn next(
-        &self,
-        asked: &[&Endpoint],
-        tried: &[&Endpoint],
-    ) -> Result<Option<&Endpoint>, Error> {
-        let first = self.preferred()?.index;
-        let (before, from) = self.nodes.split_at(first);
+    pub(crate) fn next(&self, asked: &[&Endpoint], tried: &[&Endpoint]) -> Option<&Endpoint> {
+        let first = self.preferred.load(Ordering::Relaxed);
+        let (before, from) = self.nodes.split_at(first.min(self.nodes.len()));
         let count = |nodes: &[&Endpoint], of: &Endpoint| {
             let times = nodes.iter().filter(|node| node.is(of));
             times.count()
         };
         let in_turn = from.iter().chain(before);
         let free = in_turn.filter(|node| count(asked, node) == 0);
-        Ok(free.min_by_key(|node| count(tried, node)))
+        free.min_by_key(|node| count(tried, node))
     }
 
     /// Turns to the next node, unless somebody has turned away from this one already.

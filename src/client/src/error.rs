@@ -22,7 +22,7 @@ pub enum Retry {
 #[non_exhaustive]
 pub enum Error {
     /// A node refused.
-    #[error("{message} ({reason})")]
+    #[error("{message} ({reason}){}", led_elsewhere(metadata))]
     Refused {
         /// The AWS error name, or ours where AWS has none.
         reason: String,
@@ -90,6 +90,12 @@ pub enum Error {
         /// Why.
         source: Option<DialError>,
     },
+    /// A region's name has another form.
+    #[error("{name:?} is not a region's name; name it like eu-west-1")]
+    Region {
+        /// As it was given.
+        name: String,
+    },
     /// The certificate, key or authority cannot be used.
     #[error("cannot use the client certificate")]
     Credentials(#[from] CredentialsError),
@@ -107,7 +113,10 @@ impl Error {
             Self::Untrusted { .. } => "CertificateUntrusted",
             Self::CertificateRefused { .. } => "CertificateRefused",
             Self::TimedOut { .. } => "RequestTimeout",
-            Self::NoEndpoint | Self::Endpoint { .. } | Self::Credentials(_) => "Configuration",
+            Self::NoEndpoint
+            | Self::Endpoint { .. }
+            | Self::Region { .. }
+            | Self::Credentials(_) => "Configuration",
             Self::Random(_) => "InternalServiceError",
         }
     }
@@ -119,9 +128,10 @@ impl Error {
             Self::Unreachable { .. } => Code::Unavailable,
             Self::Untrusted { .. } | Self::CertificateRefused { .. } => Code::Unauthenticated,
             Self::TimedOut { .. } => Code::DeadlineExceeded,
-            Self::NoEndpoint | Self::Endpoint { .. } | Self::Credentials(_) => {
-                Code::InvalidArgument
-            }
+            Self::NoEndpoint
+            | Self::Endpoint { .. }
+            | Self::Region { .. }
+            | Self::Credentials(_) => Code::InvalidArgument,
             Self::Random(_) => Code::Internal,
         }
     }
@@ -133,9 +143,29 @@ impl Error {
             Self::TimedOut { .. } => Retry::Unknown,
             // Nothing passes before both sides have accepted; another node may have another view.
             Self::Untrusted { .. } | Self::CertificateRefused { .. } => Retry::Safe,
-            Self::NoEndpoint | Self::Endpoint { .. } | Self::Credentials(_) | Self::Random(_) => {
-                Retry::No
-            }
+            Self::NoEndpoint
+            | Self::Endpoint { .. }
+            | Self::Region { .. }
+            | Self::Credentials(_)
+            | Self::Random(_) => Retry::No,
+        }
+    }
+
+    /// The region that leads what the call was about, where a node said that it is another one
+    /// than its own: the call belongs there.
+    pub fn primary_region(&self) -> Option<&str> {
+        match self {
+            Self::Refused { metadata, .. } => metadata.get(PRIMARY_REGION).map(String::as_str),
+            _ => None,
+        }
+    }
+
+    /// The API addresses of that region's nodes, `host:port`, as the region directory has them;
+    /// none where the node did not say.
+    pub fn primary_addresses(&self) -> Vec<&str> {
+        match self {
+            Self::Refused { metadata, .. } => addresses(metadata),
+            _ => Vec::new(),
         }
     }
 
@@ -233,6 +263,26 @@ impl Error {
             },
         }
     }
+}
+
+const PRIMARY_REGION: &str = "primary_region";
+const PRIMARY_ADDRESSES: &str = "primary_addresses";
+
+/// What is said of a call that belongs to another region: which, and where that is.
+fn led_elsewhere(metadata: &HashMap<String, String>) -> String {
+    let Some(region) = metadata.get(PRIMARY_REGION) else {
+        return String::new();
+    };
+    match addresses(metadata).join(", ") {
+        none if none.is_empty() => format!("; the primary region is {region}"),
+        addresses => format!("; the primary region is {region}, at {addresses}"),
+    }
+}
+
+fn addresses(metadata: &HashMap<String, String>) -> Vec<&str> {
+    let listed = metadata.get(PRIMARY_ADDRESSES).map_or("", String::as_str);
+    let addresses = listed.split(',').map(str::trim);
+    addresses.filter(|address| !address.is_empty()).collect()
 }
 
 /// Says whether the transport itself counted the time and found it over.

@@ -15,6 +15,11 @@
 //!   [`Client::call_counts`] tells how often calls were sent again.
 //! - **Reads** are linearizable. With [`Consistency::Eventual`] they show the local state of a
 //!   node, and at least what this client and its clones have seen.
+//! - **Other regions.** A region shows secrets that another one leads as far as it has received
+//!   them: [`Client::with_max_staleness`] says how old that may be, [`Client::showing`] how old it
+//!   is, and a position of one region counts in every other ([`Client::at_least`]). Writes go to
+//!   the region that leads the secret, if the client was given nodes of it
+//!   ([`Client::with_region_endpoints`]); else the error says which region that is, and where.
 //! - **Watches** go on, on another node, where they were.
 //!
 //! Values in answers are wiped when the answer is dropped. The copies that gRPC makes of a
@@ -27,6 +32,7 @@ mod endpoints;
 mod error;
 mod position;
 mod retry;
+mod shown;
 mod watch;
 
 pub mod limits;
@@ -38,5 +44,6 @@ pub use crate::{
     client::{Client, Consistency, Options},
     counts::CallCounts,
     error::{Error, Retry},
+    shown::{Behind, LastShown, Shown},
     watch::Watch,
 };

@@ -30,6 +30,12 @@ pub const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// Silence after which a watch goes to another node: three heartbeats.
 pub const WATCH_SILENCE_MAX: Duration = Duration::from_secs(45);
 
+/// The same of a watch of regions, which says something every second.
+pub const REGIONS_WATCH_SILENCE_MAX: Duration = Duration::from_secs(5);
+
+/// Positions of other regions that no read has covered yet; above it the oldest is dropped.
+pub const POSITIONS_ELSEWHERE_MAX: usize = 8;
+
 /// Messages of a watch that wait to be taken.
 pub const WATCH_QUEUE_MAX: usize = 16;
 

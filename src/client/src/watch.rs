@@ -3,6 +3,7 @@
 use std::{
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use tokio::{
@@ -10,35 +11,51 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
 use tokio_stream::Stream;
-use tonic::{Request, Streaming};
+use tonic::{Response, Status, Streaming};
+use wire::Channel;
+use wire::admin::v1::{WatchRegionsRequest, WatchRegionsResponse};
 use wire::secrets::v1::{WatchRequest, WatchResponse};
 
 use crate::{
     Client,
-    calls::{Effect, secrets::service},
+    calls::{Effect, admin_service, secrets::service, watch_request},
     error::{Error, Retry},
-    limits::{WATCH_QUEUE_MAX, WATCH_SILENCE_MAX},
+    limits::{REGIONS_WATCH_SILENCE_MAX, WATCH_QUEUE_MAX, WATCH_SILENCE_MAX},
     retry::{self, Repeated},
 };
 
-/// The changes of secrets, in order and without gaps.
+/// A stream of messages: of [`Client::watch`] the changes of secrets, in order and without gaps.
 ///
 /// When the node stops or the connection breaks, the stream continues on another node after the
 /// last message that was taken, for as long as it is polled and it takes to find one. It ends
 /// with an error that repeating cannot cure, `PositionLost` for example.
-pub struct Watch {
-    messages: mpsc::Receiver<Result<WatchResponse, Error>>,
+pub struct Watch<M = WatchResponse> {
+    messages: mpsc::Receiver<Result<M, Error>>,
 }
 
 impl Client {
     /// Watches secrets. Returns when the stream has begun, so that no change after that is
     /// missed; its first message says where.
     pub async fn watch(&self, request: WatchRequest) -> Result<Watch, Error> {
-        let (first, stream) = self.begin(&request).await?;
+        let region = self.region.clone();
+        self.follow(Secrets { request, region }).await
+    }
+
+    /// Watches regions: what `list_regions` answers, when it changes and at least once a second.
+    /// After a pause the newest state comes, what was between is not told.
+    pub async fn watch_regions(
+        &self,
+        request: WatchRegionsRequest,
+    ) -> Result<Watch<WatchRegionsResponse>, Error> {
+        self.follow(Regions(request)).await
+    }
+
+    async fn follow<W: Watched>(&self, watched: W) -> Result<Watch<W::Message>, Error> {
+        let (first, stream) = self.begin(&watched).await?;
         let (sender, messages) = mpsc::channel(WATCH_QUEUE_MAX);
         let watcher = Watcher {
             client: self.clone(),
-            request,
+            watched,
             sender,
         };
         tokio::spawn(watcher.run(first, stream));
@@ -46,12 +63,12 @@ impl Client {
     }
 
     /// Opens a stream and waits for its first message, by the rules of any call that reads.
-    async fn begin(&self, request: &WatchRequest) -> Result<Begun, Error> {
+    async fn begin<W: Watched>(&self, watched: &W) -> Result<Begun<W::Message>, Error> {
         let deadline = self.deadline();
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let error = match self.open(request, deadline).await {
+            let error = match self.open(watched, deadline).await {
                 Ok(begun) => return Ok(begun),
                 Err(error) => error,
             };
@@ -64,17 +81,17 @@ impl Client {
     }
 
     /// One attempt at the preferred node, which gets half of the time that is left: it may hang.
-    async fn open(&self, request: &WatchRequest, deadline: Instant) -> Result<Begun, Error> {
+    async fn open<W: Watched>(
+        &self,
+        watched: &W,
+        deadline: Instant,
+    ) -> Result<Begun<W::Message>, Error> {
         let until = Effect::Reads.attempt_deadline(deadline, false);
         let node = self.shared.endpoints.preferred()?;
         let opened = async {
-            let request = Request::new(request.clone());
-            let mut stream = service(node.channel.clone())
-                .watch(request)
-                .await?
-                .into_inner();
+            let mut stream = watched.open(node.channel.clone()).await?.into_inner();
             let first = stream.message().await?;
-            let ended = || tonic::Status::unavailable("the stream ended before it began");
+            let ended = || Status::unavailable("the stream ended before it began");
             Ok((first.ok_or_else(ended)?, stream))
         };
         let error = match timeout_at(until, opened).await {
@@ -92,29 +109,87 @@ impl Client {
     }
 }
 
-impl Stream for Watch {
-    type Item = Result<WatchResponse, Error>;
+impl<M> Stream for Watch<M> {
+    type Item = Result<M, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.messages.poll_recv(cx)
     }
 }
 
-impl std::fmt::Debug for Watch {
+impl<M> std::fmt::Debug for Watch<M> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Watch").finish_non_exhaustive()
     }
 }
 
-/// What keeps a watch going.
-struct Watcher {
-    client: Client,
-    request: WatchRequest,
-    sender: mpsc::Sender<Result<WatchResponse, Error>>,
+/// What is watched.
+trait Watched: Clone + Send + Sync + 'static {
+    type Message: Send + 'static;
+
+    /// Silence after which another node is asked.
+    const SILENCE_MAX: Duration;
+
+    /// Opens the stream on a node, after the last message that was passed on.
+    fn open(
+        &self,
+        channel: Channel,
+    ) -> impl Future<Output = Result<Response<Streaming<Self::Message>>, Status>> + Send;
+
+    /// Takes note of a message that is passed on.
+    fn passed(&mut self, message: &Self::Message);
 }
 
-impl Watcher {
-    async fn run(mut self, first: WatchResponse, stream: Streaming<WatchResponse>) {
+/// The secrets of a region.
+#[derive(Clone)]
+struct Secrets {
+    request: WatchRequest,
+    region: Option<std::sync::Arc<str>>,
+}
+
+impl Watched for Secrets {
+    type Message = WatchResponse;
+
+    const SILENCE_MAX: Duration = WATCH_SILENCE_MAX;
+
+    async fn open(&self, channel: Channel) -> Result<Response<Streaming<WatchResponse>>, Status> {
+        let request = watch_request(self.request.clone(), self.region.as_deref());
+        service(channel).watch(request).await
+    }
+
+    fn passed(&mut self, message: &WatchResponse) {
+        self.request.resume_token.clone_from(&message.resume_token);
+    }
+}
+
+/// The regions.
+#[derive(Clone)]
+struct Regions(WatchRegionsRequest);
+
+impl Watched for Regions {
+    type Message = WatchRegionsResponse;
+
+    const SILENCE_MAX: Duration = REGIONS_WATCH_SILENCE_MAX;
+
+    async fn open(
+        &self,
+        channel: Channel,
+    ) -> Result<Response<Streaming<WatchRegionsResponse>>, Status> {
+        admin_service(channel).watch_regions(self.0).await
+    }
+
+    fn passed(&mut self, _: &WatchRegionsResponse) {}
+}
+
+/// What keeps a watch going.
+struct Watcher<W: Watched> {
+    client: Client,
+    watched: W,
+    sender: mpsc::Sender<Result<W::Message, Error>>,
+}
+
+impl<W: Watched> Watcher<W> {
+    async fn run(mut self, first: W::Message, stream: Streaming<W::Message>) {
         let mut begun = (first, stream);
         loop {
             let (first, stream) = begun;
@@ -136,20 +211,16 @@ impl Watcher {
     }
 
     /// Passes messages on until the stream breaks, is refused, or nobody wants them.
-    async fn relay(
-        &mut self,
-        first: WatchResponse,
-        mut stream: Streaming<WatchResponse>,
-    ) -> Relayed {
+    async fn relay(&mut self, first: W::Message, mut stream: Streaming<W::Message>) -> Relayed {
         let mut message = first;
         loop {
-            self.request.resume_token.clone_from(&message.resume_token);
+            self.watched.passed(&message);
             if self.sender.send(Ok(message)).await.is_err() {
                 return Relayed::Abandoned;
             }
             let next = tokio::select! {
                 () = self.sender.closed() => return Relayed::Abandoned,
-                next = timeout(WATCH_SILENCE_MAX, stream.message()) => next,
+                next = timeout(W::SILENCE_MAX, stream.message()) => next,
             };
             message = match next {
                 Ok(Ok(Some(next))) => next,
@@ -167,7 +238,7 @@ impl Watcher {
 
     /// Opens the stream again after the last message, on whichever node takes it; `None` when
     /// nobody wants it any more.
-    async fn resume(&self) -> Result<Option<Begun>, Error> {
+    async fn resume(&self) -> Result<Option<Begun<W::Message>>, Error> {
         if let Ok(node) = self.client.shared.endpoints.preferred() {
             self.client.shared.endpoints.turn_from(node);
         }
@@ -177,7 +248,7 @@ impl Watcher {
             let deadline = self.client.deadline();
             let opened = tokio::select! {
                 () = self.sender.closed() => return Ok(None),
-                opened = self.client.open(&self.request, deadline) => opened,
+                opened = self.client.open(&self.watched, deadline) => opened,
             };
             match opened {
                 Ok(begun) => return Ok(Some(begun)),
@@ -193,7 +264,7 @@ impl Watcher {
 }
 
 /// A stream and its first message.
-type Begun = (WatchResponse, Streaming<WatchResponse>);
+type Begun<M> = (M, Streaming<M>);
 
 /// Why a stream ended.
 enum Relayed {

@@ -240,7 +240,10 @@ pub enum Rejection {
     #[error("Invalid replica region.")]
     ReplicaRegionInvalid(RegionName),
     /// The secret has copies.
-    #[error("You can't delete secret {arn} that still has replica regions [{}].", listed(regions))]
+    #[error(
+        "You can't delete secret {arn} that still has replica regions [{}].",
+        listed(regions)
+    )]
     ReplicasRemain {
         /// The secret's ARN.
         arn: ArnShown,

@@ -24,7 +24,10 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use zeroize::Zeroizing;
 
 use crate::{
-    identity::{Identity, IdentityError},
+    authorities::Authorities,
+    certs::Holder,
+    identity::{Identity, IdentityError, PeerIdentity},
+    issuer::check_issuer,
     limits::PEM_BYTES_MAX,
 };
 
@@ -43,6 +46,7 @@ pub struct CredentialFiles {
 pub struct Credentials {
     files: CredentialFiles,
     current: ArcSwap<Material>,
+    authorities: Authorities,
     seen: Mutex<Vec<Option<Seen>>>,
 }
 
@@ -122,6 +126,7 @@ impl Credentials {
         Ok(Arc::new(Self {
             files,
             current,
+            authorities: Authorities::default(),
             seen,
         }))
     }
@@ -164,6 +169,23 @@ impl Credentials {
         self.material().expires
     }
 
+    /// The certificate of this process, then those between it and the authority, as in its file.
+    pub fn chain(&self) -> Vec<CertificateDer<'static>> {
+        self.material().certified.cert.clone()
+    }
+
+    /// The issuers of the own region, each once: those among the authorities it trusts, then those
+    /// among the certificates that it presents. This is what other regions are told of it; where
+    /// more than 4 are trusted, they do not take them over. Empty for a client.
+    pub fn issuers(&self) -> Vec<CertificateDer<'static>> {
+        self.material().issuers.clone()
+    }
+
+    /// The issuers of linked regions, whose nodes are accepted beside those of the own region.
+    pub fn authorities(&self) -> &Authorities {
+        &self.authorities
+    }
+
     /// Where the files are.
     pub fn files(&self) -> &CredentialFiles {
         &self.files
@@ -192,7 +214,11 @@ impl std::fmt::Debug for Credentials {
 /// One loaded state of the files.
 pub(crate) struct Material {
     pub(crate) certified: Arc<CertifiedKey>,
+    /// Who vouches for callers and servers.
     pub(crate) roots: Arc<RootCertStore>,
+    /// Who of them vouches for the nodes of the own region: nobody if this is a client's.
+    pub(crate) peer_roots: Arc<RootCertStore>,
+    issuers: Vec<CertificateDer<'static>>,
     pub(crate) identity: Identity,
     pub(crate) expires: SystemTime,
 }
@@ -226,10 +252,16 @@ impl Material {
                 cert: files.cert.clone(),
                 key: files.key.clone(),
             })?;
-        let roots = Arc::new(roots(&files.ca)?);
+        let (authorities, roots) = roots(&files.ca)?;
+        let (peer_roots, issuers) = match &identity {
+            Identity::Peer(peer) => of_region(peer, authorities, &certified.cert),
+            Identity::Client(_) => (RootCertStore::empty(), Vec::new()),
+        };
         Ok(Self {
             certified: Arc::new(certified),
-            roots,
+            roots: Arc::new(roots),
+            peer_roots: Arc::new(peer_roots),
+            issuers,
             identity,
             expires,
         })
@@ -285,10 +317,13 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, CredentialsError> 
     })
 }
 
-fn roots(paths: &[PathBuf]) -> Result<RootCertStore, CredentialsError> {
-    let mut roots = RootCertStore::empty();
+fn roots(
+    paths: &[PathBuf],
+) -> Result<(Vec<CertificateDer<'static>>, RootCertStore), CredentialsError> {
+    let (mut authorities, mut roots) = (Vec::new(), RootCertStore::empty());
     for path in paths {
         for certificate in certificates(path)? {
+            authorities.push(certificate.clone());
             roots
                 .add(certificate)
                 .map_err(|source| CredentialsError::Unusable {
@@ -304,7 +339,29 @@ fn roots(paths: &[PathBuf]) -> Result<RootCertStore, CredentialsError> {
             wanted: "authority's certificate",
         });
     }
-    Ok(roots)
+    Ok((authorities, roots))
+}
+
+/// What of the authorities vouches for the nodes of the own region, and the issuers of it.
+fn of_region(
+    own: &PeerIdentity,
+    authorities: Vec<CertificateDer<'static>>,
+    chain: &[CertificateDer<'static>],
+) -> (RootCertStore, Vec<CertificateDer<'static>>) {
+    let of_own =
+        |one: &CertificateDer<'_>| Holder::of(one).is_some_and(|holder| holder.may_vouch_for(own));
+    let mut authorities = authorities;
+    authorities.retain(of_own);
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(authorities.iter().cloned());
+    let presented = chain.iter().filter(|one| of_own(one)).cloned();
+    let mut issuers: Vec<CertificateDer<'static>> = Vec::new();
+    for candidate in authorities.into_iter().chain(presented) {
+        if check_issuer(&candidate).is_ok() && !issuers.contains(&candidate) {
+            issuers.push(candidate);
+        }
+    }
+    (roots, issuers)
 }
 
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, CredentialsError> {

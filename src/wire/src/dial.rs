@@ -6,7 +6,7 @@
 use std::{
     io,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     task::{Context, Poll},
     time::Duration,
 };
@@ -14,8 +14,11 @@ use std::{
 use http::Uri;
 use hyper_util::rt::TokioIo;
 use rustls::{
-    AlertDescription, CertificateError, ClientConfig, OtherError, client::Resumption,
-    client::WebPkiServerVerifier, pki_types::ServerName, sign::SingleCertAndKey, version::TLS13,
+    CertificateError, ClientConfig, OtherError,
+    client::{Resumption, WebPkiServerVerifier, danger::ServerCertVerifier},
+    pki_types::ServerName,
+    sign::SingleCertAndKey,
+    version::TLS13,
 };
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
@@ -23,13 +26,14 @@ use tonic::transport::{Channel, Endpoint};
 use tower::Service;
 
 use crate::{
-    credentials::{Credentials, provider},
-    identity::{Identity, PeerIdentity},
+    clock,
+    credentials::{Credentials, Material, provider},
+    identity::{Identity, IdentityError, PeerIdentity, PublicKeyHash},
     limits::{
         CALLER_CONNECT_TIMEOUT, CALLER_KEEPALIVE, CONNECTION_WINDOW_BYTES, PEER_CONNECT_TIMEOUT,
         PEER_KEEPALIVE, STREAM_WINDOW_BYTES,
     },
-    verify::{NodeVerifier, Refusal, Wanted},
+    verify::{NodeVerifier, Refusal, Vouching, Wanted},
 };
 
 /// Who must answer at an address.
@@ -44,6 +48,18 @@ pub enum Expected {
     },
     /// Any node of the caller's own region: for a node that joins and knows no pins yet.
     Region,
+    /// One node of a linked region, with the key that the region directory pins. The issuers of
+    /// its region are those among the credentials' `Authorities` when it is connected to.
+    Linked(PeerIdentity),
+    /// Any node that the issuer with this key vouches for, of this cluster if one is given: for a
+    /// node of a region that is about to be linked and knows no more of the other. The server must
+    /// present its issuer's certificate. No certificate is presented to it: it knows nobody yet.
+    Issuer {
+        /// Cluster id, 32 lower-case hexadecimal digits.
+        cluster: Option<String>,
+        /// What `PublicKeyHash::of` says of the issuer's certificate.
+        issuer_key: PublicKeyHash,
+    },
     /// A server whose certificate has this DNS name or IP address.
     Server {
         /// The name or address, without a port.
@@ -66,6 +82,10 @@ pub struct Dialer {
     credentials: Arc<Credentials>,
     options: DialOptions,
 }
+
+/// Which node answers on a channel that stays with one.
+#[derive(Clone, Debug, Default)]
+pub struct Answerer(Arc<OnceLock<PeerIdentity>>);
 
 /// Why a channel cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -122,6 +142,27 @@ impl Dialer {
 
     /// Makes a channel to `host:port`. Nothing is sent before the first call.
     pub fn channel(&self, address: &str, expected: Expected) -> Result<Channel, DialError> {
+        self.connecting(address, expected, None)
+    }
+
+    /// Makes a channel as `channel` does that stays with the node that answers first, and tells
+    /// which that is. Where another one answers later, a new channel must be made.
+    pub fn channel_to_one(
+        &self,
+        address: &str,
+        expected: Expected,
+    ) -> Result<(Channel, Answerer), DialError> {
+        let answerer = Answerer::default();
+        let channel = self.connecting(address, expected, Some(answerer.clone()))?;
+        Ok((channel, answerer))
+    }
+
+    fn connecting(
+        &self,
+        address: &str,
+        expected: Expected,
+        answerer: Option<Answerer>,
+    ) -> Result<Channel, DialError> {
         let bad = || DialError::Address {
             address: address.to_owned(),
         };
@@ -131,13 +172,15 @@ impl Dialer {
         if authority.port_u16().is_none() || !plain {
             return Err(bad());
         }
-        let (check, name) = self.check(authority.host(), expected)?;
-        let credentials = Arc::clone(&self.credentials);
+        let (name, check) = self.check(authority.host(), expected)?;
+        let bare = name.trim_start_matches('[').trim_end_matches(']');
+        let server = ServerName::try_from(bare.to_owned());
         let connector = Connector {
-            credentials,
+            credentials: Arc::clone(&self.credentials),
             address: address.to_owned(),
             check,
-            name,
+            name: server.map_err(|_| DialError::Name { name })?,
+            answerer,
         };
         let endpoint = Endpoint::from(uri)
             .connect_timeout(self.options.connect_timeout)
@@ -149,37 +192,31 @@ impl Dialer {
         Ok(endpoint.connect_with_connector_lazy(connector))
     }
 
-    fn check(
-        &self,
-        host: &str,
-        expected: Expected,
-    ) -> Result<(Check, ServerName<'static>), DialError> {
-        let (name, check) = match expected {
-            Expected::Server { name } => (name, Check::Name),
+    /// What name to tell the server, and what to check of it.
+    fn check(&self, host: &str, expected: Expected) -> Result<(String, Check), DialError> {
+        let check = match expected {
+            Expected::Server { name } => return Ok((name, Check::Name)),
             Expected::Region => {
                 let PeerIdentity {
                     cluster, region, ..
                 } = self.own_node()?;
-                (
-                    host.to_owned(),
-                    Check::Node(Wanted::Region { cluster, region }),
-                )
+                Check::Own(Wanted::Region { cluster, region })
             }
-            Expected::Peer { node, public_key } => {
-                let wanted = PeerIdentity {
-                    node,
-                    public_key,
-                    ..self.own_node()?
-                };
-                (host.to_owned(), Check::Node(Wanted::Node(wanted)))
+            Expected::Peer { node, public_key } => Check::Own(Wanted::Node(PeerIdentity {
+                node,
+                public_key,
+                ..self.own_node()?
+            })),
+            Expected::Linked(peer) => {
+                self.own_node()?;
+                Check::Linked(peer)
             }
+            Expected::Issuer {
+                cluster,
+                issuer_key,
+            } => Check::Issuer(issuer_key, Wanted::Cluster(cluster)),
         };
-        let bare = name
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .to_owned();
-        let server = ServerName::try_from(bare).map_err(|_| DialError::Name { name })?;
-        Ok((check, server))
+        Ok((host.to_owned(), check))
     }
 
     fn own_node(&self) -> Result<PeerIdentity, DialError> {
@@ -190,11 +227,27 @@ impl Dialer {
     }
 }
 
+impl Answerer {
+    /// The node, once a connection was made.
+    pub fn peer(&self) -> Option<PeerIdentity> {
+        self.0.get().cloned()
+    }
+
+    /// Takes whoever answers first, and nobody else after.
+    fn accept(&self, found: &Identity) -> Result<(), Refusal> {
+        let peer = Wanted::Cluster(None).accept(found)?;
+        let first = self.0.get_or_init(|| peer.clone());
+        Wanted::Node(first.clone()).accept(found).map(|_| ())
+    }
+}
+
 /// What is checked of the certificate at the other end.
 #[derive(Clone, Debug)]
 enum Check {
     Name,
-    Node(Wanted),
+    Own(Wanted),
+    Linked(PeerIdentity),
+    Issuer(PublicKeyHash, Wanted),
 }
 
 /// Connects one channel, as often as it has to.
@@ -204,6 +257,7 @@ struct Connector {
     address: String,
     check: Check,
     name: ServerName<'static>,
+    answerer: Option<Answerer>,
 }
 
 impl Service<Uri> for Connector {
@@ -223,8 +277,10 @@ impl Service<Uri> for Connector {
 
 impl Connector {
     async fn connect(self) -> Result<TokioIo<TlsStream<TcpStream>>, ConnectError> {
+        let material = self.credentials.material();
+        let verifier = self.verifier(&material)?;
         let config = self
-            .client_config()
+            .client_config(&material, verifier)
             .map_err(|source| self.failed("configure", source))?;
         let stream = TcpStream::connect(&self.address)
             .await
@@ -234,34 +290,57 @@ impl Connector {
             .map_err(|source| self.failed("reach", source))?;
         let connected = TlsConnector::from(Arc::new(config)).connect(self.name.clone(), stream);
         let stream = connected.await.map_err(|error| self.distrust(error))?;
+        if let Some(answerer) = &self.answerer {
+            let accepted = identity(&stream).and_then(|found| answerer.accept(&found));
+            accepted.map_err(|refusal| self.failed("trust", refusal))?;
+        }
         Ok(TokioIo::new(stream))
     }
 
-    fn client_config(&self) -> Result<ClientConfig, rustls::Error> {
-        let material = self.credentials.material();
-        let (roots, provider) = (Arc::clone(&material.roots), provider());
-        let certificate = Arc::new(SingleCertAndKey::from(Arc::clone(&material.certified)));
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_protocol_versions(&[&TLS13])?;
-        let mut config = match &self.check {
-            Check::Name => builder.with_webpki_verifier(
-                WebPkiServerVerifier::builder_with_provider(roots, provider)
-                    .build()
-                    .map_err(|error| rustls::Error::General(error.to_string()))?,
-            ),
-            Check::Node(wanted) => {
-                let algorithms = provider.signature_verification_algorithms;
-                let wanted = wanted.clone();
-                builder
-                    .dangerous()
-                    .with_custom_certificate_verifier(Arc::new(NodeVerifier {
-                        roots,
-                        algorithms,
-                        wanted,
-                    }))
+    fn verifier(&self, material: &Material) -> Result<Arc<dyn ServerCertVerifier>, ConnectError> {
+        let (vouching, wanted) = match &self.check {
+            Check::Name => {
+                let roots = Arc::clone(&material.roots);
+                let built = WebPkiServerVerifier::builder_with_provider(roots, provider()).build();
+                return match built {
+                    Ok(verifier) => Ok(verifier),
+                    Err(error) => Err(self.failed("configure", error)),
+                };
             }
-        }
-        .with_client_cert_resolver(certificate);
+            Check::Own(wanted) => {
+                let roots = Arc::clone(&material.peer_roots);
+                (Vouching::Roots(roots), wanted.clone())
+            }
+            Check::Linked(peer) => {
+                let roots = self.credentials.authorities().vouching(peer, clock::now());
+                let roots = roots.map_err(|refusal| self.failed("trust", refusal))?;
+                (Vouching::Roots(roots), Wanted::Node(peer.clone()))
+            }
+            Check::Issuer(key, wanted) => (Vouching::IssuerKey(*key), wanted.clone()),
+        };
+        Ok(Arc::new(NodeVerifier {
+            vouching,
+            algorithms: provider().signature_verification_algorithms,
+            wanted,
+        }))
+    }
+
+    fn client_config(
+        &self,
+        material: &Material,
+        verifier: Arc<dyn ServerCertVerifier>,
+    ) -> Result<ClientConfig, rustls::Error> {
+        let builder = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&TLS13])?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
+        let mut config = match &self.check {
+            Check::Issuer(..) => builder.with_no_client_auth(),
+            Check::Name | Check::Own(_) | Check::Linked(_) => {
+                let certificate = SingleCertAndKey::from(Arc::clone(&material.certified));
+                builder.with_client_cert_resolver(Arc::new(certificate))
+            }
+        };
         config.resumption = Resumption::disabled();
         config.alpn_protocols = vec![b"h2".to_vec()];
         Ok(config)
@@ -296,55 +375,13 @@ impl Connector {
     }
 }
 
-/// Who did not accept whose certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Distrust {
-    /// This side does not accept the server's.
-    OfServer,
-    /// The server does not accept this side's.
-    OfCaller,
-}
-
-impl Distrust {
-    /// Finds it in the chain of a failed call, if that is why it failed.
-    pub fn in_chain(error: &(dyn std::error::Error + 'static)) -> Option<Self> {
-        let mut cause = Some(error);
-        while let Some(error) = cause {
-            if error.is::<Refusal>() {
-                return Some(Self::OfServer);
-            }
-            let inner = error
-                .downcast_ref::<io::Error>()
-                .and_then(io::Error::get_ref);
-            match inner.and_then(|inner| inner.downcast_ref()) {
-                Some(rustls::Error::InvalidCertificate(_)) => return Some(Self::OfServer),
-                // HTTP/2 keeps the text of an error only.
-                _ if inner.is_some_and(|inner| tells_refusal(&inner.to_string())) => {
-                    return Some(Self::OfCaller);
-                }
-                _ => cause = error.source(),
-            }
-        }
-        None
-    }
-}
-
-/// Whether an error's text is that of an alert with which a server refuses a certificate.
-fn tells_refusal(text: &str) -> bool {
-    let alerts = [
-        AlertDescription::BadCertificate,
-        AlertDescription::UnsupportedCertificate,
-        AlertDescription::CertificateRevoked,
-        AlertDescription::CertificateExpired,
-        AlertDescription::CertificateUnknown,
-        AlertDescription::UnknownCA,
-        AlertDescription::AccessDenied,
-        AlertDescription::DecryptError,
-        AlertDescription::CertificateRequired,
-    ];
-    alerts
-        .into_iter()
-        .any(|alert| text == rustls::Error::AlertReceived(alert).to_string())
+/// Whose the verified certificate of the server is.
+fn identity(stream: &TlsStream<TcpStream>) -> Result<Identity, Refusal> {
+    let certificates = stream.get_ref().1.peer_certificates();
+    let certificate = certificates
+        .and_then(<[_]>::first)
+        .ok_or(IdentityError::Missing)?;
+    Ok(Identity::of(certificate)?)
 }
 
 /// Why a connection was not made; in the chain of the call's error.

@@ -145,15 +145,21 @@ impl From<Identity> for Caller {
 impl Display for Identity {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Peer(peer) => {
-                write!(
-                    f,
-                    "{SCHEME}{}/{}/node/{}",
-                    peer.cluster, peer.region, peer.node
-                )
-            }
+            Self::Peer(peer) => Display::fmt(peer, f),
             Self::Client(client) => write!(f, "{SCHEME}{}/client/{}", client.cluster, client.name),
         }
+    }
+}
+
+impl Display for PeerIdentity {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            cluster,
+            region,
+            node,
+            ..
+        } = self;
+        write!(f, "{SCHEME}{cluster}/{region}/node/{node}")
     }
 }
 

@@ -2,8 +2,12 @@
 //!
 //! The only crate that knows rustls and tonic's transport.
 
+mod authorities;
+mod chain;
 mod clock;
 mod connection;
+mod distrust;
+mod issuer;
 mod redact;
 mod verify;
 
@@ -14,9 +18,12 @@ pub mod identity;
 pub mod limits;
 pub mod listen;
 
+pub use authorities::{Authorities, AuthoritiesError};
 pub use credentials::{CredentialFiles, Credentials, CredentialsError};
-pub use dial::{DialError, DialOptions, Dialer, Distrust, Expected};
+pub use dial::{Answerer, DialError, DialOptions, Dialer, Expected};
+pub use distrust::Distrust;
 pub use identity::{Caller, ClientIdentity, Identity, IdentityError, PeerIdentity, PublicKeyHash};
+pub use issuer::{Issuer, IssuerError, NodeError, check_issuer, verify_node};
 pub use listen::{Admission, ListenError, ListenOptions, Listener, Places};
 pub use rustls::pki_types::CertificateDer;
 pub use tonic::transport::{Channel, server::TcpConnectInfo};

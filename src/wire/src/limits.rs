@@ -64,3 +64,12 @@ pub const CLIENT_NAME_CHARS_MAX: usize = 128;
 
 /// Characters of a region's name.
 pub const REGION_CHARS_MAX: usize = 128;
+
+/// Other regions whose nodes are accepted.
+pub const LINKED_REGIONS_MAX: usize = 64;
+
+/// Issuers of one region at a time: one, and while it is replaced the next, with room.
+pub const ISSUERS_PER_REGION_MAX: usize = 4;
+
+/// Size of the certificate of an issuer, DER.
+pub const ISSUER_BYTES_MAX: usize = 16 * 1024;

@@ -1,9 +1,9 @@
 //! Serves calls over TLS.
 //!
 //! The API's listener asks for a client certificate and serves callers without one as
-//! `Anonymous`; the peers' listener requires the certificate of a node. A certificate that is
-//! presented must verify in either. Every request carries its `Caller`, and tonic's
-//! `TcpConnectInfo`, among its extensions.
+//! `Anonymous`; the peers' listener requires the certificate of a node, of the own region or of a
+//! linked one. A certificate that is presented must verify in either. Every request carries its
+//! `Caller`, and tonic's `TcpConnectInfo`, among its extensions.
 //!
 //! Invariant: one connection cannot hold up another. Handshakes run beside each other, each has
 //! a time-out, places are counted from the first byte, and one that falls silent loses its place.
@@ -47,7 +47,7 @@ use crate::{
 pub enum Admission {
     /// Nodes, clients, and callers without a certificate. HTTP/2 and HTTP/1.1.
     Anyone,
-    /// Nodes of the same cluster. HTTP/2.
+    /// Nodes of the own region, and of the regions among the credentials' `Authorities`. HTTP/2.
     Nodes,
 }
 
@@ -126,7 +126,7 @@ impl Listener {
         let failed = |source| ListenError::Bind { address, source };
         let socket = TcpListener::bind(address).await.map_err(failed)?;
         let local = socket.local_addr().map_err(failed)?;
-        server_config(&credentials.material(), options.admission)?;
+        server_config(&credentials, &credentials.material(), options.admission)?;
         Ok(Self {
             socket,
             local,
@@ -341,7 +341,8 @@ impl Door {
             }
             _ => {}
         }
-        let tls = Arc::new(server_config(&material, self.options.admission)?);
+        let tls = server_config(&self.credentials, &material, self.options.admission)?;
+        let tls = Arc::new(tls);
         self.config.store(Some(Arc::new(Config {
             material,
             tls: Arc::clone(&tls),
@@ -350,8 +351,16 @@ impl Door {
     }
 }
 
-fn server_config(material: &Material, admission: Admission) -> Result<ServerConfig, rustls::Error> {
-    let verifier = Arc::new(CallerVerifier::new(material, admission)?);
+fn server_config(
+    credentials: &Credentials,
+    material: &Material,
+    admission: Admission,
+) -> Result<ServerConfig, rustls::Error> {
+    let verifier = match admission {
+        Admission::Anyone => CallerVerifier::of_anyone(material)?,
+        Admission::Nodes => CallerVerifier::of_nodes(material, credentials.authorities())?,
+    };
+    let verifier = Arc::new(verifier);
     let certificate = SingleCertAndKey::from(Arc::clone(&material.certified));
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])?

@@ -3,8 +3,11 @@
 pub mod certs;
 pub mod dev;
 pub mod node;
+pub mod region;
+pub mod replica;
 pub mod secret;
 pub mod server;
+pub mod upgrade;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -42,15 +45,17 @@ pub struct Arguments {
 pub enum Command {
     /// Run a node.
     ///
-    /// The first node of a region is started once with --bootstrap; every other node once with
-    /// --join and a token. After that --config is enough. SIGTERM and SIGINT end the node cleanly:
-    /// it hands leadership over first. SIGHUP reads the certificates again.
+    /// The first node of the first region is started once with --bootstrap, the first node of every
+    /// other region once with --link and a token, and every other node once with --join and a
+    /// token. After that --config is enough. SIGTERM and SIGINT end the node cleanly: it hands
+    /// leadership over first. SIGHUP reads the certificates again.
     Server(server::Server),
-    /// Run a whole region of three nodes on this machine, for development.
+    /// Run two whole regions of three nodes each on this machine, for development.
     ///
-    /// Certificates, root key and administrator credentials are made on the spot and kept, with the
-    /// secrets, in one directory; the next start uses them again. Everything listens on loopback
-    /// only. The root key lies beside the data: this is for development, not for real secrets.
+    /// Certificates, root keys and administrator credentials are made on the spot and kept, with
+    /// the secrets, in one directory; the next start uses them again. Everything listens on
+    /// loopback only. The root keys lie beside the data: this is for development, not for real
+    /// secrets.
     Dev(dev::Dev),
     /// Create, read and change secrets.
     ///
@@ -62,6 +67,13 @@ pub enum Command {
     /// A region is a group of three or five voters. A new node joins with a one-time token as a
     /// learner. The leader gives it a vote when it has caught up; `promote` does so at once.
     Node(node::Node),
+    /// Link regions, look at how they follow each other, and take over from a lost one.
+    ///
+    /// A region leads the secrets that were created in it and follows those of others. When one is
+    /// lost, another is promoted: it takes over what the lost one led.
+    Region(region::Region),
+    /// Finish the upgrade of a region to another release.
+    Upgrade(upgrade::Upgrade),
     /// Make and look at certificates.
     ///
     /// A cluster has one root, kept offline. Each region has an issuer signed by it, and the issuer
@@ -92,7 +104,8 @@ pub enum Command {
     },
 }
 
-/// Where the nodes are and who the caller is. Without these a running `strongroom dev` is used.
+/// Where the nodes are and who the caller is. Without these the first region of a running
+/// `strongroom dev` is used.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Connection")]
 pub struct Connection {

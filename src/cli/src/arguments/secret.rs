@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::Connection;
+use super::replica::{NewReplicas, Regions, RemoveRegions, Replicate};
 use crate::value::ValueSource;
 
 /// The options of `secret`.
@@ -13,6 +14,8 @@ use crate::value::ValueSource;
 pub struct Secret {
     #[command(flatten)]
     pub connection: Connection,
+    #[command(flatten)]
+    pub regions: Regions,
     #[command(subcommand)]
     pub verb: Verb,
 }
@@ -24,7 +27,8 @@ pub enum Verb {
     #[command(after_help = "Examples:\n  \
         strongroom secret create orders/db --prompt --description 'orders database'\n  \
         printf %s \"$PASSWORD\" | strongroom secret create orders/db --value-file - --tag a=b\n  \
-        strongroom secret create orders/tls-key --value-file key.der --binary")]
+        strongroom secret create orders/tls-key --value-file key.der --binary\n  \
+        strongroom secret create orders/db --prompt --replica-region eu-west-2")]
     Create(Create),
     /// Read a secret: its metadata, and its value only with --show, --raw or --output-file.
     #[command(after_help = "Examples:\n  \
@@ -73,6 +77,21 @@ pub enum Verb {
     /// Remove tags.
     #[command(after_help = "Example:\n  strongroom secret untag orders/db stage")]
     Untag(Untag),
+    /// Keep replicas of a secret in other regions.
+    ///
+    /// Each region gets every version and follows every change; `describe` shows how far each is.
+    /// Call it in the secret's primary region.
+    #[command(after_help = "Examples:\n  \
+        strongroom secret replicate orders/db eu-west-2\n  \
+        strongroom secret replicate orders/db eu-west-2:alias/orders eu-west-3")]
+    Replicate(Replicate),
+    /// Delete replicas of a secret.
+    #[command(after_help = "Example:\n  \
+        strongroom secret remove-regions orders/db eu-west-3 --yes")]
+    RemoveRegions(RemoveRegions),
+    /// Make a replica a secret of its own; call it in the replica's region.
+    #[command(after_help = "Example:\n  strongroom secret stop-replication orders/db")]
+    StopReplication(Name),
     /// Read many secrets at once, by name or by filter.
     #[command(after_help = "Examples:\n  \
         strongroom secret batch-get orders/db orders/queue\n  \
@@ -113,6 +132,8 @@ pub struct Create {
     /// The KMS key that wraps the value, if not the region's default key.
     #[arg(long, value_name = "KEY")]
     pub kms_key_id: Option<String>,
+    #[command(flatten)]
+    pub replicas: NewReplicas,
     #[command(flatten)]
     pub token: RequestToken,
 }

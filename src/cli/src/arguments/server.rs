@@ -9,7 +9,9 @@ use clap::{Args, Subcommand};
 #[command(after_help = "Examples:\n  \
     strongroom server --config node-1.toml --bootstrap\n  \
     strongroom server --config node-2.toml --join 10.0.0.1:7420 --token-file join-token\n  \
+    strongroom server --config node-1.toml --link 10.0.0.1:7420 --token-file link-token\n  \
     strongroom server --config node-1.toml")]
+#[command(group = clap::ArgGroup::new("enrol").args(["join", "link"]))]
 pub struct Server {
     /// The configuration file.
     #[arg(
@@ -19,8 +21,8 @@ pub struct Server {
         hide_env_values = true
     )]
     pub config: PathBuf,
-    /// Found a new region with this node as its first.
-    #[arg(long, conflicts_with = "join")]
+    /// Found a new cluster, with this node as the first of its first region.
+    #[arg(long, conflicts_with = "enrol")]
     pub bootstrap: bool,
     /// The client name that may do everything in a new region.
     #[arg(
@@ -33,8 +35,12 @@ pub struct Server {
     /// Join the region of the node with this API address.
     #[arg(long, value_name = "HOST:PORT", requires = "token_file")]
     pub join: Option<String>,
-    /// The file with the join token.
-    #[arg(long, value_name = "FILE", requires = "join")]
+    /// Found a new region with this node as its first, and link it to the region of the node with
+    /// this API address. The node is ready when it has the directory from there.
+    #[arg(long, value_name = "HOST:PORT", requires = "token_file")]
+    pub link: Option<String>,
+    /// The file with the token, of `node token create` to join or of `region link` to link.
+    #[arg(long, value_name = "FILE", requires = "enrol")]
     pub token_file: Option<PathBuf>,
 }
 

@@ -6,8 +6,11 @@ pub mod connect;
 pub mod dev;
 mod manual;
 pub mod node;
+mod region;
 pub mod secret;
 pub mod server;
+mod token;
+mod upgrade;
 
 use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
@@ -25,6 +28,8 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Dev(arguments) => dev::run(&arguments, format),
         Command::Secret(arguments) => secret::run(&arguments, format),
         Command::Node(arguments) => node::run(&arguments, format),
+        Command::Region(arguments) => region::run(&arguments, format),
+        Command::Upgrade(arguments) => upgrade::run(&arguments, format),
         Command::Certs(arguments) => certs::run(&arguments.verb, format),
         Command::Config(arguments) => config::run(&arguments.verb, format),
         Command::Seal(arguments) => match arguments.verb {

@@ -11,10 +11,10 @@ use zeroize::Zeroizing;
 
 use super::connect;
 use super::secret::show::date;
+use super::token::Destination;
 use crate::arguments::node::{Node, Token, TokenCreate, Verb};
 use crate::confirm::confirm;
 use crate::failure::Failure;
-use crate::new_file::NewFile;
 use crate::output::{Answer, Format};
 
 /// Carries out one verb.
@@ -188,9 +188,7 @@ fn status(answer: &GetStatusResponse) -> Answer {
 }
 
 async fn token(client: &Client, options: &TokenCreate) -> Result<Answer, Failure> {
-    // Made before the token: one that cannot be kept must not be good for an hour.
-    let file = options.output_file.as_deref().map(NewFile::create);
-    let file = file.transpose()?;
+    let place = Destination::open(options.output_file.as_deref())?;
     let lifetime = client::Duration {
         seconds: i64::try_from(options.valid_for).unwrap_or(i64::MAX),
         nanos: 0,
@@ -199,24 +197,7 @@ async fn token(client: &Client, options: &TokenCreate) -> Result<Answer, Failure
         lifetime: Some(lifetime),
     };
     let mut answer = client.create_join_token(request).await?;
-    let expires = answer
-        .expires
-        .map(|at| date(at.seconds, at.nanos))
-        .unwrap_or_default();
     let token = Zeroizing::new(std::mem::take(&mut answer.token));
-    Ok(match (file, &options.output_file) {
-        (Some(file), Some(path)) => {
-            file.fill(token.as_bytes())?;
-            let json = json!({ "file": path, "expires": expires });
-            Answer::line(
-                format!("written to {}, good until {expires}", path.display()),
-                json,
-            )
-        }
-        _ => {
-            let json = json!({ "token": token.as_str(), "expires": expires });
-            let fields = vec![("Token", token.to_string()), ("Expires", expires)];
-            Answer::fields(fields, json)
-        }
-    })
+    let expires = answer.expires.map(|at| date(at.seconds, at.nanos));
+    place.keep(&token, &expires.unwrap_or_default())
 }

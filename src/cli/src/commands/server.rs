@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::config::ConfigFailure;
 use crate::arguments::server::Server;
 use crate::failure::Failure;
-use crate::limits::JOIN_TOKEN_BYTES_MAX;
+use crate::limits::TOKEN_BYTES_MAX;
 use crate::signals::{Signal, Signals};
 use crate::{crash, logs};
 
@@ -16,7 +16,7 @@ use crate::{crash, logs};
 #[derive(Debug, thiserror::Error)]
 pub enum ServerFailure {
     /// The token cannot be read.
-    #[error("cannot read the join token from {}", .path.display())]
+    #[error("cannot read the token from {}", .path.display())]
     Token {
         /// The file.
         path: PathBuf,
@@ -42,19 +42,25 @@ pub fn run(arguments: &Server) -> Result<(), Failure> {
 }
 
 fn start(arguments: &Server) -> Result<Start, ServerFailure> {
-    Ok(match (&arguments.join, &arguments.token_file) {
-        (Some(address), Some(path)) => Start::Join {
-            address: address.clone(),
-            token: token(path)?,
+    Ok(
+        match (&arguments.join, &arguments.link, &arguments.token_file) {
+            (Some(address), _, Some(path)) => Start::Join {
+                address: address.clone(),
+                token: token(path)?,
+            },
+            (_, Some(address), Some(path)) => Start::Link {
+                address: address.clone(),
+                token: token(path)?,
+            },
+            _ if arguments.bootstrap => Start::Bootstrap {
+                administrator: arguments.administrator.clone(),
+            },
+            _ => Start::Resume,
         },
-        _ if arguments.bootstrap => Start::Bootstrap {
-            administrator: arguments.administrator.clone(),
-        },
-        _ => Start::Resume,
-    })
+    )
 }
 
-/// Reads a join token; the file may end with a newline.
+/// Reads a token; the file may end with a newline.
 fn token(path: &Path) -> Result<Zeroizing<String>, ServerFailure> {
     use std::io::Read;
     let failed = |source| ServerFailure::Token {
@@ -63,7 +69,7 @@ fn token(path: &Path) -> Result<Zeroizing<String>, ServerFailure> {
     };
     let file = std::fs::File::open(path).map_err(failed)?;
     let mut text = Zeroizing::new(String::new());
-    file.take(JOIN_TOKEN_BYTES_MAX)
+    file.take(TOKEN_BYTES_MAX)
         .read_to_string(&mut text)
         .map_err(failed)?;
     Ok(Zeroizing::new(text.trim().to_owned()))

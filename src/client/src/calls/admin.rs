@@ -2,14 +2,17 @@
 
 use wire::Channel;
 use wire::admin::v1::{
-    CreateJoinTokenRequest, CreateJoinTokenResponse, GetStatusRequest, GetStatusResponse,
-    JoinRequest, JoinResponse, ListNodesRequest, ListNodesResponse, PromoteNodeRequest,
-    PromoteNodeResponse, RemoveNodeRequest, RemoveNodeResponse, TakeSnapshotRequest,
-    TakeSnapshotResponse, TransferLeaderRequest, TransferLeaderResponse,
-    admin_service_client::AdminServiceClient,
+    CreateJoinTokenRequest, CreateJoinTokenResponse, CreateLinkTokenRequest,
+    CreateLinkTokenResponse, FinalizeUpgradeRequest, FinalizeUpgradeResponse, GetStatusRequest,
+    GetStatusResponse, JoinRequest, JoinResponse, LinkRequest, LinkResponse, ListNodesRequest,
+    ListNodesResponse, ListRegionsRequest, ListRegionsResponse, PromoteNodeRequest,
+    PromoteNodeResponse, PromoteRegionRequest, PromoteRegionResponse, RemoveNodeRequest,
+    RemoveNodeResponse, SetRegionScopeRequest, SetRegionScopeResponse, TakeSnapshotRequest,
+    TakeSnapshotResponse, TransferLeaderRequest, TransferLeaderResponse, UnlinkRegionRequest,
+    UnlinkRegionResponse, admin_service_client::AdminServiceClient,
 };
 
-use super::Effect;
+use super::{Effect, led::Means};
 use crate::{Client, error::Error, limits::REPLY_BYTES_MAX};
 
 impl Client {
@@ -34,9 +37,11 @@ impl Client {
         &self,
         request: CreateJoinTokenRequest,
     ) -> Result<CreateJoinTokenResponse, Error> {
-        self.call(Effect::Writes, request, |channel, request| async move {
-            service(channel).create_join_token(request).await
-        })
+        self.call(
+            Effect::Administers,
+            request,
+            |channel, request| async move { service(channel).create_join_token(request).await },
+        )
         .await
     }
 
@@ -53,9 +58,11 @@ impl Client {
         &self,
         request: PromoteNodeRequest,
     ) -> Result<PromoteNodeResponse, Error> {
-        self.call(Effect::Writes, request, |channel, request| async move {
-            service(channel).promote_node(request).await
-        })
+        self.call(
+            Effect::Administers,
+            request,
+            |channel, request| async move { service(channel).promote_node(request).await },
+        )
         .await
     }
 
@@ -64,9 +71,11 @@ impl Client {
         &self,
         request: RemoveNodeRequest,
     ) -> Result<RemoveNodeResponse, Error> {
-        self.call(Effect::Writes, request, |channel, request| async move {
-            service(channel).remove_node(request).await
-        })
+        self.call(
+            Effect::Administers,
+            request,
+            |channel, request| async move { service(channel).remove_node(request).await },
+        )
         .await
     }
 
@@ -75,9 +84,11 @@ impl Client {
         &self,
         request: TransferLeaderRequest,
     ) -> Result<TransferLeaderResponse, Error> {
-        self.call(Effect::Writes, request, |channel, request| async move {
-            service(channel).transfer_leader(request).await
-        })
+        self.call(
+            Effect::Administers,
+            request,
+            |channel, request| async move { service(channel).transfer_leader(request).await },
+        )
         .await
     }
 
@@ -86,13 +97,105 @@ impl Client {
         &self,
         request: TakeSnapshotRequest,
     ) -> Result<TakeSnapshotResponse, Error> {
-        self.call(Effect::Writes, request, |channel, request| async move {
-            service(channel).take_snapshot(request).await
+        self.call(
+            Effect::Administers,
+            request,
+            |channel, request| async move { service(channel).take_snapshot(request).await },
+        )
+        .await
+    }
+
+    /// Turns on the newest rules that every node of the region can run.
+    pub async fn finalize_upgrade(
+        &self,
+        request: FinalizeUpgradeRequest,
+    ) -> Result<FinalizeUpgradeResponse, Error> {
+        self.call(
+            Effect::Administers,
+            request,
+            |channel, request| async move { service(channel).finalize_upgrade(request).await },
+        )
+        .await
+    }
+
+    /// Makes a token with which one region may be linked. It is wiped when the answer is dropped.
+    pub async fn create_link_token(
+        &self,
+        request: CreateLinkTokenRequest,
+    ) -> Result<CreateLinkTokenResponse, Error> {
+        let means = Means::TheSame;
+        self.write(
+            Effect::Administers,
+            request,
+            means,
+            |channel, request| async move { service(channel).create_link_token(request).await },
+        )
+        .await
+    }
+
+    /// Links a region, with a token of this one.
+    pub async fn link(&self, request: LinkRequest) -> Result<LinkResponse, Error> {
+        self.call(Effect::Nothing, request, |channel, request| async move {
+            service(channel).link(request).await
         })
+        .await
+    }
+
+    /// Lists the regions: who leads which feed, and how far this region has them.
+    pub async fn list_regions(
+        &self,
+        request: ListRegionsRequest,
+    ) -> Result<ListRegionsResponse, Error> {
+        self.call(Effect::Nothing, request, |channel, request| async move {
+            service(channel).list_regions(request).await
+        })
+        .await
+    }
+
+    /// Makes this region primary of every feed of a region that is lost.
+    pub async fn promote_region(
+        &self,
+        request: PromoteRegionRequest,
+    ) -> Result<PromoteRegionResponse, Error> {
+        self.call(
+            Effect::Administers,
+            request,
+            |channel, request| async move { service(channel).promote_region(request).await },
+        )
+        .await
+    }
+
+    /// Takes a region out of the directory.
+    pub async fn unlink_region(
+        &self,
+        request: UnlinkRegionRequest,
+    ) -> Result<UnlinkRegionResponse, Error> {
+        let means = Means::TheSame;
+        self.write(
+            Effect::Administers,
+            request,
+            means,
+            |channel, request| async move { service(channel).unlink_region(request).await },
+        )
+        .await
+    }
+
+    /// Changes what a region receives.
+    pub async fn set_region_scope(
+        &self,
+        request: SetRegionScopeRequest,
+    ) -> Result<SetRegionScopeResponse, Error> {
+        let means = Means::TheSame;
+        self.write(
+            Effect::Administers,
+            request,
+            means,
+            |channel, request| async move { service(channel).set_region_scope(request).await },
+        )
         .await
     }
 }
 
-fn service(channel: Channel) -> AdminServiceClient<Channel> {
+pub(crate) fn service(channel: Channel) -> AdminServiceClient<Channel> {
     AdminServiceClient::new(channel).max_decoding_message_size(REPLY_BYTES_MAX)
 }

@@ -1,66 +1,37 @@
 //! One call: its deadline, its attempts, the node of each, and what is learned from the answer.
 
 mod admin;
+mod course;
+mod effect;
+mod led;
+mod named;
 pub(crate) mod secrets;
-
-use std::time::Duration;
+mod way;
 
 use futures::{StreamExt, stream::FuturesUnordered};
 use tokio::time::{Instant, sleep_until, timeout_at};
-use tonic::{Request, Response, Status, metadata::MetadataValue};
+use tonic::{Request, Response, Status};
 use wire::Channel;
 
+use self::{
+    course::{Course, Failed},
+    way::{Shows, Way},
+};
 use crate::{
     Client, Consistency,
     endpoints::Endpoint,
-    error::{Error, Retry},
+    error::Error,
     limits::{ATTEMPTS_MAX, TIMEOUT_MAX},
-    position::Before,
-    retry::{self, Repeated},
+    position::{Before, Reading},
+    retry,
+    shown::Shown,
 };
 
-const POSITION: &str = "strongroom-position";
-const MIN_POSITION: &str = "strongroom-min-position";
-const CONSISTENCY: &str = "strongroom-consistency";
-
-/// How far a call is.
-#[derive(Default)]
-struct Course<'a> {
-    /// The nodes that have not answered yet.
-    asked: Vec<&'a Endpoint>,
-    /// The node of each attempt.
-    tried: Vec<&'a Endpoint>,
-    /// What the attempt before said.
-    earlier: Option<Error>,
-    /// What the last attempt said that may have made a change.
-    unknown: Option<Error>,
-    /// What a node refused for good while another may still do it.
-    refused: Option<Error>,
-}
-
-/// What a call does to the state of the region.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Effect {
-    /// Reads it.
-    Reads,
-    /// Changes it; sent twice with its token, it changes it once.
-    WritesOnce,
-    /// Makes a secret: once, as long as that is there. An attempt that comes late, after it was
-    /// made by another one and deleted for good, would make it again.
-    Creates,
-    /// Changes it each time it is sent.
-    Writes,
-    /// Neither; repeating it is harmless.
-    Nothing,
-}
+pub(crate) use self::{admin::service as admin_service, effect::Effect, way::watch_request};
 
 impl Client {
-    /// Sends a call until it is answered, may not be sent again, or its time is over.
-    ///
-    /// A call that is harmless to repeat is sent to another node as well when the one it was sent
-    /// to is silent for long: the host may be gone without a word, and no time-out of a transport
-    /// is as short as an election. The first answer counts, the other attempts are taken back; but
-    /// a write is refused only once no other attempt may have made it.
+    /// Sends a call to the region until it is answered, may not be sent again, or its time is over.
+    /// A read that has to cover several positions of other regions is sent for each of them.
     pub(crate) async fn call<Q, A, F, S>(
         &self,
         effect: Effect,
@@ -72,8 +43,57 @@ impl Client {
         F: Fn(Channel, Request<Q>) -> S,
         S: Future<Output = Result<Response<A>, Status>>,
     {
-        let deadline = self.deadline();
         let before = self.shared.positions.before();
+        let Reading { eventual, tokens } = match effect {
+            Effect::Reads => before.reading(self.consistency == Consistency::Eventual),
+            _ => Reading::default(),
+        };
+        let mut tokens = tokens.into_iter();
+        let mut way = self.way(effect, self.deadline());
+        way.shows = Shows {
+            eventual,
+            token: tokens.next(),
+            max_staleness: self.max_staleness,
+        };
+        loop {
+            let sent = self.send(&way, message.clone(), &send).await;
+            let answer = sent.map_err(|failed| failed.error)?;
+            way.shows.token = match tokens.next() {
+                Some(token) => Some(token),
+                None => return Ok(self.learn(effect, &before, answer)),
+            };
+        }
+    }
+
+    /// The way to the nodes of the region.
+    fn way(&self, effect: Effect, deadline: Instant) -> Way<'_> {
+        Way {
+            effect,
+            endpoints: &self.shared.endpoints,
+            deadline,
+            region: self.region.as_deref(),
+            shows: Shows::default(),
+        }
+    }
+
+    /// Sends a call on one way until it is answered, may not be sent again, or its time is over.
+    ///
+    /// A call that is harmless to repeat is sent to another node as well when the one it was sent
+    /// to is silent for long: the host may be gone without a word, and no time-out of a transport
+    /// is as short as an election. The first answer counts, the other attempts are taken back; but
+    /// a write is refused only once no other attempt may have made it.
+    async fn send<Q, A, F, S>(
+        &self,
+        way: &Way<'_>,
+        message: Q,
+        send: &F,
+    ) -> Result<Response<A>, Box<Failed>>
+    where
+        Q: Clone,
+        F: Fn(Channel, Request<Q>) -> S,
+        S: Future<Output = Result<Response<A>, Status>>,
+    {
+        let (effect, endpoints) = (way.effect, way.endpoints);
         let mut course = Course::default();
         let mut under_way = FuturesUnordered::new();
         let mut next = Some(Instant::now());
@@ -85,30 +105,29 @@ impl Client {
                     course.ended(node);
                     let error: Error = match answered {
                         Ok(answer) => {
-                            course.asked.iter().for_each(|silent| self.turn_from(silent));
+                            course.asked.iter().for_each(|silent| endpoints.turn_from(silent));
                             self.shared.counts.answered();
-                            return Ok(self.learn(effect, &before, answer));
+                            return Ok(answer);
                         }
                         Err(error) => error,
                     };
                     if error.is_of_the_node() {
-                        self.turn_from(node);
+                        endpoints.turn_from(node);
                     }
                     let chance = retry::chance();
                     let pause = retry::pause(&error, effect.repeated(), course.attempts(), chance);
                     let again = pause.map(|pause| Instant::now() + pause);
-                    next = again.filter(|at| *at < deadline && course.refused.is_none());
+                    next = again.filter(|at| *at < way.deadline && course.refused.is_none());
                     is_doubt = false;
                     let ends = error.is_final() && !effect.is_once();
                     if next.is_none() && (ends || under_way.is_empty()) {
-                        return Err(self.failed(error, course));
+                        return Err(course.failed(self, endpoints, error));
                     }
                     course.note(effect, error);
                 }
-                () = sleep_until(next.unwrap_or(deadline)), if next.is_some() => {
+                () = sleep_until(next.unwrap_or(way.deadline)), if next.is_some() => {
                     next = None;
-                    let endpoints = &self.shared.endpoints;
-                    let Some(node) = endpoints.next(&course.asked, &course.tried)? else {
+                    let Some(node) = endpoints.next(&course.asked, &course.tried) else {
                         continue;
                     };
                     if is_doubt && !self.shared.counts.may_double() {
@@ -117,9 +136,8 @@ impl Client {
                     self.shared.counts.sent(course.attempts(), is_doubt);
                     course.begin(node);
                     let is_last = course.attempts() == ATTEMPTS_MAX;
-                    let until = effect.attempt_deadline(deadline, is_last);
-                    let request = self.request(effect, &before, message.clone(), until);
-                    let sent = send(node.channel.clone(), request);
+                    let until = effect.attempt_deadline(way.deadline, is_last);
+                    let sent = send(node.channel.clone(), way.request(message.clone(), until));
                     under_way.push(self.attempt(node, until, sent));
                     if effect.may_double() && !is_last {
                         next = Some(Instant::now() + retry::doubt(course.attempts()));
@@ -148,173 +166,28 @@ impl Client {
         (node, answered)
     }
 
-    fn turn_from(&self, node: &Endpoint) {
-        self.shared.endpoints.turn_from(node);
-    }
-
-    /// What a call ends with whose last attempt failed so.
-    fn failed(&self, error: Error, course: Course<'_>) -> Error {
-        let attempts = course.attempts();
-        let Course {
-            earlier,
-            unknown,
-            refused,
-            ..
-        } = course;
-        match (unknown, refused) {
-            // Another attempt may have done what this one surely did not, or was refused because
-            // it has been done, and undone, meanwhile.
-            (Some(unknown), _) if error.retry() != Retry::Unknown => unknown,
-            (None, Some(refused)) if error.retry() != Retry::Unknown => refused,
-            (unknown, _) => self.last(error, earlier.or(unknown), attempts),
-        }
-    }
-
     /// When a call that begins now has to end.
     pub(crate) fn deadline(&self) -> Instant {
         Instant::now() + self.timeout.min(TIMEOUT_MAX)
     }
 
-    fn request<Q>(
-        &self,
-        effect: Effect,
-        before: &Before,
-        message: Q,
-        until: Instant,
-    ) -> Request<Q> {
-        let mut request = Request::new(message);
-        request.set_timeout(until.saturating_duration_since(Instant::now()));
-        let eventual = self.consistency == Consistency::Eventual && !before.is_several();
-        if effect == Effect::Reads && eventual {
-            let metadata = request.metadata_mut();
-            metadata.insert(CONSISTENCY, MetadataValue::from_static("eventual"));
-            if let Some(Ok(token)) = before.one().map(str::parse) {
-                metadata.insert(MIN_POSITION, token);
-            }
-        }
-        request
-    }
-
+    /// Takes note of where the state is that an answer of the region was made from.
     fn learn<A>(&self, effect: Effect, before: &Before, answer: Response<A>) -> A {
-        let token = answer
-            .metadata()
-            .get(POSITION)
-            .and_then(|token| token.to_str().ok());
-        if let (true, Some(token)) = (effect != Effect::Nothing, token) {
-            self.shared.positions.saw(before, token);
+        let shown = Shown::of(answer.metadata());
+        match (effect, &shown.position) {
+            (Effect::Reads, Some(token)) => self.shared.positions.read(before, token),
+            (effect, Some(token)) if effect.is_of_secrets() => {
+                self.shared.positions.saw(before, token);
+            }
+            _ => {}
         }
+        self.show(shown);
         answer.into_inner()
     }
 
-    /// Adds to the last error what one attempt does not know: how many nodes there are, and what
-    /// the attempt before said.
-    fn last(&self, error: Error, earlier: Option<Error>, attempts: u32) -> Error {
-        match error {
-            Error::TimedOut { timeout, .. } => Error::TimedOut {
-                timeout,
-                source: earlier.map(Box::new),
-            },
-            error
-                if earlier
-                    .as_ref()
-                    .is_some_and(|told| error.tells_less_than(told)) =>
-            {
-                earlier.unwrap_or(error)
-            }
-            Error::Unreachable {
-                endpoint,
-                retry,
-                source,
-                ..
-            } => {
-                let endpoints = self.shared.endpoints.count();
-                let tried = usize::try_from(attempts)
-                    .unwrap_or(endpoints)
-                    .min(endpoints);
-                Error::Unreachable {
-                    endpoint,
-                    tried,
-                    endpoints,
-                    retry,
-                    source,
-                }
-            }
-            Error::Refused {
-                ref reason,
-                retry: Retry::No,
-                ..
-            } if reason == "PositionLost" => {
-                // What was seen is gone; asking for it again would fail for ever.
-                self.shared.positions.forget();
-                error
-            }
-            error => error,
+    fn show(&self, shown: Shown) {
+        if let Some(last) = &self.last_shown {
+            last.set(shown);
         }
     }
 }
-
-impl<'a> Course<'a> {
-    fn attempts(&self) -> u32 {
-        u32::try_from(self.tried.len()).unwrap_or(u32::MAX)
-    }
-
-    fn begin(&mut self, node: &'a Endpoint) {
-        self.tried.push(node);
-        self.asked.push(node);
-    }
-
-    fn ended(&mut self, node: &Endpoint) {
-        self.asked.retain(|asked| !asked.is(node));
-    }
-
-    fn note(&mut self, effect: Effect, error: Error) {
-        if effect.may_change() && error.retry() == Retry::Unknown {
-            self.unknown = Some(error);
-            return;
-        }
-        if error.is_final() {
-            self.refused = Some(error);
-            return;
-        }
-        self.earlier = match self.earlier.take() {
-            Some(told) if error.tells_less_than(&told) => Some(told),
-            _ => Some(error),
-        };
-    }
-}
-
-impl Effect {
-    fn repeated(self) -> Repeated {
-        match self {
-            Self::Reads | Self::WritesOnce | Self::Creates | Self::Nothing => Repeated::Harmless,
-            Self::Writes => Repeated::Twice,
-        }
-    }
-
-    /// Whether two attempts may be under way at a time.
-    fn may_double(self) -> bool {
-        self.repeated() == Repeated::Harmless && self != Self::Creates
-    }
-
-    /// Whether its token makes it one change.
-    fn is_once(self) -> bool {
-        matches!(self, Self::WritesOnce | Self::Creates)
-    }
-
-    fn may_change(self) -> bool {
-        matches!(self, Self::WritesOnce | Self::Creates | Self::Writes)
-    }
-
-    /// What one attempt gets: half of what is left where another may follow, so that a node that
-    /// hangs does not use it all up.
-    pub(crate) fn attempt_deadline(self, deadline: Instant, is_last: bool) -> Instant {
-        let left = deadline.saturating_duration_since(Instant::now());
-        match self.repeated() {
-            Repeated::Harmless if left > ATTEMPT_MIN && !is_last => deadline - left / 2,
-            Repeated::Harmless | Repeated::Twice => deadline,
-        }
-    }
-}
-
-/// Time below which an attempt is not cut short for the sake of another.
-const ATTEMPT_MIN: Duration = Duration::from_secs(2);

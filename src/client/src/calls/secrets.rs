@@ -22,7 +22,7 @@ use wire::secrets::v1::{
     secrets_service_client::SecretsServiceClient,
 };
 
-use super::Effect;
+use super::{Effect, led::Means};
 use crate::{Client, error::Error, limits::REPLY_BYTES_MAX};
 
 impl Client {
@@ -36,9 +36,12 @@ impl Client {
             Some(_) => Effect::Creates,
             None => Effect::Writes,
         };
-        self.call(effect, request, |channel, request| async move {
-            service(channel).create_secret(request).await
-        })
+        self.write(
+            effect,
+            request,
+            Means::NewSecret,
+            |channel, request| async move { service(channel).create_secret(request).await },
+        )
         .await
     }
 
@@ -59,9 +62,12 @@ impl Client {
         mut request: PutSecretValueRequest,
     ) -> Result<PutSecretValueResponse, Error> {
         fill(&mut request.client_request_token)?;
-        self.call(Effect::WritesOnce, request, |channel, request| async move {
-            service(channel).put_secret_value(request).await
-        })
+        self.write(
+            Effect::WritesOnce,
+            request,
+            Means::named(),
+            |channel, request| async move { service(channel).put_secret_value(request).await },
+        )
         .await
     }
 
@@ -72,9 +78,12 @@ impl Client {
     ) -> Result<UpdateSecretResponse, Error> {
         fill(&mut request.client_request_token)?;
         let effect = once_if(request.value.is_some());
-        self.call(effect, request, |channel, request| async move {
-            service(channel).update_secret(request).await
-        })
+        self.write(
+            effect,
+            request,
+            Means::named(),
+            |channel, request| async move { service(channel).update_secret(request).await },
+        )
         .await
     }
 
@@ -127,9 +136,14 @@ impl Client {
         &self,
         request: UpdateSecretVersionStageRequest,
     ) -> Result<UpdateSecretVersionStageResponse, Error> {
-        self.call(Effect::Writes, request, |channel, request| async move {
-            service(channel).update_secret_version_stage(request).await
-        })
+        self.write(
+            Effect::Writes,
+            request,
+            Means::named(),
+            |channel, request| async move {
+                service(channel).update_secret_version_stage(request).await
+            },
+        )
         .await
     }
 
@@ -138,9 +152,12 @@ impl Client {
         &self,
         request: DeleteSecretRequest,
     ) -> Result<DeleteSecretResponse, Error> {
-        self.call(Effect::Writes, request, |channel, request| async move {
-            service(channel).delete_secret(request).await
-        })
+        self.write(
+            Effect::Writes,
+            request,
+            Means::named(),
+            |channel, request| async move { service(channel).delete_secret(request).await },
+        )
         .await
     }
 
@@ -149,9 +166,12 @@ impl Client {
         &self,
         request: RestoreSecretRequest,
     ) -> Result<RestoreSecretResponse, Error> {
-        self.call(Effect::Writes, request, |channel, request| async move {
-            service(channel).restore_secret(request).await
-        })
+        self.write(
+            Effect::Writes,
+            request,
+            Means::named(),
+            |channel, request| async move { service(channel).restore_secret(request).await },
+        )
         .await
     }
 
@@ -160,9 +180,12 @@ impl Client {
         &self,
         request: TagResourceRequest,
     ) -> Result<TagResourceResponse, Error> {
-        self.call(Effect::Writes, request, |channel, request| async move {
-            service(channel).tag_resource(request).await
-        })
+        self.write(
+            Effect::Writes,
+            request,
+            Means::named(),
+            |channel, request| async move { service(channel).tag_resource(request).await },
+        )
         .await
     }
 
@@ -171,9 +194,12 @@ impl Client {
         &self,
         request: UntagResourceRequest,
     ) -> Result<UntagResourceResponse, Error> {
-        self.call(Effect::Writes, request, |channel, request| async move {
-            service(channel).untag_resource(request).await
-        })
+        self.write(
+            Effect::Writes,
+            request,
+            Means::named(),
+            |channel, request| async move { service(channel).untag_resource(request).await },
+        )
         .await
     }
 
@@ -194,9 +220,12 @@ impl Client {
         mut request: RotateSecretRequest,
     ) -> Result<RotateSecretResponse, Error> {
         fill(&mut request.client_request_token)?;
-        self.call(Effect::WritesOnce, request, |channel, request| async move {
-            service(channel).rotate_secret(request).await
-        })
+        self.write(
+            Effect::WritesOnce,
+            request,
+            Means::named(),
+            |channel, request| async move { service(channel).rotate_secret(request).await },
+        )
         .await
     }
 
@@ -205,9 +234,12 @@ impl Client {
         &self,
         request: CancelRotateSecretRequest,
     ) -> Result<CancelRotateSecretResponse, Error> {
-        self.call(Effect::Writes, request, |channel, request| async move {
-            service(channel).cancel_rotate_secret(request).await
-        })
+        self.write(
+            Effect::Writes,
+            request,
+            Means::named(),
+            |channel, request| async move { service(channel).cancel_rotate_secret(request).await },
+        )
         .await
     }
 
@@ -216,9 +248,14 @@ impl Client {
         &self,
         request: ReplicateSecretToRegionsRequest,
     ) -> Result<ReplicateSecretToRegionsResponse, Error> {
-        self.call(Effect::Writes, request, |channel, request| async move {
-            service(channel).replicate_secret_to_regions(request).await
-        })
+        self.write(
+            Effect::Writes,
+            request,
+            Means::named(),
+            |channel, request| async move {
+                service(channel).replicate_secret_to_regions(request).await
+            },
+        )
         .await
     }
 
@@ -227,11 +264,16 @@ impl Client {
         &self,
         request: RemoveRegionsFromReplicationRequest,
     ) -> Result<RemoveRegionsFromReplicationResponse, Error> {
-        self.call(Effect::Writes, request, |channel, request| async move {
-            service(channel)
-                .remove_regions_from_replication(request)
-                .await
-        })
+        self.write(
+            Effect::Writes,
+            request,
+            Means::named(),
+            |channel, request| async move {
+                service(channel)
+                    .remove_regions_from_replication(request)
+                    .await
+            },
+        )
         .await
     }
 
@@ -251,9 +293,12 @@ impl Client {
         &self,
         request: PutResourcePolicyRequest,
     ) -> Result<PutResourcePolicyResponse, Error> {
-        self.call(Effect::Writes, request, |channel, request| async move {
-            service(channel).put_resource_policy(request).await
-        })
+        self.write(
+            Effect::Writes,
+            request,
+            Means::named(),
+            |channel, request| async move { service(channel).put_resource_policy(request).await },
+        )
         .await
     }
 
@@ -273,7 +318,7 @@ impl Client {
         &self,
         request: DeleteResourcePolicyRequest,
     ) -> Result<DeleteResourcePolicyResponse, Error> {
-        self.call(Effect::Writes, request, |channel, request| async move {
+        self.write(Effect::Writes, request, Means::named(), |channel, request| async move {
             service(channel).delete_resource_policy(request).await
         })
         .await

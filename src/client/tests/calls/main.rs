@@ -9,9 +9,11 @@
 extern crate strongroom_client as client;
 
 mod failover;
+mod led;
 mod methods;
 mod positions;
 mod refusals;
 mod region;
+mod regions;
 mod retries;
 mod watching;

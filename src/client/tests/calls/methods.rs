@@ -14,19 +14,49 @@ async fn every_call_of_the_api_has_a_method_that_makes_it() {
     life(&region.client()).await;
     later(&region.client()).await;
     let _ = region.client().watch(Default::default()).await;
-    let made: BTreeSet<String> = region
-        .asked()
-        .into_iter()
-        .map(|asked| asked.method)
-        .collect();
+    assert_eq!(made(&region), calls("strongroom.secrets.v1.SecretsService"));
+}
+
+#[tokio::test]
+async fn every_call_for_operators_has_a_method_that_makes_it() {
+    let region = Region::start(1, []).await;
+    nodes(&region.client()).await;
+    regions(&region.client()).await;
+    assert_eq!(made(&region), calls("strongroom.admin.v1.AdminService"));
+}
+
+fn made(region: &Region) -> BTreeSet<String> {
+    let asked = region.asked();
+    asked.into_iter().map(|asked| asked.method).collect()
+}
+
+fn calls(service: &str) -> BTreeSet<String> {
     let pool = DescriptorPool::decode(wire::DESCRIPTOR_SET).expect("descriptors");
-    let service = pool.get_service_by_name("strongroom.secrets.v1.SecretsService");
-    let service = service.expect("the service");
-    let calls: BTreeSet<String> = service
-        .methods()
-        .map(|method| method.name().to_owned())
-        .collect();
-    assert_eq!(made, calls);
+    let service = pool.get_service_by_name(service).expect("the service");
+    let methods = service.methods();
+    methods.map(|method| method.name().to_owned()).collect()
+}
+
+async fn nodes(client: &Client) {
+    let _ = client.get_status(Default::default()).await;
+    let _ = client.list_nodes(Default::default()).await;
+    let _ = client.create_join_token(Default::default()).await;
+    let _ = client.join(Default::default()).await;
+    let _ = client.promote_node(Default::default()).await;
+    let _ = client.remove_node(Default::default()).await;
+    let _ = client.transfer_leader(Default::default()).await;
+    let _ = client.take_snapshot(Default::default()).await;
+    let _ = client.finalize_upgrade(Default::default()).await;
+}
+
+async fn regions(client: &Client) {
+    let _ = client.create_link_token(Default::default()).await;
+    let _ = client.link(Default::default()).await;
+    let _ = client.list_regions(Default::default()).await;
+    let _ = client.watch_regions(Default::default()).await;
+    let _ = client.promote_region(Default::default()).await;
+    let _ = client.unlink_region(Default::default()).await;
+    let _ = client.set_region_scope(Default::default()).await;
 }
 
 async fn values(client: &Client) {

@@ -36,6 +36,8 @@ const REGION: &str = "eu-west-1";
 pub enum Reply {
     /// A message, and the position it was made at.
     Answer(Vec<u8>, Option<&'static str>),
+    /// A message, and what is said beside it.
+    Says(Vec<u8>, Vec<(&'static str, &'static str)>),
     /// A refusal.
     Refuse(Status),
     /// Messages of a stream; then it stays open, or ends with a status.
@@ -55,6 +57,21 @@ pub fn refusal(code: Code, reason: &str, retry: &str) -> Status {
     let metadata = HashMap::from([("retry".to_owned(), retry.to_owned())]);
     let details = ErrorDetails::with_error_info(reason, "strongroom", metadata);
     Status::with_error_details(code, format!("because of {reason}"), details)
+}
+
+/// The refusal of a node whose region is not the primary of what a write changes.
+pub fn led_by(region: &str, addresses: &str, reason: &str, retry: &str) -> Reply {
+    let metadata = HashMap::from([
+        ("retry".to_owned(), retry.to_owned()),
+        ("primary_region".to_owned(), region.to_owned()),
+        ("primary_addresses".to_owned(), addresses.to_owned()),
+    ]);
+    let details = ErrorDetails::with_error_info(reason, "strongroom", metadata);
+    let code = match retry {
+        "no" => Code::InvalidArgument,
+        _ => Code::Unavailable,
+    };
+    Reply::Refuse(Status::with_error_details(code, "not here", details))
 }
 
 /// The refusal of a node that is about to stop.
@@ -92,7 +109,8 @@ struct Script {
 
 /// Nodes and their certificates.
 pub struct Region {
-    directory: TempDir,
+    directory: Arc<TempDir>,
+    name: &'static str,
     script: Arc<Script>,
     nodes: Vec<Node>,
 }
@@ -108,10 +126,31 @@ impl Region {
         let directory = TempDir::new().expect("a directory");
         let layout = Layout::new(directory.path());
         certs::init(&layout, None, REGION).expect("authorities");
+        Self::begin(Arc::new(directory), REGION, nodes, replies).await
+    }
+
+    /// Starts another region of the same cluster, with a script of its own.
+    pub async fn beside(
+        &self,
+        name: &'static str,
+        nodes: u64,
+        replies: impl IntoIterator<Item = Reply>,
+    ) -> Self {
+        certs::add_region(&self.layout(), name, Existing::Refuse).expect("an issuer");
+        Self::begin(Arc::clone(&self.directory), name, nodes, replies).await
+    }
+
+    async fn begin(
+        directory: Arc<TempDir>,
+        name: &'static str,
+        nodes: u64,
+        replies: impl IntoIterator<Item = Reply>,
+    ) -> Self {
         let script = Arc::new(Script::default());
         script.replies.lock().expect("no panic").extend(replies);
         let mut region = Self {
             directory,
+            name,
             script,
             nodes: Vec::new(),
         };
@@ -130,18 +169,18 @@ impl Region {
         let name = "test".to_owned();
         let validity = Validity::of_leaf();
         let spec = ClientSpec {
-            region: REGION.to_owned(),
+            region: self.name.to_owned(),
             name,
             validity,
         };
         let layout = self.layout();
         let pair = certs::issue_client(&layout, &spec, Existing::Replace).expect("a client");
-        let endpoints = self
-            .nodes
-            .iter()
-            .map(|node| node.endpoint.clone())
-            .collect();
-        Options::new(endpoints, layout.root().cert, pair.cert, pair.key)
+        Options::new(self.endpoints(), layout.root().cert, pair.cert, pair.key)
+    }
+
+    pub fn endpoints(&self) -> Vec<String> {
+        let nodes = self.nodes.iter();
+        nodes.map(|node| node.endpoint.clone()).collect()
     }
 
     /// Stops a node, counted from zero, at once.
@@ -173,7 +212,7 @@ impl Region {
     }
 
     async fn serve(&self, node: u64) -> Node {
-        let (region, names) = (REGION.to_owned(), vec!["127.0.0.1".to_owned()]);
+        let (region, names) = (self.name.to_owned(), vec!["127.0.0.1".to_owned()]);
         let spec = NodeSpec {
             region,
             node,
@@ -201,7 +240,8 @@ impl Region {
             node,
             script: Arc::clone(&self.script),
         };
-        let task = tokio::spawn(listener.serve(Routes::new(scripted), async {
+        let services = Routes::new(scripted.clone()).add_service(Admin(scripted));
+        let task = tokio::spawn(listener.serve(services, async {
             let _ = stopped.await;
         }));
         Node {
@@ -246,10 +286,34 @@ impl Service<http::Request<Body>> for Scripted {
         Box::pin(async move {
             let mut grpc = Grpc::new(Raw);
             Ok(match method.as_str() {
-                "Watch" => grpc.server_streaming(Many(scripted, method), request).await,
+                "Watch" | "WatchRegions" => {
+                    grpc.server_streaming(Many(scripted, method), request).await
+                }
                 _ => grpc.unary(First(Many(scripted, method)), request).await,
             })
         })
+    }
+}
+
+/// The same, for operators.
+#[derive(Clone)]
+struct Admin(Scripted);
+
+impl NamedService for Admin {
+    const NAME: &'static str = "strongroom.admin.v1.AdminService";
+}
+
+impl Service<http::Request<Body>> for Admin {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        self.0.call(request)
     }
 }
 
@@ -276,16 +340,10 @@ impl Scripted {
             Some(Reply::Hang) => std::future::pending().await,
             Some(Reply::Refuse(status)) => Err(status),
             Some(Reply::Answer(message, position)) => {
-                let once = tokio_stream::once(Ok(Bytes::from(message)));
-                let mut response: Response<Messages> = Response::new(Box::pin(once));
-                if let Some(position) = position {
-                    let position = position.parse().expect("metadata");
-                    response
-                        .metadata_mut()
-                        .insert("strongroom-position", position);
-                }
-                Ok(response)
+                let position = position.map(|position| ("strongroom-position", position));
+                Ok(answer(message, position))
             }
+            Some(Reply::Says(message, beside)) => Ok(answer(message, beside)),
             Some(Reply::Stream(messages, end)) => {
                 let sent = tokio_stream::iter(messages.into_iter().map(Bytes::from).map(Ok));
                 let stream: Messages = match end {
@@ -296,6 +354,19 @@ impl Scripted {
             }
         }
     }
+}
+
+fn answer(
+    message: Vec<u8>,
+    beside: impl IntoIterator<Item = (&'static str, &'static str)>,
+) -> Response<Messages> {
+    let once = tokio_stream::once(Ok(Bytes::from(message)));
+    let mut response: Response<Messages> = Response::new(Box::pin(once));
+    for (key, value) in beside {
+        let value = value.parse().expect("metadata");
+        response.metadata_mut().insert(key, value);
+    }
+    response
 }
 
 type Later<T> = Pin<Box<dyn Future<Output = Result<Response<T>, Status>> + Send>>;

@@ -87,9 +87,9 @@ fn continues(
         }
         _ => false,
     });
-    let is_last = begun.last().is_some_and(|last| {
-        last.epoch == *epoch && last.last_revision < activate.at.revision
-    });
+    let is_last = begun
+        .last()
+        .is_some_and(|last| last.epoch == *epoch && last.last_revision < activate.at.revision);
     let is_first = begun.first().is_some_and(|first| first.previous.is_none());
     if !(is_chained && is_first && is_last) {
         return Err(foreign());

@@ -87,7 +87,11 @@ fn take(
         Op::Delete => {
             intake.forget_beside(&key);
             let bytes = change.header.clone();
-            let received = Received { key, header: Arc::clone(&header), bytes };
+            let received = Received {
+                key,
+                header: Arc::clone(&header),
+                bytes,
+            };
             intake.draft.take_in(received, None, None, None);
         }
     }
@@ -98,11 +102,7 @@ fn take(
     Ok(())
 }
 
-fn same_epoch(
-    intake: &Intake<'_, '_>,
-    cursor: &Cursor,
-    header: &Header,
-) -> Result<(), Rejection> {
+fn same_epoch(intake: &Intake<'_, '_>, cursor: &Cursor, header: &Header) -> Result<(), Rejection> {
     if cursor.epoch.as_ref() != Some(&header.epoch) {
         return Err(intake.broken(header.revision, Flaw::Epoch));
     }
@@ -232,7 +232,11 @@ fn compare(
     if here == Some(checkpoint.feed_hash) {
         intake.clear_problem(uid);
     } else {
-        intake.note_problem(uid, ProblemKind::Malformed, "The rows differ from the primary's.");
+        intake.note_problem(
+            uid,
+            ProblemKind::Malformed,
+            "The rows differ from the primary's.",
+        );
     }
     Ok(())
 }

@@ -357,7 +357,9 @@ fn is_sound(secret: &Secret) -> bool {
     distinct.dedup();
     let ordinals = secret.versions.iter().map(|version| version.ordinal);
     let is_sorted = ordinals.clone().is_sorted_by(|a, b| a < b);
-    let is_below = ordinals.clone().all(|ordinal| ordinal < secret.next_ordinal);
+    let is_below = ordinals
+        .clone()
+        .all(|ordinal| ordinal < secret.next_ordinal);
     let listed = secret.versions.len();
     currents <= 1
         && (listed == 0 || currents == 1)

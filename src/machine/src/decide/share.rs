@@ -49,7 +49,10 @@ pub(super) fn add_replicas(
         let region = &replica.region;
         let number = draft.state.region_number(region);
         let is_linked = draft.state.linked(region).is_some();
-        let is_repeated = replicas.iter().take(at).any(|other| other.region == *region);
+        let is_repeated = replicas
+            .iter()
+            .take(at)
+            .any(|other| other.region == *region);
         let is_primary = draft.state.primary_of(feed) == Some(region);
         let Some(number) = number.filter(|_| is_linked && !is_repeated && !is_primary) else {
             return Err(Rejection::ReplicaRegionInvalid(region.clone()));
@@ -127,10 +130,7 @@ pub(super) fn remaining(state: &State, secret: &Secret) -> Vec<RegionName> {
 
 /// Takes in what a region says of its copies; of a secret that is not shared with it, or not led
 /// from here, it says nothing that counts.
-pub(super) fn report(
-    draft: &mut Draft<'_>,
-    report: &ReportReplicas,
-) -> Result<Outcome, Rejection> {
+pub(super) fn report(draft: &mut Draft<'_>, report: &ReportReplicas) -> Result<Outcome, Rejection> {
     bounded(Field::Rows, report.replicas.len(), IMPORTED_MAX)?;
     let region = &report.region;
     let unknown = || Rejection::RegionUnknown(region.clone());
@@ -142,7 +142,11 @@ pub(super) fn report(
     told.sort_by_key(|replica| replica.uid);
     told.dedup_by_key(|replica| replica.uid);
     for replica in told {
-        bounded(Field::Message, replica.message.chars().count(), MESSAGE_CHARS_MAX)?;
+        bounded(
+            Field::Message,
+            replica.message.chars().count(),
+            MESSAGE_CHARS_MAX,
+        )?;
         let Ok((feed, secret)) = secret::any(draft.state, &replica.uid) else {
             continue;
         };
@@ -214,7 +218,10 @@ pub(super) fn detach(draft: &mut Draft<'_>, detach: &DetachSecret) -> Result<Out
         kms_key: detach.kms_key,
         changed: draft.stamp,
         next_ordinal: Ordinal(versions.len() as u64 + 1),
-        versions: versions.iter().map(|(version, _)| version.clone()).collect(),
+        versions: versions
+            .iter()
+            .map(|(version, _)| version.clone())
+            .collect(),
         replicas: Vec::new(),
         ..Secret::clone(&copy)
     };
@@ -250,7 +257,11 @@ fn renumbered<'a>(
         let new = sealed.iter().find(|new| new.id == version.id);
         let new = new.ok_or(Rejection::VersionsMissing)?;
         let bytes = new.sealed.ciphertext.len();
-        bounded(Field::Value, bytes, VALUE_BYTES_MAX.saturating_add(SEAL_BYTES_MAX))?;
+        bounded(
+            Field::Value,
+            bytes,
+            VALUE_BYTES_MAX.saturating_add(SEAL_BYTES_MAX),
+        )?;
         version::wrapped(state, &new.wrap)?;
         let version = Version {
             ordinal,

@@ -35,7 +35,11 @@ pub(super) fn stage(draft: &mut Draft<'_>, stage: &StageRows) -> Result<Outcome,
         if origin.feed != *feed || origin.revision > revision {
             return Err(broken(Flaw::Foreign));
         }
-        bounded(Field::Message, staged.problem.chars().count(), MESSAGE_CHARS_MAX)?;
+        bounded(
+            Field::Message,
+            staged.problem.chars().count(),
+            MESSAGE_CHARS_MAX,
+        )?;
         let bytes = staged.row.stored().len() as u64;
         staging.bytes = staging.bytes.saturating_add(bytes);
         if key.is_immutable() && staging.bytes > STAGED_BYTES_MAX && !staged.row.is_withheld() {

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use imbl::OrdMap;
 use thiserror::Error;
 
+use crate::command::{Cursor, StagedRow};
 use crate::hash::BucketSums;
 use crate::ids::{Hash, Ordinal, Revision, Uid};
 use crate::position::{Epoch, FeedId, Position, Token};
-use crate::command::{Cursor, StagedRow};
 use crate::row::{BeginEpoch, FeedCheckpoint, FeedState, JournalRow, Kept, Staging};
 use crate::state::State;
 

@@ -3,15 +3,17 @@
 
 mod evolve;
 mod feed;
+mod followed;
 mod load;
-mod parts;
 mod names;
+mod parts;
 mod query;
 mod regions;
 mod rows;
 mod slot;
 #[cfg(test)]
 mod tests;
+mod value;
 
 use std::sync::Arc;
 

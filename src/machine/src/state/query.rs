@@ -96,9 +96,8 @@ impl State {
         }
         // Of several with one name the one whose ARN it is, else the one the name alone means.
         let among = |name: &SecretName, suffix: Option<ArnSuffix>| {
-            let is_meant = |secret: &&Arc<Secret>| {
-                suffix.is_none_or(|suffix| secret.arn_suffix == suffix)
-            };
+            let is_meant =
+                |secret: &&Arc<Secret>| suffix.is_none_or(|suffix| secret.arn_suffix == suffix);
             let all = self.namesakes(&arn.account, name).filter(is_meant);
             all.min_by_key(|secret| (secret.region != arn.region, self.rank(secret)))
         };

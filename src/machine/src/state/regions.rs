@@ -103,7 +103,7 @@ impl State {
     }
 
     /// Says whether this region receives a feed with all its bodies, whoever they are shared with.
-    pub(crate) fn receives_all(&self, feed: &FeedId) -> bool {
+    pub fn receives_all(&self, feed: &FeedId) -> bool {
         let Some(own) = self.region() else {
             return false;
         };
@@ -122,9 +122,7 @@ impl State {
     /// Finds the feed a secret belongs to, also of one whose body is kept from this region.
     pub fn feed_of_secret(&self, uid: &Uid) -> Option<&FeedId> {
         let key = RowKey::Secret(*uid);
-        let full = self
-            .secret_row(uid)
-            .and_then(|kept| kept.origin.as_ref());
+        let full = self.secret_row(uid).and_then(|kept| kept.origin.as_ref());
         let origin = full.or_else(|| self.withheld.get(&key)?.origin.as_ref());
         origin.map(|origin| &origin.feed)
     }

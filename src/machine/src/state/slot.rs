@@ -4,6 +4,7 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::ids::{Hash, Ordinal, Revision, Uid};
+use crate::names::VersionId;
 use crate::row::{Access, Kept};
 use crate::secret::{Secret, StoredVersion, Version, VersionDescription, Wrap};
 use crate::state::parts::Parts;
@@ -93,6 +94,18 @@ impl Slot {
     pub(super) fn all_wraps(&self) -> impl Iterator<Item = (Ordinal, &Arc<Kept<Wrap>>)> {
         let parts = self.parts.iter();
         parts.filter_map(|part| part.wrap.as_ref().map(|wrap| (part.ordinal, wrap)))
+    }
+
+    /// Gives the wraps of versions that are known by their ids.
+    pub(super) fn named_wraps(&self) -> impl Iterator<Item = (VersionId, &Arc<Kept<Wrap>>)> {
+        let listed = self.secret_row.iter().flat_map(|row| &row.body.versions);
+        self.parts.iter().filter_map(move |part| {
+            let wrap = part.wrap.as_ref()?;
+            let described = part.description.as_ref().map(|described| &described.id);
+            let mut listed = listed.clone().filter(|listed| listed.ordinal == part.ordinal);
+            let id = described.or_else(|| listed.next().map(|listed| &listed.id))?;
+            Some((id.clone(), wrap))
+        })
     }
 
     /// Gives the versions, in their order, whose own rows say all there is to say of them, but for

@@ -7,8 +7,9 @@
 //! eu-west-1/client-admin.pem  …     a client; likewise
 //! ```
 //!
-//! Callers and other regions trust `root.pem`. The nodes of a region trust `issuer.pem` of their
-//! region, so that the issuer of another region cannot make a peer of it.
+//! Callers trust `root.pem`. The nodes of a region trust `issuer.pem` of their region and, of each
+//! linked region, the issuers that it told when it was linked. The issuer of one region cannot make
+//! a peer of another, not even where nodes trust `root.pem`.
 //!
 //! Keys are ECDSA P-256, written with mode 0600. Nothing is overwritten unless it is asked for. No
 //! certificate is valid for longer than the one that signed it.
@@ -23,6 +24,7 @@ use std::{
 };
 
 pub use issue::{add_region, init, issue_client, issue_node};
+pub(crate) use status::instant;
 pub use status::{CertificateStatus, Holder, status};
 
 use crate::{clock, credentials::CredentialsError};

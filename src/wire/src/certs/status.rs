@@ -15,7 +15,7 @@ use super::CertsError;
 use crate::{
     clock,
     credentials::{self, CredentialsError},
-    identity::{Identity, PublicKeyHash, is_cluster, is_region},
+    identity::{Identity, PeerIdentity, PublicKeyHash, is_cluster, is_region},
 };
 
 /// Whose certificate it is.
@@ -92,7 +92,7 @@ impl CertificateStatus {
 }
 
 impl Holder {
-    pub(super) fn of(certificate: &CertificateDer<'_>) -> Option<Self> {
+    pub(crate) fn of(certificate: &CertificateDer<'_>) -> Option<Self> {
         let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
         if !parsed.is_ca() {
             return Some(Identity::of(certificate).map_or(Self::Foreign, Self::Leaf));
@@ -106,6 +106,17 @@ impl Holder {
                 _ => None,
             });
         Some(uri.and_then(Self::authority).unwrap_or(Self::Foreign))
+    }
+
+    /// Whether an authority may sign for a node. Those of ours say what they are for; of one that
+    /// says nothing, whoever trusts it must know. One that is no authority signs for nobody.
+    pub(crate) fn may_vouch_for(&self, peer: &PeerIdentity) -> bool {
+        match self {
+            Self::Root { cluster } => *cluster == peer.cluster,
+            Self::Issuer { cluster, region } => *cluster == peer.cluster && *region == peer.region,
+            Self::Leaf(_) => false,
+            Self::Foreign => true,
+        }
     }
 
     pub(super) fn cluster(&self) -> &str {
@@ -199,7 +210,7 @@ fn name_text(name: &GeneralName<'_>) -> Option<String> {
     }
 }
 
-fn instant(unix_seconds: i64) -> SystemTime {
+pub(crate) fn instant(unix_seconds: i64) -> SystemTime {
     let seconds = Duration::from_secs(u64::try_from(unix_seconds).unwrap_or(0));
     SystemTime::UNIX_EPOCH
         .checked_add(seconds)

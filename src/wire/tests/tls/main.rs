@@ -7,10 +7,14 @@
 
 extern crate strongroom_wire as wire;
 
+mod abroad;
 mod admission;
 mod bad_peers;
 mod certificates;
 mod dialling;
 mod harbour;
+mod issuers;
+mod linked;
 mod messages;
+mod regions;
 mod reload;

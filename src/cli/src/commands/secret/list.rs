@@ -7,7 +7,7 @@ use client::secrets::v1::{
 use serde_json::{Value as Json, json};
 
 use super::Session;
-use super::show::{date, object, stages, stages_json, tags, tags_json};
+use super::show::{date, object, replica, replicas_json, stages, stages_json, tags, tags_json};
 use crate::arguments::secret::{Filters, List, Name, SortBy, SortOrder, Versions};
 use crate::failure::Failure;
 use crate::output::Answer;
@@ -39,8 +39,13 @@ pub async fn describe(session: &Session, secret: &Name) -> Result<(), Failure> {
         ("LastChangedDate", json!(changed)),
         ("LastAccessedDate", json!(accessed)),
         ("DeletedDate", json!(deleted)),
+        ("PrimaryRegion", json!(answer.primary_region)),
+        (
+            "ReplicationStatus",
+            replicas_json(&answer.replication_status),
+        ),
     ]);
-    let fields = vec![
+    let mut fields = vec![
         ("Name", answer.name),
         ("ARN", answer.arn),
         ("Description", answer.description.unwrap_or_default()),
@@ -51,7 +56,10 @@ pub async fn describe(session: &Session, secret: &Name) -> Result<(), Failure> {
         ("Last changed", changed),
         ("Last accessed", accessed),
         ("Marked for deletion", deleted),
+        ("Primary region", answer.primary_region.unwrap_or_default()),
     ];
+    let replicas = answer.replication_status.iter();
+    fields.extend(replicas.map(|status| ("Replica", replica(status))));
     Answer::fields(fields, json).print(session.format)
 }
 
@@ -186,6 +194,7 @@ fn entry_json(entry: &SecretListEntry) -> Json {
         ("LastChangedDate", json!(at(entry.last_changed_date))),
         ("LastAccessedDate", json!(at(entry.last_accessed_date))),
         ("DeletedDate", json!(at(entry.deleted_date))),
+        ("PrimaryRegion", json!(entry.primary_region)),
     ])
 }
 

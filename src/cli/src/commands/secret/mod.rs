@@ -2,11 +2,15 @@
 
 mod list;
 mod read;
+mod replicas;
 pub mod show;
 mod watch;
 mod write;
 
-use client::Client;
+use std::io::Write;
+use std::time::Duration;
+
+use client::{Client, LastShown};
 
 use super::connect;
 use crate::arguments::secret::{Secret, Verb};
@@ -17,6 +21,8 @@ use crate::output::Format;
 struct Session {
     client: Client,
     format: Format,
+    /// What is to be said of the state that was shown; none if nobody wants to know.
+    last_shown: Option<LastShown>,
 }
 
 /// Carries out one verb.
@@ -26,6 +32,7 @@ pub fn run(secret: &Secret, format: Format) -> Result<(), Failure> {
         let verb = &secret.verb;
         match verb {
             Verb::Create(create) => {
+                replicas::confirm_overwrite(&create.name, &create.replicas.overwrite)?;
                 let value = create.source.read(create.binary)?;
                 write::create(&open(secret, format)?, create, value).await
             }
@@ -41,12 +48,28 @@ pub fn run(secret: &Secret, format: Format) -> Result<(), Failure> {
                 write::confirm_delete(delete)?;
                 write::delete(&open(secret, format)?, delete).await
             }
+            Verb::Replicate(replicate) => {
+                replicas::confirm_overwrite(&replicate.name, &replicate.overwrite)?;
+                replicas::replicate(&open(secret, format)?, replicate).await
+            }
+            Verb::RemoveRegions(remove) => {
+                replicas::confirm_remove(remove)?;
+                replicas::remove(&open(secret, format)?, remove).await
+            }
             _ => run_without_value(&open(secret, format)?, verb).await,
         }
     })
 }
 
 async fn run_without_value(session: &Session, verb: &Verb) -> Result<(), Failure> {
+    let done = ask(session, verb).await;
+    if done.is_ok() {
+        session.say_what_was_shown();
+    }
+    done
+}
+
+async fn ask(session: &Session, verb: &Verb) -> Result<(), Failure> {
     match verb {
         Verb::Get(get) => read::get(session, get).await,
         Verb::BatchGet(batch) => read::batch_get(session, batch).await,
@@ -59,12 +82,42 @@ async fn run_without_value(session: &Session, verb: &Verb) -> Result<(), Failure
         Verb::Restore(secret) => write::restore(session, secret).await,
         Verb::Tag(tag) => write::tag(session, tag).await,
         Verb::Untag(untag) => write::untag(session, untag).await,
+        Verb::StopReplication(secret) => replicas::stop(session, secret).await,
         // These read a value or ask a question first, and went another way.
-        Verb::Create(_) | Verb::Put(_) | Verb::Update(_) | Verb::Delete(_) => Ok(()),
+        Verb::Create(_)
+        | Verb::Put(_)
+        | Verb::Update(_)
+        | Verb::Delete(_)
+        | Verb::Replicate(_)
+        | Verb::RemoveRegions(_) => Ok(()),
     }
 }
 
 fn open(secret: &Secret, format: Format) -> Result<Session, Failure> {
-    let client = connect::client(&secret.connection)?;
-    Ok(Session { client, format })
+    let (mut client, last_shown) = connect::client(&secret.connection)?.showing();
+    let regions = &secret.regions;
+    if let Some(region) = &regions.region {
+        client = client.with_region(region)?;
+    }
+    if let Some(milliseconds) = regions.max_staleness_ms {
+        client = client.with_max_staleness(Duration::from_millis(milliseconds));
+    }
+    Ok(Session {
+        client,
+        format,
+        last_shown: regions.verbose.then_some(last_shown),
+    })
+}
+
+impl Session {
+    /// Says on standard error which state the answer shows: standard output may be a value.
+    fn say_what_was_shown(&self) {
+        let shown = self.last_shown.as_ref().and_then(LastShown::shown);
+        let Some(shown) = shown else {
+            return;
+        };
+        let text = show::shown_state(&shown, self.format);
+        // Nobody is left to tell when standard error is closed.
+        let _ = writeln!(std::io::stderr(), "{text}");
+    }
 }

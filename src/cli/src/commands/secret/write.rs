@@ -1,14 +1,15 @@
 //! The verbs that change secrets.
 
 use client::secrets::v1::{
-    CreateSecretRequest, DeleteSecretRequest, PutSecretValueRequest, RestoreSecretRequest, Tag,
-    TagResourceRequest, UntagResourceRequest, UpdateSecretRequest, UpdateSecretVersionStageRequest,
-    create_secret_request, put_secret_value_request, update_secret_request,
+    CreateSecretRequest, DeleteSecretRequest, PutSecretValueRequest, ReplicationStatus,
+    RestoreSecretRequest, Tag, TagResourceRequest, UntagResourceRequest, UpdateSecretRequest,
+    UpdateSecretVersionStageRequest, create_secret_request, put_secret_value_request,
+    update_secret_request,
 };
 use serde_json::json;
 
-use super::Session;
-use super::show::{date, object};
+use super::show::{date, object, replica, replicas_json};
+use super::{Session, replicas};
 use crate::arguments::secret::{
     Create, Delete, Name, Put, Stage, Tag as TagOptions, Untag, Update,
 };
@@ -34,10 +35,14 @@ pub async fn create(
         kms_key_id: create.kms_key_id.clone(),
         value: value.map(|value| value.into_kind(Kind::SecretString, Kind::SecretBinary)),
         tags: create.tag.iter().map(tag_of).collect(),
+        add_replica_regions: replicas::wanted(&create.replicas.replica_region),
+        force_overwrite_replica_secret: create.replicas.overwrite.force_overwrite,
         ..CreateSecretRequest::default()
     };
     let answer = session.client.create_secret(request).await?;
-    session.written(&answer.arn, &answer.name, answer.version_id.as_deref(), &[])
+    let version = answer.version_id.as_deref();
+    let replicas = &answer.replication_status;
+    session.created(&answer.arn, &answer.name, version, replicas)
 }
 
 pub async fn put(session: &Session, put: &Put, value: Option<Value>) -> Result<(), Failure> {
@@ -160,6 +165,29 @@ pub async fn untag(session: &Session, untag: &Untag) -> Result<(), Failure> {
 }
 
 impl Session {
+    /// Prints what was created, and the replicas that are being made.
+    fn created(
+        &self,
+        arn: &str,
+        name: &str,
+        version: Option<&str>,
+        replicas: &[ReplicationStatus],
+    ) -> Result<(), Failure> {
+        let json = object(vec![
+            ("ARN", json!(arn)),
+            ("Name", json!(name)),
+            ("VersionId", json!(version)),
+            ("ReplicationStatus", replicas_json(replicas)),
+        ]);
+        let mut fields = vec![
+            ("Name", name.to_owned()),
+            ("ARN", arn.to_owned()),
+            ("Version", version.unwrap_or_default().to_owned()),
+        ];
+        fields.extend(replicas.iter().map(|status| ("Replica", replica(status))));
+        Answer::fields(fields, json).print(self.format)
+    }
+
     /// Prints what a write left.
     fn written(
         &self,
