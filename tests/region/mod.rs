@@ -150,6 +150,11 @@ impl Region {
         self.nodes.get_mut(&node).unwrap()
     }
 
+    /// The numbers of the processes of the nodes that run.
+    pub fn process_ids(&self) -> Vec<u32> {
+        self.nodes.values().map(Process::id).collect()
+    }
+
     /// The processor time that all nodes together have used.
     pub fn processor_time(&self) -> Duration {
         self.nodes.values().map(Process::processor_time).sum()
