@@ -24,13 +24,15 @@ use crate::state::State;
 fn an_account_owns_no_more_secrets_than_it_may() -> Result<(), NameError> {
     let mut state = founded(MACHINE_VERSION)?;
     let account = AccountId::new("000000000001")?;
-    state.derived.owned.insert(account.clone(), SECRETS_MAX - 1);
+    let feed = FeedId::Home(RegionName::new("eu-north-1")?);
+    let owner = (feed.uid(), account.clone());
+    state.derived.owned.insert(owner, SECRETS_MAX - 1);
     assert!(
         crate::apply(&mut state, LogIndex(2), &entry(create(ours([1; 16])?)?))
             .answer
             .is_ok()
     );
-    assert_eq!(state.secrets_owned(&account), SECRETS_MAX);
+    assert_eq!(state.secrets_owned(&feed, &account), SECRETS_MAX);
     let answer = crate::apply(&mut state, LogIndex(3), &entry(create(ours([2; 16])?)?)).answer;
     assert_eq!(answer, Err(Rejection::SecretLimit));
     Ok(())
