@@ -8,6 +8,7 @@
 mod codec;
 mod context;
 mod error;
+mod follow;
 mod followers;
 mod heard;
 mod limits;
@@ -23,8 +24,10 @@ use tokio::time::Instant;
 use wire::replication::v1::replication_service_server::ReplicationServiceServer;
 
 use crate::context::Context;
+use crate::follow::Following;
 
 pub use crate::codec::Malformed;
+pub use crate::follow::{Progress, RegionProgress, Staleness, Trouble};
 pub use crate::followers::{Acknowledged, Follower, Followers};
 pub use crate::heard::{Announced, Heard};
 pub use crate::options::{DialFailed, Keys, Options, Own, Regions};
@@ -35,13 +38,16 @@ pub use crate::serve::{Sent, Service};
 #[derive(Clone)]
 pub struct Replication {
     context: Arc<Context>,
+    following: Arc<Following>,
 }
 
 impl Replication {
     /// Takes what the server has. Nothing runs until [`Replication::start`].
     pub fn new(options: Options) -> Replication {
+        let context = Arc::new(Context::new(options));
         Replication {
-            context: Arc::new(Context::new(options)),
+            following: Arc::new(Following::new(&context)),
+            context,
         }
     }
 
@@ -49,6 +55,7 @@ impl Replication {
     /// `Options::stop`.
     pub fn start(&self) {
         serve::start(&self.context);
+        self.following.start();
     }
 
     /// The service that nodes of other regions call; serve it on the peer listener only.
@@ -62,6 +69,16 @@ impl Replication {
     /// How far the regions that follow this one are, as they told this node.
     pub fn followers(&self) -> &Followers {
         &self.context.followers
+    }
+
+    /// How following goes on this node; it follows while it leads.
+    pub fn progress(&self) -> &Progress {
+        &self.following.progress
+    }
+
+    /// How old the followed feeds are, as this node knows.
+    pub fn staleness(&self) -> &Arc<Staleness> {
+        &self.context.options.staleness
     }
 
     /// What this node heard of the primaries it follows.

@@ -10,6 +10,8 @@ use machine::{ClusterId, MachineVersion, Node, NodeId, RegionName, State, Uid, V
 use tokio_util::sync::CancellationToken;
 use wire::Channel;
 
+use crate::follow::Staleness;
+
 /// Who this node is, and what it works with.
 #[derive(Clone)]
 pub struct Options {
@@ -29,6 +31,8 @@ pub struct Options {
     pub epochs: Arc<Epochs>,
     /// What this region tells of itself.
     pub own: Arc<dyn Own>,
+    /// How old the followed feeds are; the same one that consensus has as its ages.
+    pub staleness: Arc<Staleness>,
     /// Cancelled when the node stops: all tasks and streams end.
     pub stop: CancellationToken,
 }

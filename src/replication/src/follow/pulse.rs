@@ -66,7 +66,10 @@ impl Pulse {
         if since(self.heard) > STREAM_SILENCE_MAX {
             return Some(Dead::Silent);
         }
-        if self.leaderless_since.is_some_and(|then| since(then) > LEADERLESS_MAX) {
+        if self
+            .leaderless_since
+            .is_some_and(|then| since(then) > LEADERLESS_MAX)
+        {
             return Some(Dead::NoQuorum);
         }
         let (leader, then) = self.elsewhere?;
@@ -116,7 +119,10 @@ mod tests {
         pulse.leader(3, HOP_PATIENCE);
         let settled = HOP_PATIENCE + STEP + STEP;
         assert_eq!(pulse.dead(HOP_PATIENCE, anywhere), None);
-        assert_eq!(pulse.dead(settled, anywhere), Some(Dead::Elsewhere(NodeId(3))));
+        assert_eq!(
+            pulse.dead(settled, anywhere),
+            Some(Dead::Elsewhere(NodeId(3)))
+        );
         assert_eq!(pulse.dead(settled, |node| node != NodeId(3)), None);
         pulse.leader(1, settled);
         assert_eq!(pulse.dead(settled, anywhere), None);

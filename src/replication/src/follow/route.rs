@@ -36,7 +36,8 @@ pub(crate) enum End {
 impl Route {
     /// Gives the node to dial next; none of an empty list.
     pub(crate) fn next(&mut self, nodes: &[NodeId], now: Duration) -> Option<NodeId> {
-        self.shunned.retain(|node, until| nodes.contains(node) && *until > now);
+        self.shunned
+            .retain(|node, until| nodes.contains(node) && *until > now);
         let is_good = |node: &NodeId| nodes.contains(node) && !self.shunned.contains_key(node);
         let preferred = self.preferred.filter(is_good);
         let later = nodes.iter().filter(|node| Some(**node) > self.last);

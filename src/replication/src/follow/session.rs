@@ -15,9 +15,7 @@ use crate::follow::lane::{Landed, Lane};
 use crate::follow::pulse::{Dead, Pulse};
 use crate::follow::staleness::Questions;
 use crate::follow::trouble::Trouble;
-use crate::limits::{
-    ACKNOWLEDGE_INTERVAL, ACKNOWLEDGE_PAUSE, BATCH_CHANGES_MAX, QUEUE_BYTES_MAX,
-};
+use crate::limits::{ACKNOWLEDGE_GAP, ACKNOWLEDGE_INTERVAL, BATCH_CHANGES_MAX, QUEUE_BYTES_MAX};
 
 /// Who is at the other end of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +27,7 @@ pub(crate) struct Primary {
 
 /// A message that no primary sends. The stream is ended, and its node left alone for a while.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum StreamFault {
+pub(crate) enum StreamFault {
     /// The first message does not open the stream, or a later one does.
     #[error("the stream is not opened by its first message, or opened twice")]
     OutOfTurn,
@@ -73,8 +71,12 @@ pub(crate) enum Event {
         places: Vec<(FeedId, Cursor)>,
         confirmed: Vec<(FeedId, Duration)>,
     },
-    /// A feed does not go on.
-    Stopped { feed: FeedId, trouble: Trouble },
+    /// A feed does not go on; who leads it, by the word of whoever does not.
+    Stopped {
+        feed: FeedId,
+        trouble: Trouble,
+        primary: Option<RegionName>,
+    },
     /// Nothing that counts.
     Nothing,
 }
@@ -184,7 +186,7 @@ impl Session {
     /// Gives what is to be acknowledged, if it is time to.
     pub(crate) fn acknowledge(&mut self, now: Duration) -> Option<(u64, Vec<v1::FeedCursor>)> {
         let pause = match self.moved {
-            true => ACKNOWLEDGE_PAUSE,
+            true => ACKNOWLEDGE_GAP,
             false => ACKNOWLEDGE_INTERVAL,
         };
         if !self.is_open || now < self.acknowledged.saturating_add(pause) {
@@ -196,10 +198,7 @@ impl Session {
         Some((self.questions.ask(now), cursors.collect()))
     }
 
-    fn sent_by(
-        &self,
-        origin: Option<v1::Origin>,
-    ) -> Result<Vec<(FeedId, Epoch)>, StreamFault> {
+    fn sent_by(&self, origin: Option<v1::Origin>) -> Result<Vec<(FeedId, Epoch)>, StreamFault> {
         let origin = origin.ok_or(Malformed::Missing("origin"))?;
         let is_primary = origin.cluster.as_ref() == self.primary.cluster.0
             && origin.region == self.primary.region.as_str()
@@ -232,7 +231,11 @@ impl Session {
             Ok(()) => Ok(Event::Queued { changes: count }),
             Err(trouble) => {
                 self.stop(&feed);
-                Ok(Event::Stopped { feed, trouble })
+                Ok(Event::Stopped {
+                    feed,
+                    trouble,
+                    primary: None,
+                })
             }
         }
     }
@@ -245,7 +248,9 @@ impl Session {
         let region = &self.primary.region;
         places.retain(|(_, at)| at.epoch.as_ref().map(|epoch| &epoch.region) == Some(region));
         if alive.number > 0 {
-            let followed = places.iter().filter(|(feed, _)| self.lanes.contains_key(feed));
+            let followed = places
+                .iter()
+                .filter(|(feed, _)| self.lanes.contains_key(feed));
             let followed: Vec<(FeedId, Cursor)> = followed.cloned().collect();
             let answered = self.questions.answer(alive.number, &followed);
             answered.map_err(|_never| StreamFault::NeverAsked(alive.number))?;
@@ -274,12 +279,17 @@ impl Session {
             v1::NotServedReason::Behind => Trouble::Behind(feed.clone()),
             v1::NotServedReason::Unspecified => return Err(Malformed::Form("reason").into()),
         };
+        let primary = match not_served.primary.as_str() {
+            "" => None,
+            name => Some(codec::from_region(name)?),
+        };
         match self.lanes.remove(&feed) {
-            Some(_lane) => Ok(Event::Stopped { feed, trouble }),
+            Some(_lane) => Ok(Event::Stopped {
+                feed,
+                trouble,
+                primary,
+            }),
             None => Ok(Event::Nothing),
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

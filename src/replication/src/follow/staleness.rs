@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use consensus::Clock;
+use consensus::{Ages, Clock};
 use machine::{Cursor, FeedId};
 
 use crate::limits::{ANSWERS_MAX, FEEDS_MAX, QUESTIONS_MAX};
@@ -20,7 +20,8 @@ pub struct Staleness {
 }
 
 impl Staleness {
-    pub(crate) fn new(clock: Arc<dyn Clock>) -> Staleness {
+    /// Knows nothing yet.
+    pub fn new(clock: Arc<dyn Clock>) -> Staleness {
         Staleness {
             clock,
             confirmed: Mutex::default(),
@@ -44,8 +45,8 @@ impl Staleness {
             .collect()
     }
 
-    /// Takes what the node that leads answered to a question that was sent at `asked`, in time
-    /// since boot ([`Staleness::now`]): its ages are of a later instant than that.
+    /// Takes what [`consensus::Consensus::ask_ages`] answered, which was asked at `asked`, in time
+    /// since boot ([`Staleness::now`]): the ages are of a later instant than that.
     pub fn merge(&self, ages: &[(FeedId, Duration)], asked: Duration) {
         for (feed, age) in ages {
             self.confirm(feed, asked.saturating_sub(*age));
@@ -60,17 +61,22 @@ impl Staleness {
     /// Takes that everything is applied that the primary had at an instant after `at`.
     pub(crate) fn confirm(&self, feed: &FeedId, at: Duration) {
         let mut confirmed = self.lock();
-        match confirmed.get_mut(feed) {
-            Some(known) => *known = at.max(*known),
-            None if confirmed.len() < FEEDS_MAX => {
-                confirmed.insert(feed.clone(), at);
-            }
-            None => {}
+        if confirmed.len() < FEEDS_MAX || confirmed.contains_key(feed) {
+            let known = confirmed.entry(feed.clone()).or_default();
+            *known = at.max(*known);
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<FeedId, Duration>> {
-        self.confirmed.lock().unwrap_or_else(PoisonError::into_inner)
+        self.confirmed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ages for Staleness {
+    fn ages(&self) -> Vec<(FeedId, Duration)> {
+        self.snapshot()
     }
 }
 
@@ -231,8 +237,12 @@ mod tests {
         let (feed, mut questions) = (FeedId::Root, Questions::default());
         let first = questions.ask(ms(100));
         let second = questions.ask(ms(200));
-        questions.answer(first, &[(feed.clone(), at(1, 5))]).unwrap();
-        questions.answer(second, &[(feed.clone(), at(1, 9))]).unwrap();
+        questions
+            .answer(first, &[(feed.clone(), at(1, 5))])
+            .unwrap();
+        questions
+            .answer(second, &[(feed.clone(), at(1, 9))])
+            .unwrap();
         assert_eq!(questions.reached(&feed, &at(1, 4)), None);
         assert_eq!(questions.reached(&feed, &at(1, 5)), Some(ms(100)));
         assert_eq!(questions.reached(&feed, &at(1, 8)), None);
@@ -268,7 +278,9 @@ mod tests {
         let (feed, mut questions) = (FeedId::Root, Questions::default());
         for n in 1..=10_000 {
             let number = questions.ask(ms(n));
-            questions.answer(number, &[(feed.clone(), at(1, n))]).unwrap();
+            questions
+                .answer(number, &[(feed.clone(), at(1, n))])
+                .unwrap();
         }
         assert!(questions.answered[&feed].answers.len() <= ANSWERS_MAX);
         let reached = questions.reached(&feed, &at(1, 9_000)).unwrap();

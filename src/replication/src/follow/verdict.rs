@@ -29,9 +29,7 @@ pub(crate) fn judge(feed: &FeedId, answered: Result<Committed, Unavailable>) -> 
             Err(rejection) => refused(feed, rejection),
         },
         Err(Unavailable::OutcomeUnknown) => Verdict::Reread,
-        Err(Unavailable::EntryTooLarge { .. }) => {
-            Verdict::Trouble(Trouble::TooLarge(feed.clone()))
-        }
+        Err(Unavailable::EntryTooLarge { .. }) => Verdict::Trouble(Trouble::TooLarge(feed.clone())),
         Err(_) => Verdict::Again,
     }
 }
@@ -44,9 +42,9 @@ fn refused(feed: &FeedId, rejection: Rejection) -> Verdict {
         Rejection::StreamBroken { feed, at, flaw } => {
             Verdict::Trouble(Trouble::Broken { feed, at, flaw })
         }
-        source => Verdict::Trouble(Trouble::Refused {
+        reason => Verdict::Trouble(Trouble::Refused {
             feed: feed.clone(),
-            source,
+            source: Box::new(reason),
         }),
     }
 }
@@ -69,7 +67,10 @@ mod tests {
     fn what_was_not_written_is_proposed_again_and_what_may_be_is_looked_up() {
         let feed = FeedId::Root;
         let judged = |answer| judge(&feed, answer);
-        assert_eq!(judged(answered(Ok(Outcome::None))), Verdict::Done(LogIndex(9)));
+        assert_eq!(
+            judged(answered(Ok(Outcome::None))),
+            Verdict::Done(LogIndex(9))
+        );
         assert_eq!(judged(Err(Unavailable::NoQuorum)), Verdict::Again);
         assert_eq!(judged(Err(Unavailable::NoSpace)), Verdict::Again);
         assert_eq!(judged(Err(Unavailable::OutcomeUnknown)), Verdict::Reread);
@@ -93,7 +94,10 @@ mod tests {
             at: Revision(3),
             flaw: Flaw::Epoch,
         };
-        assert_eq!(judge(&feed, answered(Err(broken))), Verdict::Trouble(wanted));
+        assert_eq!(
+            judge(&feed, answered(Err(broken))),
+            Verdict::Trouble(wanted)
+        );
         for source in [
             Rejection::ScopeNeeded(feed.clone()),
             Rejection::FeedIsOurs(feed.clone()),
@@ -101,9 +105,12 @@ mod tests {
         ] {
             let wanted = Trouble::Refused {
                 feed: feed.clone(),
-                source: source.clone(),
+                source: Box::new(source.clone()),
             };
-            assert_eq!(judge(&feed, answered(Err(source))), Verdict::Trouble(wanted));
+            assert_eq!(
+                judge(&feed, answered(Err(source))),
+                Verdict::Trouble(wanted)
+            );
         }
         let foreign = Rejection::SnapshotForeign(feed.clone());
         let wanted = Verdict::Trouble(Trouble::Diverged(feed.clone()));

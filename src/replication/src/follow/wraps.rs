@@ -43,6 +43,17 @@ pub(crate) struct Place {
     pub(crate) commitment: Hash,
 }
 
+impl Place {
+    /// Where a row that came says it stands.
+    pub(crate) fn of(row: &ReceivedRow) -> Place {
+        Place {
+            key: row.key,
+            revision: row.revision,
+            commitment: row.commitment,
+        }
+    }
+}
+
 impl Named {
     pub(crate) fn note(&mut self, secret: &Arc<Secret>) {
         self.secrets.insert(secret.uid, Arc::clone(secret));
@@ -60,7 +71,9 @@ impl Wraps<'_> {
         }
         let changes = batch.changes.iter().map(|change| ImportedChange {
             header: change.bytes.clone(),
-            body: self.wanted(change).map(|body| self.sent(place(change), body, &named)),
+            body: self
+                .wanted(change)
+                .map(|body| self.sent(place(change), body, &named)),
         });
         ImportChanges {
             feed: batch.feed.clone(),
@@ -71,11 +84,7 @@ impl Wraps<'_> {
 
     /// Makes a row of a snapshot; one whose body is not what was committed to is kept without.
     pub(crate) fn staged(&self, row: &ReceivedRow, named: &Named) -> StagedRow {
-        let place = Place {
-            key: row.key,
-            revision: row.revision,
-            commitment: row.commitment,
-        };
+        let place = Place::of(row);
         let framed = row.body.as_ref().filter(|_| !self.is_here(&place));
         let made = framed.and_then(|body| self.row(&place, body).map(|row| (row, body)));
         let Some((made, body)) = made else {
@@ -120,13 +129,14 @@ impl Wraps<'_> {
     /// Gives the body of a change if this region is to have it. Another one is not even written
     /// to its log.
     fn wanted<'c>(&self, change: &'c Incoming) -> Option<&'c ReceivedBody> {
-        let uid = match change.key {
-            RowKey::Secret(uid) | RowKey::Version(uid, _) => uid,
-            _ => return change.body.as_ref(),
-        };
         let is_listed = change.header.members.contains(self.own);
         let is_member = is_listed || self.state.receives_all(self.feed);
-        let is_wanted = is_member && self.state.detached(&uid).is_none();
+        let is_wanted = match change.key {
+            RowKey::Secret(_) => is_member,
+            // Of a copy that is a secret of its own only the row tells whether it still is one.
+            RowKey::Version(uid, _) => is_member && self.state.detached(&uid).is_none(),
+            _ => true,
+        };
         change.body.as_ref().filter(|_| is_wanted)
     }
 
@@ -147,7 +157,7 @@ impl Wraps<'_> {
     }
 
     /// Puts a row together, if its body is what was committed to.
-    fn row(&self, place: &Place, body: &ReceivedBody) -> Option<Row> {
+    pub(crate) fn row(&self, place: &Place, body: &ReceivedBody) -> Option<Row> {
         let Place {
             key,
             revision,
@@ -177,7 +187,10 @@ impl Wraps<'_> {
         let replica = secret.as_ref().and_then(|secret| secret.replica(self.own));
         let key_name = replica.and_then(|replica| replica.kms_key.as_deref());
         let (state, wrapped) = (self.state, body.wrapped_dek.as_ref());
-        match self.keys.take(state, key_name, &uid, &id, self.link, wrapped) {
+        match self
+            .keys
+            .take(state, key_name, &uid, &id, self.link, wrapped)
+        {
             Ok(wrap) => (Some(wrap), String::new()),
             Err(reason) => (None, short(&reason)),
         }
@@ -222,6 +235,3 @@ fn version_id(
     let mut known = versions.filter(|known| known.ordinal == ordinal);
     known.next().map(|known| known.id.clone())
 }
-
-#[cfg(test)]
-mod tests;
