@@ -1,4 +1,4 @@
-//! The clocks of this crate: read here and nowhere else.
+//! Wall time for this crate: read here and nowhere else.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -27,14 +27,6 @@ pub fn midnight(day: u32) -> Stamp {
 }
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
-
-/// The time since the machine started, which goes on while it sleeps and is never set.
-pub fn boot() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    let nanos = u32::try_from(time.tv_nsec).unwrap_or(0);
-    Duration::new(seconds, nanos)
-}
 
 /// A stamp as the system's time.
 pub fn system(stamp: Stamp) -> SystemTime {

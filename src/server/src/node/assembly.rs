@@ -32,7 +32,7 @@ use crate::methods::{
     ADMIN_REQUEST_BYTES_MAX, Port, SECRETS_REQUEST_BYTES_MAX, SMALL_REQUEST_BYTES_MAX,
 };
 use crate::metrics::Metrics;
-use crate::regions::{Directory, LateAges, OwnRegion, TlsRegions};
+use crate::regions::{Directory, OwnRegion, TlsRegions};
 use crate::secrets::{Secrets, SecretsOptions};
 use crate::staleness::Staleness;
 use crate::status::NodeStatus;
@@ -114,11 +114,12 @@ impl Opening<'_> {
         let log = Arc::new(log);
         let quarantined = opened.quarantined;
         let rows: Arc<dyn Rows> = Arc::new(opened.rows);
-        let (epochs, ages) = (Arc::<Epochs>::default(), Arc::<LateAges>::default());
+        let epochs = Arc::<Epochs>::default();
+        let known = Arc::new(replication::Staleness::new(Arc::clone(self.clock)));
         let consensus = Consensus::open(
             Options {
                 epochs: Arc::clone(&epochs),
-                ages: Arc::<LateAges>::clone(&ages),
+                ages: Arc::<replication::Staleness>::clone(&known),
                 ..options(config, identity)
             },
             Arc::<Wal>::clone(&log),
@@ -128,9 +129,8 @@ impl Opening<'_> {
             Arc::clone(self.clock),
         );
         let consensus = consensus.await?;
-        let replication = self.replication(&consensus, &epochs);
-        ages.ask(replication.clone());
-        let staleness = Arc::new(Staleness::new(consensus.clone(), ages));
+        let replication = self.replication(&consensus, &epochs, &known);
+        let staleness = Arc::new(Staleness::new(consensus.clone(), known));
         Ok(Parts {
             consensus,
             log,
@@ -143,7 +143,12 @@ impl Opening<'_> {
         })
     }
 
-    fn replication(&self, consensus: &Consensus, epochs: &Arc<Epochs>) -> Replication {
+    fn replication(
+        &self,
+        consensus: &Consensus,
+        epochs: &Arc<Epochs>,
+        staleness: &Arc<replication::Staleness>,
+    ) -> Replication {
         let identity = self.identity;
         Replication::new(replication::Options {
             consensus: consensus.clone(),
@@ -156,6 +161,7 @@ impl Opening<'_> {
                 dialer: self.dialer.clone(),
             }),
             epochs: Arc::clone(epochs),
+            staleness: Arc::clone(staleness),
             own: Arc::new(OwnRegion {
                 credentials: Arc::clone(self.dialer.credentials()),
                 consensus: consensus.clone(),

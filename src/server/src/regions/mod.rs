@@ -1,7 +1,6 @@
 //! What the traffic between regions needs of this node: channels to the nodes of others, what this
 //! region tells of itself, and whom it believes.
 
-mod ages;
 mod directory;
 
 use std::sync::Arc;
@@ -12,7 +11,6 @@ use machine::{MachineVersion, Node, RegionName};
 use replication::{DialFailed, Own, Regions};
 use wire::{Channel, Credentials, Dialer, Expected, PeerIdentity};
 
-pub use self::ages::LateAges;
 pub use self::directory::Directory;
 
 /// Dials nodes of other regions over mutual TLS, with the keys that the directory pins.

@@ -35,7 +35,7 @@ pub(super) struct Basis {
     pub(super) region: RegionName,
     /// Of the region's own state, when the caller waived the barrier.
     age: Option<Age>,
-    ages: Arc<Ages>,
+    ages: Ages,
     /// What the answer is of that other regions lead.
     followed: Vec<FeedId>,
     /// What it is of that is led here, unless the caller waived the barrier.
@@ -88,7 +88,10 @@ impl Secrets {
         let began = Instant::now();
         let (view, age, ages) = match (reading.eventual, follows) {
             (true, _) => {
-                let ages = follows.then(|| self.staleness.held()).unwrap_or_default();
+                let ages = match follows {
+                    true => self.staleness.known(),
+                    false => Ages::default(),
+                };
                 (local, Some(Age(self.freshness.age(began))), ages)
             }
             (false, true) => {
@@ -104,7 +107,7 @@ impl Secrets {
                 drop(local);
                 let view = self.consensus.read(call.deadline).await?;
                 self.freshness.confirm(began);
-                (view, None, Arc::default())
+                (view, None, Ages::default())
             }
         };
         let view = match &reading.min_position {
