@@ -1,4 +1,4 @@
-//! Every command block of the README, and of the page for operators, as a reader would type it.
+//! Every command block of the README, and of the pages for operators, as a reader would type it.
 //!
 //! A document's blocks run one after the other in one shell, in an empty folder that looks like the
 //! checkout. `cargo run --release` is the binary under test; scripts are only looked at, because
@@ -31,7 +31,19 @@ fn the_commands_of_the_readme_work_with_python_too() {
 
 #[test]
 fn the_commands_of_the_page_for_operators_work() {
-    run(&blocks("docs/operations.md"));
+    run_in(77, &blocks("docs/operations.md"));
+}
+
+#[test]
+fn the_commands_of_the_page_for_regions_work() {
+    // It goes on where the other page has a region.
+    let page = fs::read_to_string(root().join("docs/operations.md")).expect("the page is there");
+    let first = page.split("## Taking a node down").next();
+    let lines = first.map_or(0, |first| first.lines().count());
+    let mut both = blocks("docs/operations.md");
+    both.retain(|block| block.line <= lines);
+    both.extend(blocks("docs/regions.md"));
+    run_in(78, &both);
 }
 
 struct Block {
@@ -65,6 +77,12 @@ fn blocks(document: &str) -> Vec<Block> {
 }
 
 fn run(blocks: &[Block]) {
+    run_in(0, blocks);
+}
+
+/// Runs blocks with the hosts' addresses in a network of their own: other tests may listen on those
+/// that the page shows.
+fn run_in(network: u8, blocks: &[Block]) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     lay_out(folder.path());
     let mut script = PROLOGUE.to_owned();
@@ -75,7 +93,7 @@ fn run(blocks: &[Block]) {
             block.line
         )
         .expect("a string takes all");
-        script.push_str(&translated(block));
+        script.push_str(&translated(network, block));
     }
     let path = std::env::var("PATH").expect("there is a path");
     let output = Command::new("bash")
@@ -119,15 +137,15 @@ probe() (
 )
 "#;
 
-/// A block as the shell runs it: what would not end runs in the background.
-fn translated(block: &Block) -> String {
+/// A block as the shell runs it: what would not end runs in the background, and before a region is
+/// promoted the one that is lost ends.
+fn translated(network: u8, block: &Block) -> String {
     if block.language == "python" {
         return format!("cat >get.py <<'PYTHON'\n{}PYTHON\n", block.text);
     }
     let mut script = String::new();
     for line in block.text.lines() {
-        // Another process of these tests may listen on the addresses that the page shows.
-        let line = line.replace("127.0.0.", "127.0.77.");
+        let line = line.replace("127.0.0.", &format!("127.0.{network}."));
         if line.starts_with("scripts/") {
             let name = line.split(' ').next().unwrap_or_default();
             writeln!(script, "test -x {name}")
@@ -138,10 +156,15 @@ fn translated(block: &Block) -> String {
             )
         } else if let Some(rest) = line.strip_prefix("strongroom server --config host-") {
             let node = rest.split('/').next().unwrap_or_default();
-            writeln!(
-                script,
-                "{line} >>log 2>&1 &\nuntil_ready probe 127.0.77.{node}"
-            )
+            let started = format!("{line} >>log 2>&1 &\nhosts[{node}]=$!");
+            // One that is started again may be the first of its region.
+            match line.split(' ').count() {
+                4 => writeln!(script, "{started}"),
+                _ => writeln!(script, "{started}\nuntil_ready probe 127.0.{network}.{node}"),
+            }
+        } else if line.starts_with("strongroom region promote") {
+            let lost = "${hosts[1]} ${hosts[2]} ${hosts[3]}";
+            writeln!(script, "kill -9 {lost}; wait {lost} || true\n{line}")
         } else {
             writeln!(script, "{line}")
         }

@@ -15,6 +15,7 @@ use crate::commands::dev::DevError;
 use crate::commands::dev::control::ControlError;
 use crate::commands::dev::directory::DirectoryError;
 use crate::commands::dev::ports::PortsError;
+use crate::commands::dev::region::RegionError;
 use crate::commands::server::ServerFailure;
 use crate::confirm::ConfirmError;
 use crate::exit::Exit;
@@ -210,6 +211,7 @@ fn of_dev(error: &DevError) -> Exit {
             PortsError::Refused { source, .. } => Exit::of_io(source),
         },
         DevError::Credentials(_) => Exit::Create,
+        DevError::Region(RegionError::NoRegion { .. } | RegionError::NoNode(_)) => Exit::Missing,
         DevError::Region(_) => Exit::Unavailable,
         DevError::Control(error) => match error {
             ControlError::NotRunning { .. } => Exit::Unavailable,

@@ -15,6 +15,10 @@ pub struct Regions {
     /// within --timeout, then fail.
     #[arg(long, global = true, value_name = "MS")]
     pub max_staleness_ms: Option<u64>,
+    /// Read nothing that is older than this position, which --verbose says, of this region or of
+    /// another one: wait for it within --timeout, then fail.
+    #[arg(long, global = true, value_name = "POSITION")]
+    pub at_least: Option<String>,
     /// Say on standard error which state the answer shows, and how old it may be.
     #[arg(long, short, global = true)]
     pub verbose: bool,

@@ -50,7 +50,7 @@ fn named(connection: &Connection) -> Result<Options, ConnectError> {
     })
 }
 
-/// The development region that runs in the usual directory.
+/// The first of the development regions that run in the usual directory.
 fn development(connection: &Connection) -> Result<Options, ConnectError> {
     let directory = std::env::var_os("STRONGROOM_DEV_DIR");
     let directory = Directory::locate(directory.as_deref().map(Path::new));
@@ -60,9 +60,9 @@ fn development(connection: &Connection) -> Result<Options, ConnectError> {
     let record = directory
         .complete_record()
         .map_err(|_| ConnectError::Nowhere)?;
+    let region = record.region(None).ok_or(ConnectError::Nowhere)?;
+    let timeout = connection.timeout;
     Ok(credentials::administrator(
-        &directory,
-        &record,
-        connection.timeout,
+        &directory, &record, region, timeout,
     ))
 }

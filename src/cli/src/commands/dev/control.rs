@@ -13,19 +13,23 @@ use tokio::net::{UnixListener, UnixStream};
 
 use crate::limits::{CONTROL_LINE_BYTES_MAX, CONTROL_WAIT_MAX};
 
-/// What is asked of the running region.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+/// What is asked of the running regions.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "do")]
 pub enum Request {
     /// How do the nodes stand?
     Status,
     /// Stop a node.
     StopNode {
+        /// Its region; the founding one without it.
+        region: Option<String>,
         /// Its number.
         node: u64,
     },
     /// Start a stopped node.
     StartNode {
+        /// Its region; the founding one without it.
+        region: Option<String>,
         /// Its number.
         node: u64,
     },
@@ -44,6 +48,8 @@ pub enum Reply {
 /// One node in an answer.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct NodeLine {
+    /// Its region.
+    pub region: String,
     /// Its number.
     pub id: u64,
     /// leader, follower, learner, candidate or stopped.
@@ -139,7 +145,11 @@ pub fn is_running(socket: &Path) -> bool {
 }
 
 /// Asks the region that runs in this directory.
-pub fn ask(directory: &Path, path: &Path, request: Request) -> Result<Vec<NodeLine>, ControlError> {
+pub fn ask(
+    directory: &Path,
+    path: &Path,
+    request: &Request,
+) -> Result<Vec<NodeLine>, ControlError> {
     let failed = |source| ControlError::Socket {
         path: path.to_owned(),
         source,
@@ -161,11 +171,11 @@ pub fn ask(directory: &Path, path: &Path, request: Request) -> Result<Vec<NodeLi
 
 fn exchange(
     stream: &mut BlockingStream,
-    request: Request,
+    request: &Request,
     wait_max: Duration,
 ) -> std::io::Result<String> {
     stream.set_read_timeout(Some(wait_max))?;
-    let mut line = serde_json::to_vec(&request)?;
+    let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     stream.write_all(&line)?;
     let mut answer = String::new();

@@ -1,4 +1,4 @@
-//! Certificates, keys and configuration of a development region.
+//! Certificates, keys and configuration of development regions.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,8 +8,7 @@ use client::certs::{self, CertsError, ClientSpec, Existing, Layout, NodeSpec, Va
 use server::Config;
 use server::config::Size;
 
-use super::REGION;
-use super::directory::{Directory, Record};
+use super::directory::{Directory, DirectoryError, Home, Record, RegionRecord};
 use super::ports::{NODES, NodePorts};
 
 /// The client that may do everything.
@@ -27,6 +26,9 @@ pub enum CredentialsError {
     /// The root key could not be made.
     #[error("cannot make the root key")]
     RootKey(#[from] server::RootKeyError),
+    /// The folder of a region could not be made.
+    #[error(transparent)]
+    Folder(#[from] DirectoryError),
 }
 
 /// The files that a caller needs.
@@ -39,32 +41,45 @@ pub struct Paths {
     pub key: PathBuf,
 }
 
-/// Makes everything a new region needs.
-pub fn make(directory: &Directory) -> Result<(), CredentialsError> {
+/// Makes everything new regions need: certificates of one cluster, and a root key for each.
+pub fn make(directory: &Directory, record: &Record) -> Result<(), CredentialsError> {
     let layout = Layout::new(directory.certificates());
-    certs::init(&layout, None, REGION)?;
-    for node in 1..=NODES {
-        let spec = NodeSpec {
-            region: REGION.into(),
-            node,
-            names: HOSTS.map(str::to_owned).to_vec(),
-            validity: Validity::of_root(),
-        };
-        certs::issue_node(&layout, &spec, Existing::Refuse)?;
+    for (at, region) in record.regions.iter().enumerate() {
+        let name = region.name.as_str();
+        match at {
+            0 => {
+                certs::init(&layout, None, name)?;
+                let spec = ClientSpec {
+                    region: name.into(),
+                    name: ADMINISTRATOR.into(),
+                    validity: Validity::of_root(),
+                };
+                certs::issue_client(&layout, &spec, Existing::Refuse)?;
+            }
+            _ => drop(certs::add_region(&layout, name, Existing::Refuse)?),
+        }
+        for node in 1..=NODES {
+            let spec = NodeSpec {
+                region: name.into(),
+                node,
+                names: HOSTS.map(str::to_owned).to_vec(),
+                validity: Validity::of_root(),
+            };
+            certs::issue_node(&layout, &spec, Existing::Refuse)?;
+        }
+        let home = directory.home(record, name);
+        home.make()?;
+        server::create_root_key(&home.root_key())?;
     }
-    let spec = ClientSpec {
-        region: REGION.into(),
-        name: ADMINISTRATOR.into(),
-        validity: Validity::of_root(),
-    };
-    certs::issue_client(&layout, &spec, Existing::Refuse)?;
-    Ok(server::create_root_key(&directory.root_key())?)
+    Ok(())
 }
 
-/// The files that a caller needs.
-pub fn paths(directory: &Directory) -> Paths {
+/// The files that a caller needs. Every region takes the administrator's certificate: all of them
+/// trust the root.
+pub fn paths(directory: &Directory, record: &Record) -> Paths {
     let layout = Layout::new(directory.certificates());
-    let administrator = layout.client(REGION, ADMINISTRATOR);
+    let founder = record.region(None).map_or("", |region| &region.name);
+    let administrator = layout.client(founder, ADMINISTRATOR);
     Paths {
         ca: layout.root().cert,
         cert: administrator.cert,
@@ -72,15 +87,16 @@ pub fn paths(directory: &Directory) -> Paths {
     }
 }
 
-/// How to connect as administrator.
-pub fn administrator(directory: &Directory, record: &Record, timeout: Duration) -> Options {
-    let paths = paths(directory);
+/// How to connect to a region as administrator.
+pub fn administrator(
+    directory: &Directory,
+    record: &Record,
+    region: &RegionRecord,
+    timeout: Duration,
+) -> Options {
+    let paths = paths(directory, record);
     Options {
-        endpoints: record
-            .nodes
-            .iter()
-            .map(|node| node.api_address().to_string())
-            .collect(),
+        endpoints: endpoints(region),
         ca: paths.ca,
         cert: paths.cert,
         key: paths.key,
@@ -89,19 +105,31 @@ pub fn administrator(directory: &Directory, record: &Record, timeout: Duration) 
     }
 }
 
+/// The API addresses of a region's nodes.
+pub fn endpoints(region: &RegionRecord) -> Vec<String> {
+    let nodes = region.nodes.iter();
+    nodes.map(|node| node.api_address().to_string()).collect()
+}
+
 /// The configuration of one node: as on a real machine, but small and on loopback.
-pub fn config(directory: &Directory, node: u64, ports: NodePorts) -> Config {
+pub fn config(
+    directory: &Directory,
+    home: &Home,
+    region: &str,
+    node: u64,
+    ports: NodePorts,
+) -> Config {
     let layout = Layout::new(directory.certificates());
-    let pair = layout.node(REGION, node);
+    let pair = layout.node(region, node);
     let mut config = Config::default();
-    config.node.data = directory.node(node);
+    config.node.data = home.node(node);
     config.api.listen = ports.api_address();
     config.peers.listen = ports.peer_address();
     config.operations.listen = ports.operations_address();
     config.tls.certificate = pair.cert;
     config.tls.key = pair.key;
-    config.tls.authority = layout.issuer(REGION).cert;
-    config.seal.root_key = directory.root_key();
+    config.tls.authority = layout.root().cert;
+    config.seal.root_key = home.root_key();
     config.storage.row_cache_size = Size::of_mebibytes(16);
     config.storage.log_segment_size = Size::of_mebibytes(8);
     config.storage.disk_free_min = Size::of_mebibytes(64);

@@ -1,4 +1,4 @@
-//! The directory of a development region: where each file is, who may use it, and what a former
+//! The directory of development regions: where each file is, who may use it, and what a former
 //! start left behind.
 
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -14,7 +14,11 @@ use super::ports::NodePorts;
 use crate::limits::DEV_RECORD_BYTES_MAX;
 
 /// The layout of the directory; a later one is refused.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+/// The layout of releases that knew one region, whose files lie in the directory itself.
+const FORMAT_OF_ONE: u32 = 1;
+/// The name of that region.
+const REGION_OF_ONE: &str = "dev-local-1";
 
 /// Held by the process that runs the region.
 const LOCK: &str = "LOCK";
@@ -105,22 +109,90 @@ pub struct Record {
     pub format: u32,
     /// The release that wrote this.
     pub release: String,
-    /// Whether all three nodes became voters; until then nothing was kept here.
+    /// Whether all nodes became voters; until then nothing was kept here.
     pub complete: bool,
+    /// The regions, the founding one first.
+    pub regions: Vec<RegionRecord>,
+}
+
+/// What a start leaves of one region.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct RegionRecord {
+    /// Its name.
+    pub name: String,
     /// The nodes' ports, first node first.
     pub nodes: Vec<NodePorts>,
 }
 
+/// What a release left that knew one region.
+#[derive(Deserialize)]
+struct RecordOfOne {
+    release: String,
+    complete: bool,
+    nodes: Vec<NodePorts>,
+}
+
 impl Record {
-    /// The record of a region that is about to be made.
-    pub fn new(nodes: Vec<NodePorts>) -> Self {
+    /// The record of regions that are about to be made.
+    pub fn new(regions: Vec<RegionRecord>) -> Self {
         let release = env!("CARGO_PKG_VERSION").to_owned();
         Self {
             format: FORMAT,
             release,
             complete: false,
-            nodes,
+            regions,
         }
+    }
+
+    /// The region of a name, or the founding one.
+    pub fn region(&self, name: Option<&str>) -> Option<&RegionRecord> {
+        match name {
+            Some(name) => self.regions.iter().find(|region| region.name == name),
+            None => self.regions.first(),
+        }
+    }
+
+    /// The ports of all nodes, those of the founding region first.
+    pub fn nodes(&self) -> Vec<NodePorts> {
+        let nodes = self.regions.iter().flat_map(|region| &region.nodes);
+        nodes.copied().collect()
+    }
+
+    fn of_one(record: RecordOfOne) -> Self {
+        Self {
+            format: FORMAT_OF_ONE,
+            release: record.release,
+            complete: record.complete,
+            regions: vec![RegionRecord {
+                name: REGION_OF_ONE.to_owned(),
+                nodes: record.nodes,
+            }],
+        }
+    }
+}
+
+/// Where the files of one region are.
+#[derive(Clone, Debug)]
+pub struct Home {
+    root: PathBuf,
+}
+
+impl Home {
+    /// Makes the folder.
+    pub fn make(&self) -> Result<(), DirectoryError> {
+        let mut builder = DirBuilder::new();
+        let made = builder.recursive(true).mode(0o700).create(&self.root);
+        made.map_err(|source| DirectoryError::at(&self.root, source))
+    }
+
+    /// The region's root key.
+    pub fn root_key(&self) -> PathBuf {
+        self.root.join("root.key")
+    }
+
+    /// The data of one node.
+    pub fn node(&self, node: u64) -> PathBuf {
+        self.root.join(format!("node-{node}"))
     }
 }
 
@@ -130,7 +202,7 @@ pub struct Directory {
     root: PathBuf,
 }
 
-/// The right to run the region; given back when dropped, even by a crash.
+/// The right to run the regions; given back when dropped, even by a crash.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
@@ -161,14 +233,13 @@ impl Directory {
         self.root.join("certs")
     }
 
-    /// The region's root key.
-    pub fn root_key(&self) -> PathBuf {
-        self.root.join("root.key")
-    }
-
-    /// The data of one node.
-    pub fn node(&self, node: u64) -> PathBuf {
-        self.root.join(format!("node-{node}"))
+    /// Where the files of a region are.
+    pub fn home(&self, record: &Record, region: &str) -> Home {
+        let root = match record.format {
+            FORMAT_OF_ONE => self.root.clone(),
+            _ => self.root.join(region),
+        };
+        Home { root }
     }
 
     /// The socket of the running process.
@@ -265,7 +336,11 @@ impl Directory {
                 found: head.format,
             });
         }
-        toml::from_str(&text).map(Some).map_err(damaged)
+        let record = match head.format {
+            FORMAT_OF_ONE => toml::from_str(&text).map(Record::of_one),
+            _ => toml::from_str(&text),
+        };
+        record.map(Some).map_err(damaged)
     }
 
     /// Reads what a former start left, which must have come to its end.
@@ -366,10 +441,14 @@ mod tests {
         let (_parent, directory) = directory();
         let _lock = directory.lock().unwrap();
         assert_eq!(directory.record().unwrap(), None);
-        let mut record = Record::new(vec![NodePorts {
+        let ports = NodePorts {
             api: 1,
             peers: 2,
             operations: 3,
+        };
+        let mut record = Record::new(vec![RegionRecord {
+            name: "eu-west-1".to_owned(),
+            nodes: vec![ports],
         }]);
         directory.keep(&record).unwrap();
         assert_eq!(directory.record().unwrap(), Some(record.clone()));
@@ -381,13 +460,29 @@ mod tests {
         directory.keep(&record).unwrap();
         assert!(matches!(
             directory.record(),
-            Err(DirectoryError::Later { found: 2, .. })
+            Err(DirectoryError::Later { found: 3, .. })
         ));
         std::fs::write(directory.record_path(), "format = ").unwrap();
         assert!(matches!(
             directory.record(),
             Err(DirectoryError::Damaged { .. })
         ));
+    }
+
+    #[test]
+    fn what_a_release_with_one_region_left_is_found_where_it_is() {
+        let (_parent, directory) = directory();
+        let _lock = directory.lock().unwrap();
+        let text = "format = 1\nrelease = \"0.2.0\"\ncomplete = true\n\n[[nodes]]\napi = 7420\n\
+                    peers = 7421\noperations = 9420\n";
+        std::fs::write(directory.record_path(), text).unwrap();
+        let record = directory.complete_record().unwrap();
+        assert_eq!((record.format, record.regions.len()), (1, 1));
+        assert_eq!(record.nodes()[0].peers, 7421);
+        let home = directory.home(&record, "dev-local-1");
+        assert_eq!(home.node(1), directory.root().join("node-1"));
+        let home = directory.home(&Record::new(Vec::new()), "eu-west-2");
+        assert_eq!(home.root_key(), directory.root().join("eu-west-2/root.key"));
     }
 
     #[test]
@@ -422,7 +517,7 @@ mod tests {
         let (_parent, directory) = directory();
         let lock = directory.lock().unwrap();
         directory.keep(&Record::new(Vec::new())).unwrap();
-        std::fs::create_dir(directory.node(1)).unwrap();
+        std::fs::create_dir(directory.certificates()).unwrap();
         directory.clear(&lock).unwrap();
         let left: Vec<_> = directory.root().read_dir().unwrap().collect();
         assert_eq!(left.len(), 1, "{left:?}");
@@ -432,7 +527,7 @@ mod tests {
     fn a_deleted_directory_is_gone() {
         let (_parent, directory) = directory();
         let lock = directory.lock().unwrap();
-        std::fs::create_dir(directory.node(1)).unwrap();
+        std::fs::create_dir(directory.certificates()).unwrap();
         directory.delete(lock).unwrap();
         assert!(!directory.root().exists());
     }

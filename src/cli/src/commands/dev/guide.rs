@@ -5,20 +5,20 @@ use std::path::Path;
 use serde_json::{Value as Json, json};
 
 use super::control::NodeLine;
-use super::directory::{Directory, Record};
-use super::{REGION, credentials};
+use super::credentials;
+use super::directory::{Directory, Record, RegionRecord};
 use crate::output::Answer;
 
-/// The variables that tell programs where the region is and who they are.
-pub fn variables(directory: &Directory, record: &Record) -> Vec<(&'static str, String)> {
-    let options = credentials::paths(directory);
-    let endpoints: Vec<String> = record
-        .nodes
-        .iter()
-        .map(|node| node.api_address().to_string())
-        .collect();
+/// The variables that tell programs where a region is and who they are.
+pub fn variables(
+    directory: &Directory,
+    record: &Record,
+    region: &RegionRecord,
+) -> Vec<(&'static str, String)> {
+    let options = credentials::paths(directory, record);
+    let endpoints = credentials::endpoints(region).join(",");
     vec![
-        ("STRONGROOM_ENDPOINTS", endpoints.join(",")),
+        ("STRONGROOM_ENDPOINTS", endpoints),
         ("STRONGROOM_CA", options.ca.display().to_string()),
         ("STRONGROOM_CERT", options.cert.display().to_string()),
         ("STRONGROOM_KEY", options.key.display().to_string()),
@@ -27,9 +27,9 @@ pub fn variables(directory: &Directory, record: &Record) -> Vec<(&'static str, S
 }
 
 /// The variables as lines for a shell.
-pub fn exports(directory: &Directory, record: &Record) -> String {
+pub fn exports(directory: &Directory, record: &Record, region: &RegionRecord) -> String {
     let line = |(name, value): (&str, String)| format!("export {name}={}", quote(&value));
-    variables(directory, record)
+    variables(directory, record, region)
         .into_iter()
         .map(line)
         .collect::<Vec<_>>()
@@ -41,6 +41,7 @@ pub fn nodes(lines: Vec<NodeLine>) -> Answer {
     let json = nodes_json(&lines);
     let row = |node: NodeLine| {
         vec![
+            node.region,
             node.id.to_string(),
             node.role,
             node.api,
@@ -48,7 +49,7 @@ pub fn nodes(lines: Vec<NodeLine>) -> Answer {
             node.operations,
         ]
     };
-    let heading = vec!["NODE", "ROLE", "API", "PEERS", "OPERATIONS"];
+    let heading = vec!["REGION", "NODE", "ROLE", "API", "PEERS", "OPERATIONS"];
     Answer::rows(
         heading,
         lines.into_iter().map(row).collect(),
@@ -60,21 +61,25 @@ fn nodes_json(lines: &[NodeLine]) -> Json {
     lines
         .iter()
         .map(|node| {
-            json!({ "id": node.id, "role": node.role, "api": node.api, "peers": node.peers,
-                    "operations": node.operations })
+            json!({ "region": node.region, "id": node.id, "role": node.role, "api": node.api,
+                    "peers": node.peers, "operations": node.operations })
         })
         .collect()
 }
 
-/// What programs get when the region is ready.
+/// What programs get when the regions are ready: the variables are those of the founding one.
 pub fn ready_json(directory: &Directory, record: &Record, lines: &[NodeLine]) -> Json {
-    let env: serde_json::Map<String, Json> = variables(directory, record)
+    let founder = record.region(None);
+    let env: serde_json::Map<String, Json> = founder
+        .map(|region| variables(directory, record, region))
+        .unwrap_or_default()
         .into_iter()
         .map(|(name, value)| (name.to_owned(), Json::String(value)))
         .collect();
+    let regions: Vec<&str> = record.regions.iter().map(|region| &*region.name).collect();
     json!({
         "ready": true,
-        "region": REGION,
+        "regions": regions,
         "directory": directory.root(),
         "log": directory.log(),
         "env": env,
@@ -83,14 +88,28 @@ pub fn ready_json(directory: &Directory, record: &Record, lines: &[NodeLine]) ->
 }
 
 /// The lines above the table of nodes.
-pub fn head(directory: &Directory, kept: bool) -> String {
-    let secrets = if kept {
-        "its secrets were kept"
-    } else {
-        "new and empty"
+pub fn head(directory: &Directory, record: &Record, kept: bool) -> String {
+    let secrets = match kept {
+        true => "secrets were kept",
+        false => "new and empty",
+    };
+    let regions = match record.regions.as_slice() {
+        [region] => format!(
+            "region {}, three nodes, {secrets}. For development only.\n\n\
+             Release {} made it, and it stays the only one. For two regions, delete it with its \
+             secrets\n(`{} dev reset`) and start again, or name another directory with --dir.",
+            region.name,
+            record.release,
+            program(),
+        ),
+        regions => {
+            let names: Vec<&str> = regions.iter().map(|region| &*region.name).collect();
+            let names = names.join(" and ");
+            format!("regions {names}, three nodes each, {secrets}. For development only.")
+        }
     };
     format!(
-        "Strongroom is ready: region {REGION}, three nodes, {secrets}. For development only.\n\n\
+        "Strongroom is ready: {regions}\n\n\
          Everything is in  {}\n\
          The log is in     {}\n",
         directory.root().display(),
@@ -99,13 +118,21 @@ pub fn head(directory: &Directory, kept: bool) -> String {
 }
 
 /// The lines below it.
-pub fn lines(directory: &Directory, nodes: &[NodeLine]) -> String {
+pub fn lines(directory: &Directory, record: &Record, nodes: &[NodeLine]) -> String {
     let program = program();
-    let leader = nodes.iter().find(|node| node.role == "leader");
-    let leader = leader.or(nodes.first()).map_or(1, |node| node.id);
-    let follower = nodes.iter().find(|node| node.id != leader);
+    let founder = record.region(None).map_or("", |region| &*region.name);
+    let mut of_founder = nodes.iter().filter(|node| node.region == founder);
+    let leader = of_founder.clone().find(|node| node.role == "leader");
+    let leader = leader
+        .or(of_founder.clone().next())
+        .map_or(1, |node| node.id);
+    let follower = of_founder.find(|node| node.id != leader);
     let follower = follower.map(|node| node.api.clone()).unwrap_or_default();
     let dir = quote(&directory.root().display().to_string());
+    let other = record
+        .regions
+        .get(1)
+        .map(|region| of_other_region(&program, &dir, founder, region));
     format!(
         "\nTell a shell where the region is, then use it:\n\n\
          \x20 eval \"$({program} dev env --dir {dir})\"\n\
@@ -121,13 +148,31 @@ pub fn lines(directory: &Directory, nodes: &[NodeLine]) -> String {
          \x20 {program} secret get demo/db --show\n\
          \x20 {program} dev start-node {leader}\n\
          \x20 {program} dev status\n\
+         {}\
          \nWith grpcurl:\n\n\
          \x20 grpcurl -cacert \"$STRONGROOM_CA\" -cert \"$STRONGROOM_CERT\" \
          -key \"$STRONGROOM_KEY\" -d '{{\"secret_id\": \"demo/db\"}}' {follower} \
          strongroom.secrets.v1.SecretsService/GetSecretValue\n\
          \nWith Python, from the source tree (examples/grpc/python says what to install):\n\n\
          \x20 python3 examples/grpc/python/example.py\n\
-         \nCtrl-C ends the region and keeps the secrets."
+         \nCtrl-C ends everything and keeps the secrets.",
+        other.unwrap_or_default(),
+    )
+}
+
+/// The lines about the region that receives everything.
+fn of_other_region(program: &str, dir: &str, founder: &str, other: &RegionRecord) -> String {
+    let name = &other.name;
+    format!(
+        "\nRead it in {name}, and take over when {founder} is lost:\n\n\
+         \x20 eval \"$({program} dev env --dir {dir} --region {name})\"\n\
+         \x20 {program} secret get demo/db --show --verbose\n\
+         \x20 {program} region status\n\
+         \x20 for node in 1 2 3; do {program} dev stop-node $node --region {founder}; done\n\
+         \x20 {program} region promote {founder} --yes\n\
+         \x20 printf %s three | {program} secret put demo/db --value-file -\n\
+         \x20 for node in 1 2 3; do {program} dev start-node $node --region {founder}; done\n\
+         \x20 {program} region list\n"
     )
 }
 

@@ -1,11 +1,12 @@
-//! `strongroom dev`: a region of three nodes in one process, and the conversation with it.
+//! `strongroom dev`: two regions of three nodes each in one process, and the conversation with it.
 
+mod cluster;
 pub mod control;
 pub mod credentials;
 pub mod directory;
 mod guide;
 pub mod ports;
-mod region;
+pub mod region;
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -13,20 +14,22 @@ use std::io::ErrorKind;
 use serde_json::json;
 use tokio::net::{UnixListener, UnixStream};
 
+use self::cluster::Cluster;
 use self::control::{ControlError, Reply, Request};
 use self::credentials::CredentialsError;
-use self::directory::{Directory, DirectoryError, Lock, Record};
-use self::ports::PortsError;
-use self::region::{Region, RegionError};
-use crate::arguments::dev::{Dev, Verb};
+use self::directory::{Directory, DirectoryError, Lock, Record, RegionRecord};
+use self::ports::{NODES, PortsError};
+use self::region::RegionError;
+use crate::arguments::dev::{Dev, Node, Verb};
 use crate::confirm::confirm;
 use crate::failure::{Failure, io_cause};
 use crate::output::{self, Answer, Format};
 use crate::signals::Signals;
 use crate::{crash, logs};
 
-/// The name of the development region.
-pub const REGION: &str = "dev-local-1";
+/// The names of the development regions: one that founds the cluster, and one that receives
+/// everything.
+pub const REGIONS: [&str; 2] = ["eu-west-1", "eu-west-2"];
 
 /// What the development log holds.
 const LOG_LEVEL: &str = "info,openraft=warn";
@@ -67,25 +70,38 @@ impl DevError {
 pub fn run(dev: &Dev, format: Format) -> Result<(), Failure> {
     let directory = Directory::locate(dev.dir.as_deref());
     let ask = |request| {
-        let nodes = control::ask(directory.root(), &directory.socket(), request);
+        let nodes = control::ask(directory.root(), &directory.socket(), &request);
         guide::nodes(nodes.map_err(DevError::from)?).print(format)
     };
     match &dev.verb {
         None => start(&directory, dev.port, format),
-        Some(Verb::Env) => env(&directory, format),
+        Some(Verb::Env(env_of)) => env(&directory, env_of.region.as_deref(), format),
         Some(Verb::Status) => ask(Request::Status),
-        Some(Verb::StopNode(node)) => ask(Request::StopNode { node: node.node }),
-        Some(Verb::StartNode(node)) => ask(Request::StartNode { node: node.node }),
+        Some(Verb::StopNode(Node { node, region })) => ask(Request::StopNode {
+            region: region.clone(),
+            node: *node,
+        }),
+        Some(Verb::StartNode(Node { node, region })) => ask(Request::StartNode {
+            region: region.clone(),
+            node: *node,
+        }),
         Some(Verb::Reset(yes)) => reset(&directory, yes.yes, format),
     }
 }
 
-fn env(directory: &Directory, format: Format) -> Result<(), Failure> {
+fn env(directory: &Directory, region: Option<&str>, format: Format) -> Result<(), Failure> {
     let record = directory.complete_record().map_err(DevError::from)?;
+    let region = record.region(region).ok_or_else(|| {
+        let known: Vec<&str> = record.regions.iter().map(|known| &*known.name).collect();
+        DevError::from(RegionError::NoRegion {
+            region: region.unwrap_or_default().to_owned(),
+            known: known.join(", "),
+        })
+    })?;
     match format {
-        Format::Table => output::print_line(&guide::exports(directory, &record)),
+        Format::Table => output::print_line(&guide::exports(directory, &record, region)),
         Format::Json => {
-            let variables = guide::variables(directory, &record);
+            let variables = guide::variables(directory, &record, region);
             let members = variables
                 .into_iter()
                 .map(|(name, value)| (name.into(), value.into()));
@@ -121,33 +137,41 @@ fn start(directory: &Directory, port: Option<u16>, format: Format) -> Result<(),
     logs::to_file(log.map_err(DevError::from)?, LOG_LEVEL)?;
     crash::abort_on_panic();
     let runtime = super::node_runtime()?;
-    let outcome = runtime.block_on(run_region(directory, record, kept, format));
+    let outcome = runtime.block_on(run_regions(directory, record, kept, format));
     // What still runs after its time is cut off: nothing acknowledged depends on it.
     runtime.shutdown_background();
     outcome
 }
 
-/// Finds the region of a former start, or makes ports, certificates and keys for a new one.
+/// Finds the regions of a former start, or makes ports, certificates and keys for new ones.
 fn prepare(
     directory: &Directory,
     lock: &Lock,
     port: Option<u16>,
 ) -> Result<(Record, bool), DevError> {
     if let Some(record) = directory.record()?.filter(|record| record.complete) {
-        ports::same(port, &record.nodes)?;
-        ports::probe(&record.nodes)?;
+        let nodes = record.nodes();
+        ports::same(port, &nodes)?;
+        ports::probe(&nodes)?;
         return Ok((record, true));
     }
     // A start that did not come to its end kept no secret.
     directory.clear(lock)?;
-    let record = Record::new(ports::choose(port)?);
-    ports::probe(&record.nodes)?;
+    let nodes = ports::choose(port)?;
+    ports::probe(&nodes)?;
+    let of_region = nodes.chunks(usize::try_from(NODES).unwrap_or(usize::MAX));
+    let regions = REGIONS.iter().zip(of_region);
+    let regions = regions.map(|(name, nodes)| RegionRecord {
+        name: (*name).to_owned(),
+        nodes: nodes.to_vec(),
+    });
+    let record = Record::new(regions.collect());
     directory.keep(&record)?;
-    credentials::make(directory)?;
+    credentials::make(directory, &record)?;
     Ok((record, false))
 }
 
-async fn run_region(
+async fn run_regions(
     directory: &Directory,
     mut record: Record,
     kept: bool,
@@ -157,43 +181,47 @@ async fn run_region(
     let listener = control::listen(&directory.socket()).map_err(DevError::from)?;
     let starting = async {
         if kept {
-            return Region::resume(directory, &record).await;
+            return Cluster::resume(directory, &record).await;
         }
-        Region::found(directory, &record).await
+        Cluster::found(directory, &record).await
     };
-    let mut region = tokio::select! {
-        region = starting => region.map_err(|error| DevError::from(error).cured(directory))?,
+    let mut cluster = tokio::select! {
+        cluster = starting => cluster.map_err(|error| DevError::from(error).cured(directory))?,
         () = signals.stop() => return Ok(()),
     };
     if !kept {
         record.complete = true;
         directory.keep(&record).map_err(DevError::from)?;
     }
-    announce(directory, &record, &region, kept, format).await?;
-    answer_until_stopped(&listener, &mut region, &mut signals).await;
-    region.shutdown().await;
+    announce(directory, &record, &cluster, kept, format).await?;
+    answer_until_stopped(&listener, &mut cluster, &mut signals).await;
+    cluster.shutdown().await;
     Ok(())
 }
 
 async fn announce(
     directory: &Directory,
     record: &Record,
-    region: &Region,
+    cluster: &Cluster,
     kept: bool,
     format: Format,
 ) -> Result<(), Failure> {
-    let nodes = region.status().await;
+    let nodes = cluster.status().await;
     if format == Format::Json {
         let json = guide::ready_json(directory, record, &nodes);
         return output::print_line(&format!("{json:#}"));
     }
-    output::print_line(&guide::head(directory, kept))?;
+    output::print_line(&guide::head(directory, record, kept))?;
     guide::nodes(nodes.clone()).print(format)?;
-    output::print_line(&guide::lines(directory, &nodes))
+    output::print_line(&guide::lines(directory, record, &nodes))
 }
 
 /// Answers one request after the other, so that two never change the same node at once.
-async fn answer_until_stopped(listener: &UnixListener, region: &mut Region, signals: &mut Signals) {
+async fn answer_until_stopped(
+    listener: &UnixListener,
+    cluster: &mut Cluster,
+    signals: &mut Signals,
+) {
     loop {
         let stream = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -201,7 +229,7 @@ async fn answer_until_stopped(listener: &UnixListener, region: &mut Region, sign
         };
         match stream {
             Ok((mut stream, _)) => tokio::select! {
-                () = answer(&mut stream, region) => {}
+                () = answer(&mut stream, cluster) => {}
                 () = signals.stop() => return,
             },
             Err(error) => tracing::warn!(%error, "the control socket gave no connection"),
@@ -209,17 +237,17 @@ async fn answer_until_stopped(listener: &UnixListener, region: &mut Region, sign
     }
 }
 
-async fn answer(stream: &mut UnixStream, region: &mut Region) {
+async fn answer(stream: &mut UnixStream, cluster: &mut Cluster) {
     let Some(request) = control::receive(stream).await else {
         return;
     };
     let done = match request {
         Request::Status => Ok(()),
-        Request::StopNode { node } => region.stop(node).await,
-        Request::StartNode { node } => region.start(node).await,
+        Request::StopNode { region, node } => cluster.stop(region.as_deref(), node).await,
+        Request::StartNode { region, node } => cluster.start(region.as_deref(), node).await,
     };
     let reply = match done {
-        Ok(()) => Reply::Nodes(region.status().await),
+        Ok(()) => Reply::Nodes(cluster.status().await),
         Err(error) => Reply::Refused(output::with_causes(&error)),
     };
     control::reply(stream, &reply).await;

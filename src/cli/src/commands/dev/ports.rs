@@ -1,12 +1,16 @@
-//! The ports of a development region.
+//! The ports of development regions.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use super::REGIONS;
+
 /// How many nodes a development region has.
 pub const NODES: u64 = 3;
+/// How many nodes all of them have.
+const NODES_OF_ALL: u16 = NODES as u16 * REGIONS.len() as u16;
 
 /// The first node's API port, unless the caller says otherwise.
 const PORT_DEFAULT: u16 = 7420;
@@ -15,7 +19,7 @@ const NODE_STEP: u16 = 10;
 /// From a node's API port to its operations port.
 const OPERATIONS_STEP: u16 = 2000;
 /// The largest first port whose last node still has ports.
-const PORT_MAX: u16 = u16::MAX - OPERATIONS_STEP - NODE_STEP * (NODES as u16 - 1);
+const PORT_MAX: u16 = u16::MAX - OPERATIONS_STEP - NODE_STEP * (NODES_OF_ALL - 1);
 
 /// Where free ports are looked for.
 const FREE_PORTS: Range<u16> = 10_000..30_000;
@@ -51,7 +55,7 @@ pub enum PortsError {
     NoneFree,
     /// The region was made with other ports, which its nodes remember.
     #[error(
-        "the region was made with port {made}; start it without --port, or make a new one \
+        "the regions were made with port {made}; start them without --port, or make a new one \
         with --dir, or after `strongroom dev reset`"
     )]
     Fixed {
@@ -88,12 +92,12 @@ impl NodePorts {
     }
 }
 
-/// Chooses the ports of a new region: from `first` on, or free ones if it is 0.
+/// Chooses the ports of all nodes of new regions: from `first` on, or free ones if it is 0.
 pub fn choose(first: Option<u16>) -> Result<Vec<NodePorts>, PortsError> {
     match first.unwrap_or(PORT_DEFAULT) {
         0 => free(),
         first if first > PORT_MAX => Err(PortsError::Range),
-        first => Ok((0..NODES as u16)
+        first => Ok((0..NODES_OF_ALL)
             .map(|node| first + node * NODE_STEP)
             .map(|api| NodePorts {
                 api,
@@ -104,7 +108,7 @@ pub fn choose(first: Option<u16>) -> Result<Vec<NodePorts>, PortsError> {
     }
 }
 
-/// Checks that the caller asks for the ports that a kept region has.
+/// Checks that the caller asks for the ports that kept regions have.
 pub fn same(asked: Option<u16>, kept: &[NodePorts]) -> Result<(), PortsError> {
     match (asked, kept.first()) {
         (Some(asked), Some(first)) if asked != 0 && asked != first.api => {
@@ -129,17 +133,17 @@ pub fn probe(nodes: &[NodePorts]) -> Result<(), PortsError> {
 }
 
 /// Looks for ports that nobody listens on, below those that the operating system gives to outgoing
-/// connections: the region keeps its ports, and must find them free at its next start.
+/// connections: the regions keep their ports, and must find them free at their next start.
 fn free() -> Result<Vec<NodePorts>, PortsError> {
     let (first, count) = (FREE_PORTS.start, FREE_PORTS.end - FREE_PORTS.start);
-    // Two regions that begin at the same time begin at different ports.
+    // Two processes that begin at the same time begin at different ports.
     let begin = std::process::id().wrapping_mul(NODE_STEP.into()) % u32::from(count);
     let begin = u16::try_from(begin).unwrap_or_default();
     let mut ports = (0..count)
         .map(|step| first + (begin + step) % count)
         .filter(|port| TcpListener::bind(loopback(*port)).is_ok());
     let mut port = || ports.next().ok_or(PortsError::NoneFree);
-    (0..NODES)
+    (0..NODES_OF_ALL)
         .map(|_| {
             Ok(NodePorts {
                 api: port()?,
@@ -164,20 +168,20 @@ mod tests {
     fn nodes_follow_in_steps_of_ten() {
         let nodes = choose(None).unwrap();
         let api: Vec<u16> = nodes.iter().map(|node| node.api).collect();
-        assert_eq!(api, [7420, 7430, 7440]);
+        assert_eq!(api, [7420, 7430, 7440, 7450, 7460, 7470]);
         assert_eq!((nodes[0].peers, nodes[0].operations), (7421, 9420));
         assert!(choose(Some(PORT_MAX)).is_ok());
         assert!(matches!(choose(Some(PORT_MAX + 1)), Err(PortsError::Range)));
     }
 
     #[test]
-    fn free_ports_are_nine_different_ones() {
+    fn free_ports_are_three_different_ones_a_node() {
         let nodes = choose(Some(0)).unwrap();
         let ports: BTreeSet<u16> = nodes
             .iter()
             .flat_map(|node| [node.api, node.peers, node.operations])
             .collect();
-        assert_eq!(ports.len(), 9);
+        assert_eq!(ports.len(), 18);
         probe(&nodes).unwrap();
     }
 
@@ -190,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kept_region_keeps_its_ports() {
+    fn kept_regions_keep_their_ports() {
         let kept = choose(Some(8000)).unwrap();
         assert!(same(None, &kept).is_ok());
         assert!(same(Some(0), &kept).is_ok());

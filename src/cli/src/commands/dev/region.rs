@@ -1,10 +1,11 @@
-//! The nodes of a development region, all in this process.
+//! The nodes of one development region.
 
 use std::time::Duration;
 
 use client::Client;
 use client::admin::v1::{
-    CreateJoinTokenRequest, GetStatusRequest, ListNodesRequest, NodeRole, PromoteNodeRequest,
+    CreateJoinTokenRequest, CreateLinkTokenRequest, GetStatusRequest, ListNodesRequest, NodeRole,
+    PromoteNodeRequest, RegionScope,
 };
 use server::{Config, Node, Start};
 use tokio::time::{Instant, sleep, timeout_at};
@@ -12,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::control::NodeLine;
 use super::credentials::{self, ADMINISTRATOR};
-use super::directory::{Directory, Record};
+use super::directory::{Directory, Record, RegionRecord};
 use super::ports::{NODES, NodePorts};
 use crate::commands::node::role;
 use crate::limits::{DEV_CALL_MAX, DEV_SHUTDOWN_MAX, DEV_START_MAX};
@@ -20,12 +21,14 @@ use crate::limits::{DEV_CALL_MAX, DEV_SHUTDOWN_MAX, DEV_START_MAX};
 /// How long to wait before looking again whether the region is ready.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// Why the region is not there.
+/// Why a region is not there.
 #[derive(Debug, thiserror::Error)]
 pub enum RegionError {
     /// A node did not start.
-    #[error("node {node} did not start")]
+    #[error("node {node} of {region} did not start")]
     Start {
+        /// The region.
+        region: String,
         /// The node's number.
         node: u64,
         /// Why.
@@ -40,18 +43,39 @@ pub enum RegionError {
         source: Box<client::Error>,
     },
     /// It took too long.
-    #[error("the region was not ready in {} s; end what keeps this machine busy and start again",
+    #[error("{region} was not ready in {} s; end what keeps this machine busy and start again",
         DEV_START_MAX.as_secs())]
-    Slow,
+    Slow {
+        /// The region.
+        region: String,
+    },
     /// A node that runs was to be started.
-    #[error("node {0} runs already")]
-    Runs(u64),
+    #[error("node {node} of {region} runs already")]
+    Runs {
+        /// The region.
+        region: String,
+        /// The node's number.
+        node: u64,
+    },
     /// A node that does not run was to be stopped.
-    #[error("node {0} is stopped already")]
-    Stopped(u64),
+    #[error("node {node} of {region} is stopped already")]
+    Stopped {
+        /// The region.
+        region: String,
+        /// The node's number.
+        node: u64,
+    },
     /// There is no such node.
     #[error("there is no node {0}")]
     NoNode(u64),
+    /// There is no such region.
+    #[error("there is no region {region} here; there is {known}")]
+    NoRegion {
+        /// As it was named.
+        region: String,
+        /// Those that are.
+        known: String,
+    },
 }
 
 impl RegionError {
@@ -63,61 +87,92 @@ impl RegionError {
     }
 }
 
-/// The running nodes.
+/// The nodes of a region, those that run among them.
 pub struct Region {
     directory: Directory,
     record: Record,
+    region: RegionRecord,
     nodes: Vec<Option<Node>>,
 }
 
 impl Region {
-    /// Makes a new region: one node founds it, the others join and become voters.
-    pub async fn found(directory: &Directory, record: &Record) -> Result<Self, RegionError> {
-        let deadline = Instant::now() + DEV_START_MAX;
-        let mut region = Self::without_nodes(directory, record);
-        let founded = Start::Bootstrap {
-            administrator: ADMINISTRATOR.into(),
-        };
-        region.begin(1, founded).await?;
-        let client = region.client(1)?;
-        for node in 2..=NODES {
-            region.admit(&client, node, deadline).await?;
-        }
-        region.ready(deadline).await?;
-        Ok(region)
-    }
-
-    /// Starts the region that a former start left.
-    pub async fn resume(directory: &Directory, record: &Record) -> Result<Self, RegionError> {
-        let deadline = Instant::now() + DEV_START_MAX;
-        let mut region = Self::without_nodes(directory, record);
-        for node in 1..=NODES {
-            region.begin(node, Start::Resume).await?;
-        }
-        region.ready(deadline).await?;
-        Ok(region)
-    }
-
-    fn without_nodes(directory: &Directory, record: &Record) -> Self {
-        let nodes = (0..NODES).map(|_| None).collect();
+    /// A region of which no node runs yet.
+    pub fn without_nodes(directory: &Directory, record: &Record, region: &RegionRecord) -> Self {
         Self {
             directory: directory.clone(),
             record: record.clone(),
-            nodes,
+            region: region.clone(),
+            nodes: (0..NODES).map(|_| None).collect(),
         }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.region.name
+    }
+
+    /// Makes the cluster, with one node of its first region.
+    pub async fn found(&mut self) -> Result<(), RegionError> {
+        let founded = Start::Bootstrap {
+            administrator: ADMINISTRATOR.into(),
+        };
+        self.begin(1, founded).await
+    }
+
+    /// Makes another region, with one node that is linked to the first region by a token.
+    pub async fn link(&mut self, first: &Linking, deadline: Instant) -> Result<(), RegionError> {
+        let request = || CreateLinkTokenRequest {
+            region: self.region.name.clone(),
+            scope: RegionScope::All.into(),
+            lifetime: None,
+        };
+        let answer = until_done("making a link token", deadline, || {
+            first.client.create_link_token(request())
+        });
+        let token = Zeroizing::new(std::mem::take(&mut answer.await?.token));
+        let address = first.address.clone();
+        self.begin(1, Start::Link { address, token }).await
+    }
+
+    /// What another region needs to be linked to this one.
+    pub fn linking(&self) -> Result<Linking, RegionError> {
+        Ok(Linking {
+            client: self.client(1)?,
+            address: self.ports(1)?.api_address().to_string(),
+        })
+    }
+
+    /// Lets the other nodes join the first and become voters, then waits until all are ready.
+    pub async fn grow(&mut self, deadline: Instant) -> Result<(), RegionError> {
+        let client = self.client(1)?;
+        for node in 2..=NODES {
+            self.admit(&client, node, deadline).await?;
+        }
+        self.ready(deadline).await
+    }
+
+    /// Starts all nodes that a former start left, then waits until they are ready.
+    pub async fn resume(&mut self, deadline: Instant) -> Result<(), RegionError> {
+        for node in 1..=NODES {
+            self.begin(node, Start::Resume).await?;
+        }
+        self.ready(deadline).await
     }
 
     /// Starts one node that is stopped.
     pub async fn start(&mut self, node: u64) -> Result<(), RegionError> {
         if self.slot(node)?.is_some() {
-            return Err(RegionError::Runs(node));
+            let region = self.region.name.clone();
+            return Err(RegionError::Runs { region, node });
         }
         self.begin(node, Start::Resume).await
     }
 
     /// Stops one node that runs.
     pub async fn stop(&mut self, node: u64) -> Result<(), RegionError> {
-        let running = self.slot(node)?.take().ok_or(RegionError::Stopped(node))?;
+        let region = self.region.name.clone();
+        let running = self.slot(node)?.take();
+        let running = running.ok_or(RegionError::Stopped { region, node })?;
         running.shutdown().await;
         Ok(())
     }
@@ -125,7 +180,7 @@ impl Region {
     /// How each node stands, asked of itself.
     pub async fn status(&self) -> Vec<NodeLine> {
         let mut lines = Vec::new();
-        for (id, ports) in (1..).zip(&self.record.nodes) {
+        for (id, ports) in (1..).zip(&self.region.nodes) {
             let runs = usize::try_from(id - 1)
                 .ok()
                 .and_then(|at| self.nodes.get(at)?.as_ref());
@@ -134,6 +189,7 @@ impl Region {
                 None => "stopped",
             };
             lines.push(NodeLine {
+                region: self.region.name.clone(),
                 id,
                 role: role.to_owned(),
                 api: ports.api_address().to_string(),
@@ -164,12 +220,12 @@ impl Region {
 
     async fn begin(&mut self, node: u64, start: Start) -> Result<(), RegionError> {
         let config = self.config(node)?;
-        let started = Node::start(config, start)
-            .await
-            .map_err(|source| RegionError::Start {
-                node,
-                source: Box::new(source),
-            })?;
+        let started = Node::start(config, start).await;
+        let started = started.map_err(|source| RegionError::Start {
+            region: self.region.name.clone(),
+            node,
+            source: Box::new(source),
+        })?;
         *self.slot(node)? = Some(started);
         Ok(())
     }
@@ -181,36 +237,29 @@ impl Region {
         node: u64,
         deadline: Instant,
     ) -> Result<(), RegionError> {
-        let mut answer = client
-            .create_join_token(CreateJoinTokenRequest::default())
-            .await
-            .map_err(|error| RegionError::call("making a join token", error))?;
-        let token = Zeroizing::new(std::mem::take(&mut answer.token));
+        // A region that was just linked answers nothing before it has the directory.
+        let answer = until_done("making a join token", deadline, || {
+            client.create_join_token(CreateJoinTokenRequest::default())
+        });
+        let token = Zeroizing::new(std::mem::take(&mut answer.await?.token));
         let address = self.ports(1)?.api_address().to_string();
         self.begin(node, Start::Join { address, token }).await?;
-        loop {
-            let Err(source) = client.promote_node(PromoteNodeRequest { node }).await else {
-                return Ok(());
-            };
-            // A learner that has not caught up yet is refused; it will have in a moment.
-            if Instant::now() >= deadline {
-                return Err(RegionError::call("making a node a voter", source));
-            }
-            sleep(LOOK_AGAIN).await;
-        }
+        // A learner that has not caught up yet is refused; it will have in a moment.
+        let promoted = until_done("making a node a voter", deadline, || {
+            client.promote_node(PromoteNodeRequest { node })
+        });
+        promoted.await.map(drop)
     }
 
     /// Waits until a leader answers for the region and every node knows it.
     async fn ready(&self, deadline: Instant) -> Result<(), RegionError> {
         for node in 1..=NODES {
             let client = self.client(node)?;
-            loop {
-                // The list is a linearizable read: who answers it can serve secrets.
-                if client.list_nodes(ListNodesRequest {}).await.is_ok() {
-                    break;
-                }
+            // The list is a linearizable read: who answers it can serve secrets.
+            while client.list_nodes(ListNodesRequest {}).await.is_err() {
                 if Instant::now() >= deadline {
-                    return Err(RegionError::Slow);
+                    let region = self.region.name.clone();
+                    return Err(RegionError::Slow { region });
                 }
                 sleep(LOOK_AGAIN).await;
             }
@@ -229,19 +278,22 @@ impl Region {
     }
 
     fn client(&self, node: u64) -> Result<Client, RegionError> {
-        let mut options = credentials::administrator(&self.directory, &self.record, DEV_CALL_MAX);
+        let (directory, record) = (&self.directory, &self.record);
+        let mut options = credentials::administrator(directory, record, &self.region, DEV_CALL_MAX);
         options.endpoints = vec![self.ports(node)?.api_address().to_string()];
         Client::connect(options).map_err(|error| RegionError::call("connecting to a node", error))
     }
 
     fn config(&self, node: u64) -> Result<Config, RegionError> {
+        let (directory, name) = (&self.directory, &self.region.name);
+        let home = directory.home(&self.record, name);
         let ports = self.ports(node)?;
-        Ok(credentials::config(&self.directory, node, ports))
+        Ok(credentials::config(directory, &home, name, node, ports))
     }
 
     fn ports(&self, node: u64) -> Result<NodePorts, RegionError> {
         let at = usize::try_from(node.wrapping_sub(1)).unwrap_or(usize::MAX);
-        self.record
+        self.region
             .nodes
             .get(at)
             .copied()
@@ -251,5 +303,31 @@ impl Region {
     fn slot(&mut self, node: u64) -> Result<&mut Option<Node>, RegionError> {
         let at = usize::try_from(node.wrapping_sub(1)).unwrap_or(usize::MAX);
         self.nodes.get_mut(at).ok_or(RegionError::NoNode(node))
+    }
+}
+
+/// What another region needs to be linked to one.
+pub struct Linking {
+    client: Client,
+    address: String,
+}
+
+/// Asks until it is done, or the time of the start is over.
+async fn until_done<A, F>(
+    doing: &'static str,
+    deadline: Instant,
+    ask: impl Fn() -> F,
+) -> Result<A, RegionError>
+where
+    F: Future<Output = Result<A, client::Error>>,
+{
+    loop {
+        match ask().await {
+            Ok(answer) => return Ok(answer),
+            Err(error) if Instant::now() >= deadline => {
+                return Err(RegionError::call(doing, error));
+            }
+            Err(_) => sleep(LOOK_AGAIN).await,
+        }
     }
 }

@@ -99,6 +99,9 @@ fn open(secret: &Secret, format: Format) -> Result<Session, Failure> {
     if let Some(region) = &regions.region {
         client = client.with_region(region)?;
     }
+    if let Some(position) = &regions.at_least {
+        client.at_least(position);
+    }
     if let Some(milliseconds) = regions.max_staleness_ms {
         client = client.with_max_staleness(Duration::from_millis(milliseconds));
     }
