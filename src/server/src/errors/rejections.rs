@@ -37,6 +37,7 @@ fn reason(rejection: &Rejection) -> Reason {
         | Rejection::JoinTokenLimit
         | Rejection::LinkTokenLimit
         | Rejection::RegionLimit
+        | Rejection::FeedLimit(_)
         | Rejection::NodeLimit => Reason::LimitExceeded,
         Rejection::LabelElsewhere { .. }
         | Rejection::LabelNotAttached { .. }
@@ -51,7 +52,8 @@ fn reason(rejection: &Rejection) -> Reason {
         | Rejection::NotAReplica
         | Rejection::ReplicaRegionInvalid(_)
         | Rejection::ReplicasRemain { .. }
-        | Rejection::RegionInvalid(_) => Reason::InvalidParameter,
+        | Rejection::RegionInvalid(_)
+        | Rejection::RegionNameUnusable(_) => Reason::InvalidParameter,
         Rejection::KeyUnavailable(_) => Reason::EncryptionFailure,
         Rejection::JoinTokenUnknown
         | Rejection::JoinTokenExpired(_)
