@@ -152,7 +152,25 @@ impl Cluster {
                 threads.spawn(|| (2..=site.nodes).for_each(|node| region.join(node)));
             }
         });
+        self.wait_for_directory();
         self.wait_until_equal();
+    }
+
+    /// Waits until the directory of every region names every node.
+    pub fn wait_for_directory(&self) {
+        let nodes = self.regions.iter().map(|region| (region.name().to_owned(), region.nodes()));
+        let wanted: BTreeMap<String, Vec<u64>> = nodes.collect();
+        for at in 0..self.regions.len() {
+            until_within(PATIENCE, "the directory names all nodes", || {
+                let entries = self.listed(at).regions.into_iter();
+                let named = entries.filter(|entry| !entry.unlinked).map(|entry| {
+                    let mut ids: Vec<u64> = entry.nodes.iter().map(|node| node.id).collect();
+                    ids.sort_unstable();
+                    (entry.name, ids)
+                });
+                (named.collect::<BTreeMap<_, _>>() == wanted).then_some(())
+            });
+        }
     }
 
     /// Founds a region with its first node, by a token of one that leads the root feed.

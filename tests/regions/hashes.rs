@@ -90,7 +90,7 @@ fn run_operations(cluster: &Cluster, seed: u64, operations: u64) -> (Hashes, u64
     let mut compared = 0;
     std::thread::scope(|threads| {
         let over = Arc::clone(&is_over);
-        let comparing = threads.spawn(|| compare(cluster, &over));
+        let comparing = threads.spawn(move || compare(cluster, &over));
         for caller in callers {
             cluster.runtime.block_on(caller).unwrap();
         }

@@ -153,7 +153,7 @@ async fn note_all(mut watch: Watch, ledger: Arc<Ledger>) {
         };
         let mut versions = change.version_ids_to_stages.iter();
         let is_current = |stages: &[String]| stages.iter().any(|stage| stage == "AWSCURRENT");
-        let current = versions.find(|(_, stages)| is_current(&stages.version_stages));
+        let current = versions.find(|(_, stages)| is_current(&stages.stages));
         let number: Number = current.unwrap().0.parse().unwrap();
         ledger.see(&change.name, number, at);
     }

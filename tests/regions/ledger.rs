@@ -40,7 +40,6 @@ struct State {
     /// The last number sent of each secret that was written to.
     sent: BTreeMap<usize, Number>,
     acknowledged: Vec<Acknowledged>,
-    failed: Vec<String>,
 }
 
 impl Ledger {
@@ -79,7 +78,7 @@ impl Ledger {
             match put_at(&client, &self.home, &self.names[secret], number).await {
                 Ok(position) => self.acknowledge(secret, number, position),
                 // It may be there or not; the next number goes on after it.
-                Err(error) => self.fail(format!("{}: {error:?}", self.names[secret])),
+                Err(_error) => {}
             }
         }
     }
@@ -101,10 +100,6 @@ impl Ledger {
         self.state.lock().unwrap().acknowledged.push(acknowledged);
     }
 
-    fn fail(&self, line: String) {
-        self.state.lock().unwrap().failed.push(line);
-    }
-
     /// Everything that was acknowledged.
     pub fn acknowledged(&self) -> Vec<Acknowledged> {
         self.state.lock().unwrap().acknowledged.clone()
@@ -113,11 +108,6 @@ impl Ledger {
     /// How many writes were acknowledged.
     pub fn count(&self) -> usize {
         self.state.lock().unwrap().acknowledged.len()
-    }
-
-    /// What calls failed with.
-    pub fn failed(&self) -> Vec<String> {
-        self.state.lock().unwrap().failed.clone()
     }
 
     /// The last number that was sent of a secret.

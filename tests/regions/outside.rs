@@ -4,7 +4,6 @@
 
 use std::collections::BTreeSet;
 use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
 
 use bytes::Bytes;
 use client::secrets::v1::{CreateSecretRequest, ReplicaRegion, Tag, create_secret_request};

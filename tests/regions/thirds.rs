@@ -75,7 +75,8 @@ fn promote_twice(cluster: &mut Cluster, round: u64, random: &mut StdRng) -> usiz
     check_loser(cluster, &losing);
     cluster.wait_until_equal_in(&[B, D]);
     let third = cluster.client(D);
-    let found = cluster.runtime.block_on(persist("a read", || read(&third, &name(0))));
+    let name = name(0);
+    let found = cluster.runtime.block_on(persist("a read", || read(&third, &name)));
     assert_eq!(found, Some(10), "the third follows the winner");
     acknowledged
 }

@@ -1,4 +1,4 @@
-//! Writes a checkpoint into each feed that has changed since its last one (R4).
+//! Writes a checkpoint into each feed led here that has changed since its last one (R4).
 
 use machine::{Checkpoint, Command, FeedId};
 
@@ -25,7 +25,7 @@ impl Tasks {
     fn changed_feeds(&self) -> Vec<FeedId> {
         let view = self.consensus.local_view();
         let changed = view.feeds().filter_map(|feed| {
-            let state = feed.state()?;
+            let state = feed.state().filter(|state| view.is_primary(&state.feed))?;
             // The checkpoint is a change itself: it stands one revision behind its own.
             let covered = feed
                 .checkpoint()
