@@ -94,7 +94,11 @@ mod tests {
         let read = LinkToken::parse(&text).unwrap();
         assert_eq!(read.digest(), made.digest());
         assert_eq!(read.issuer_key, made.issuer_key);
-        assert!(text.starts_with("srl1.") && text.len() == 5 + 86, "{}", text.len());
+        assert!(
+            text.starts_with("srl1.") && text.len() == 5 + 86,
+            "{}",
+            text.len()
+        );
         let bare = text.trim_start_matches("srl1.");
         for bad in [
             "",
@@ -105,7 +109,10 @@ mod tests {
             &text[..text.len() - 1],
             &text.replace(|char: char| char.is_ascii_digit(), "!"),
         ] {
-            assert!(bad == text.as_str() || LinkToken::parse(bad).is_none(), "{bad}");
+            assert!(
+                bad == text.as_str() || LinkToken::parse(bad).is_none(),
+                "{bad}"
+            );
         }
         assert_eq!(format!("{made:?}"), "LinkToken(redacted)");
     }

@@ -200,6 +200,7 @@ pub const METHODS: &[Method] = &[
     raft("/strongroom.raft.v1.RaftService/Release"),
     raft("/strongroom.raft.v1.RaftService/ChangeMembership"),
     raft("/strongroom.raft.v1.RaftService/FetchRows"),
+    raft("/strongroom.raft.v1.RaftService/Freshness"),
     region("/strongroom.replication.v1.ReplicationService/Follow"),
     region("/strongroom.replication.v1.ReplicationService/FetchRows"),
     region("/strongroom.replication.v1.ReplicationService/FetchSnapshot"),

@@ -196,8 +196,8 @@ fn open_failed() -> Refusal {
 mod tests {
     use machine::{
         AccountId, ArnSuffix, Audit, Command, CreateSecret, Entry, FeedId, Found, Hash, KeyId,
-        LogIndex, MACHINE_VERSION, NewVersion, Node, NodeId, RegionName, RequestId, SecretName, Seen, Stamp,
-        State, Uid, ValueKind, VersionId,
+        LogIndex, MACHINE_VERSION, NewVersion, Node, NodeId, RegionName, RequestId, SecretName,
+        Seen, Stamp, State, Uid, ValueKind, VersionId,
     };
 
     use super::{Address, Vault};

@@ -1,6 +1,8 @@
 //! What the directory says of regions: UnlinkRegion, SetRegionScope, and this region's own entry.
 
-use machine::{Command, Node, Region, RegionName, Rejection, Scope, State, UnlinkRegion, UpdateRegion};
+use machine::{
+    Command, Node, Region, RegionName, Rejection, Scope, State, UnlinkRegion, UpdateRegion,
+};
 use wire::admin::v1 as api;
 
 use super::Admin;
@@ -83,9 +85,9 @@ pub(super) fn scope_of(scope: api::RegionScope) -> Result<Scope, Refusal> {
     match scope {
         api::RegionScope::Selected => Ok(Scope::Selected),
         api::RegionScope::All => Ok(Scope::All),
-        api::RegionScope::Unspecified => Err(Refusal::parameter(
-            "The scope must be selected or all.",
-        )),
+        api::RegionScope::Unspecified => {
+            Err(Refusal::parameter("The scope must be selected or all."))
+        }
     }
 }
 

@@ -6,7 +6,9 @@
 use std::net::IpAddr;
 
 use consensus::View;
-use machine::{Command, FeedId, Hash, IssueLinkToken, LinkRegion, Region, RegionName, Rejection, Scope};
+use machine::{
+    Command, FeedId, Hash, IssueLinkToken, LinkRegion, Region, RegionName, Rejection, Scope,
+};
 use wire::admin::v1 as api;
 use wire::{CertificateDer, PublicKeyHash, check_issuer, verify_node};
 use zeroize::Zeroizing;

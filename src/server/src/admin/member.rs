@@ -22,7 +22,9 @@ impl Admin {
     /// The node that leads, unless it is this one.
     pub(super) fn other_leader(&self) -> Result<Option<Member>, Refusal> {
         let status = self.consensus.status();
-        let leader = status.leader.ok_or(consensus::Unavailable::NoLeader { leader: None })?;
+        let leader = status
+            .leader
+            .ok_or(consensus::Unavailable::NoLeader { leader: None })?;
         if leader == status.node {
             return Ok(None);
         }

@@ -119,9 +119,8 @@ impl Admin {
             deadline: call.deadline,
         };
         let committed = self.consensus.propose(proposal).await;
-        let committed = committed.map_err(|error| {
-            Refusal::from(error).with_addresses(&self.consensus.local_view())
-        })?;
+        let committed = committed
+            .map_err(|error| Refusal::from(error).with_addresses(&self.consensus.local_view()))?;
         match feed {
             None => Ok(committed),
             Some(feed) => self.fence.pass(committed, &feed, call.deadline).await,

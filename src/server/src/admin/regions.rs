@@ -52,8 +52,7 @@ impl Admin {
             self.replication.progress().all().into_iter().collect();
         let regions = known.into_iter();
         let regions = regions.map(|region| self.entry(view, region, progress.get(&region.name)));
-        let is_of_feed =
-            |uid: &Uid| view.epochs().any(|(feed, _)| feed.uid() == *uid);
+        let is_of_feed = |uid: &Uid| view.epochs().any(|(feed, _)| feed.uid() == *uid);
         let failed = view.problems().filter(|(uid, _)| !is_of_feed(uid));
         api::ListRegionsResponse {
             regions: regions.collect(),

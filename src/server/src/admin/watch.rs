@@ -14,8 +14,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Response, Status};
 use wire::admin::v1 as api;
 
-use super::member::{Member, until};
 use super::Admin;
+use super::member::{Member, until};
 use crate::errors::{Reason, Refusal};
 use crate::limits::{REGION_WATCH_INTERVAL, WATCH_PATIENCE};
 

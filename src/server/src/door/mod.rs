@@ -24,9 +24,7 @@ use tower::Service;
 use wire::{Caller, PeerIdentity};
 
 use crate::errors::{Reason, Refusal};
-use crate::limits::{
-    LINK_DEADLINE, LINK_REQUESTS_MAX, STRANGER_DEADLINE, STRANGER_REQUESTS_MAX,
-};
+use crate::limits::{LINK_DEADLINE, LINK_REQUESTS_MAX, STRANGER_DEADLINE, STRANGER_REQUESTS_MAX};
 use crate::methods::{CallerClass, Method, MethodTable, Port, Span};
 use crate::metrics::CallMetrics;
 

@@ -85,7 +85,12 @@ async fn each_kind_of_caller_reaches_its_own_rpcs_and_no_others() {
         (node(CLUSTER, "eu-west-3"), STRANGERS),
         (
             client(CLUSTER, "admin"),
-            &[Stranger, StrangerWithToken, Administrator, AdministratorOrMember],
+            &[
+                Stranger,
+                StrangerWithToken,
+                Administrator,
+                AdministratorOrMember,
+            ],
         ),
         (
             node(CLUSTER, REGION),

@@ -53,13 +53,11 @@ impl Refusal {
 
     /// A position that is not served: lost ones name the promotion that set them aside.
     #[must_use]
-    pub fn not_held(state: &State, not_held: NotHeld) -> Self {
+    pub fn not_held(state: &State, not_held: &NotHeld) -> Self {
         match not_held {
-            NotHeld::Ahead { .. } => {
-                Self::new(Reason::ServiceUnavailable, not_held.to_string())
-            }
+            NotHeld::Ahead { .. } => Self::new(Reason::ServiceUnavailable, not_held.to_string()),
             NotHeld::FeedUnknown(_) => Self::new(Reason::PositionLost, not_held.to_string()),
-            NotHeld::PositionLost { ref position, .. } => {
+            NotHeld::PositionLost { position, .. } => {
                 let feed = state.feed(&position.feed);
                 let mut begun = feed.into_iter().flat_map(machine::Feed::epochs);
                 let after = begun.find(|begun| {

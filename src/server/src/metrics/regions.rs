@@ -167,7 +167,10 @@ impl RegionMetrics {
             raise(&self.sent.with_label_values(&region), follower.sent.bytes);
             let open = self.streams.with_label_values(&region);
             open.add(count(follower.streams));
-            let led = follower.feeds.iter().filter(|(feed, _)| state.is_primary(feed));
+            let led = follower
+                .feeds
+                .iter()
+                .filter(|(feed, _)| state.is_primary(feed));
             let lags = led.filter_map(|(feed, acknowledged)| {
                 let here = state.feed(feed)?.revision().0;
                 Some(here.saturating_sub(acknowledged.cursor.revision.0))

@@ -9,8 +9,8 @@ use machine::{
     AccountId, Audit, Found, Introduction, MACHINE_VERSION, MachineVersion, Node, RequestId,
 };
 use tokio::time::Instant;
-use wire::admin::v1::{JoinRequest, LinkRequest};
 use wire::admin::v1::admin_service_client::AdminServiceClient;
+use wire::admin::v1::{JoinRequest, LinkRequest};
 use wire::{Dialer, Expected, PeerIdentity};
 use zeroize::Zeroizing;
 

@@ -54,7 +54,9 @@ impl Directory {
     /// left out, and the others stay: one region must not cut the others off.
     fn take(&self, state: &State) -> bool {
         let own = state.region().cloned();
-        let others = state.regions().filter(|region| Some(&region.name) != own.as_ref());
+        let others = state
+            .regions()
+            .filter(|region| Some(&region.name) != own.as_ref());
         let others: Vec<&Region> = others.collect();
         let authorities = self.credentials.authorities();
         let all = others.iter().map(|region| issuers(region)).collect();

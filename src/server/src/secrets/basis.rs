@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use consensus::View;
-use machine::{FeedId, RegionName, Secret, SecretId, State};
+use machine::{FeedId, RegionName, Rejection, Secret, SecretId, State};
 use tokio::time::Instant;
 
 use super::ask::{Age, Answer, Reading};
@@ -164,14 +164,29 @@ impl Basis {
 
     /// Finds a secret that is not scheduled for deletion.
     pub(super) fn find_live(&self, id: &SecretId) -> Result<&Arc<Secret>, Refusal> {
+        live(self.find(id)?)
+    }
+
+    /// Finds a secret that is to be changed, which the region that leads it does.
+    pub(super) fn find_led(&self, id: &SecretId) -> Result<&Arc<Secret>, Refusal> {
         let secret = self.find(id)?;
-        match secret.is_scheduled() {
-            false => Ok(secret),
-            true => Err(Refusal::request(
-                "You can't perform this operation on the secret because it was marked for \
-                 deletion.",
-            )),
+        let feed = self.view.feed_of_secret(&secret.uid);
+        let primary = feed.and_then(|feed| Some((feed, self.view.primary_of(feed)?)));
+        match primary {
+            Some((feed, primary)) if self.view.region() != Some(primary) => {
+                let rejection = Rejection::NotPrimary {
+                    feed: feed.clone(),
+                    region: primary.clone(),
+                };
+                Err(Refusal::from(rejection).with_addresses(&self.view))
+            }
+            _ => Ok(secret),
         }
+    }
+
+    /// Finds a secret that is to be changed and is not scheduled for deletion.
+    pub(super) fn find_live_led(&self, id: &SecretId) -> Result<&Arc<Secret>, Refusal> {
+        live(self.find_led(id)?)
     }
 
     /// Lets the view go, which keeps what it shows in memory, and gives the request's region.
@@ -204,6 +219,15 @@ impl Basis {
             None => Ok(()),
             Some(epoch) => Err(Refusal::taken_over(&epoch).with_addresses(&self.view)),
         }
+    }
+}
+
+fn live(secret: &Arc<Secret>) -> Result<&Arc<Secret>, Refusal> {
+    match secret.is_scheduled() {
+        false => Ok(secret),
+        true => Err(Refusal::request(
+            "You can't perform this operation on the secret because it was marked for deletion.",
+        )),
     }
 }
 

@@ -1,6 +1,8 @@
 //! CreateSecret.
 
-use machine::{ArnSuffix, Command, CreateSecret, FeedId, NewVersion, Seen, Uid, ValueKind, VersionId};
+use machine::{
+    ArnSuffix, Command, CreateSecret, FeedId, NewVersion, Seen, Uid, ValueKind, VersionId,
+};
 use wire::secrets::v1::create_secret_request::Value;
 use wire::secrets::v1::{CreateSecretRequest, CreateSecretResponse};
 use zeroize::Zeroizing;

@@ -9,7 +9,7 @@ use super::ask::{Answer, Ask};
 use super::create::arn_suffix;
 use super::{About, Basis, Secrets, parse};
 use crate::clock;
-use crate::errors::Refusal;
+use crate::errors::{Reason, Refusal};
 use crate::limits::{RECOVERY_WINDOW_DAYS, RECOVERY_WINDOW_DAYS_DEFAULT};
 use crate::times::timestamp;
 
@@ -26,10 +26,15 @@ impl Secrets {
         let id = parse::secret_id(&message.secret_id)?;
         let window_days = window_days(&message)?;
         let view = self.view(&call, &reading, About::Change).await?;
-        let uid = match view.find(&id) {
+        let uid = match view.find_led(&id) {
             Ok(secret) => secret.uid,
             // The service reports success for what is not there, when told to force.
-            Err(_) if message.force_delete_without_recovery => return already_gone(&view, &id),
+            Err(refusal)
+                if message.force_delete_without_recovery
+                    && refusal.reason() == Reason::ResourceNotFound =>
+            {
+                return already_gone(&view, &id);
+            }
             Err(refusal) => return Err(refusal),
         };
         let region = view.into_region();
@@ -60,7 +65,7 @@ impl Secrets {
         } = ask;
         let id = parse::secret_id(&message.secret_id)?;
         let view = self.view(&call, &reading, About::Change).await?;
-        let uid = view.find(&id)?.uid;
+        let uid = view.find_led(&id)?.uid;
         let region = view.into_region();
         let command = Command::RestoreSecret(RestoreSecret {
             uid,

@@ -51,11 +51,7 @@ impl Filters {
 }
 
 impl Condition {
-    fn passes<'a>(
-        &self,
-        secret: &Secret,
-        primary: &impl Fn() -> Option<&'a RegionName>,
-    ) -> bool {
+    fn passes<'a>(&self, secret: &Secret, primary: &impl Fn() -> Option<&'a RegionName>) -> bool {
         self.values
             .iter()
             .any(|wanted| wanted.negated != self.holds(wanted, secret, primary))

@@ -34,8 +34,8 @@ use std::time::Duration;
 
 use consensus::{Committed, Consensus, Proposal, Unavailable, ValueError, View};
 use machine::{
-    Audit, Command, FeedId, NotHeld, RegionName, Rejection, RequestId, RowKey, SealedValue, Secret, State,
-    Token, Uid, Value, VersionId,
+    Audit, Command, FeedId, NotHeld, RegionName, Rejection, RequestId, RowKey, SealedValue, Secret,
+    State, Token, Uid, Value, VersionId,
 };
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -124,7 +124,7 @@ impl Secrets {
                 Err(NotHeld::Ahead { .. }) => {}
                 // The feed of a region that is followed from now on.
                 Err(NotHeld::FeedUnknown(FeedId::Home(region))) if view.knows_region(&region) => {}
-                Err(lost) => return Err(Refusal::not_held(&view, lost)),
+                Err(lost) => return Err(Refusal::not_held(&view, &lost)),
             }
             let changed = tokio::time::timeout_at(call.deadline, applied.changed()).await;
             if !matches!(changed, Ok(Ok(()))) {
@@ -200,7 +200,12 @@ impl Secrets {
                 .err()
                 .unwrap_or_else(Refusal::internal));
         }
-        Ok(Changed::again(committed, Arc::clone(secret), version, region))
+        Ok(Changed::again(
+            committed,
+            Arc::clone(secret),
+            version,
+            region,
+        ))
     }
 
     async fn holds_same_value(

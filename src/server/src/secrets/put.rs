@@ -30,7 +30,7 @@ impl Secrets {
         let labels = labels(&message.version_stages)?;
         let plain = plain(value.take())?;
         let view = self.view(&call, &reading, About::Change).await?;
-        let secret = view.find_live(&id)?;
+        let secret = view.find_live_led(&id)?;
         let uid = secret.uid;
         let at = Address {
             uid: &uid,

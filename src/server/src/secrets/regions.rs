@@ -3,9 +3,7 @@
 
 use std::sync::Arc;
 
-use machine::{
-    FeedId, KeyId, RegionName, Replica, ReplicaState, Secret, SecretId, State,
-};
+use machine::{FeedId, KeyId, RegionName, Replica, ReplicaState, Secret, SecretId, State};
 use wire::secrets::v1::{ReplicationState, ReplicationStatus};
 
 use super::describe::midnight;
@@ -13,10 +11,7 @@ use crate::errors::Refusal;
 use crate::keys;
 
 /// The region a request belongs to: the one it names, else this one.
-pub(super) fn of_request(
-    state: &State,
-    named: Option<&RegionName>,
-) -> Result<RegionName, Refusal> {
+pub(super) fn of_request(state: &State, named: Option<&RegionName>) -> Result<RegionName, Refusal> {
     let own = state.region().ok_or_else(Refusal::not_founded)?;
     match named {
         None => Ok(own.clone()),

@@ -30,7 +30,7 @@ impl Secrets {
         let force = message.force_overwrite_replica_secret;
         let replicas = replicas(&message.add_replica_regions, force)?;
         let view = self.view(&call, &reading, About::Change).await?;
-        let uid = view.find_live(&id)?.uid;
+        let uid = view.find_live_led(&id)?.uid;
         let region = view.into_region();
         let command = Command::ShareSecret(ShareSecret {
             uid,
@@ -64,7 +64,7 @@ impl Secrets {
             .map(|(text, at)| region(&format!("{place}.{at}.member"), text))
             .collect::<Result<_, _>>()?;
         let view = self.view(&call, &reading, About::Change).await?;
-        let uid = view.find_live(&id)?.uid;
+        let uid = view.find_live_led(&id)?.uid;
         let region = view.into_region();
         let command = Command::UnshareSecret(UnshareSecret {
             uid,

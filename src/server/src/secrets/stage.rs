@@ -27,7 +27,7 @@ impl Secrets {
         )?;
         let move_to = version("moveToVersionId", message.move_to_version_id.as_deref())?;
         let view = self.view(&call, &reading, About::Change).await?;
-        let uid = view.find_live(&id)?.uid;
+        let uid = view.find_live_led(&id)?.uid;
         let region = view.into_region();
         let command = Command::UpdateSecretVersionStage(UpdateSecretVersionStage {
             uid,

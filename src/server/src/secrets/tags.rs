@@ -26,7 +26,7 @@ impl Secrets {
         }
         let tags = parse::tags(message.tags)?;
         let view = self.view(&call, &reading, About::Change).await?;
-        let uid = view.find_live(&id)?.uid;
+        let uid = view.find_live_led(&id)?.uid;
         let region = view.into_region();
         let command = Command::TagResource(TagResource {
             uid,
@@ -59,7 +59,7 @@ impl Secrets {
             parse::at_most("tagKeys", key, TAG_KEY_CHARS_MAX)?;
         }
         let view = self.view(&call, &reading, About::Change).await?;
-        let uid = view.find_live(&id)?.uid;
+        let uid = view.find_live_led(&id)?.uid;
         let region = view.into_region();
         let command = Command::UntagResource(UntagResource {
             uid,

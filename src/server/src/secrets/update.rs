@@ -39,7 +39,7 @@ impl Secrets {
             parse::at_most("description", text, DESCRIPTION_CHARS_MAX)?;
         }
         let view = self.view(&call, &reading, About::Change).await?;
-        let secret = view.find_live(&id)?;
+        let secret = view.find_live_led(&id)?;
         let uid = secret.uid;
         let asked = message
             .kms_key_id

@@ -33,8 +33,15 @@ fn assert_elsewhere<T: std::fmt::Debug>(outcome: Result<T, Status>, address: &st
 async fn every_write_to_a_copy_names_the_region_that_takes_it() {
     let (first, second) = two(RegionScope::All).await;
     let mut there = second.secrets(0);
-    first.secrets(0).create_secret(create("s", 1, "x")).await.unwrap();
-    eventually("the copy is there", async || read(&mut there, "s").await.is_ok()).await;
+    first
+        .secrets(0)
+        .create_secret(create("s", 1, "x"))
+        .await
+        .unwrap();
+    eventually("the copy is there", async || {
+        read(&mut there, "s").await.is_ok()
+    })
+    .await;
     let at = first.address();
     assert_elsewhere(there.put_secret_value(put("s", 2, "y")).await, &at);
     let changed = api::UpdateSecretRequest {
@@ -55,8 +62,14 @@ async fn every_write_to_a_copy_names_the_region_that_takes_it() {
     let removed = there.remove_regions_from_replication(remove_regions("s", &[OTHER]));
     assert_elsewhere(removed.await, &at);
     // Not shared with it by name, though it has it: it receives everything.
-    let stopped = there.stop_replication_to_replica(stop_replication("s")).await;
-    assert_refused(stopped, "InvalidParameterException", "The secret isn't a replica.");
+    let stopped = there
+        .stop_replication_to_replica(stop_replication("s"))
+        .await;
+    assert_refused(
+        stopped,
+        "InvalidParameterException",
+        "The secret isn't a replica.",
+    );
     second.stop().await;
     first.stop().await;
 }
@@ -89,44 +102,76 @@ async fn regions_that_cannot_hold_a_copy_are_refused() {
     let mut client = first.secrets(0);
     client.create_secret(create("s", 1, "x")).await.unwrap();
     for regions in [&[REGION][..], &["us-east-9"], &[OTHER, OTHER]] {
-        let shared = client.replicate_secret_to_regions(replicate("s", regions)).await;
-        assert_refused(shared, "InvalidParameterException", "Invalid replica region.");
+        let shared = client
+            .replicate_secret_to_regions(replicate("s", regions))
+            .await;
+        assert_refused(
+            shared,
+            "InvalidParameterException",
+            "Invalid replica region.",
+        );
     }
     let made = client.create_secret(api::CreateSecretRequest {
         add_replica_regions: vec![replica("us-east-9")],
         ..create("t", 1, "x")
     });
-    assert_refused(made.await, "InvalidParameterException", "Invalid replica region.");
+    assert_refused(
+        made.await,
+        "InvalidParameterException",
+        "Invalid replica region.",
+    );
     invalid(&mut client).await;
-    let missing = client.replicate_secret_to_regions(replicate("nobody", &[OTHER])).await;
+    let missing = client
+        .replicate_secret_to_regions(replicate("nobody", &[OTHER]))
+        .await;
     assert_eq!(refusal(missing).0, "ResourceNotFoundException");
     let missing = client.remove_regions_from_replication(remove_regions("nobody", &[OTHER]));
     assert_eq!(refusal(missing.await).0, "ResourceNotFoundException");
-    let missing = client.stop_replication_to_replica(stop_replication("nobody")).await;
+    let missing = client
+        .stop_replication_to_replica(stop_replication("nobody"))
+        .await;
     assert_eq!(refusal(missing).0, "ResourceNotFoundException");
-    let own = client.stop_replication_to_replica(stop_replication("s")).await;
-    assert_refused(own, "InvalidParameterException", "The secret isn't a replica.");
+    let own = client
+        .stop_replication_to_replica(stop_replication("s"))
+        .await;
+    assert_refused(
+        own,
+        "InvalidParameterException",
+        "The secret isn't a replica.",
+    );
     client.delete_secret(delete("s")).await.unwrap();
-    let shared = client.replicate_secret_to_regions(replicate("s", &[OTHER])).await;
+    let shared = client
+        .replicate_secret_to_regions(replicate("s", &[OTHER]))
+        .await;
     assert_eq!(refusal(shared).0, "InvalidRequestException");
     second.stop().await;
     first.stop().await;
 }
 
 async fn invalid(client: &mut SecretsClient) {
-    let shared = client.replicate_secret_to_regions(replicate("s", &[])).await;
+    let shared = client
+        .replicate_secret_to_regions(replicate("s", &[]))
+        .await;
     assert_eq!(refusal(shared).0, "ValidationException");
-    let removed = client.remove_regions_from_replication(remove_regions("s", &[])).await;
+    let removed = client
+        .remove_regions_from_replication(remove_regions("s", &[]))
+        .await;
     assert_eq!(refusal(removed).0, "ValidationException");
     for text in ["", "EU-WEST-1", "eu west 1", "eu"] {
-        let shared = client.replicate_secret_to_regions(replicate("s", &[text])).await;
+        let shared = client
+            .replicate_secret_to_regions(replicate("s", &[text]))
+            .await;
         assert_eq!(refusal(shared).0, "ValidationException", "{text}");
-        let removed = client.remove_regions_from_replication(remove_regions("s", &[text])).await;
+        let removed = client
+            .remove_regions_from_replication(remove_regions("s", &[text]))
+            .await;
         assert_eq!(refusal(removed).0, "ValidationException", "{text}");
     }
     let many: Vec<String> = (0..65).map(|number| format!("eu-west-{number}")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
-    let shared = client.replicate_secret_to_regions(replicate("s", &many)).await;
+    let shared = client
+        .replicate_secret_to_regions(replicate("s", &many))
+        .await;
     assert_eq!(refusal(shared).0, "ValidationException");
     let long = api::ReplicateSecretToRegionsRequest {
         add_replica_regions: vec![api::ReplicaRegion {
@@ -137,7 +182,9 @@ async fn invalid(client: &mut SecretsClient) {
     };
     let shared = client.replicate_secret_to_regions(long).await;
     assert_eq!(refusal(shared).0, "ValidationException");
-    let shared = client.replicate_secret_to_regions(replicate("", &[OTHER])).await;
+    let shared = client
+        .replicate_secret_to_regions(replicate("", &[OTHER]))
+        .await;
     assert_eq!(refusal(shared).0, "InvalidParameterException");
 }
 

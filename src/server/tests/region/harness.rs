@@ -9,8 +9,8 @@ use strongroom_server::{Config, Node, Start};
 use tempfile::TempDir;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
-use wire::admin::v1::{CreateJoinTokenRequest, CreateLinkTokenRequest, RegionScope};
 use wire::admin::v1::admin_service_client::AdminServiceClient;
+use wire::admin::v1::{CreateJoinTokenRequest, CreateLinkTokenRequest, RegionScope};
 use wire::certs::{self, ClientSpec, Existing, Layout, NodeSpec, Pair, Validity};
 use wire::secrets::v1::secrets_service_client::SecretsServiceClient;
 use wire::{Channel, CredentialFiles, Credentials, Dialer, Expected};
@@ -91,7 +91,11 @@ impl Files {
         }
         let free = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
         let mut config = Config::default();
-        config.node.data = self.dir.path().join(self.region).join(format!("node-{node}"));
+        config.node.data = self
+            .dir
+            .path()
+            .join(self.region)
+            .join(format!("node-{node}"));
         config.node.software_aes = true;
         config.api.listen = free;
         config.peers.listen = free;

@@ -64,19 +64,30 @@ async fn every_refusal_of_a_link_token_is_the_same() {
     let token = region.link_token(OTHER, RegionScope::All).await;
     let unknown = format!("srl1.{}", "A".repeat(86));
     let other = region.link_token("eu-west-3", RegionScope::All).await;
-    for bad in ["", "x", "srl1.", &unknown, &other, &token[..token.len() - 1]] {
+    for bad in [
+        "",
+        "x",
+        "srl1.",
+        &unknown,
+        &other,
+        &token[..token.len() - 1],
+    ] {
         let refused = link(&region, &files, request(&files, bad)).await;
         assert_refused(refused, "AccessDeniedException", REFUSED);
     }
     // The token's region counts, whatever else is right.
     let refused = link(&region, &third, request(&third, &token)).await;
     assert_refused(refused, "AccessDeniedException", REFUSED);
-    let linked = link(&region, &files, request(&files, &token)).await.unwrap();
+    let linked = link(&region, &files, request(&files, &token))
+        .await
+        .unwrap();
     assert_eq!(linked.regions.len(), 2);
     assert!(!linked.home_exists);
     assert_eq!(linked.account, "000000000000");
     // The same content is answered again, another one is not.
-    let again = link(&region, &files, request(&files, &token)).await.unwrap();
+    let again = link(&region, &files, request(&files, &token))
+        .await
+        .unwrap();
     assert_eq!(again, linked);
     let moved = admin::LinkRequest {
         api_address: "127.0.0.1:3".to_owned(),
@@ -95,25 +106,69 @@ async fn what_a_region_says_of_itself_must_hold_together() {
     let token = region.link_token(OTHER, RegionScope::All).await;
     let good = || request(&files, &token);
     let of_third = request(&third, &token);
-    let own = region.files.credentials(&region.files.layout.node(region.files.region, 1));
+    let own = region
+        .files
+        .credentials(&region.files.layout.node(region.files.region, 1));
     let mut root = std::fs::read(region.files.layout.root().cert).unwrap();
     root.truncate(100);
     let bad = [
-        admin::LinkRequest { authorities: Vec::new(), ..good() },
-        admin::LinkRequest { authorities: vec![Vec::new()], ..good() },
-        admin::LinkRequest { authorities: vec![root], ..good() },
+        admin::LinkRequest {
+            authorities: Vec::new(),
+            ..good()
+        },
+        admin::LinkRequest {
+            authorities: vec![Vec::new()],
+            ..good()
+        },
+        admin::LinkRequest {
+            authorities: vec![root],
+            ..good()
+        },
         // A leaf, and the issuer of another region.
-        admin::LinkRequest { authorities: vec![good().certificate], ..good() },
-        admin::LinkRequest { authorities: of_third.authorities.clone(), ..good() },
-        admin::LinkRequest { authorities: issuers(&own), ..good() },
-        admin::LinkRequest { authorities: vec![good().authorities[0].clone(); 5], ..good() },
-        admin::LinkRequest { certificate: Vec::new(), ..good() },
-        admin::LinkRequest { certificate: of_third.certificate.clone(), ..good() },
-        admin::LinkRequest { certificate: good().authorities[0].clone(), ..good() },
-        admin::LinkRequest { region: "nowhere".to_owned(), ..good() },
-        admin::LinkRequest { region: String::new(), ..good() },
-        admin::LinkRequest { peer_address: String::new(), ..good() },
-        admin::LinkRequest { api_address: "host".to_owned(), ..good() },
+        admin::LinkRequest {
+            authorities: vec![good().certificate],
+            ..good()
+        },
+        admin::LinkRequest {
+            authorities: of_third.authorities.clone(),
+            ..good()
+        },
+        admin::LinkRequest {
+            authorities: issuers(&own),
+            ..good()
+        },
+        admin::LinkRequest {
+            authorities: vec![good().authorities[0].clone(); 5],
+            ..good()
+        },
+        admin::LinkRequest {
+            certificate: Vec::new(),
+            ..good()
+        },
+        admin::LinkRequest {
+            certificate: of_third.certificate.clone(),
+            ..good()
+        },
+        admin::LinkRequest {
+            certificate: good().authorities[0].clone(),
+            ..good()
+        },
+        admin::LinkRequest {
+            region: "nowhere".to_owned(),
+            ..good()
+        },
+        admin::LinkRequest {
+            region: String::new(),
+            ..good()
+        },
+        admin::LinkRequest {
+            peer_address: String::new(),
+            ..good()
+        },
+        admin::LinkRequest {
+            api_address: "host".to_owned(),
+            ..good()
+        },
     ];
     for (at, bad) in bad.into_iter().enumerate() {
         let refused = link(&region, &files, bad).await;
@@ -170,10 +225,25 @@ async fn a_link_token_is_made_for_a_region_that_can_be_linked() {
     for (region, scope, seconds, reason) in [
         ("", all, None, "InvalidParameterException"),
         ("EU", all, None, "InvalidParameterException"),
-        ("us-east-1", RegionScope::Unspecified, None, "InvalidParameterException"),
+        (
+            "us-east-1",
+            RegionScope::Unspecified,
+            None,
+            "InvalidParameterException",
+        ),
         ("us-east-1", all, Some(59), "InvalidParameterException"),
-        ("us-east-1", all, Some(7 * 86_400 + 1), "InvalidParameterException"),
-        ("us-east-1", all, Some(i64::MIN), "InvalidParameterException"),
+        (
+            "us-east-1",
+            all,
+            Some(7 * 86_400 + 1),
+            "InvalidParameterException",
+        ),
+        (
+            "us-east-1",
+            all,
+            Some(i64::MIN),
+            "InvalidParameterException",
+        ),
         ("eu-west-1", all, None, "InvalidRequestException"),
         (OTHER, all, None, "InvalidRequestException"),
     ] {
@@ -199,9 +269,15 @@ async fn a_region_is_linked_by_whom_its_token_names_or_by_nobody() {
     assert!(matches!(refused, StartError::NotALinkToken), "{refused}");
     let unknown = format!("{}{}", &token[..10], "A".repeat(token.len() - 10));
     let refused = start(&unknown, &address).await.err().unwrap();
-    assert!(matches!(refused, StartError::UnreachableToLink { .. }), "{refused}");
+    assert!(
+        matches!(refused, StartError::UnreachableToLink { .. }),
+        "{refused}"
+    );
     let refused = start(&token, "127.0.0.1:1").await.err().unwrap();
-    assert!(matches!(refused, StartError::UnreachableToLink { .. }), "{refused}");
+    assert!(
+        matches!(refused, StartError::UnreachableToLink { .. }),
+        "{refused}"
+    );
     // What was refused has spoilt nothing.
     let node = start(&token, &address).await.unwrap();
     eventually("the region is ready", async || node.ready().is_ok()).await;
@@ -213,7 +289,11 @@ async fn a_region_is_linked_by_whom_its_token_names_or_by_nobody() {
         nodes: vec![node],
         files: files.clone(),
     };
-    region.secrets(0).create_secret(create("s", 1, "x")).await.unwrap();
+    region
+        .secrets(0)
+        .create_secret(create("s", 1, "x"))
+        .await
+        .unwrap();
     let mut there = second.secrets(0);
     eventually("it follows", async || read(&mut there, "s").await.is_ok()).await;
     second.stop().await;
@@ -233,7 +313,10 @@ async fn a_region_without_the_root_feed_takes_no_calls() {
         nodes: vec![Node::start(config, bootstrap).await.unwrap()],
         files,
     };
-    eventually("the region is ready", async || region.nodes[0].ready().is_ok()).await;
+    eventually("the region is ready", async || {
+        region.nodes[0].ready().is_ok()
+    })
+    .await;
     let files = region.files.beside(OTHER);
     let token = Zeroizing::new(region.link_token(OTHER, RegionScope::All).await);
     let address = region.address();

@@ -8,8 +8,8 @@ use super::harness::{
     OTHER, REGION, Region, SecretsClient, assert_refused, eventually, refusal, two,
 };
 use super::requests::{
-    create, describe, get, labels, put, read, remove_regions, replica, replicate,
-    stop_replication, token,
+    create, describe, get, labels, put, read, remove_regions, replica, replicate, stop_replication,
+    token,
 };
 
 async fn described(client: &mut SecretsClient, id: &str) -> api::DescribeSecretResponse {
@@ -27,7 +27,10 @@ async fn copy(region: &Region, id: &str) -> Option<(ReplicationState, Option<Str
 
 async fn until_in_sync(region: &Region, id: &str) {
     eventually("the copy is in sync", async || {
-        matches!(copy(region, id).await, Some((ReplicationState::InSync, None)))
+        matches!(
+            copy(region, id).await,
+            Some((ReplicationState::InSync, None))
+        )
     })
     .await;
 }
@@ -35,7 +38,9 @@ async fn until_in_sync(region: &Region, id: &str) {
 async fn until_read(region: &Region, id: &str, value: &str) {
     let mut client = region.secrets(0);
     eventually("the value is there", async || {
-        read(&mut client, id).await.is_ok_and(|found| found == value)
+        read(&mut client, id)
+            .await
+            .is_ok_and(|found| found == value)
     })
     .await;
 }
@@ -66,7 +71,10 @@ async fn a_region_that_receives_all_reads_what_the_other_writes_under_its_own_ar
         let reply = there.get_secret_value(get(id)).await.unwrap().into_inner();
         assert_eq!(reply.arn, moved);
     }
-    assert_eq!(labels(&mut there, "s").await, labels(&mut client, "s").await);
+    assert_eq!(
+        labels(&mut there, "s").await,
+        labels(&mut client, "s").await
+    );
     let shown = described(&mut there, "s").await;
     assert_eq!(shown.primary_region.as_deref(), Some(REGION));
     assert!(shown.replication_status.is_empty());
@@ -87,20 +95,34 @@ async fn a_secret_is_in_the_regions_it_is_shared_with_and_in_no_other() {
     let rows: Vec<_> = made.replication_status.iter().collect();
     assert_eq!(rows.len(), 1);
     assert_eq!(rows[0].region, OTHER);
-    client.create_secret(create("later", 1, "two")).await.unwrap();
-    client.create_secret(create("never", 1, "three")).await.unwrap();
+    client
+        .create_secret(create("later", 1, "two"))
+        .await
+        .unwrap();
+    client
+        .create_secret(create("never", 1, "three"))
+        .await
+        .unwrap();
     until_in_sync(&first, "at-once").await;
     until_read(&second, "at-once", "one").await;
     until_gone(&second, "later").await;
-    let shared = client.replicate_secret_to_regions(replicate("later", &[OTHER])).await;
+    let shared = client
+        .replicate_secret_to_regions(replicate("later", &[OTHER]))
+        .await;
     let shared = shared.unwrap().into_inner();
     assert_eq!(shared.replication_status.len(), 1);
     until_in_sync(&first, "later").await;
     until_read(&second, "later", "two").await;
     until_gone(&second, "never").await;
-    // What was read there is told here, in days.
+    // The day it was read there is told here beside the state of a copy that moves.
+    let mut number = 1;
     eventually("the day of the last access is told", async || {
-        let rows = described(&mut first.secrets(0), "at-once").await.replication_status;
+        number += 1;
+        let moved = put("at-once", number, "again");
+        first.secrets(0).put_secret_value(moved).await.unwrap();
+        let rows = described(&mut first.secrets(0), "at-once")
+            .await
+            .replication_status;
         rows[0].last_accessed_date.is_some()
     })
     .await;
@@ -116,7 +138,10 @@ async fn a_secret_that_is_not_shared_any_more_is_gone_there() {
     let (first, second) = two(RegionScope::Selected).await;
     let mut client = first.secrets(0);
     client.create_secret(create("s", 1, "one")).await.unwrap();
-    client.replicate_secret_to_regions(replicate("s", &[OTHER])).await.unwrap();
+    client
+        .replicate_secret_to_regions(replicate("s", &[OTHER]))
+        .await
+        .unwrap();
     until_read(&second, "s", "one").await;
     let arn = described(&mut client, "s").await.arn;
     assert_refused(
@@ -125,12 +150,22 @@ async fn a_secret_that_is_not_shared_any_more_is_gone_there() {
         &format!("You can't delete secret {arn} that still has replica regions [{OTHER}]."),
     );
     let removed = client.remove_regions_from_replication(remove_regions("s", &[OTHER]));
-    assert!(removed.await.unwrap().into_inner().replication_status.is_empty());
+    assert!(
+        removed
+            .await
+            .unwrap()
+            .into_inner()
+            .replication_status
+            .is_empty()
+    );
     until_gone(&second, "s").await;
     // A region without a copy is passed over.
     let removed = client.remove_regions_from_replication(remove_regions("s", &["us-east-9"]));
     removed.await.unwrap();
-    client.delete_secret(super::requests::delete("s")).await.unwrap();
+    client
+        .delete_secret(super::requests::delete("s"))
+        .await
+        .unwrap();
     second.stop().await;
     first.stop().await;
 }
@@ -142,11 +177,21 @@ async fn a_copy_that_is_stopped_is_a_secret_of_its_own_with_all_its_versions() {
     client.create_secret(create("s", 1, "one")).await.unwrap();
     client.put_secret_value(put("s", 2, "two")).await.unwrap();
     client.put_secret_value(put("s", 3, "three")).await.unwrap();
-    client.replicate_secret_to_regions(replicate("s", &[OTHER])).await.unwrap();
+    client
+        .replicate_secret_to_regions(replicate("s", &[OTHER]))
+        .await
+        .unwrap();
     until_in_sync(&first, "s").await;
     let before = described(&mut there, "s").await;
-    let stopped = there.stop_replication_to_replica(stop_replication("s")).await;
+    let stopped = there
+        .stop_replication_to_replica(stop_replication("s"))
+        .await;
     assert_eq!(stopped.unwrap().into_inner().arn, before.arn);
+    // An answer that was lost is given again.
+    let again = there
+        .stop_replication_to_replica(stop_replication("s"))
+        .await;
+    assert_eq!(again.unwrap().into_inner().arn, before.arn);
     let after = described(&mut there, "s").await;
     assert_eq!(after.arn, before.arn);
     assert_eq!(after.version_ids_to_stages, before.version_ids_to_stages);
@@ -163,12 +208,12 @@ async fn a_copy_that_is_stopped_is_a_secret_of_its_own_with_all_its_versions() {
     // Each goes its own way, and the first one knows.
     there.put_secret_value(put("s", 4, "mine")).await.unwrap();
     client.put_secret_value(put("s", 5, "yours")).await.unwrap();
-    eventually("the primary lists no copy", async || copy(&first, "s").await.is_none()).await;
+    eventually("the primary lists no copy", async || {
+        copy(&first, "s").await.is_none()
+    })
+    .await;
     assert_eq!(read(&mut there, "s").await.unwrap(), "mine");
     assert_eq!(read(&mut client, "s").await.unwrap(), "yours");
-    // An answer that was lost is given again.
-    let again = there.stop_replication_to_replica(stop_replication("s")).await;
-    assert_eq!(again.unwrap().into_inner().arn, before.arn);
     second.stop().await;
     first.stop().await;
 }
@@ -179,7 +224,10 @@ async fn a_name_that_is_in_use_there_fails_unless_it_is_forced() {
     let (mut client, mut there) = (first.secrets(0), second.secrets(0));
     client.create_secret(create("s", 1, "ours")).await.unwrap();
     there.create_secret(create("s", 1, "theirs")).await.unwrap();
-    client.replicate_secret_to_regions(replicate("s", &[OTHER])).await.unwrap();
+    client
+        .replicate_secret_to_regions(replicate("s", &[OTHER]))
+        .await
+        .unwrap();
     eventually("the copy has failed", async || {
         let row = copy(&first, "s").await;
         row.is_some_and(|(state, message)| {
@@ -211,7 +259,10 @@ async fn a_key_that_is_not_there_fails_and_another_one_mends_it() {
         }],
         ..replicate("s", &[])
     };
-    client.replicate_secret_to_regions(keyed("alias/nobody")).await.unwrap();
+    client
+        .replicate_secret_to_regions(keyed("alias/nobody"))
+        .await
+        .unwrap();
     eventually("the copy has failed", async || {
         let row = copy(&first, "s").await;
         row.is_some_and(|(state, message)| {
@@ -238,7 +289,9 @@ async fn a_region_of_three_nodes_is_linked_and_every_node_answers() {
     for node in 0..3 {
         let mut there = second.secrets(node);
         eventually("each node has the value", async || {
-            read(&mut there, "s").await.is_ok_and(|found| found == "one")
+            read(&mut there, "s")
+                .await
+                .is_ok_and(|found| found == "one")
         })
         .await;
     }
@@ -249,7 +302,11 @@ async fn a_region_of_three_nodes_is_linked_and_every_node_answers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_linked_region_knows_its_callers_and_lists_its_primary_by_filter() {
     let (first, second) = two(RegionScope::All).await;
-    first.secrets(0).create_secret(create("far", 1, "x")).await.unwrap();
+    first
+        .secrets(0)
+        .create_secret(create("far", 1, "x"))
+        .await
+        .unwrap();
     let mut there = second.secrets(0);
     there.create_secret(create("near", 1, "x")).await.unwrap();
     until_read(&second, "far", "x").await;
@@ -261,13 +318,21 @@ async fn a_linked_region_knows_its_callers_and_lists_its_primary_by_filter() {
         ..Default::default()
     };
     for (value, expected) in [("eu-west-1", vec!["far"]), ("eu-west-2", vec![])] {
-        let reply = there.list_secrets(listed(value)).await.unwrap().into_inner();
+        let reply = there
+            .list_secrets(listed(value))
+            .await
+            .unwrap()
+            .into_inner();
         let names: Vec<_> = reply.secret_list.iter().map(|entry| &*entry.name).collect();
         assert_eq!(names, expected, "{value}");
     }
     let pair = second.files.client("somebody");
     let channel = second.files.channel(second.nodes[0].addresses().api, &pair);
-    let (reason, ..) = refusal(SecretsClient::new(channel).get_secret_value(get("far")).await);
+    let (reason, ..) = refusal(
+        SecretsClient::new(channel)
+            .get_secret_value(get("far"))
+            .await,
+    );
     assert_eq!(reason, "AccessDeniedException");
     second.stop().await;
     first.stop().await;

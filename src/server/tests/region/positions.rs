@@ -52,7 +52,10 @@ async fn what_was_written_in_one_region_is_seen_in_the_other_by_its_position() {
     client.create_secret(create("s", 1, "0")).await.unwrap();
     for number in 2..12 {
         let value = number.to_string();
-        let wrote = client.put_secret_value(put("s", number, &value)).await.unwrap();
+        let wrote = client
+            .put_secret_value(put("s", number, &value))
+            .await
+            .unwrap();
         let position = metadata(&wrote, POSITION).unwrap();
         let request = with(MIN_POSITION, &position, get("s"));
         let reply = there.get_secret_value(request).await.unwrap().into_inner();
@@ -80,7 +83,10 @@ async fn a_position_that_a_promotion_set_aside_is_lost_by_name() {
     let mut client = first.secrets(0);
     client.create_secret(create("s", 1, "one")).await.unwrap();
     let mut there = second.secrets(0);
-    eventually("the copy is there", async || read(&mut there, "s").await.is_ok()).await;
+    eventually("the copy is there", async || {
+        read(&mut there, "s").await.is_ok()
+    })
+    .await;
     let files = second.stop().await;
     let wrote = client.put_secret_value(put("s", 2, "two")).await.unwrap();
     let position = metadata(&wrote, POSITION).unwrap();
@@ -96,11 +102,16 @@ async fn a_position_that_a_promotion_set_aside_is_lost_by_name() {
     promote(&second, REGION).await;
     let mut there = second.secrets(0);
     assert_eq!(read(&mut there, "s").await.unwrap(), "one");
-    let lost = there.get_secret_value(with(MIN_POSITION, &position, get("s"))).await;
+    let lost = there
+        .get_secret_value(with(MIN_POSITION, &position, get("s")))
+        .await;
     let status = lost.unwrap_err();
     assert_eq!(told(&status, "epoch"), "2@eu-west-2");
     let (reason, code, _) = refusal(Err::<(), _>(status));
-    assert_eq!((reason.as_str(), code), ("PositionLost", tonic::Code::Aborted));
+    assert_eq!(
+        (reason.as_str(), code),
+        ("PositionLost", tonic::Code::Aborted)
+    );
     second.stop().await;
 }
 
@@ -109,11 +120,20 @@ async fn a_watch_in_the_other_region_tells_what_is_there_and_goes_on_over_a_prom
     let (first, second) = two(RegionScope::Selected).await;
     let (mut client, mut there) = (first.secrets(0), second.secrets(0));
     let mut stream = watch(&second, "").await;
-    client.create_secret(create("hidden", 1, "x")).await.unwrap();
+    client
+        .create_secret(create("hidden", 1, "x"))
+        .await
+        .unwrap();
     client.create_secret(create("s", 1, "x")).await.unwrap();
-    client.replicate_secret_to_regions(replicate("s", &[OTHER])).await.unwrap();
+    client
+        .replicate_secret_to_regions(replicate("s", &[OTHER]))
+        .await
+        .unwrap();
     let (_, told) = change(&mut stream).await;
-    assert_eq!((told.name.as_str(), told.state()), ("s", SecretState::Active));
+    assert_eq!(
+        (told.name.as_str(), told.state()),
+        ("s", SecretState::Active)
+    );
     assert!(told.arn.contains(OTHER), "{}", told.arn);
     client.put_secret_value(put("s", 2, "y")).await.unwrap();
     let mut labelled = told;
@@ -146,11 +166,17 @@ async fn a_watch_tells_that_a_copy_is_gone() {
     let mut client = first.secrets(0);
     for name in ["s", "t"] {
         client.create_secret(create(name, 1, "x")).await.unwrap();
-        client.replicate_secret_to_regions(replicate(name, &[OTHER])).await.unwrap();
+        client
+            .replicate_secret_to_regions(replicate(name, &[OTHER]))
+            .await
+            .unwrap();
     }
     let mut there = second.secrets(0);
     for name in ["s", "t"] {
-        eventually("the copy is there", async || read(&mut there, name).await.is_ok()).await;
+        eventually("the copy is there", async || {
+            read(&mut there, name).await.is_ok()
+        })
+        .await;
     }
     let mut stream = watch(&second, "").await;
     client
@@ -158,14 +184,20 @@ async fn a_watch_tells_that_a_copy_is_gone() {
         .await
         .unwrap();
     let (_, told) = change(&mut stream).await;
-    assert_eq!((told.name.as_str(), told.state()), ("s", SecretState::Purged));
+    assert_eq!(
+        (told.name.as_str(), told.state()),
+        ("s", SecretState::Purged)
+    );
     client
         .remove_regions_from_replication(remove_regions("t", &[OTHER]))
         .await
         .unwrap();
     client.delete_secret(force_delete("t")).await.unwrap();
     let (_, told) = change(&mut stream).await;
-    assert_eq!((told.name.as_str(), told.state()), ("t", SecretState::Purged));
+    assert_eq!(
+        (told.name.as_str(), told.state()),
+        ("t", SecretState::Purged)
+    );
     second.stop().await;
     first.stop().await;
 }
@@ -175,7 +207,9 @@ async fn a_region_that_nobody_knows_has_no_positions_and_no_requests() {
     let (first, second) = two(RegionScope::Selected).await;
     let mut client = first.secrets(0);
     client.create_secret(create("s", 1, "x")).await.unwrap();
-    let named = client.get_secret_value(with("strongroom-region", "us-east-9", get("s"))).await;
+    let named = client
+        .get_secret_value(with("strongroom-region", "us-east-9", get("s")))
+        .await;
     assert_refused(
         named,
         "InvalidParameterException",

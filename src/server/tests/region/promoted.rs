@@ -39,7 +39,9 @@ fn leads(listed: &admin::ListRegionsResponse, name: &str) -> Vec<String> {
 async fn until_there(region: &Region, id: &str, value: &str) {
     let mut client = region.secrets(0);
     eventually("the value is there", async || {
-        read(&mut client, id).await.is_ok_and(|found| found == value)
+        read(&mut client, id)
+            .await
+            .is_ok_and(|found| found == value)
     })
     .await;
 }
@@ -47,7 +49,11 @@ async fn until_there(region: &Region, id: &str, value: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_regions_secrets_are_written_where_they_were_followed() {
     let (first, second) = two(RegionScope::All).await;
-    first.secrets(0).create_secret(create("s", 1, "one")).await.unwrap();
+    first
+        .secrets(0)
+        .create_secret(create("s", 1, "one"))
+        .await
+        .unwrap();
     until_there(&second, "s", "one").await;
     first.stop().await;
     let report = promote(&second, REGION, false).await;
@@ -71,7 +77,11 @@ async fn a_lost_regions_secrets_are_written_where_they_were_followed() {
         .await;
     let made = made.unwrap().into_inner();
     assert!(made.arn.contains(REGION), "{}", made.arn);
-    let made = there.create_secret(create("new", 1, "x")).await.unwrap().into_inner();
+    let made = there
+        .create_secret(create("new", 1, "x"))
+        .await
+        .unwrap()
+        .into_inner();
     assert!(made.arn.contains(OTHER), "{}", made.arn);
     let request = with("strongroom-region", REGION, describe("s"));
     let shown = there.describe_secret(request).await.unwrap().into_inner();
@@ -108,7 +118,10 @@ async fn a_region_that_answers_is_not_taken_over_unless_forced_and_then_gives_wa
         }
     })
     .await;
-    let refused = client.put_secret_value(put("s", 99, "late")).await.unwrap_err();
+    let refused = client
+        .put_secret_value(put("s", 99, "late"))
+        .await
+        .unwrap_err();
     assert_eq!(told(&refused, "primary_region"), OTHER);
     assert_eq!(told(&refused, "primary_addresses"), second.address());
     let listed = regions(&second, 0).await;
@@ -144,7 +157,10 @@ async fn a_region_is_unlinked_once_it_leads_nothing_and_is_believed_no_more() {
     let (first, second) = two(RegionScope::Selected).await;
     let mut client = first.secrets(0);
     client.create_secret(create("s", 1, "one")).await.unwrap();
-    client.replicate_secret_to_regions(replicate("s", &[OTHER])).await.unwrap();
+    client
+        .replicate_secret_to_regions(replicate("s", &[OTHER]))
+        .await
+        .unwrap();
     until_there(&second, "s", "one").await;
     let unlink = || admin::UnlinkRegionRequest {
         region: OTHER.to_owned(),
@@ -156,7 +172,11 @@ async fn a_region_is_unlinked_once_it_leads_nothing_and_is_believed_no_more() {
     first.admin(0).unlink_region(unlink()).await.unwrap();
     // Again is no failure.
     first.admin(0).unlink_region(unlink()).await.unwrap();
-    let shown = client.describe_secret(describe("s")).await.unwrap().into_inner();
+    let shown = client
+        .describe_secret(describe("s"))
+        .await
+        .unwrap()
+        .into_inner();
     let row = &shown.replication_status[0];
     assert_eq!(row.status(), ReplicationState::Failed);
     assert_eq!(row.status_message.as_deref(), Some("region unlinked"));
@@ -180,7 +200,11 @@ async fn a_region_is_unlinked_once_it_leads_nothing_and_is_believed_no_more() {
 async fn regions_are_listed_alike_by_every_node_and_streamed() {
     let first = Region::start(3).await;
     let second = first.link(OTHER, RegionScope::All, 1).await;
-    first.secrets(0).create_secret(create("s", 1, "one")).await.unwrap();
+    first
+        .secrets(0)
+        .create_secret(create("s", 1, "one"))
+        .await
+        .unwrap();
     until_there(&second, "s", "one").await;
     for node in 0..3 {
         eventually("each node knows how far the other region is", async || {
@@ -215,7 +239,11 @@ async fn regions_are_listed_alike_by_every_node_and_streamed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scope_that_grows_brings_what_was_withheld() {
     let (first, second) = two(RegionScope::Selected).await;
-    first.secrets(0).create_secret(create("s", 1, "one")).await.unwrap();
+    first
+        .secrets(0)
+        .create_secret(create("s", 1, "one"))
+        .await
+        .unwrap();
     let scope = |scope: RegionScope| admin::SetRegionScopeRequest {
         region: OTHER.to_owned(),
         scope: scope.into(),

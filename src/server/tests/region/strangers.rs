@@ -7,11 +7,19 @@ use prost_reflect::DescriptorPool;
 use tonic::body::Body;
 use tonic::{Code, Status};
 use tower::{Service, ServiceExt};
+use wire::admin::v1::RegionScope;
 use wire::certs::Pair;
 use wire::{Channel, CredentialFiles, Credentials, Dialer, Expected};
 
-use super::harness::{Files, REGION, Region, assert_refused};
+use super::harness::{Files, OTHER, REGION, Region, assert_refused, two};
 use super::requests::{create, get};
+
+const LINK: &str = "/strongroom.admin.v1.AdminService/Link";
+
+/// Whether an rpc is served on the peers' port.
+fn is_of_peers(path: &str) -> bool {
+    path.contains("RaftService") || path.contains("ReplicationService")
+}
 
 fn paths() -> Vec<String> {
     let mut pool = DescriptorPool::new();
@@ -62,8 +70,11 @@ async fn another_client_and_a_node_are_refused_every_rpc_but_theirs() {
             let code = call(&mut channel, &path).await.unwrap();
             if path == "/grpc.health.v1.Health/Check" {
                 assert!(code.is_none_or(|code| code == Code::Ok), "{path} {code:?}");
-            } else if path.contains("RaftService") {
+            } else if is_of_peers(&path) {
                 assert_eq!(code, Some(Code::Unimplemented), "{path}");
+            } else if path == LINK {
+                // Anybody may try who has a token; an empty message is none.
+                assert_eq!(code, Some(Code::InvalidArgument), "{path}");
             } else if is_node && path == join {
                 assert_ne!(code, Some(Code::Unimplemented), "{path}");
             } else {
@@ -132,6 +143,34 @@ async fn the_peer_port_lets_no_client_in() {
     region.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_of_another_region_reaches_what_is_between_regions_and_only_while_linked() {
+    let (first, second) = two(RegionScope::All).await;
+    let address = first.nodes[0].addresses().peers;
+    // Its certificate is good, and no directory pins its key.
+    let unknown = second.files.node(9);
+    let known = second.files.layout.node(OTHER, 1);
+    let stranger = first.files.beside("eu-west-3").node(1);
+    let mut channel = presenting(&first, address, &stranger);
+    assert!(call(&mut channel, &paths()[0]).await.is_err());
+    for (pair, is_known) in [(unknown, false), (known, true)] {
+        let mut channel = presenting(&first, address, &pair);
+        for path in paths() {
+            let code = call(&mut channel, &path).await.unwrap();
+            match (is_of_peers(&path), path.contains("ReplicationService")) {
+                (false, _) => assert_eq!(code, Some(Code::Unimplemented), "{path}"),
+                (true, true) if is_known => {
+                    assert_ne!(code, Some(Code::PermissionDenied), "{path}");
+                    assert_ne!(code, Some(Code::Unimplemented), "{path}");
+                }
+                (true, _) => assert_eq!(code, Some(Code::PermissionDenied), "{path}"),
+            }
+        }
+    }
+    second.stop().await;
+    first.stop().await;
+}
+
 /// Calls each path on a connection of its own, without a certificate, and prints the status in the
 /// head of the answer: `-` when it stands behind the body, `cut` when there is no answer.
 const ANONYMOUS: &str = r#"
@@ -165,7 +204,8 @@ async fn a_caller_without_a_certificate_gets_health_and_nothing_else() {
     for (path, status) in asked.iter().zip(told) {
         let expected = match path.as_str() {
             "/grpc.health.v1.Health/Check" => "-",
-            path if path.contains("RaftService") || !path.contains('.') => "12",
+            LINK => "3",
+            path if is_of_peers(path) || !path.contains('.') => "12",
             _ => "16",
         };
         assert_eq!(status, format!("{path} {expected}"));

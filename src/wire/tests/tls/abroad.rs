@@ -124,13 +124,34 @@ impl Forger {
         name: &str,
         presented: &str,
     ) -> Arc<Credentials> {
-        let names = ["localhost", "127.0.0.1"].map(str::to_owned);
-        let mut params = CertificateParams::new(names).expect("names");
-        params.subject_alt_names.push(uri(name));
-        params.extended_key_usages = vec![
+        let usages = [
             ExtendedKeyUsagePurpose::ServerAuth,
             ExtendedKeyUsagePurpose::ClientAuth,
         ];
+        self.sign(harbour, name, presented, &usages)
+    }
+
+    /// The same as a node's, but for serving or for calling only.
+    pub fn node_for(
+        &self,
+        harbour: &Harbour,
+        name: &str,
+        usage: ExtendedKeyUsagePurpose,
+    ) -> Arc<Credentials> {
+        self.sign(harbour, name, &self.pem, &[usage])
+    }
+
+    fn sign(
+        &self,
+        harbour: &Harbour,
+        name: &str,
+        presented: &str,
+        usages: &[ExtendedKeyUsagePurpose],
+    ) -> Arc<Credentials> {
+        let names = ["localhost", "127.0.0.1"].map(str::to_owned);
+        let mut params = CertificateParams::new(names).expect("names");
+        params.subject_alt_names.push(uri(name));
+        params.extended_key_usages = usages.to_vec();
         valid(&mut params, Validity::of_leaf());
         let leaf_key = KeyPair::generate().expect("a key");
         let leaf = params.signed_by(&leaf_key, &self.issuer);

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use rcgen::KeyPair;
+use rcgen::{ExtendedKeyUsagePurpose, KeyPair};
 use tokio::net::{TcpListener, TcpStream};
 use wire::{
     Admission, Answerer, CertificateDer, Channel, Credentials, DialOptions, Dialer, Expected,
@@ -290,6 +290,24 @@ fn what_no_node_is_or_another_issuer_signed_is_not_verified() {
         NodeError::Issuer(IssuerError::OtherRegion { .. })
     );
     assert!(not_for, "{elsewhere}");
+}
+
+#[test]
+fn a_node_is_verified_only_if_it_may_both_serve_and_call() {
+    let harbour = Harbour::new();
+    let forger = Forger::issuer_of(&harbour, ABROAD);
+    let issuers = std::slice::from_ref(&forger.certificate);
+    let node = name(&harbour, ABROAD, 7);
+    for usage in [
+        ExtendedKeyUsagePurpose::ServerAuth,
+        ExtendedKeyUsagePurpose::ClientAuth,
+    ] {
+        let chain = forger.node_for(&harbour, &node, usage).chain();
+        let leaf = chain.first().expect("a certificate");
+        let refused = verify_node(leaf, &[], issuers, Validity::days(0).until);
+        let refused = refused.expect_err("it may do one only");
+        assert!(matches!(refused, NodeError::Chain { .. }), "{refused}");
+    }
 }
 
 #[test]

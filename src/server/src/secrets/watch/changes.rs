@@ -135,11 +135,7 @@ impl Look<'_> {
         Ok(by_revision.into_iter().map(|(_, told)| told).collect())
     }
 
-    fn told(
-        &self,
-        named: &BTreeMap<Uid, Arc<Secret>>,
-        uid: &Uid,
-    ) -> Result<Option<Told>, Refusal> {
+    fn told(&self, named: &BTreeMap<Uid, Arc<Secret>>, uid: &Uid) -> Result<Option<Told>, Refusal> {
         if let Some(secret) = self.now.secret(uid) {
             return Ok(Some(Told::now(secret)));
         }
@@ -189,9 +185,8 @@ impl Look<'_> {
 
     /// What differs between the two states, which a snapshot lies between.
     fn compared(&self) -> Vec<Told> {
-        let is_of = |state: &State, secret: &Secret| {
-            state.feed_of_secret(&secret.uid) == Some(self.feed)
-        };
+        let is_of =
+            |state: &State, secret: &Secret| state.feed_of_secret(&secret.uid) == Some(self.feed);
         let now = secrets(self.now).filter(|secret| is_of(self.now, secret));
         let changed = now.filter(|secret| {
             let before = self.before.secret(&secret.uid);
