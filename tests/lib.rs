@@ -18,6 +18,7 @@ pub use region::{Plan, REGION, Region, SMALL_STORAGE};
 pub use roads::Roads;
 pub use tap::{Network, Place, source};
 
+pub mod dev;
 mod faults;
 pub mod gaps;
 mod hosts;

@@ -160,7 +160,10 @@ fn translated(network: u8, block: &Block) -> String {
             // One that is started again may be the first of its region.
             match line.split(' ').count() {
                 4 => writeln!(script, "{started}"),
-                _ => writeln!(script, "{started}\nuntil_ready probe 127.0.{network}.{node}"),
+                _ => writeln!(
+                    script,
+                    "{started}\nuntil_ready probe 127.0.{network}.{node}"
+                ),
             }
         } else if line.starts_with("strongroom region promote") {
             let lost = "${hosts[1]} ${hosts[2]} ${hosts[3]}";

@@ -1,79 +1,15 @@
-//! `strongroom dev`: what it prints can be pasted, its data is kept, and its refusals are
-//! sentences.
+//! `strongroom dev`: what it prints can be pasted, its data is kept, a region is taken over, and its
+//! refusals are sentences.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
 use serde_json::Value as Json;
 
-use strongroom_tests::Process;
-use strongroom_tests::shell::{Environment, command, shell, strongroom, until};
-
-struct Dev {
-    process: Process,
-    output: PathBuf,
-    directory: String,
-}
-
-impl Dev {
-    /// Starts a region in a directory and waits until it is ready.
-    fn start(parent: &Path, name: &str, more: &[&str]) -> Self {
-        let dev = Self::begin(parent, name, more);
-        dev.wait();
-        dev
-    }
-
-    fn begin(parent: &Path, name: &str, more: &[&str]) -> Self {
-        let directory = parent.join("dev").display().to_string();
-        let output = parent.join(format!("{name}.out"));
-        let arguments = [&["dev", "--dir", &directory][..], more].concat();
-        let mut command = command(strongroom_tests::binary(), &Environment::new(), &arguments);
-        command.current_dir(parent);
-        let process = Process::start(&mut command, &output, &parent.join(format!("{name}.err")));
-        Self {
-            process,
-            output,
-            directory,
-        }
-    }
-
-    fn wait(&self) {
-        until("the region is ready", || {
-            let printed = self.printed();
-            let ready = printed.contains("Ctrl-C") || printed.ends_with("}\n");
-            assert!(
-                self.process.errors().is_empty(),
-                "{}",
-                self.process.errors()
-            );
-            ready.then_some(())
-        });
-    }
-
-    fn printed(&self) -> String {
-        std::fs::read_to_string(&self.output).unwrap_or_default()
-    }
-
-    fn ask(&self, verb: &[&str]) -> Json {
-        let arguments = [
-            &["dev"][..],
-            verb,
-            &["--dir", &self.directory, "-o", "json"],
-        ]
-        .concat();
-        strongroom(&Environment::new(), &arguments).done().json()
-    }
-
-    fn environment(&self) -> Environment {
-        let variables = self.ask(&["env"]);
-        let variables = variables.as_object().unwrap().iter();
-        variables
-            .map(|(name, value)| (name.clone(), value.as_str().unwrap().into()))
-            .collect()
-    }
-}
+use strongroom_tests::dev::Dev;
+use strongroom_tests::shell::{Environment, shell, strongroom, until};
 
 #[test]
 fn the_printed_lines_run_and_a_restart_keeps_what_they_made() {
@@ -94,12 +30,18 @@ fn the_printed_lines_run_and_a_restart_keeps_what_they_made() {
     assert_eq!(dev.process.terminate().code(), Some(0));
     let again = Dev::start(parent.path(), "second", &["-o", "json"]);
     let get = ["secret", "get", "demo/db", "--raw"];
-    assert_eq!(strongroom(&again.environment(), &get).done().output, "two");
+    let there = again.environment("eu-west-2");
+    assert_eq!(strongroom(&there, &get).done().output, "three");
+    // The region that was lost follows, and is found without being told.
     let here: Environment = vec![("STRONGROOM_DEV_DIR".into(), again.directory.clone())];
-    assert_eq!(
-        strongroom(&here, &get).done().output,
-        "two",
-        "found without being told"
+    until("what was written elsewhere", || {
+        (strongroom(&here, &get).done().output == "three").then_some(())
+    });
+    let refused = strongroom(&here, &["secret", "delete", "demo/db", "--yes"]);
+    assert_eq!(refused.code, Some(65), "{refused:?}");
+    assert!(
+        refused.errors.contains("eu-west-2, at 127.0.0.1:"),
+        "{refused:?}"
     );
 }
 
@@ -107,19 +49,24 @@ fn the_printed_lines_run_and_a_restart_keeps_what_they_made() {
 fn nodes_stop_and_start_by_command_and_an_interrupt_ends_all() {
     let parent = tempfile::tempdir().unwrap();
     let mut dev = Dev::start(parent.path(), "dev", &["--port", "0", "-o", "json"]);
-    let role = |nodes: &Json, id: u64| {
+    let role_in = |nodes: &Json, region: &str, id: u64| {
         let nodes = nodes["nodes"].as_array().unwrap();
-        nodes.iter().find(|node| node["id"] == id).unwrap()["role"]
+        let mut of_region = nodes.iter().filter(|node| node["region"] == region);
+        of_region.find(|node| node["id"] == id).unwrap()["role"]
             .as_str()
             .unwrap()
             .to_owned()
     };
+    let role = |nodes: &Json, id: u64| role_in(nodes, "eu-west-1", id);
     let leads = |nodes: &Json| (1..=3).find(|id| role(nodes, *id) == "leader");
+    let other = dev.ask(&["stop-node", "3", "--region", "eu-west-2"]);
+    assert_eq!(role_in(&other, "eu-west-2", 3), "stopped");
+    assert_ne!(role(&other, 3), "stopped");
     let leader = until("a leader", || leads(&dev.ask(&["status"])));
     let stopped = dev.ask(&["stop-node", &leader.to_string()]);
     assert_eq!(role(&stopped, leader), "stopped");
     until("another leader", || leads(&dev.ask(&["status"])));
-    let environment = dev.environment();
+    let environment = dev.environment("eu-west-1");
     let value = parent.path().join("value").display().to_string();
     std::fs::write(&value, "one").unwrap();
     let create = ["secret", "create", "without-the-leader", "--value-file"];
@@ -176,12 +123,14 @@ fn each_obstacle_is_one_sentence_with_its_cure() {
     let port = api.rsplit(':').next().unwrap();
     refused(&["--dir", &other, "--port", port], 69, "--port 0");
     refused(&["env", "--dir", &other], 66, "strongroom dev");
+    let unknown = ["env", "--region", "eu-west-9", "--dir", &dev.directory];
+    refused(&unknown, 66, "eu-west-1, eu-west-2");
     drop(dev);
 
     let kept = parent.path().join("dev");
     let record = kept.join("dev.toml");
     let text = std::fs::read_to_string(&record).unwrap();
-    std::fs::write(&record, text.replace("format = 1", "format = 7")).unwrap();
+    std::fs::write(&record, text.replace("format = 2", "format = 7")).unwrap();
     refused(&["--dir", &kept.display().to_string()], 65, "later release");
     let files = tempfile::tempdir().unwrap();
     std::fs::write(files.path().join("mine"), "").unwrap();
@@ -209,7 +158,7 @@ fn the_python_example_runs_while_one_node_is_stopped() {
     let example = Command::new(&python)
         .arg(root.join("examples/grpc/python/example.py"))
         .env("PYTHONPATH", parent.path())
-        .envs(dev.environment())
+        .envs(dev.environment("eu-west-1"))
         .output()
         .unwrap();
     let output = String::from_utf8_lossy(&example.stdout);

@@ -11,5 +11,6 @@ mod damage;
 mod dev;
 mod disk;
 mod refusals;
+mod regions;
 mod reload;
 mod walk;

@@ -155,6 +155,7 @@ impl Failure {
 fn of_call(error: &client::Error) -> Exit {
     match (error.code(), error.retry()) {
         _ if error.reason() == "Configuration" => Exit::Configuration,
+        _ if error.reason() == "TooStale" => Exit::TryAgain,
         (_, Retry::Unknown) => Exit::TryAgain,
         (Code::NotFound, _) => Exit::Missing,
         (Code::PermissionDenied | Code::Unauthenticated, _) => Exit::Denied,

@@ -171,13 +171,14 @@ async fn a_read_covers_every_position_it_was_given() {
 }
 
 #[tokio::test]
-async fn a_state_that_stays_too_old_is_told_by_its_reason() {
-    let too_old = refusal(Code::Aborted, "TooStale", "no");
-    let region = Region::start(1, [Reply::Refuse(too_old)]).await;
+async fn a_state_that_is_too_old_is_asked_for_again_and_told_by_its_reason() {
+    let too_old = || Reply::Refuse(refusal(Code::Unavailable, "TooStale", "safe"));
+    let region = Region::start(2, (0..4).map(|_| too_old())).await;
     let client = region.client().with_max_staleness(Duration::ZERO);
     let error = client.describe_secret(describe()).await;
     assert_eq!(error.expect_err("too old").reason(), "TooStale");
     let asked = region.asked();
+    assert_eq!(asked.len(), 4);
     assert_eq!(asked[0].metadata("strongroom-max-staleness-ms"), Some("0"));
 }
 

@@ -218,10 +218,15 @@ impl Report<'_> {
     }
 
     fn unreached(&self) -> Option<String> {
-        let unreached = &self.answer.unreached;
+        // That the lost one was not is no news.
+        let unreached = self.answer.unreached.iter();
+        let unreached: Vec<&str> = unreached
+            .map(String::as_str)
+            .filter(|region| *region != self.lost)
+            .collect();
         (!unreached.is_empty()).then(|| {
             format!(
-                "Not reached: {}. What they have was not compared; they follow when they are back.",
+                "Not reached: {}. What is there was not compared with what is here.",
                 unreached.join(", ")
             )
         })
@@ -346,7 +351,7 @@ mod tests {
         let said = text(&PromoteRegionResponse {
             feeds: vec![feed],
             left: vec!["root".to_owned()],
-            unreached: vec!["eu-west-4".to_owned()],
+            unreached: vec!["eu-west-1".to_owned(), "eu-west-4".to_owned()],
             took: Some(Duration {
                 seconds: 0,
                 nanos: 212_000_000,

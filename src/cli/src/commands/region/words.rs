@@ -24,10 +24,10 @@ pub fn milliseconds(time: &Duration) -> u64 {
 
 /// A number of bytes in two to four digits.
 pub fn bytes(count: u64) -> String {
-    match count {
-        ..1_024 => format!("{count} B"),
-        ..1_048_576 => format!("{} KiB", count >> 10),
-        _ => format!("{} MiB", count >> 20),
+    match (count >> 10, count >> 20) {
+        (0, _) => format!("{count} B"),
+        (kibibytes, 0) => format!("{kibibytes} KiB"),
+        (_, mebibytes) => format!("{mebibytes} MiB"),
     }
 }
 
