@@ -61,7 +61,21 @@ impl Region {
     pub fn join(&mut self, node: u64) {
         let token = self.token(&format!("token-{node}"));
         let via = self.endpoints().swap_remove(0);
-        self.start(node, &["--join", &via, "--token-file", &token]);
+        let start = ["--join", &via, "--token-file", &token];
+        self.start(node, &start);
+        until("a node joins", || {
+            // On a busy machine its connection may break; it may show the same token again.
+            if !self.process(node).runs() {
+                if !self.log(node).ends_with("transport error\n") {
+                    return Some(());
+                }
+                self.start(node, &start);
+            }
+            let is_member = self.call(&["node", "list", "-o", "json"]);
+            let nodes = (is_member.code == Some(0)).then(|| is_member.json())?;
+            let mut nodes = nodes["nodes"].as_array()?.iter();
+            nodes.find(|member| member["id"] == node).map(drop)
+        });
         self.wait_for(node);
         self.promote(node);
     }
