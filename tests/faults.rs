@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::tap;
+use crate::tap::{self, Place};
 
 /// What can be ordered of a node's machine; zero is health. In the order of `orders` in `faults.c`.
 #[derive(Clone, Copy, Debug)]
@@ -48,9 +48,9 @@ impl Faults {
     }
 
     /// What a node is started with, for its data directory to be below `root`.
-    pub fn environment(&self, node: u64, root: &Path) -> Vec<(String, String)> {
+    pub fn environment(&self, place: Place, root: &Path) -> Vec<(String, String)> {
         let path = |path: &Path| path.display().to_string();
-        let orders = self.orders(node);
+        let orders = self.orders(place.node);
         if !orders.exists() {
             std::fs::write(&orders, [0; ORDERS * size_of::<i64>()]).unwrap();
         }
@@ -58,7 +58,7 @@ impl Faults {
             ("LD_PRELOAD".into(), path(&self.library())),
             ("FAULTS_ORDERS".into(), path(&orders)),
             ("FAULTS_ROOT".into(), path(root)),
-            ("FAULTS_SOURCE".into(), tap::source(node).to_string()),
+            ("FAULTS_SOURCE".into(), tap::source(place).to_string()),
         ]
     }
 

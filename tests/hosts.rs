@@ -14,7 +14,12 @@ pub struct Hosts {
     name: String,
     subnet: [u8; 3],
     hosts: BTreeMap<u64, Ipv4Addr>,
+    /// Whether what is for elsewhere goes by the machine with this number.
+    has_gateway: bool,
 }
+
+/// The number of the machine by which what is for elsewhere goes, where there is one.
+const GATEWAY: u8 = 253;
 
 impl Hosts {
     /// A switch without machines.
@@ -24,13 +29,14 @@ impl Hosts {
     /// When `ip` refuses something.
     pub fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = std::process::id().wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed) << 22);
+        let number = (std::process::id() << 3) + NEXT.fetch_add(1, Ordering::Relaxed);
         // A part of the private addresses that seldom is in use.
         let [_, _, high, low] = number.to_be_bytes();
         let hosts = Self {
             name: format!("sr{number:x}"),
             subnet: [10, 64 + high % 128, low],
             hosts: BTreeMap::new(),
+            has_gateway: false,
         };
         let switch = &hosts.name;
         ip(&["link", "add", switch, "type", "bridge"]);
@@ -42,20 +48,41 @@ impl Hosts {
 
     /// Adds a machine.
     pub fn add(&mut self, host: u64) -> Ipv4Addr {
-        let address = self.at(u8::try_from(host).unwrap());
+        let number = u8::try_from(host).unwrap();
         let (space, port) = (self.space(host), self.port(host));
         ip(&["netns", "add", &space]);
-        let link = ["link", "add", &port, "type", "veth"];
-        let peer = ["peer", "name", "eth0", "netns", &space];
+        ip(&["-n", &space, "link", "set", "lo", "up"]);
+        self.plug(&space, &port, "eth0", number);
+        if self.has_gateway {
+            let gateway = self.at(GATEWAY).to_string();
+            ip(&["-n", &space, "route", "add", "default", "via", &gateway]);
+        }
+        self.hosts.insert(host, self.at(number));
+        self.at(number)
+    }
+
+    /// Connects a network namespace as the machine by which what is for elsewhere goes. Machines
+    /// that are added later use it.
+    pub fn add_gateway(&mut self, space: &str, interface: &str) {
+        self.plug(space, &format!("{}g", self.name), interface, GATEWAY);
+        self.has_gateway = true;
+    }
+
+    /// A cable from a port of the switch to an interface of a namespace.
+    fn plug(&self, space: &str, port: &str, interface: &str, number: u8) {
+        let link = ["link", "add", port, "type", "veth"];
+        let peer = ["peer", "name", interface, "netns", space];
         ip(&[&link[..], &peer].concat());
-        ip(&["link", "set", &port, "master", &self.name, "up"]);
-        let within = ["-n", &space];
-        ip(&[&within[..], &["link", "set", "lo", "up"]].concat());
-        let own = format!("{address}/24");
-        ip(&[&within[..], &["address", "add", &own, "dev", "eth0"]].concat());
-        ip(&[&within[..], &["link", "set", "eth0", "up"]].concat());
-        self.hosts.insert(host, address);
-        address
+        ip(&["link", "set", port, "master", &self.name, "up"]);
+        let own = format!("{}/24", self.at(number));
+        ip(&["-n", space, "address", "add", &own, "dev", interface]);
+        ip(&["-n", space, "link", "set", interface, "up"]);
+    }
+
+    /// The first three octets of all addresses.
+    pub fn subnet(&self) -> String {
+        let [a, b, c] = self.subnet;
+        format!("{a}.{b}.{c}")
     }
 
     /// A machine's address.
@@ -65,16 +92,7 @@ impl Hosts {
 
     /// Makes a command run on a machine, as one process with the same id.
     pub fn on(&self, host: u64, command: &Command) -> Command {
-        let mut there = Command::new("ip");
-        there.args(["netns", "exec", &self.space(host)]);
-        there.arg(command.get_program()).args(command.get_args());
-        for (name, value) in command.get_envs() {
-            match value {
-                Some(value) => there.env(name, value),
-                None => there.env_remove(name),
-            };
-        }
-        there
+        within(&self.space(host), command)
     }
 
     /// Takes a machine off the switch without a word to anybody, or puts it back.
@@ -98,6 +116,20 @@ impl Hosts {
     }
 }
 
+/// Makes a command run in a network namespace, as one process with the same id.
+pub fn within(space: &str, command: &Command) -> Command {
+    let mut there = Command::new("ip");
+    there.args(["netns", "exec", space]);
+    there.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => there.env(name, value),
+            None => there.env_remove(name),
+        };
+    }
+    there
+}
+
 impl Default for Hosts {
     fn default() -> Self {
         Self::new()
@@ -115,13 +147,15 @@ impl Drop for Hosts {
     }
 }
 
+/// Runs `ip`, which must do what it is told.
 #[track_caller]
-fn ip(arguments: &[&str]) {
+pub fn ip(arguments: &[&str]) {
     let said = try_ip(arguments);
     assert!(said.is_ok(), "ip {arguments:?}: {}", said.unwrap_err());
 }
 
-fn try_ip(arguments: &[&str]) -> Result<(), String> {
+/// Runs `ip`, and gives what it complains of.
+pub fn try_ip(arguments: &[&str]) -> Result<(), String> {
     let run = Command::new("ip").args(arguments).output();
     let output = run.map_err(|error| format!("{error}: install iproute2"))?;
     match output.status.success() {

@@ -14,7 +14,9 @@ use std::sync::OnceLock;
 pub use faults::Order;
 pub use hosts::Hosts;
 pub use process::{Process, processor_time};
-pub use region::{REGION, Region};
+pub use region::{Plan, REGION, Region, SMALL_STORAGE};
+pub use roads::Roads;
+pub use tap::{Network, Place, source};
 
 pub mod dev;
 mod faults;
@@ -22,6 +24,7 @@ pub mod gaps;
 mod hosts;
 mod process;
 mod region;
+mod roads;
 pub mod shell;
 pub mod stalls;
 mod tap;

@@ -104,13 +104,19 @@ pub fn run(command: &mut Command, input: Option<&str>) -> Finished {
 
 /// Asks again and again until there is an answer; fails when patience runs out.
 #[track_caller]
-pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+pub fn until<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
+    until_within(PATIENCE, what, ask)
+}
+
+/// As `until`, with a patience of one's own.
+#[track_caller]
+pub fn until_within<T>(patience: Duration, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + patience;
     loop {
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(Instant::now() < deadline, "not in {PATIENCE:?}: {what}");
+        assert!(Instant::now() < deadline, "not in {patience:?}: {what}");
         std::thread::park_timeout(Duration::from_millis(20));
     }
 }

@@ -2,28 +2,33 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 
-use crate::binary;
 use crate::faults::{Faults, Order};
 use crate::hosts::Hosts;
 use crate::process::Process;
 use crate::shell::{Environment, Finished, PATIENCE, command, run, until};
 use crate::tap::Network;
 
-/// The region's name.
+pub use setup::{Plan, SMALL_STORAGE};
+
+mod setup;
+
+/// The name of a region that is alone.
 pub const REGION: &str = "test-local-1";
 
 /// Nodes by id, each with its own configuration, certificates and data directory below one folder.
 pub struct Region {
     binary: PathBuf,
     folder: PathBuf,
+    certs: PathBuf,
+    name: &'static str,
+    number: u8,
     temporary: Option<tempfile::TempDir>,
     ports: BTreeMap<u64, [u16; 3]>,
     nodes: BTreeMap<u64, Process>,
@@ -36,219 +41,14 @@ pub struct Region {
     protection: String,
 }
 
-/// Less memory and disk than the defaults: a test holds little.
-const SMALL_STORAGE: &str = r#"
-            [storage]
-            row_cache_size = "16 MiB"
-            log_segment_size = "4 MiB"
-            disk_free_min = "16 MiB"
-"#;
-
-/// With the lines that say how long work on the store took.
-const TIMED_LOG: &str =
-    "info,openraft=off,strongroom_consensus::upkeep=debug,strongroom_store=debug";
-
-/// So little log that a node which was away needs a snapshot, and segments end often.
-const STRAINED_STORAGE: &str = r#"
-            [storage]
-            row_cache_size = "16 MiB"
-            log_segment_size = "256 KiB"
-            snapshot_entries = 400
-            log_entries_kept = 50
-            disk_free_min = "16 MiB"
-"#;
-
 impl Region {
-    /// Founds a region of `count` voters below `folder`, and waits until they answer.
-    ///
-    /// # Panics
-    ///
-    /// When a command fails or a node does not become ready; its log is in `folder`.
-    pub fn found(binary: &Path, folder: &Path, count: u64) -> Self {
-        let mut region = Self::empty(binary, folder);
-        region.prepare(count);
-        region.grow(count);
-        region
-    }
-
-    /// As `found`, but with the default configuration where the others take less memory and disk.
-    pub fn found_full_size(binary: &Path, folder: &Path, count: u64) -> Self {
-        let mut region = Self::empty(binary, folder);
-        region.storage = "";
-        region.prepare(count);
-        region.grow(count);
-        region
-    }
-
-    /// Founds a region of three voters in a folder that goes with it.
-    pub fn founded() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut region = Self::found(binary(), folder.path(), 3);
-        region.temporary = Some(folder);
-        region
-    }
-
-    /// As `founded`, but what passes between the nodes is recorded, and they log at `level`.
-    pub fn tapped(level: &'static str) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut region = Self::empty(binary(), folder.path());
-        region.temporary = Some(folder);
-        region.network = Some(Network::new(true));
-        region.log_level = level;
-        region.prepare(3);
-        region.grow(3);
-        region
-    }
-
-    /// As `founded`, with this way to read, on machines and a network that can be given faults.
-    /// The folder stays when the test fails.
-    pub fn strained(reads: &'static str) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut region = Self::empty(binary(), folder.path());
-        region.network = Some(Network::new(false));
-        region.faults = Some(Faults::new(folder.path()));
-        region.temporary = Some(folder);
-        region.log_level = "info,openraft=off";
-        region.storage = STRAINED_STORAGE;
-        region.reads = reads;
-        region.prepare(3);
-        region.grow(3);
-        region
-    }
-
-    /// As `founded`, with each node on a machine of its own. Needs root.
-    pub fn on_hosts() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut region = Self::empty(binary(), folder.path());
-        region.temporary = Some(folder);
-        region.hosts = Some(Hosts::new());
-        region.prepare(3);
-        region.grow(3);
-        region
-    }
-
-    /// As `founded`, with storage and protection of young versions as given, on machines that can
-    /// be given faults. The nodes log how long work on their stores takes.
-    pub fn laden(storage: &'static str, protection: Duration) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut region = Self::empty(binary(), folder.path());
-        region.faults = Some(Faults::new(folder.path()));
-        region.temporary = Some(folder);
-        region.log_level = TIMED_LOG;
-        region.storage = storage;
-        region.protection = format!("{}ms", protection.as_millis());
-        region.prepare(3);
-        region.grow(3);
-        region
-    }
-
-    /// Certificates, root key and configuration of nodes 1 to 3; nothing runs.
-    pub fn prepared() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut region = Self::empty(binary(), folder.path());
-        region.temporary = Some(folder);
-        region.prepare(3);
-        region
-    }
-
-    fn empty(binary: &Path, folder: &Path) -> Self {
-        Self {
-            binary: binary.into(),
-            folder: folder.into(),
-            temporary: None,
-            ports: BTreeMap::new(),
-            nodes: BTreeMap::new(),
-            network: None,
-            hosts: None,
-            faults: None,
-            log_level: "info",
-            storage: SMALL_STORAGE,
-            reads: "lease",
-            protection: "1s".into(),
-        }
-    }
-
-    fn grow(&mut self, count: u64) {
-        self.start(1, &["--bootstrap"]);
-        self.wait_for(1);
-        (2..=count).for_each(|node| self.join(node));
-    }
-
-    fn prepare(&mut self, count: u64) {
-        let certs = self.path("certs");
-        self.offline(&["certs", "init", "--dir", &certs, "--region", REGION]);
-        let client = ["certs", "issue", "client", "administrator", "--dir", &certs];
-        self.offline(&[&client[..], &["--region", REGION]].concat());
-        self.offline(&["seal", "init", &self.path("root.key")]);
-        (1..=count).for_each(|node| self.configure(node));
-    }
-
-    /// Makes certificate and configuration of one more node.
-    pub fn configure(&mut self, node: u64) {
-        let id = node.to_string();
-        let certs = self.path("certs");
-        let issue = [
-            "certs", "issue", "node", &id, "--dir", &certs, "--region", REGION,
-        ];
-        if let Some(hosts) = &mut self.hosts {
-            hosts.add(node);
-        }
-        let host = self.host(node);
-        self.offline(&[&issue[..], &["--host", &host, "--host", "localhost"]].concat());
-        let ports = free_ports();
-        self.ports.insert(node, ports);
-        if let Some(network) = &mut self.network {
-            network.add(node, ports[1]);
-        }
-        std::fs::write(self.config_path(node), self.config(node)).unwrap();
-    }
-
-    fn config(&self, node: u64) -> String {
-        let [api, peers, operations] = self.ports[&node];
-        let host = self.host(node);
-        let certs = self.path(&format!("certs/{REGION}"));
-        let data = self.data(node).display().to_string();
-        let root_key = self.path("root.key");
-        let (level, storage, reads) = (self.log_level, self.storage, self.reads);
-        let protection = &self.protection;
-        let network = self.network.as_ref();
-        let advertise =
-            network.map_or_else(String::new, |network| network.address(node).to_string());
-        format!(
-            r#"
-            [node]
-            data = "{data}"
-            [api]
-            listen = "{host}:{api}"
-            [peers]
-            listen = "{host}:{peers}"
-            advertise = "{advertise}"
-            [operations]
-            listen = "{host}:{operations}"
-            [tls]
-            certificate = "{certs}/node-{node}.pem"
-            key = "{certs}/node-{node}-key.pem"
-            authority = "{certs}/issuer.pem"
-            {storage}
-            [consensus]
-            reads = "{reads}"
-            [seal]
-            root_key = "{root_key}"
-            [secrets]
-            young_version_protection = "{protection}"
-            [log]
-            level = "{level}"
-            "#
-        )
-    }
-
     /// Starts a node and does not wait for it.
     pub fn start(&mut self, node: u64, more: &[&str]) {
         let config = self.config_path(node).display().to_string();
         let arguments = [&["server", "--config", &config][..], more].concat();
         let log = |name: &str| PathBuf::from(self.path(&format!("node-{node}.{name}")));
         let faults = self.faults.as_ref();
-        let environment = faults.map(|faults| faults.environment(node, &self.data(node)));
+        let environment = faults.map(|faults| faults.environment(self.place(node), &self.data(node)));
         let mut command = command(&self.binary, &environment.unwrap_or_default(), &arguments);
         if let Some(hosts) = &self.hosts {
             command = hosts.on(node, &command);
@@ -261,7 +61,21 @@ impl Region {
     pub fn join(&mut self, node: u64) {
         let token = self.token(&format!("token-{node}"));
         let via = self.endpoints().swap_remove(0);
-        self.start(node, &["--join", &via, "--token-file", &token]);
+        let start = ["--join", &via, "--token-file", &token];
+        self.start(node, &start);
+        until("a node joins", || {
+            // On a busy machine its connection may break; it may show the same token again.
+            if !self.process(node).runs() {
+                if !self.log(node).ends_with("transport error\n") {
+                    return Some(());
+                }
+                self.start(node, &start);
+            }
+            let is_member = self.call(&["node", "list", "-o", "json"]);
+            let nodes = (is_member.code == Some(0)).then(|| is_member.json())?;
+            let mut nodes = nodes["nodes"].as_array()?.iter();
+            nodes.find(|member| member["id"] == node).map(drop)
+        });
         self.wait_for(node);
         self.promote(node);
     }
@@ -324,6 +138,14 @@ impl Region {
         self.nodes.clear();
     }
 
+    /// Kills all nodes at once and takes their data away, as a site that is lost.
+    pub fn wipe(&mut self) {
+        self.kill_all();
+        for node in self.ports.keys() {
+            std::fs::remove_dir_all(self.data(*node)).unwrap();
+        }
+    }
+
     /// Kills one node with SIGKILL.
     pub fn kill(&mut self, node: u64) {
         self.nodes.remove(&node).unwrap().kill();
@@ -340,6 +162,11 @@ impl Region {
     /// The process of a node.
     pub fn process(&mut self, node: u64) -> &mut Process {
         self.nodes.get_mut(&node).unwrap()
+    }
+
+    /// The numbers of the processes of the nodes that run.
+    pub fn process_ids(&self) -> Vec<u32> {
+        self.nodes.values().map(Process::id).collect()
     }
 
     /// The processor time that all nodes together have used.
@@ -422,10 +249,11 @@ impl Region {
 
     /// The environment of the administrator.
     pub fn environment(&self) -> Environment {
-        let [cert, key] = Self::certificate(&self.folder, "client-administrator");
+        let [cert, key] = self.credentials("client-administrator");
+        let ca = self.certs.join("root.pem").display().to_string();
         vec![
             ("STRONGROOM_ENDPOINTS".into(), self.endpoints().join(",")),
-            ("STRONGROOM_CA".into(), self.path("certs/root.pem")),
+            ("STRONGROOM_CA".into(), ca),
             ("STRONGROOM_CERT".into(), cert.display().to_string()),
             ("STRONGROOM_KEY".into(), key.display().to_string()),
         ]
@@ -433,11 +261,25 @@ impl Region {
 
     /// The files of a certificate that `certs issue` made: `node-1`, `client-administrator`.
     pub fn certificate(folder: &Path, name: &str) -> [PathBuf; 2] {
-        let certs = folder.join("certs").join(REGION);
+        pair(&folder.join("certs").join(REGION), name)
+    }
+
+    /// The files of a certificate of this region.
+    pub fn credentials(&self, name: &str) -> [PathBuf; 2] {
+        pair(&self.certs.join(self.name), name)
+    }
+
+    /// The certificates of the cluster's root and of this region's issuer.
+    pub fn authorities(&self) -> [PathBuf; 2] {
         [
-            certs.join(format!("{name}.pem")),
-            certs.join(format!("{name}-key.pem")),
+            self.certs.join("root.pem"),
+            self.certs.join(self.name).join("issuer.pem"),
         ]
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        self.name
     }
 
     /// The folder with certificates, configurations, logs and data directories.
@@ -459,6 +301,11 @@ impl Region {
     /// A node's API address.
     pub fn api(&self, node: u64) -> String {
         format!("{}:{}", self.host(node), self.ports[&node][0])
+    }
+
+    /// A node's port for peers.
+    pub fn peer_port(&self, node: u64) -> u16 {
+        self.ports[&node][1]
     }
 
     /// A node's operations address.
@@ -499,7 +346,8 @@ impl Region {
     /// Holds back what one node sends to another, on every connection between them, or lets it
     /// pass. Needs a `strained` region.
     pub fn cut(&self, from: u64, to: u64, is_cut: bool) {
-        self.network.as_ref().unwrap().cut(from, to, is_cut);
+        let network = self.network.as_ref().unwrap();
+        network.cut(self.place(from), self.place(to), is_cut);
     }
 
     /// Orders a fault of a node's machine; zero ends it. Needs a `strained` region.
@@ -531,15 +379,6 @@ impl Region {
     pub fn endpoints(&self) -> Vec<String> {
         self.nodes.keys().map(|node| self.api(*node)).collect()
     }
-
-    #[track_caller]
-    fn offline(&self, arguments: &[&str]) {
-        run(
-            &mut command(&self.binary, &Environment::new(), arguments),
-            None,
-        )
-        .done();
-    }
 }
 
 impl Drop for Region {
@@ -554,18 +393,9 @@ impl Drop for Region {
     }
 }
 
-/// Three ports that nobody listens on now. They lie below those that the operating system gives to
-/// outgoing connections, so that none of these takes one before its node does.
-fn free_ports() -> [u16; 3] {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = (std::process::id() % 2_000) as u16;
-    [(); 3].map(|()| {
-        loop {
-            let number = NEXT.fetch_add(1, Ordering::Relaxed);
-            let port = 10_000 + (first * 10 + number) % 20_000;
-            if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-                break port;
-            }
-        }
-    })
+fn pair(certs: &Path, name: &str) -> [PathBuf; 2] {
+    [
+        certs.join(format!("{name}.pem")),
+        certs.join(format!("{name}-key.pem")),
+    ]
 }
