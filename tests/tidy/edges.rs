@@ -14,6 +14,7 @@ const EDGES: &[(&str, &[&str])] = &[
         &["envelope", "consensus", "store", "wire", "machine"],
     ),
     ("consensus", &["store", "machine", "wire"]),
+    ("replication", &["consensus", "envelope", "machine", "wire"]),
     ("wire", &[]),
     ("store", &[]),
     ("envelope", &[]),

@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt};
-use machine::{Change, Entry, LogIndex, RowKey, State};
+use machine::{Entry, LogIndex, Ordinal, Row, RowKey, State, Uid};
 use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
 use openraft::{EntryPayload, OptionalSend};
 use tokio::time::Instant;
@@ -53,7 +53,16 @@ struct Unpublished {
     replies: Vec<(ApplyResponder<TypeConfig>, Reply)>,
     entries: usize,
     bytes: usize,
-    deletes_values: bool,
+    takes_values: bool,
+    /// What readers are shown meanwhile.
+    shown: Option<Arc<Root>>,
+}
+
+impl Unpublished {
+    fn push(&mut self, change: RowChange) {
+        self.bytes += change.bytes();
+        self.changes.push(change);
+    }
 }
 
 impl Machine {
@@ -117,7 +126,7 @@ impl Machine {
                 }
                 let applied = machine::apply(&mut self.state, LogIndex(id.index), &entry);
                 for change in applied.changes {
-                    self.note(change, id.index, batch);
+                    self.note(change.key, change.row, id.index, batch);
                 }
                 Reply(Some(Answered {
                     answer: applied.answer,
@@ -130,29 +139,55 @@ impl Machine {
         Ok(reply)
     }
 
-    fn note(&mut self, change: Change, index: u64, batch: &mut Unpublished) {
-        let key = change.key.encode();
-        batch.changes.push(match (&change.key, change.row) {
-            (RowKey::Version(uid, ordinal), Some(row)) => {
-                self.residents.add(*uid, *ordinal, index, &self.state);
-                RowChange::Put(key, row.stored().clone())
+    fn note(&mut self, key: RowKey, row: Option<Row>, index: u64, batch: &mut Unpublished) {
+        let at = key.encode();
+        match (key, row) {
+            (RowKey::Version(uid, ordinal), row) => {
+                self.note_value((uid, ordinal), at, row, index, batch);
             }
-            (RowKey::Version(..), None) => {
-                batch.deletes_values = true;
-                RowChange::DeleteValue(key)
-            }
-            (_, Some(row)) => RowChange::Put(key, row.stored().clone()),
-            (_, None) => RowChange::Delete(key),
-        });
-        batch.bytes += batch.changes.last().map_or(0, RowChange::bytes);
+            (_, Some(row)) => batch.push(RowChange::Put(at, row.stored().clone())),
+            (_, None) => batch.push(RowChange::Delete(at)),
+        }
     }
 
-    fn publish(&mut self, batch: Unpublished) {
+    /// A value may come, go for good, or go for a row that stands for it; and come again.
+    fn note_value(
+        &mut self,
+        (uid, ordinal): (Uid, Ordinal),
+        at: Vec<u8>,
+        row: Option<Row>,
+        index: u64,
+        batch: &mut Unpublished,
+    ) {
+        let published = || Arc::clone(self.published.view().root());
+        let shown = batch.shown.get_or_insert_with(published);
+        // Readers want no value from the rows that none of them was shown.
+        let is_wanted = shown.state.has_value(&uid, ordinal);
+        if is_wanted {
+            batch.takes_values = true;
+            batch.push(RowChange::DeleteValue(at.clone()));
+        }
+        match row {
+            Some(row) if row.is_withheld() => {
+                batch.push(RowChange::PutHidden(at, row.stored().clone()));
+            }
+            Some(row) => {
+                self.residents.add(uid, ordinal, index, &self.state);
+                batch.push(RowChange::Put(at, row.stored().clone()));
+            }
+            None if is_wanted => {}
+            None => batch.push(RowChange::Delete(at)),
+        }
+    }
+
+    fn publish(&mut self, mut batch: Unpublished) {
         if batch.entries == 0 {
             return;
         }
+        // Whoever lets go of it last frees it.
+        batch.shown = None;
         let over = self.era.watch();
-        if batch.deletes_values {
+        if batch.takes_values {
             self.era = Era::default();
         }
         self.evict();

@@ -212,7 +212,11 @@ impl Reads {
         tokio::select! {
             biased;
             answer = tokio::time::timeout_at(deadline, client.read_index(request)) => match answer {
-                Ok(Ok(answer)) => Ok(answer.into_inner().index),
+                Ok(Ok(answer)) => {
+                    let answer = answer.into_inner();
+                    self.rounds.links.hear(node, &answer.epochs);
+                    Ok(answer.index)
+                }
                 Ok(Err(_status)) => Err(unknown()),
                 Err(_late) => Err(Unavailable::NoQuorum),
             },

@@ -1,6 +1,6 @@
 //! Why a call was not answered.
 
-use machine::NodeId;
+use machine::{Epoch, FeedId, NodeId};
 
 /// No answer, and through no fault of the caller. [`Unavailable::is_safe_to_retry`] says whether
 /// anything can have been written.
@@ -25,6 +25,15 @@ pub enum Unavailable {
     /// The leader lacks disk space, and so does every voter that could lead. Nothing was written.
     #[error("the disk of the leader is full, and no other voter that answers has space")]
     NoSpace,
+    /// Another region leads the feed by a higher ballot, as was heard; this region's own log does
+    /// not say so yet. Nothing was written.
+    #[error("feed {feed} was taken over by ballot {epoch}: send the call to region {}", epoch.region)]
+    Fenced {
+        /// The feed.
+        feed: FeedId,
+        /// The ballot, and the region that leads by it.
+        epoch: Epoch,
+    },
     /// This node did not apply far enough within the deadline.
     #[error("this node is behind and did not catch up within the deadline")]
     Behind,

@@ -48,7 +48,8 @@ impl Headroom {
         self.bytes_per_second = writing.bytes as f64 / took;
         let aim = BACKLOG_BATCH_MAX.as_secs_f64();
         self.room_bytes = if took > aim {
-            (writing.bytes as f64 * aim / took) as usize
+            // What one entry changes may be more than there is room for, and was.
+            ((writing.bytes as f64 * aim / took) as usize).min(BACKLOG_ROOM_BYTES)
         } else {
             // From nothing too, where every batch was too large.
             (self.room_bytes.max(writing.bytes) * 2).min(BACKLOG_ROOM_BYTES)

@@ -12,19 +12,22 @@ use std::sync::atomic::Ordering;
 
 use crate::Inner;
 use crate::core;
-use crate::limits::{LAG_ENTRIES_MAX, LAG_WATCH_INTERVAL};
-use crate::types::Raft;
+use crate::limits::{LAG_BYTES_MAX, LAG_ENTRIES_MAX, LAG_WATCH_INTERVAL};
 
-/// Whether this node has much to apply of what it knows to be committed.
-pub(crate) fn is_behind(raft: &Raft) -> bool {
-    core::metrics(raft, |metrics| {
+/// Whether this node has much to apply of what it knows to be committed: many entries, or large
+/// ones.
+pub(crate) fn is_behind(inner: &Inner) -> bool {
+    let (applied, committed) = core::metrics(&inner.raft, |metrics| {
         let committed = metrics.cluster_committed.max(metrics.local_committed);
         let committed = committed.map_or(0, |id| id.index);
         // What it has yet to receive keeps it from being elected as it is.
         let committed = committed.min(metrics.last_log_index.unwrap_or(0));
         let applied = metrics.last_applied.map_or(0, |id| id.index);
-        committed.saturating_sub(applied) > LAG_ENTRIES_MAX
-    })
+        (applied, committed)
+    });
+    let entries = committed.saturating_sub(applied);
+    entries > LAG_ENTRIES_MAX
+        || entries > 0 && inner.tail.bytes_between(applied, committed) > LAG_BYTES_MAX
 }
 
 /// Lets the node stand for election while it has little to apply.
@@ -37,6 +40,6 @@ pub(crate) async fn watch_lag(inner: Weak<Inner>) {
         if inner.stopping.load(Ordering::Acquire) {
             return;
         }
-        inner.raft.runtime_config().elect(!is_behind(&inner.raft));
+        inner.raft.runtime_config().elect(!is_behind(&inner));
     }
 }

@@ -7,14 +7,17 @@
 mod apply;
 mod backlog;
 mod barrier;
+mod claims;
 mod clock;
 mod codec;
 mod core;
 mod danger;
 mod deferred;
+mod epochs;
 mod error;
 mod fault;
 mod finish;
+mod freshness;
 mod hand_over;
 mod headroom;
 mod lag;
@@ -40,6 +43,7 @@ mod scrub;
 mod service;
 mod snapshot;
 mod space;
+mod state_rows;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -52,8 +56,9 @@ mod work;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use machine::{Audit, Command, Found, LogIndex, Node, NodeId, RemoveNode};
+use machine::{Audit, Command, FeedId, Found, LogIndex, Node, NodeId, RemoveNode};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use wire::raft::v1::raft_service_server::RaftServiceServer;
@@ -77,8 +82,10 @@ use crate::view::Published;
 pub use crate::clock::{Clock, SystemClock};
 pub use crate::codec::DecodeError;
 pub use crate::danger::{Broken, Danger};
+pub use crate::epochs::Epochs;
 pub use crate::error::Unavailable;
 pub use crate::fault::Fault;
+pub use crate::freshness::{Ages, NoAges};
 pub use crate::lease::ReadCounts;
 pub use crate::links::{Peer, PeerError, Peers};
 pub use crate::membership::MembershipError;
@@ -114,6 +121,8 @@ pub(crate) struct Inner {
     members: Members,
     rounds: Arc<Rounds>,
     heard: Arc<LeaderHeard>,
+    epochs: Arc<Epochs>,
+    ages: Arc<dyn Ages>,
     faults: Faults,
     space: Arc<Space>,
     log: Arc<dyn store::Log>,
@@ -164,6 +173,24 @@ impl Consensus {
         }
         let index = self.inner.barrier.index(deadline, false).await?;
         self.view_at(LogIndex(index), deadline).await
+    }
+
+    /// What this node has heard of who leads which feed. Ask [`Epochs::fenced`] with a new view just
+    /// before a write or a read is answered: a write that was committed meanwhile is of unknown
+    /// outcome then (R28).
+    pub fn epochs(&self) -> &Arc<Epochs> {
+        &self.inner.epochs
+    }
+
+    /// Answers, for each feed of another region that is followed and of which it is known, how old
+    /// what this node shows of it from now on is at most (R32). Asks the leader. Without one within
+    /// the deadline [`Unavailable::NoLeader`]; [`Unavailable::Behind`] if this node has not applied
+    /// as much by then.
+    pub async fn ask_ages(
+        &self,
+        deadline: Instant,
+    ) -> Result<Vec<(FeedId, Duration)>, Unavailable> {
+        freshness::ask(self, deadline).await
     }
 
     /// Answers a view of at least `index`, as soon as it is applied here.

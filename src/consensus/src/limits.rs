@@ -62,8 +62,14 @@ pub const APPLY_BYTES_MAX: usize = 4 << 20;
 /// Entries whose apply takes longer together are told of.
 pub const APPLY_TOLD: Duration = Duration::from_millis(50);
 
+/// Bytes of rows that one entry changes, twice its own: what comes from another region stands in
+/// the journal too. A snapshot of a feed that is put in its place, or a secret's many values that
+/// go, are one entry of any size, and alone in the backlog above its bound.
+pub const ENTRY_ROWS_BYTES_USUAL: usize = 2 * ENTRY_BYTES_MAX;
+
 /// Bytes of rows in the backlog up to which another batch is applied: it then still fits.
-pub const BACKLOG_ROOM_BYTES: usize = BACKLOG_BYTES_MAX - APPLY_BYTES_MAX - ENTRY_BYTES_MAX;
+pub const BACKLOG_ROOM_BYTES: usize =
+    BACKLOG_BYTES_MAX - APPLY_BYTES_MAX - ENTRY_ROWS_BYTES_USUAL;
 
 /// Deleted values kept in the rows for readers of older states before apply waits for the readers.
 pub const DEFERRED_VALUES_MAX: usize = 200_000;
@@ -109,8 +115,9 @@ pub const FETCH_TIMEOUT: Duration = Duration::from_secs(2);
 /// Repaired rows that wait to be written; more are found bad again later.
 pub const REPAIRS_WAITING_MAX: usize = 1_024;
 
-/// Deleted values that one row names at most while they are kept for readers.
-pub const DEFERRED_GROUP_MAX: usize = 65_536;
+/// Values that one row names at most while they are kept for readers, with what is to stand in
+/// their place.
+pub const DEFERRED_GROUP_MAX: usize = 16_384;
 
 /// Rows checked in one step of a scrub.
 pub const SCRUB_ROWS: usize = 64;
@@ -155,6 +162,9 @@ pub const READS_WAITING_MAX: usize = 16_384;
 
 /// Longest wait for one round of confirmations, or one answer of the leader to a barrier.
 pub const BARRIER_ROUND_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Ballots, or ages, of feeds in one message: as many as there can be feeds.
+pub const CLAIMS_MAX: usize = machine::limits::REGIONS_MAX + 1;
 
 /// Longest promise not to vote that a leader may ask for (R8). A node that starts with a stored
 /// vote keeps out of elections for as long: it may have made one.
@@ -202,6 +212,10 @@ pub const SPACE_WATCH_INTERVAL: Duration = Duration::from_millis(250);
 /// Committed entries a node may have to apply yet and still stand for election: it applies some
 /// thousands a second.
 pub const LAG_ENTRIES_MAX: u64 = 1_000;
+
+/// Bytes of committed entries a node may have to apply yet and still stand for election: those that
+/// bring changes of other regions are large, and there need not be many.
+pub const LAG_BYTES_MAX: usize = 8 << 20;
 
 /// Pause between two looks at how much there is to apply: shorter than an election time-out.
 pub const LAG_WATCH_INTERVAL: Duration = Duration::from_millis(50);

@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use machine::{Hash, NodeId};
+use machine::{Command, Epoch, FeedId, Hash, NodeId};
 use tonic::transport::Channel;
 use wire::raft::v1;
 use wire::raft::v1::raft_service_client::RaftServiceClient;
 
+use crate::claims::{claim, from_claims};
 use crate::core;
+use crate::epochs::Epochs;
 use crate::limits::MESSAGE_BYTES_MAX;
 use crate::types::Raft;
 use crate::view::{Published, Root};
@@ -62,28 +64,74 @@ pub(crate) enum Lane {
 }
 
 pub(crate) struct Links {
-    origin: v1::Origin,
+    /// Without epochs.
+    own: v1::Origin,
     peers: Arc<dyn Peers>,
     published: Arc<Published>,
+    epochs: Arc<Epochs>,
     open: Mutex<HashMap<(u64, Lane), (Peer, Channel)>>,
 }
 
 impl Links {
     pub(crate) fn new(
-        origin: v1::Origin,
+        own: v1::Origin,
         peers: Arc<dyn Peers>,
         published: Arc<Published>,
+        epochs: Arc<Epochs>,
     ) -> Links {
         Links {
-            origin,
+            own,
             peers,
             published,
+            epochs,
             open: Mutex::default(),
         }
     }
 
+    /// Who this node is, without what it has heard: for checks, and for the messages of a stream,
+    /// in which it would be old.
+    pub(crate) fn own(&self) -> &v1::Origin {
+        &self.own
+    }
+
+    /// Who this node is, and what it has heard of (R28).
     pub(crate) fn origin(&self) -> v1::Origin {
-        self.origin.clone()
+        v1::Origin {
+            epochs: self.news(),
+            ..self.own.clone()
+        }
+    }
+
+    /// What this node has heard of and its peers may not have; usually nothing.
+    pub(crate) fn news(&self) -> Vec<v1::Claim> {
+        if self.epochs.is_empty() {
+            return Vec::new();
+        }
+        let news = self.epochs.news(&self.published.view());
+        news.into_iter().map(claim).collect()
+    }
+
+    /// Takes what a peer has heard of, if its key is pinned here.
+    pub(crate) fn hear(&self, node: u64, claims: &[v1::Claim]) {
+        if claims.is_empty() {
+            return;
+        }
+        let view = self.published.view();
+        if matches!(standing(view.root(), NodeId(node)), Standing::Pinned(_)) {
+            self.epochs.hear(&view, &from_claims(claims));
+        }
+    }
+
+    /// The ballot that keeps a command from being written here, and its feed.
+    pub(crate) fn fenced(&self, command: &Command) -> Option<(FeedId, Epoch)> {
+        if self.epochs.is_empty() {
+            // What the state knows is for the machine to reject.
+            return None;
+        }
+        let view = self.published.view();
+        let feed = command.feed(&view)?;
+        let epoch = self.epochs.fenced(&view, &feed)?;
+        Some((feed, epoch))
     }
 
     /// Answers a client of `node`, which the membership says is at `address`. The committed state

@@ -105,6 +105,11 @@ impl LogStore {
         lock(&self.tail).bytes
     }
 
+    /// Bytes of the entries behind `after` up to `last`, as far as they are kept in memory.
+    pub(crate) fn bytes_between(&self, after: u64, last: u64) -> usize {
+        lock(&self.tail).bytes_between(after, last)
+    }
+
     /// Whether this node has ever taken part in an election or followed a leader.
     pub(crate) fn has_vote(&self) -> bool {
         lock(&self.vote).is_some()
@@ -385,6 +390,15 @@ impl Tail {
         {
             self.pop_front();
         }
+    }
+
+    fn bytes_between(&self, after: u64, last: u64) -> usize {
+        let first = self.entries.front().map_or(0, |entry| entry.log_id.index);
+        let skipped = (after + 1).saturating_sub(first);
+        let entries = self.entries.iter();
+        let behind = entries.skip(usize::try_from(skipped).unwrap_or(usize::MAX));
+        let wanted = behind.take_while(|entry| entry.log_id.index <= last);
+        wanted.map(entry_bytes).sum()
     }
 
     /// Answers only when it holds the whole of `start..end`.

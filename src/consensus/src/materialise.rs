@@ -2,8 +2,9 @@
 //!
 //! One thread owns all writes to the rows. A batch holds the last state of each row and the meta
 //! that says which index it reaches, so the rows are always the state of exactly one index. A value
-//! row is deleted only when no reader is left that began before its deletion. Good copies of rows
-//! that were found bad come with the next batch, or else all rows are written anew.
+//! row goes only when no reader is left that began before its value did, unless another value comes
+//! in its place. Good copies of rows that were found bad come with the next batch, or else all rows
+//! are written anew.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -11,20 +12,19 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use bytes::Bytes;
 use machine::{Row, RowKey};
 use store::Batch;
 use tokio::time::Instant;
 
-use crate::backlog::{Backlog, Install, Pending};
+use crate::backlog::{Backlog, Install, Next, Pending};
 use crate::codec::Applied;
 use crate::deferred::Deferred;
 use crate::fault::{Fault, Faults};
 use crate::limits::{BACKLOG_LINGER, CHECKPOINT_INTERVAL, FREED_VALUES_STEP};
 use crate::log::Floor;
 use crate::renewal::Renewals;
-use crate::snapshot::rows_of;
 use crate::space::{Retry, Space};
+use crate::state_rows::rows_of;
 use crate::upkeep::Work;
 use crate::values::Values;
 use crate::view::Root;
@@ -208,28 +208,33 @@ impl Materialiser {
     /// Writes the changes that lead to the present root, and frees the values nobody reads.
     fn write_batch(
         &mut self,
-        mut rows: BTreeMap<Vec<u8>, Option<Bytes>>,
+        mut rows: BTreeMap<Vec<u8>, Next>,
         repairs: BTreeMap<RowKey, Row>,
     ) -> Result<(), store::Fault> {
         let mut batch = Batch::default();
         let mut repaired = 0;
-        // A row that has changed or gone since it was found bad needs no repair.
+        // A row that has changed or gone since it was found bad needs no repair. One that waits for
+        // the readers of a value is not there yet.
         for (key, row) in repairs {
-            if self.root.state.has_row(&key, &row) {
-                rows.entry(key.encode())
-                    .or_insert(Some(row.stored().clone()));
+            let at = key.encode();
+            if self.root.state.has_row(&key, &row) && !self.deferred.keeps(&at) {
+                rows.entry(at).or_insert(Next::Row(row.stored().clone()));
                 repaired += 1;
             }
         }
         // Not all at once, as apply waits for the batch.
         let freed_max = rows.len() + FREED_VALUES_STEP;
+        let mut hidden = Vec::new();
         for (key, row) in rows {
             match row {
-                Some(row) => batch.puts.push((key, row.to_vec())),
-                None => batch.deletes.push(key),
+                Next::Row(row) => batch.puts.push((key, row.to_vec())),
+                Next::Hidden(row) => hidden.push((key, row.to_vec())),
+                Next::Gone => batch.deletes.push(key),
             }
         }
-        self.deferred.add_to(&mut batch, freed_max);
+        if self.deferred.add_to(&mut batch, hidden, freed_max) {
+            self.backlog.overwrites(self.root.index());
+        }
         batch.meta = self.meta();
         match self.values.rows().write(batch) {
             Err(fault) if fault.is_damage() => self.rebuild(&fault)?,
@@ -257,7 +262,10 @@ impl Materialiser {
     fn replace_rows(&mut self) -> Result<(), store::Fault> {
         let rows = self.values.rows();
         let kept = self.deferred.kept().rows(rows.as_ref());
-        let mut all = rows_of(&self.root, &self.values).chain(kept);
+        let is_kept = |row: &store::Row| self.deferred.keeps(&row.0);
+        let own = rows_of(&self.root, &self.values);
+        let own = own.filter(|row| !row.as_ref().is_ok_and(is_kept));
+        let mut all = own.chain(kept);
         rows.replace(&mut all, &self.meta())?;
         drop(all);
         self.tell_deferred();

@@ -122,6 +122,7 @@ impl Network {
         self.clocks.read(self.target, asked, answer.clock_ms);
         self.space.peers.hear(self.target, answer.lacks_space);
         self.lagging.hear(self.target, answer.lags);
+        self.links.hear(self.target, &answer.epochs);
         codec::from_appended(answer.appended).map_err(garbled)
     }
 
@@ -129,7 +130,7 @@ impl Network {
     where
         S: Stream<Item = AppendEntriesRequest<TypeConfig>> + OptionalSend + Unpin + 'static,
     {
-        let origin = self.links.origin();
+        let origin = self.links.own().clone();
         let requests = input.map(move |request| v1::StreamAppendRequest {
             origin: Some(origin.clone()),
             append: Some(codec::append(&request)),

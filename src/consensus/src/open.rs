@@ -35,8 +35,9 @@ use crate::renewal::Renewals;
 use crate::repair::{self, Wanted};
 use crate::rounds::Rounds;
 use crate::scrub;
-use crate::snapshot::{LoadError, Snapshots, load_state};
+use crate::snapshot::Snapshots;
 use crate::space::{Space, watch_space};
+use crate::state_rows::{LoadError, load_state};
 use crate::status::LeaderHeard;
 use crate::turn::Turn;
 use crate::types::Raft;
@@ -129,7 +130,8 @@ impl Consensus {
         let opening = move || Storage::open(log, rows, snapshots, keep.value_memory_bytes, turn);
         let mut storage = blocking(opening).await?;
         let published = Arc::clone(&storage.published);
-        let links = Arc::new(Links::new(origin_of(&options), peers, published));
+        let (own, epochs) = (origin_of(&options), Arc::clone(&options.epochs));
+        let links = Arc::new(Links::new(own, peers, published, Arc::clone(&epochs)));
         let (danger, lease) = (options.danger, options.lease());
         let clocks = Arc::new(Clocks::new(clock, danger));
         if danger.is(Broken::AppliesByOwnClock) {
@@ -165,6 +167,8 @@ impl Consensus {
             members,
             rounds,
             heard,
+            epochs,
+            ages: options.ages,
             raft,
             published: storage.published,
             backlog: storage.backlog,
@@ -197,6 +201,7 @@ fn origin_of(options: &Options) -> v1::Origin {
         cluster: options.cluster.0.to_vec().into(),
         region: options.region.to_string(),
         node: options.node.0,
+        epochs: Vec::new(),
     }
 }
 
@@ -251,7 +256,7 @@ impl Storage {
         let published = Arc::new(Published::new(root, Arc::clone(&values)));
         let snapshots = Snapshots::open(
             snapshots,
-            Arc::clone(&values),
+            Arc::clone(&published),
             Arc::clone(&backlog),
             Arc::clone(&floor),
             Arc::clone(&space),
@@ -310,16 +315,13 @@ fn load(rows: &dyn store::Rows, value_memory_bytes: u64) -> Result<(Root, bool),
         Ok(applied) => applied,
         Err(error) => return Ok(distrusted(&error)),
     };
-    let mut deferred = std::mem::take(&mut applied.deferred);
+    let deferred = std::mem::take(&mut applied.deferred);
     let numbers = std::mem::take(&mut applied.deferred_rows);
-    deferred.extend(left_over(rows, numbers).map_err(store)?);
-    if !deferred.is_empty() {
-        let batch = Batch {
-            puts: Vec::new(),
-            deletes: deferred,
-            meta: applied.encode(),
-        };
-        rows.write(batch).map_err(store)?;
+    let mut left = left_over(rows, numbers).map_err(store)?;
+    left.deletes.extend(deferred);
+    if left != Batch::default() {
+        left.meta = applied.encode();
+        rows.write(left).map_err(store)?;
     }
     let state = match load_state(rows.scan(), &applied.node_hash, value_memory_bytes) {
         Ok(state) => state,

@@ -1,11 +1,14 @@
 //! How a node takes part in consensus.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use machine::{ClusterId, NodeId, RegionName};
 use openraft::{Config, SnapshotPolicy};
 
 use crate::danger::Danger;
+use crate::epochs::Epochs;
+use crate::freshness::Ages;
 use crate::limits::{
     APPEND_ENTRIES_MAX, LEASE_MAX, LOG_KEPT_ENTRIES, SNAPSHOT_ENTRIES_DEFAULT,
     VALUE_MEMORY_BYTES_DEFAULT,
@@ -28,6 +31,10 @@ pub struct Options {
     pub scrub_interval: Duration,
     /// How reads are made linearizable.
     pub reads: Reads,
+    /// The ballots that this node hears of, shared with whatever else hears or answers.
+    pub epochs: Arc<Epochs>,
+    /// How old the feeds are that are followed here; [`crate::NoAges`] where none is.
+    pub ages: Arc<dyn Ages>,
     /// What a broken build leaves out; [`Danger::NONE`] outside of tests.
     pub danger: Danger,
 }

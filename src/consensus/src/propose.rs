@@ -17,6 +17,7 @@ use tonic::Status;
 use wire::raft::v1;
 
 use crate::barrier::wait_ms;
+use crate::claims::from_claim;
 use crate::clock::{ClockRefused, Clocks};
 use crate::core;
 use crate::error::Unavailable;
@@ -150,6 +151,7 @@ impl Proposer {
         deadline: Instant,
     ) -> Result<Committed, Failed> {
         self.check_space(&entry.command)?;
+        self.check_fence(&entry.command)?;
         let is_only_voter = core::metrics(&self.raft, |metrics| {
             let halves = metrics.membership_config.membership().get_joint_config();
             halves.iter().all(|voters| voters.len() <= 1)
@@ -196,12 +198,16 @@ impl Proposer {
             Command::Found(_)
             | Command::IssueJoinToken(_)
             | Command::AdmitNode(_)
-            | Command::RemoveNode(_) => true,
+            | Command::RemoveNode(_)
+            // So is what says which region leads.
+            | Command::TakeOver(_)
+            | Command::FenceFeed(_) => true,
             // What deletes gives back more than it takes, if the log takes it.
             Command::DeleteSecret(_)
             | Command::RestoreSecret(_)
             | Command::PurgeSecret(_)
-            | Command::TrimFeed(_) => self.space.has_room(0),
+            | Command::TrimFeed(_)
+            | Command::ForgetStaged(_) => self.space.has_room(0),
             _ => false,
         };
         let leads = || core::leader(&self.raft) == Some(self.node);
@@ -212,6 +218,14 @@ impl Proposer {
             Some(_) => Failed::NotWritten(Unavailable::NoSpace),
             None => Failed::Final(Unavailable::NoSpace),
         })
+    }
+
+    /// Refuses what would be written to a feed that another region leads by now, as was heard (R28).
+    fn check_fence(&self, command: &Command) -> Result<(), Failed> {
+        match self.links.fenced(command) {
+            None => Ok(()),
+            Some((feed, epoch)) => Err(Failed::Final(Unavailable::Fenced { feed, epoch })),
+        }
     }
 
     async fn forward(
@@ -244,6 +258,12 @@ impl Proposer {
             Some(Err(status)) if was_not_written(&status) => return Err(unknown()),
             Some(Err(_)) | None => return Err(Failed::Final(Unavailable::OutcomeUnknown)),
         };
+        self.links.hear(leader, &response.epochs);
+        if let Some(claim) = response.fenced {
+            let fenced = from_claim(&claim).ok_or_else(unknown)?;
+            let (feed, epoch) = fenced;
+            return Err(Failed::Final(Unavailable::Fenced { feed, epoch }));
+        }
         let answer = Answer::decode(&response.answer)
             .map_err(|_malformed| Failed::Final(Unavailable::OutcomeUnknown))?;
         let token = Token::decode(&response.positions)

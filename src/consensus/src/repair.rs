@@ -98,10 +98,12 @@ pub(crate) fn keys_of(message: &v1::FetchRowsRequest) -> Result<Vec<RowKey>, &'s
     keys.collect()
 }
 
-/// The rows of which this node has good copies. Blocks.
+/// The rows of which this node has good copies, as its state has them now: not those whose values
+/// are kept from this region. Blocks.
 pub(crate) fn own_rows(values: &Values, root: &Root, keys: &[RowKey]) -> Vec<v1::FetchedRow> {
     let found = keys.iter().filter_map(|key| {
         let row = match root.state.row(key)? {
+            RowRef::Here(row) if row.is_withheld() => return None,
             RowRef::Here(row) => row,
             RowRef::Evicted => values.own(&root.state, key).ok()?,
         };

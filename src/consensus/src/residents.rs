@@ -1,15 +1,17 @@
 //! Which sealed values stand in memory, and which leave it first.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, Weak};
 
-use machine::{Ordinal, RowKey, RowRef, State, Uid, VersionId};
+use machine::{Kept, Ordinal, Row, RowKey, RowRef, State, StoredVersion, Uid};
 
 use crate::limits::RESIDENTS_SEEN_PER_VALUE;
 
 /// Values in memory, oldest first. A value leaves only at an index the rows have (R12).
 ///
 /// A value that was deleted stays on the list until it is seen: with every value that comes in, a
-/// few that stand on it are looked at, so that those which are gone are never many.
+/// few that stand on it are looked at, so that those which are gone are never many. A value may go
+/// and come again under the same key: it is another one then, which the rows may not have yet.
 pub(crate) struct Residents {
     budget_bytes: u64,
     /// Those that were in memory when they were last looked at: all older than `values`.
@@ -20,7 +22,17 @@ pub(crate) struct Residents {
 struct Resident {
     uid: Uid,
     ordinal: Ordinal,
+    /// Tells it from others under the same key.
+    value: Weak<Kept<StoredVersion>>,
+    /// The entry it came with.
     index: u64,
+}
+
+impl Resident {
+    fn is_in(&self, state: &State) -> bool {
+        let row = state.resident(&self.uid, self.ordinal);
+        row.is_some_and(|row| std::ptr::eq(Arc::as_ptr(row), self.value.as_ptr()))
+    }
 }
 
 impl Residents {
@@ -41,32 +53,37 @@ impl Residents {
         self.seen.clear();
         self.values.clear();
         for (key, row) in state.rows() {
-            if let (RowKey::Version(uid, ordinal), RowRef::Here(_)) = (key, row) {
+            if let (RowKey::Version(uid, ordinal), RowRef::Here(Row::Version(row))) = (key, row) {
                 self.values.push_back(Resident {
                     uid,
                     ordinal,
+                    value: Arc::downgrade(&row),
                     index,
                 });
             }
         }
     }
 
-    /// A value came in with the entry at `index`.
+    /// A value came in with the entry at `index`, which left the state as it is given.
     pub(crate) fn add(&mut self, uid: Uid, ordinal: Ordinal, index: u64, state: &State) {
         for _ in 0..RESIDENTS_SEEN_PER_VALUE {
             let Some(oldest) = self.values.pop_front() else {
                 std::mem::swap(&mut self.values, &mut self.seen);
                 break;
             };
-            if state.is_resident(&oldest.uid, oldest.ordinal) {
+            if oldest.is_in(state) {
                 self.seen.push_back(oldest);
             }
         }
-        self.values.push_back(Resident {
-            uid,
-            ordinal,
-            index,
-        });
+        // None if the same entry has taken it away again.
+        if let Some(row) = state.resident(&uid, ordinal) {
+            self.values.push_back(Resident {
+                uid,
+                ordinal,
+                value: Arc::downgrade(row),
+                index,
+            });
+        }
     }
 
     /// Takes values out of memory until the rest fit, oldest first, none above `written`.
@@ -81,9 +98,9 @@ impl Residents {
             let Some(oldest) = oldest else {
                 return;
             };
-            // A version that is gone since frees nothing.
-            if let Some(version) = version_of(state, &oldest) {
-                bytes = bytes.saturating_sub(state.evict(&oldest.uid, &version));
+            // One that is gone since frees nothing.
+            if oldest.is_in(state) {
+                bytes = bytes.saturating_sub(state.evict_value(oldest.uid, oldest.ordinal));
             }
         }
     }
@@ -92,12 +109,4 @@ impl Residents {
     pub(crate) fn count(&self) -> usize {
         self.seen.len() + self.values.len()
     }
-}
-
-fn version_of(state: &State, resident: &Resident) -> Option<VersionId> {
-    let versions = &state.secret(&resident.uid)?.versions;
-    let version = versions
-        .iter()
-        .find(|version| version.ordinal == resident.ordinal)?;
-    Some(version.id.clone())
 }

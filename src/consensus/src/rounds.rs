@@ -129,6 +129,7 @@ impl Rounds {
         let answer = tokio::time::timeout_at(deadline, client.confirm(request)).await;
         let answer = answer.ok()?.ok()?.into_inner();
         self.clocks.read(node, began, answer.clock_ms);
+        self.links.hear(node, &answer.epochs);
         answer.yes.then_some(node)
     }
 

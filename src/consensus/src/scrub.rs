@@ -71,7 +71,8 @@ fn step(
     last.filter(|_| checked as usize == SCRUB_ROWS)
 }
 
-/// Checks a row that memory has too. One that has changed since is on its way to the rows.
+/// Checks a row that memory has too. One that has changed since is on its way to the rows, and one
+/// that stands for a value may wait for the readers of that value.
 fn check(values: &Values, published: &Published, key: RowKey, row: Row) {
     let bad = match values.rows().row(&key.encode()) {
         Ok(Some(bytes)) if bytes == row.encode() => return,
@@ -80,7 +81,10 @@ fn check(values: &Values, published: &Published, key: RowKey, row: Row) {
         Err(source) => ValueError::Damaged { source },
     };
     let is_present = published.view().root().state.has_row(&key, &row);
-    if is_present {
-        values.restore([(key, row, bad)]);
+    let may_wait = row.is_withheld() && matches!(bad, ValueError::Other);
+    match is_present {
+        true if may_wait => values.offer(key, row),
+        true => values.restore([(key, row, bad)]),
+        false => {}
     }
 }

@@ -18,6 +18,7 @@ use wire::raft::v1;
 use wire::raft::v1::raft_service_server::RaftService;
 
 use crate::Inner;
+use crate::claims::claim;
 use crate::codec::{self, DecodeError};
 use crate::core;
 use crate::error::Unavailable;
@@ -80,7 +81,7 @@ impl Inner {
         origin: Option<&v1::Origin>,
         pinned_only: bool,
     ) -> Result<NodeId, Status> {
-        let own = self.links.origin();
+        let own = self.links.own();
         let cluster = identity.cluster == self.cluster_hex;
         if !cluster || identity.region != own.region {
             return Err(denied("the certificate is of another cluster or region"));
@@ -96,7 +97,10 @@ impl Inner {
         }
         let node = NodeId(identity.node);
         match standing(self.published.view().root(), node) {
-            Standing::Pinned(key) if key.0 == identity.public_key => Ok(node),
+            Standing::Pinned(key) if key.0 == identity.public_key => {
+                self.links.hear(node.0, &origin.epochs);
+                Ok(node)
+            }
             Standing::Pinned(_) => Err(denied("the node's key is not the pinned one")),
             Standing::Removed => Err(denied("the node was removed")),
             Standing::Unknown if pinned_only => Err(denied("the node is not known here")),
@@ -125,7 +129,8 @@ impl RaftService for Service {
             appended: Some(codec::appended(&result)),
             clock_ms: self.inner.clocks.now().0,
             lacks_space: self.inner.space.is_lacking(),
-            lags: lag::is_behind(&self.inner.raft),
+            lags: lag::is_behind(&self.inner),
+            epochs: self.inner.links.news(),
         }))
     }
 
@@ -213,7 +218,7 @@ impl RaftService for Service {
         );
         let may = self.inner.rounds.promises.check().await;
         may.map_err(promised)?;
-        if lag::is_behind(&self.inner.raft) {
+        if lag::is_behind(&self.inner) {
             // As for a log that is not as far: the one that leads goes on, or tries another.
             return Ok(Response::new(v1::TransferLeaderResponse {
                 accepted: false,
@@ -279,6 +284,7 @@ impl RaftService for Service {
         Ok(Response::new(v1::ConfirmResponse {
             yes: yes.map_err(unavailable)?,
             clock_ms: self.inner.clocks.now().0,
+            epochs: self.inner.links.news(),
         }))
     }
 
@@ -308,7 +314,8 @@ impl RaftService for Service {
         let deadline = deadline(message.wait_ms);
         let index = self.inner.barrier.index(deadline, true).await;
         let index = index.map_err(unavailable)?;
-        Ok(Response::new(v1::ReadIndexResponse { index }))
+        let epochs = self.inner.links.news();
+        Ok(Response::new(v1::ReadIndexResponse { index, epochs }))
     }
 
     async fn forward(&self, request: Request<v1::ForwardRequest>) -> Answered<v1::ForwardResponse> {
@@ -319,6 +326,16 @@ impl RaftService for Service {
             .map_err(|error| not_written(Status::unimplemented(error.to_string())))?;
         let deadline = deadline(message.wait_ms);
         let appended = self.inner.proposer.append(&mut entry, deadline).await;
+        let appended = match appended {
+            Err(Failed::Final(Unavailable::Fenced { feed, epoch })) => {
+                return Ok(Response::new(v1::ForwardResponse {
+                    fenced: Some(claim((feed, epoch))),
+                    epochs: self.inner.links.news(),
+                    ..v1::ForwardResponse::default()
+                }));
+            }
+            appended => appended,
+        };
         let committed = appended.map_err(|failed| match failed {
             Failed::NotWritten(error) => not_written(unavailable(error)),
             Failed::Final(error @ Unavailable::NoSpace) => no_space(unavailable(error)),
@@ -332,7 +349,20 @@ impl RaftService for Service {
                 positions: committed.positions,
             }
             .encode(),
+            fenced: None,
+            epochs: self.inner.links.news(),
         }))
+    }
+
+    async fn freshness(
+        &self,
+        request: Request<v1::FreshnessRequest>,
+    ) -> Answered<v1::FreshnessResponse> {
+        let (_, extensions, message) = request.into_parts();
+        self.check(&extensions, message.origin.as_ref(), Callers::Pinned)?;
+        let said = self.inner.freshness();
+        said.map(Response::new)
+            .ok_or_else(|| Status::failed_precondition("this node does not lead"))
     }
 
     async fn fetch_rows(
@@ -414,7 +444,9 @@ fn no_space(mut status: Status) -> Status {
 fn unavailable(error: Unavailable) -> Status {
     let message = error.to_string();
     match error {
-        Unavailable::NoLeader { .. } => Status::failed_precondition(message),
+        Unavailable::NoLeader { .. } | Unavailable::Fenced { .. } => {
+            Status::failed_precondition(message)
+        }
         Unavailable::OutcomeUnknown => Status::aborted(message),
         Unavailable::ClockSkewed | Unavailable::Overloaded | Unavailable::NoSpace => {
             Status::resource_exhausted(message)

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use machine::{RowRef, State};
+use machine::State;
 use openraft::RaftSnapshotBuilder;
-use store::{Row, SnapshotDir, SnapshotError};
+use store::{SnapshotDir, SnapshotError};
 use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
 use wire::raft::v1;
@@ -24,15 +24,17 @@ use crate::limits::{SNAPSHOT_CHUNK_BYTES_MAX, SNAPSHOTS_KEPT, SPACE_WATCH_INTERV
 use crate::log::Floor;
 use crate::materialise::applied;
 use crate::space::{Retry, Space};
+use crate::state_rows::{load_state, rows_of};
 use crate::types::{SnapshotMeta, TypeConfig};
 use crate::upkeep::{Rewriting, Upkeep, Work};
 use crate::values::Values;
-use crate::view::{Root, ValueError};
+use crate::view::{Published, Root};
 use crate::work;
 
 /// The snapshot files of one node.
 pub(crate) struct Snapshots {
     dir: SnapshotDir,
+    published: Arc<Published>,
     values: Arc<Values>,
     backlog: Arc<Backlog>,
     floor: Arc<Floor>,
@@ -53,23 +55,12 @@ pub struct SnapshotFile {
     applied: Arc<Applied>,
 }
 
-/// Why a state could not be loaded.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum LoadError {
-    #[error("a row could not be read: {0}")]
-    Unreadable(String),
-    #[error("the rows are no state: {0}")]
-    NoState(#[from] machine::LoadError),
-    #[error("the hash of the rows is not the recorded one")]
-    OtherHash,
-}
-
 impl Snapshots {
     /// Looks for the newest file. `rows_index` is what the rows hold: a file beyond non-empty rows
     /// was received but never installed, or written but never finished, and is removed.
     pub(crate) fn open(
         dir: SnapshotDir,
-        values: Arc<Values>,
+        published: Arc<Published>,
         backlog: Arc<Backlog>,
         floor: Arc<Floor>,
         space: Arc<Space>,
@@ -102,7 +93,8 @@ impl Snapshots {
         }
         Ok(Snapshots {
             dir,
-            values,
+            values: Arc::clone(published.values()),
+            published,
             backlog,
             floor,
             space,
@@ -201,7 +193,7 @@ impl Snapshots {
     }
 
     /// Writes a file from `root` and makes the rows durable that far.
-    async fn build(
+    pub(crate) async fn build(
         self: &Arc<Self>,
         root: Arc<Root>,
         rewriting: Option<Rewriting>,
@@ -217,16 +209,16 @@ impl Snapshots {
     /// Writes a file; again and again for as long as the disk is full.
     async fn write_with_space(
         self: &Arc<Self>,
-        root: Arc<Root>,
+        mut root: Arc<Root>,
         mut rewriting: Option<Rewriting>,
     ) -> Result<SnapshotFile, io::Error> {
-        let index = root.index();
         loop {
-            let (this, root) = (Arc::clone(self), Arc::clone(&root));
+            let index = root.index();
+            let (this, lent) = (Arc::clone(self), Arc::clone(&root));
             if rewriting.is_none() {
                 rewriting = self.upkeep().rewriting().await;
             }
-            let written = work::run(move || this.write(&root)).await;
+            let written = work::run(move || this.write(&lent)).await;
             drop(rewriting.take());
             match written.map_err(io::Error::other)? {
                 Ok(file) => {
@@ -237,12 +229,17 @@ impl Snapshots {
                 }
                 Err(_) if self.backlog.is_stopped() => return Err(stops()),
                 // A newer one comes from a peer, and values of this state are gone.
-                Err(_superseded) if self.backlog.is_superseded(index) => {
+                Err(_superseded) if self.backlog.is_replaced(index) => {
                     while self.index() <= index {
                         self.goes_on()?;
                         tokio::time::sleep(SPACE_WATCH_INTERVAL).await;
                     }
                     return self.present();
+                }
+                // A value of this state was written over: once more, of what the state is now.
+                Err(_superseded) if self.backlog.is_superseded(index) => {
+                    root = Arc::clone(self.published.view().root());
+                    continue;
                 }
                 Err(error) if lacks_space(&error) => {
                     tracing::warn!(%error, "no space for a snapshot, it is tried again");
@@ -502,59 +499,6 @@ impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
         let file = self.snapshots.build(root, self.rewriting.take()).await?;
         Ok(file.into_snapshot())
     }
-}
-
-/// The rows of a state, sorted by key; values that have left memory are read from the rows, or else
-/// from a peer.
-pub(crate) fn rows_of<'a>(
-    root: &'a Arc<Root>,
-    values: &'a Values,
-) -> impl Iterator<Item = Result<Row, store::Fault>> + Send + 'a {
-    root.state.rows().map(move |(key, row)| {
-        let row = match row {
-            RowRef::Here(row) => row,
-            RowRef::Evicted => read_row(root, values, &key)?,
-        };
-        Ok((key.encode(), row.encode()))
-    })
-}
-
-/// Reads a row of a value that has left memory.
-fn read_row(
-    root: &Arc<Root>,
-    values: &Values,
-    key: &machine::RowKey,
-) -> Result<machine::Row, store::Fault> {
-    values.read(root, key).map_err(|error| match error {
-        ValueError::Damaged { source } => source,
-        _ => store::Fault::Damaged {
-            what: store::Block::Row(key.encode()),
-        },
-    })
-}
-
-/// Loads a state from its rows and checks it against the hash recorded with them.
-pub(crate) fn load_state<E: std::fmt::Display>(
-    rows: impl Iterator<Item = Result<Row, E>>,
-    node_hash: &[u8],
-    value_memory_bytes: u64,
-) -> Result<State, LoadError> {
-    let mut failed = None;
-    let readable = rows.map_while(|row| match row {
-        Ok(row) => Some(row),
-        Err(error) => {
-            failed = Some(error.to_string());
-            None
-        }
-    });
-    let state = State::load_within(readable, value_memory_bytes)?;
-    if let Some(reason) = failed {
-        return Err(LoadError::Unreadable(reason));
-    }
-    if state.node_hash().0.as_slice() != node_hash {
-        return Err(LoadError::OtherHash);
-    }
-    Ok(state)
 }
 
 fn describe(dir: &SnapshotDir, file: store::SnapshotFile) -> Result<SnapshotFile, SnapshotError> {

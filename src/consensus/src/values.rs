@@ -83,7 +83,7 @@ impl Values {
     }
 
     /// Reads a value's row of `root`, from a peer if it is bad here; the good copy then goes to the
-    /// rows. Blocks.
+    /// rows. [`ValueError::Superseded`] if another row has taken its place since. Blocks.
     pub(crate) fn read(&self, root: &Arc<Root>, key: &RowKey) -> Result<Row, ValueError> {
         let bad = match self.own(&root.state, key) {
             Ok(row) => return Ok(row),
@@ -125,6 +125,11 @@ impl Values {
             (key, row)
         });
         self.backlog.repair(good.collect());
+    }
+
+    /// Takes the good copy of a row that the rows may have yet to be given, which is no damage.
+    pub(crate) fn offer(&self, key: RowKey, row: Row) {
+        self.backlog.repair(vec![(key, row)]);
     }
 
     fn fetch(&self, root: &Arc<Root>, key: RowKey) -> Option<Row> {

@@ -6,14 +6,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
-use machine::{LogIndex, Row, SealedValue, State, Uid, Value, VersionId};
+use machine::{LogIndex, Row, RowKey, RowRef, SealedValue, State, Uid, Value, VersionId};
 use tokio::sync::watch;
 
 use crate::types::{LogId, StoredMembership};
 use crate::values::Values;
 
 /// A state as of one index of the log. Holding it costs memory, never blocks a writer, and keeps
-/// every value it shows readable.
+/// every value it shows readable, unless another takes the place of its row: reading it then answers
+/// [`ValueError::Superseded`].
 #[derive(Clone)]
 pub struct View {
     root: Arc<Root>,
@@ -43,7 +44,7 @@ pub enum ValueError {
     /// The state names a value that the rows do not hold.
     #[error("the value's row is missing")]
     Missing,
-    /// A snapshot took the place of the rows this view was to read: read again, with a newer one.
+    /// Another row took the place of the one this view was to read: read again, with a newer view.
     #[error("the view is older than the rows")]
     Superseded,
 }
@@ -82,6 +83,16 @@ impl View {
         }
     }
 
+    /// Answers a row as it is kept, from memory or else from the rows; `None` when the state has no
+    /// such row. May read the disk and ask the peers, as [`View::value`] does.
+    pub fn read_row(&self, key: &RowKey) -> Result<Option<Row>, ValueError> {
+        match self.root.state.row(key) {
+            None => Ok(None),
+            Some(RowRef::Here(row)) => Ok(Some(row)),
+            Some(RowRef::Evicted) => self.values.read(&self.root, key).map(Some),
+        }
+    }
+
     pub(crate) fn root(&self) -> &Arc<Root> {
         &self.root
     }
@@ -116,8 +127,9 @@ impl Root {
     }
 }
 
-/// The time between two deletions of values. A value row deleted at the end of an era leaves the
-/// rows only when every root of that era and of those before it is gone.
+/// The time between two batches that take values away. A value row that is gone from the state at
+/// the end of an era leaves the rows only when every root of that era and of those before it is
+/// gone, or when another value comes in its place.
 #[derive(Clone, Default)]
 pub(crate) struct Era(Arc<()>);
 
@@ -162,6 +174,10 @@ impl Published {
         let before = self.root.swap(root);
         self.index.send_replace(index);
         before
+    }
+
+    pub(crate) fn values(&self) -> &Arc<Values> {
+        &self.values
     }
 
     pub(crate) fn set_residents(&self, count: usize) {

@@ -8,13 +8,14 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use strongroom_machine::{
-    AccountId, ArnSuffix, Audit, ClusterId, Command, CreateSecret, Entry, Found, Hash, KeyId,
-    KeyState, KeyVersion, KmsKey, LogIndex, MACHINE_VERSION, NewVersion, Node, NodeId,
+    AccountId, ArnSuffix, Audit, ClusterId, Command, CreateSecret, Entry, FeedId, Found, Hash,
+    KeyId, KeyState, KeyVersion, KmsKey, LogIndex, MACHINE_VERSION, NewVersion, Node, NodeId,
     PutSecretValue, RegionName, RequestId, SealedValue, SecretName, Seen, Stamp, State, Uid,
     ValueKind, VersionId, Wrap, apply,
 };
 
 const KEY: KeyId = KeyId([2; 16]);
+const REGION: &str = "eu-north-1";
 const VALUE_BYTES: usize = 1024;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -77,7 +78,7 @@ fn found() -> Result<Command, Box<dyn Error>> {
     };
     Ok(Command::Found(Found {
         cluster: ClusterId([1; 16]),
-        region: RegionName::new("eu-north-1")?,
+        region: RegionName::new(REGION)?,
         account: AccountId::new("000000000001")?,
         administrator: "admin".to_owned(),
         default_key: KmsKey {
@@ -93,13 +94,15 @@ fn found() -> Result<Command, Box<dyn Error>> {
             public_key: Hash([3; 32]),
         },
         machine_version: MACHINE_VERSION,
+        introduction: None,
     }))
 }
 
-/// Spreads the uids as random ones are spread.
-fn uid(n: u64) -> Uid {
+/// Spreads the uids as random ones of the home feed are spread.
+fn uid(n: u64) -> Result<Uid, Box<dyn Error>> {
     let spread = n.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    Uid((u128::from(spread) << 64 | u128::from(n)).to_be_bytes())
+    let random = (u128::from(spread) << 64 | u128::from(n)).to_be_bytes();
+    Ok(FeedId::Home(RegionName::new(REGION)?).uid_of(random))
 }
 
 fn new(n: u64, round: u64) -> Result<NewVersion, Box<dyn Error>> {
@@ -122,7 +125,7 @@ fn new(n: u64, round: u64) -> Result<NewVersion, Box<dyn Error>> {
 
 fn create(n: u64) -> Result<Command, Box<dyn Error>> {
     Ok(Command::CreateSecret(CreateSecret {
-        uid: uid(n),
+        uid: uid(n)?,
         account: AccountId::new("000000000001")?,
         name: SecretName::new(&format!("service/{n}/password"))?,
         arn_suffix: ArnSuffix::new("AbC123")?,
@@ -130,13 +133,15 @@ fn create(n: u64) -> Result<Command, Box<dyn Error>> {
         kms_key: None,
         tags: Vec::new(),
         new: Some(new(n, 0)?),
+        region: None,
+        replicas: Vec::new(),
         seen: Seen::default(),
     }))
 }
 
 fn put(n: u64, round: u64) -> Result<Command, Box<dyn Error>> {
     Ok(Command::PutSecretValue(PutSecretValue {
-        uid: uid(n),
+        uid: uid(n)?,
         new: new(n, round)?,
         labels: Vec::new(),
         young_protection_ms: 0,

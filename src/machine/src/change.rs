@@ -3,10 +3,15 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use prost::Message as _;
+
+use crate::codec::DecodeError;
 use crate::ids::{Hash, Ordinal, Revision, Stamp, Uid};
 use crate::names::RegionName;
 use crate::position::{Epoch, FeedId};
 use crate::row::{Row, RowKey};
+use crate::storage;
 
 /// One row put or deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,4 +56,16 @@ pub enum Op {
     Put,
     /// The row is deleted.
     Delete,
+}
+
+impl Header {
+    /// Decodes a header as a feed carries it.
+    pub fn decode(bytes: Bytes) -> Result<Header, DecodeError> {
+        Header::try_from(storage::Header::decode(bytes)?)
+    }
+
+    /// Finds the key of the row it is about; none for rows no feed carries.
+    pub fn key(&self) -> Option<RowKey> {
+        RowKey::of_header(self.kind, self.uid, self.ordinal)
+    }
 }

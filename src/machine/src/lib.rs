@@ -63,7 +63,7 @@ pub use secret::{
     VersionDescription, Wrap,
 };
 pub use serve::{Body, Framed, NotServed, Outgoing};
-pub use state::{Counts, Feed, LoadError, NotHeld, RowRef, State};
+pub use state::{Counts, Feed, LoadError, NotHeld, RowRef, State, Weight};
 
 #[allow(missing_docs, clippy::all)]
 mod storage {

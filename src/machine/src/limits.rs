@@ -54,7 +54,7 @@ pub const KEY_VERSIONS_MAX: usize = 1024;
 pub const JOIN_TOKENS_MAX: usize = 256;
 /// Member nodes of a region.
 pub const NODES_MAX: usize = 64;
-/// Tombstones of purged secrets in a region; above it the oldest are forgotten.
+/// Tombstones of purged secrets in a feed; above it the oldest are forgotten.
 pub const TOMBSTONES_MAX: usize = 100_000;
 /// Nodes that are members or were removed: so many are ever admitted to a region.
 pub const NODES_EVER_MAX: usize = 65_536;
@@ -100,3 +100,14 @@ pub const ORDINAL_MAX: u64 = u64::MAX >> 1;
 pub const STAGED_BYTES_MAX: u64 = 256 << 20;
 /// Rows that one entry removes of a snapshot that is given up.
 pub const UNSTAGED_MAX: usize = 4096;
+/// Rows of one feed. Another region can bring no more here, whatever it sends.
+pub const FEED_ROWS_MAX: u64 = 16_000_000;
+/// Bytes of one feed's rows without its values, which may leave memory.
+pub const FEED_BYTES_MAX: u64 = 4 << 30;
+/// Versions that a region takes in of one secret of another's: more than any primary keeps, with
+/// what promotions may have left.
+pub const VERSIONS_TAKEN_MAX: usize = 512;
+/// Bytes of a header as another region sent it.
+pub const HEADER_BYTES_MAX: usize = 16 * 1024;
+/// Rows that one bucket of a feed hash is mended with.
+pub const BUCKET_ROWS_MAX: usize = 8192;

@@ -240,7 +240,10 @@ pub enum Rejection {
     #[error("Invalid replica region.")]
     ReplicaRegionInvalid(RegionName),
     /// The secret has copies.
-    #[error("You can't delete secret {arn} that still has replica regions [{}].", listed(regions))]
+    #[error(
+        "You can't delete secret {arn} that still has replica regions [{}].",
+        listed(regions)
+    )]
     ReplicasRemain {
         /// The secret's ARN.
         arn: ArnShown,
@@ -327,6 +330,12 @@ pub enum Rejection {
     /// A region that receives only some of the secrets cannot lead the feed.
     #[error("Only a region that receives every secret can lead feed {0}.")]
     ScopeNeeded(FeedId),
+    /// The feed holds as much as it may.
+    #[error("Feed {0} can't hold more than it does.")]
+    FeedLimit(FeedId),
+    /// Secrets there are could be taken for those of a region of that name.
+    #[error("Region {0} can't be linked under that name. Choose another one.")]
+    RegionNameUnusable(RegionName),
     /// The rules in force know no regions.
     #[error("Machine version {0} is needed. Upgrade every node, then run upgrade finalize.")]
     MachineVersionNeeded(MachineVersion),
@@ -457,6 +466,7 @@ impl Rejection {
             | Rejection::JoinTokenLimit
             | Rejection::LinkTokenLimit
             | Rejection::RegionLimit
+            | Rejection::FeedLimit(_)
             | Rejection::NodeLimit => "LimitExceededException",
             Rejection::LabelElsewhere { .. }
             | Rejection::LabelNotAttached { .. }
@@ -470,7 +480,8 @@ impl Rejection {
             | Rejection::NotPrimary { .. }
             | Rejection::ReplicaRegionInvalid(_)
             | Rejection::ReplicasRemain { .. }
-            | Rejection::RegionInvalid(_) => "InvalidParameterException",
+            | Rejection::RegionInvalid(_)
+            | Rejection::RegionNameUnusable(_) => "InvalidParameterException",
             Rejection::KeyUnavailable(_) => "EncryptionFailure",
             Rejection::JoinTokenUnknown
             | Rejection::JoinTokenExpired(_)

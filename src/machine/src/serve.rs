@@ -63,6 +63,8 @@ pub struct Outgoing {
     pub chain: Hash,
     /// The body, if the region is to have it.
     pub body: Body,
+    /// Whether it is the last change of its entry: what is sent up to here shows no half of one.
+    pub is_last: bool,
 }
 
 /// A row as a region is sent it.
@@ -145,16 +147,28 @@ impl State {
             feed: feed.clone(),
             first,
         };
-        let rows = held.journal_after(after.revision).ok_or_else(trimmed)?;
-        Ok(rows.filter_map(move |row| self.sent(region, row)))
+        if let Some(first) = passed_over(held, after, to) {
+            let feed = feed.clone();
+            return Err(NotServed::Trimmed { feed, first });
+        }
+        let mut rows = held
+            .journal_after(after.revision)
+            .ok_or_else(trimmed)?
+            .peekable();
+        Ok(std::iter::from_fn(move || {
+            let row = rows.next()?;
+            let entry = |row: &JournalRow| (row.header.stamp, row.header.epoch.number);
+            let is_last = rows.peek().is_none_or(|next| entry(next) != entry(row));
+            self.sent(region, row, is_last)
+        }))
     }
 
-    fn sent(&self, region: &Region, row: &JournalRow) -> Option<Outgoing> {
+    fn sent(&self, region: &Region, row: &JournalRow, is_last: bool) -> Option<Outgoing> {
         let header = &row.header;
         let key = RowKey::of_header(header.kind, header.uid, header.ordinal)?;
         let body = match header.op {
             Op::Delete => Body::Withheld,
-            Op::Put if !self.was_for(region, header) || !self.is_for(region, &key) => {
+            Op::Put if !self.was_for(region, &key, header) || !self.is_for(region, &key) => {
                 Body::Withheld
             }
             Op::Put => match (&row.body, row.blind) {
@@ -171,6 +185,7 @@ impl State {
             header: row.header_bytes.clone(),
             chain: row.chain,
             body,
+            is_last,
         })
     }
 
@@ -200,9 +215,9 @@ impl State {
         }
     }
 
-    fn was_for(&self, region: &Region, header: &Header) -> bool {
+    fn was_for(&self, region: &Region, key: &RowKey, header: &Header) -> bool {
         let is_home = matches!(&header.feed, FeedId::Home(home) if *home == region.name);
-        !names_secret(header.kind)
+        !key.is_of_secret()
             || is_home
             || region.scope == Scope::All
             || header.members.contains(&region.name)
@@ -222,10 +237,15 @@ impl State {
     }
 }
 
-/// Says whether rows of a kind are those of a secret that is there.
-fn names_secret(kind: u8) -> bool {
-    let uid = Uid([0; 16]);
-    kind == RowKey::Secret(uid).kind() || kind == RowKey::Version(uid, Default::default()).kind()
+/// Finds the revision after the last change that a region made itself, of those it lacks: it takes
+/// them from nobody, who could make it lead by them, but in a snapshot.
+fn passed_over(held: &Feed, after: &Cursor, to: &RegionName) -> Option<Revision> {
+    let ends = held.epochs().skip(1).map(|next| next.last_revision);
+    let ends = ends.chain([held.revision()]);
+    let own = held.epochs().zip(ends);
+    let own = own.filter(|(begun, last)| begun.epoch.region == *to && *last > after.revision);
+    let (_, last) = own.last()?;
+    Some(Revision(last.0.saturating_add(1)))
 }
 
 /// Checks that a follower's history is the beginning of this one.

@@ -23,16 +23,37 @@ use crate::view::{EraWatch, Root};
 pub(crate) enum RowChange {
     /// Shares its bytes with the state: most rows change again before they are written.
     Put(Vec<u8>, Bytes),
+    /// The row stands for a value that is kept from this region: where readers still want a value
+    /// under that key, it waits for them.
+    PutHidden(Vec<u8>, Bytes),
     Delete(Vec<u8>),
     /// Readers of the era before may still want the row.
     DeleteValue(Vec<u8>),
+}
+
+/// What a row is to be next.
+#[derive(Debug)]
+pub(crate) enum Next {
+    Row(Bytes),
+    /// As [`RowChange::PutHidden`] says.
+    Hidden(Bytes),
+    Gone,
+}
+
+impl Next {
+    fn bytes(&self) -> usize {
+        match self {
+            Next::Row(row) | Next::Hidden(row) => row.len(),
+            Next::Gone => 0,
+        }
+    }
 }
 
 impl RowChange {
     /// What it counts for in the backlog.
     pub(crate) fn bytes(&self) -> usize {
         match self {
-            RowChange::Put(key, row) => key.len() + row.len(),
+            RowChange::Put(key, row) | RowChange::PutHidden(key, row) => key.len() + row.len(),
             RowChange::Delete(key) | RowChange::DeleteValue(key) => key.len(),
         }
     }
@@ -53,12 +74,14 @@ pub(crate) struct Backlog {
     durable: watch::Sender<u64>,
     /// The index of the last snapshot that took the place of all rows.
     installed: AtomicU64,
+    /// The index of the last batch that wrote a value over another one that readers may want.
+    overwritten: AtomicU64,
 }
 
 #[derive(Default)]
 pub(crate) struct Pending {
     /// The last state of each row.
-    pub(crate) rows: BTreeMap<Vec<u8>, Option<Bytes>>,
+    pub(crate) rows: BTreeMap<Vec<u8>, Next>,
     /// Value rows to delete once the era of the root before them is over.
     pub(crate) deferred: Vec<(EraWatch, Vec<Vec<u8>>)>,
     deferred_values: usize,
@@ -90,10 +113,10 @@ pub(crate) struct Install {
 }
 
 impl Pending {
-    fn set(&mut self, key: Vec<u8>, row: Option<Bytes>) {
-        self.bytes += key.len() + row.as_ref().map_or(0, Bytes::len);
-        if let Some(Some(before)) = self.rows.insert(key, row) {
-            self.bytes = self.bytes.saturating_sub(before.len());
+    fn set(&mut self, key: Vec<u8>, row: Next) {
+        self.bytes += key.len() + row.bytes();
+        if let Some(before) = self.rows.insert(key, row) {
+            self.bytes = self.bytes.saturating_sub(before.bytes());
         }
     }
 
@@ -171,6 +194,7 @@ impl Backlog {
             written: watch::Sender::new(index),
             durable: watch::Sender::new(index),
             installed: AtomicU64::new(0),
+            overwritten: AtomicU64::new(0),
         }
     }
 
@@ -191,8 +215,9 @@ impl Backlog {
         let mut values = Vec::new();
         for change in changes {
             match change {
-                RowChange::Put(key, row) => pending.set(key, Some(row)),
-                RowChange::Delete(key) => pending.set(key, None),
+                RowChange::Put(key, row) => pending.set(key, Next::Row(row)),
+                RowChange::PutHidden(key, row) => pending.set(key, Next::Hidden(row)),
+                RowChange::Delete(key) => pending.set(key, Next::Gone),
                 RowChange::DeleteValue(key) => {
                     pending.rows.remove(&key);
                     values.push(key);
@@ -416,8 +441,18 @@ impl Backlog {
     }
 
     /// Whether the rows of a state at `index` may have gone for a snapshot's.
-    pub(crate) fn is_superseded(&self, index: u64) -> bool {
+    pub(crate) fn is_replaced(&self, index: u64) -> bool {
         index < self.installed.load(Ordering::Acquire)
+    }
+
+    /// The rows are about to have a value, as of `index`, where states before may have another.
+    pub(crate) fn overwrites(&self, index: u64) {
+        self.overwritten.fetch_max(index, Ordering::AcqRel);
+    }
+
+    /// Whether a row that a state at `index` has may have gone for one of a newer state.
+    pub(crate) fn is_superseded(&self, index: u64) -> bool {
+        self.is_replaced(index) || index < self.overwritten.load(Ordering::Acquire)
     }
 
     /// Waits until a checkpoint of the rows holds everything up to `index`; `false` when the

@@ -98,7 +98,7 @@ async fn a_node_that_has_much_to_apply_is_not_elected_and_takes_no_leadership() 
     region.node(1).consensus.tell_space_low(false);
     let held = rows.hold();
     // Apply waits for the rows, and the log goes on.
-    while !(lagging.backlog.is_full() && lag::is_behind(&lagging.raft)) {
+    while !(lagging.backlog.is_full() && lag::is_behind(lagging)) {
         let writes = (0..64).map(|number| {
             let (_, command) = create(Some(value(number, 30_000)));
             region.propose(leader, command)
@@ -132,7 +132,7 @@ async fn a_node_that_has_much_to_apply_is_not_elected_and_takes_no_leadership() 
         region.fabric.isolate(leader, &[1, 2, 3], Link::Up);
     }
     drop(held);
-    eventually("it has applied all", || !lag::is_behind(&lagging.raft)).await;
+    eventually("it has applied all", || !lag::is_behind(lagging)).await;
     region.agree().await;
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use machine::{ClusterId, Hash, Node, NodeId, RegionName, Stamp};
+use machine::{ClusterId, FeedId, Hash, Node, NodeId, RegionName, Stamp};
 use store::{Cipher, CipherFault, Log, MemoryLog, MemoryRows, Place, Rows, SnapshotDir, Stamped};
 use tokio::runtime::Runtime;
 use tokio_stream::StreamExt;
@@ -14,7 +14,9 @@ use tokio_stream::wrappers::ReceiverStream;
 use wire::PeerIdentity;
 
 use super::fabric::{Fabric, FabricPeers};
-use crate::{Clock, Consensus, Danger, Keep, OpenError, Options, Reads, SystemClock, Timing};
+use crate::{
+    Ages, Clock, Consensus, Danger, Epochs, Keep, OpenError, Options, Reads, SystemClock, Timing,
+};
 
 pub(super) const CLUSTER: ClusterId = ClusterId([7; 16]);
 pub(super) const REGION: &str = "eu-north-1";
@@ -27,6 +29,8 @@ pub(super) struct Disk {
     pub(super) rows: Arc<dyn Rows>,
     pub(super) snapshots: PathBuf,
     pub(super) clock: TestClock,
+    pub(super) epochs: Arc<Epochs>,
+    pub(super) ages: TestAges,
     pub(super) _dir: Arc<tempfile::TempDir>,
 }
 
@@ -64,6 +68,8 @@ impl Disk {
             rows: Arc::new(MemoryRows::new()),
             snapshots: dir.path().join("snapshots"),
             clock: TestClock::default(),
+            epochs: Arc::default(),
+            ages: TestAges::default(),
             _dir: Arc::new(dir),
         }
     }
@@ -99,6 +105,22 @@ pub(super) struct Settings {
     pub(super) danger: Danger,
     /// Zero: nothing is scrubbed.
     pub(super) scrub_interval: Duration,
+}
+
+/// Ages that a test sets.
+#[derive(Debug, Clone, Default)]
+pub(super) struct TestAges(Arc<Mutex<Vec<(FeedId, Duration)>>>);
+
+impl TestAges {
+    pub(super) fn set(&self, ages: &[(FeedId, Duration)]) {
+        *self.0.lock().unwrap() = ages.to_vec();
+    }
+}
+
+impl Ages for TestAges {
+    fn ages(&self) -> Vec<(FeedId, Duration)> {
+        self.0.lock().unwrap().clone()
+    }
 }
 
 /// The clocks of a machine: a test can set the wall clock off, and stop the time since boot.
@@ -183,6 +205,8 @@ impl Running {
             keep: settings.keep,
             scrub_interval: settings.scrub_interval,
             reads: settings.reads,
+            epochs: Arc::clone(&disk.epochs),
+            ages: Arc::new(disk.ages.clone()),
             danger: settings.danger,
         };
         fabric.identify(

@@ -150,7 +150,7 @@ async fn start_on_stray_rows(meta: Option<&[u8]>) {
     .await;
     let meta = node.disk.rows.meta().expect("readable").expect("a meta");
     let meta = crate::codec::Applied::decode(&meta).expect("decodes");
-    let held = crate::snapshot::load_state(node.disk.rows.scan(), &meta.node_hash, u64::MAX);
+    let held = crate::state_rows::load_state(node.disk.rows.scan(), &meta.node_hash, u64::MAX);
     assert!(held.is_ok(), "{:?}", held.err());
     assert_eq!(node.disk.rows.row(STRAY).expect("readable"), None);
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use machine::{
-    AccountId, AdmitNode, ArnSuffix, Audit, Command, CreateSecret, DeleteSecret, Found, Hash,
+    AccountId, AdmitNode, ArnSuffix, Audit, Command, CreateSecret, DeleteSecret, FeedId, Found, Hash,
     IssueJoinToken, KeyId, KeyState, KeyVersion, KmsKey, MACHINE_VERSION, NewVersion, NodeId,
     RegionName, RequestId, SealedValue, SecretName, Seen, Stamp, Uid, ValueKind, VersionId, Wrap,
 };
@@ -236,16 +236,23 @@ pub(super) fn found() -> Found {
         },
         node: member(1),
         machine_version: MACHINE_VERSION,
+        introduction: None,
     }
+}
+
+/// A uid that the home feed of a region gives out.
+pub(super) fn uid_of(region: &str, number: u64) -> Uid {
+    let mut random = [0; 16];
+    random[8..].copy_from_slice(&number.to_be_bytes());
+    FeedId::Home(RegionName::new(region).expect("a region")).uid_of(random)
 }
 
 /// A command that creates a secret nobody has created before.
 pub(super) fn create(value: Option<NewVersion>) -> (Uid, Command) {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let mut uid = [0; 16];
-    uid[8..].copy_from_slice(&number.to_be_bytes());
+    let uid = uid_of(REGION, number);
     let command = Command::CreateSecret(CreateSecret {
-        uid: Uid(uid),
+        uid,
         account: AccountId::new(ACCOUNT).expect("an account"),
         name: SecretName::new(&format!("secret/{number}")).expect("a name"),
         arn_suffix: ArnSuffix::new("AbC123").expect("a suffix"),
@@ -253,9 +260,11 @@ pub(super) fn create(value: Option<NewVersion>) -> (Uid, Command) {
         kms_key: None,
         tags: Vec::new(),
         new: value,
+        region: None,
+        replicas: Vec::new(),
         seen: Seen::default(),
     });
-    (Uid(uid), command)
+    (uid, command)
 }
 
 pub(super) fn version_id(number: u8) -> VersionId {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use machine::{Command, Outcome, Uid};
+use machine::{Command, Outcome};
 
 use super::fabric::Link;
-use super::node::{Disk, Settings};
-use super::region::{Region, create, propose, value, version_id};
+use super::node::{Disk, REGION, Settings};
+use super::region::{Region, create, propose, uid_of, value, version_id};
 use super::{eventually, soon};
 use crate::{Keep, Unavailable};
 
@@ -65,7 +65,7 @@ async fn a_rejection_is_the_same_through_a_follower() {
     let Command::CreateSecret(mut again) = command else {
         panic!("not a creation");
     };
-    again.uid = Uid([uid.0[15]; 16]);
+    again.uid = uid_of(REGION, u64::from(uid.0[15]) << 32);
     let command = Command::CreateSecret(again);
     let here = region
         .propose(leader, command.clone())

@@ -187,7 +187,8 @@ fn between_regions(rejection: &Rejection, wire: &mut storage::Rejection) {
         Rejection::FeedIsOurs(feed)
         | Rejection::SnapshotMoved(feed)
         | Rejection::SnapshotForeign(feed)
-        | Rejection::ScopeNeeded(feed) => wire.text = feed.to_string(),
+        | Rejection::ScopeNeeded(feed)
+        | Rejection::FeedLimit(feed) => wire.text = feed.to_string(),
         Rejection::LinkTokenExpired(Stamp(number)) => wire.number = *number,
         Rejection::MachineVersionNeeded(MachineVersion(number)) => {
             wire.number = u64::from(*number);
@@ -200,6 +201,7 @@ fn between_regions(rejection: &Rejection, wire: &mut storage::Rejection) {
         | Rejection::RegionExists(region)
         | Rejection::RegionUnlinked(region)
         | Rejection::RegionInvalid(region)
+        | Rejection::RegionNameUnusable(region)
         | Rejection::NothingToTakeOver(region) => wire.region = region.to_string(),
         _ => {}
     }
@@ -337,6 +339,8 @@ fn region_rejection(code: u32, wire: &storage::Rejection) -> Result<Rejection, D
             Rejection::MachineVersionNeeded(MachineVersion(number))
         }
         72 => Rejection::VersionsMissing,
+        73 => Rejection::FeedLimit(about()?),
+        74 => Rejection::RegionNameUnusable(region()?),
         _ => return Err(DecodeError::Field("rejection code")),
     })
 }
@@ -452,6 +456,8 @@ fn code(rejection: &Rejection) -> u32 {
         Rejection::RegionInvalid(_) => 70,
         Rejection::MachineVersionNeeded(_) => 71,
         Rejection::VersionsMissing => 72,
+        Rejection::FeedLimit(_) => 73,
+        Rejection::RegionNameUnusable(_) => 74,
     }
 }
 

@@ -10,8 +10,8 @@ use crate::codec::{DecodeError, cluster, copied, hash, key_id, parsed, required,
 use crate::command::{
     AdmitNode, Checkpoint, Command, CreateSecret, DeleteSecret, ForgetStaged, Found,
     IssueJoinToken, NewVersion, PurgeSecret, PutSecretValue, RecordAccess, RemoveNode,
-    RestoreSecret, RewrapSecret, SetMachineVersion, TagResource, TrimFeed, UnlinkRegion, UntagResource, UpdateRegion, UpdateSecret,
-    UpdateSecretVersionStage,
+    RestoreSecret, RewrapSecret, SetMachineVersion, TagResource, TrimFeed, UnlinkRegion,
+    UntagResource, UpdateRegion, UpdateSecret, UpdateSecretVersionStage,
 };
 use crate::decide::MACHINE_VERSION;
 use crate::ids::{MachineVersion, NodeId, Revision, Stamp};

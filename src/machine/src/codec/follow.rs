@@ -92,12 +92,15 @@ impl TryFrom<storage::DetachSecret> for DetachSecret {
 
 impl From<&ReportReplicas> for storage::ReportReplicas {
     fn from(report: &ReportReplicas) -> storage::ReportReplicas {
-        let replicas = report.replicas.iter().map(|replica| storage::ReplicaReport {
-            uid: copied(&replica.uid.0),
-            state: storage::ReplicaState::from(replica.state).into(),
-            message: replica.message.clone(),
-            access_day: replica.access_day,
-        });
+        let replicas = report
+            .replicas
+            .iter()
+            .map(|replica| storage::ReplicaReport {
+                uid: copied(&replica.uid.0),
+                state: storage::ReplicaState::from(replica.state).into(),
+                message: replica.message.clone(),
+                access_day: replica.access_day,
+            });
         storage::ReportReplicas {
             region: report.region.to_string(),
             replicas: replicas.collect(),

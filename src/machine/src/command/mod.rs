@@ -1,5 +1,6 @@
 //! What may be asked of the machine. Plain types: `decide` checks what they say.
 
+mod feed;
 mod region;
 
 use std::fmt;
@@ -16,7 +17,8 @@ use crate::secret::{Replica, SealedValue, Tag, ValueKind, Wrap};
 pub use region::{
     ActivateSnapshot, Cursor, DetachSecret, FenceFeed, FillRows, ForgetStaged, ImportChanges,
     ImportedChange, IssueLinkToken, LinkRegion, MendBucket, ReplicaReport, ReportReplicas,
-    RewrapSecret, SentBody, ShareSecret, StageRows, StagedRow, TakeOver, UnlinkRegion, UnshareSecret, UpdateRegion,
+    RewrapSecret, SentBody, ShareSecret, StageRows, StagedRow, TakeOver, UnlinkRegion,
+    UnshareSecret, UpdateRegion,
 };
 
 /// A request to change the state.

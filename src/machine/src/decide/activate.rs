@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::answer::Outcome;
 use crate::command::{ActivateSnapshot, Cursor, StagedRow};
 use crate::decide::draft::Draft;
-use crate::decide::import::is_for_us;
+use crate::decide::import::{is_for_us, may_lead};
 use crate::decide::intake::{Intake, Offer, Sent};
 use crate::decide::stage::elsewhere;
 use crate::hash::BucketSums;
@@ -27,6 +27,7 @@ pub(super) fn activate(
     rows.iter()
         .for_each(|row| sums.replace(&row.key.encode(), None, Some(row.row.commitment())));
     let mut intake = Intake::new(draft, feed)?;
+    may_lead(&intake.scratch, feed, &epoch.region, false)?;
     if sums.hash() != activate.feed_hash {
         return Err(intake.broken(activate.at.revision, Flaw::Commitment));
     }
@@ -87,13 +88,15 @@ fn continues(
         }
         _ => false,
     });
-    let is_last = begun.last().is_some_and(|last| {
-        last.epoch == *epoch && last.last_revision < activate.at.revision
-    });
-    let is_first = begun.first().is_some_and(|first| first.previous.is_none());
-    if !(is_chained && is_first && is_last) {
+    let is_last = begun
+        .last()
+        .is_some_and(|last| last.epoch == *epoch && last.last_revision < activate.at.revision);
+    let first = begun.first().filter(|first| first.previous.is_none());
+    if !(is_chained && is_last) {
         return Err(foreign());
     }
+    let first = first.ok_or_else(foreign)?;
+    may_lead(state, &activate.feed, &first.epoch.region, true)?;
     let held = state.feed(&activate.feed).map(|feed| feed.cursor());
     match held {
         Some(held) if held.epoch.is_some() && !has(&begun, &held, &activate.at) => Err(foreign()),
@@ -153,21 +156,23 @@ pub(super) fn place(intake: &mut Intake<'_, '_>, staged: &StagedRow) -> Result<(
     let (revision, commitment) = (origin.revision, row.commitment());
     let held = intake.scratch.commitment_of(&key);
     let is_here = held == Some(commitment) && !intake.scratch.is_withheld(&key);
-    // A value that is here as it is stays, whether it was sent again or not.
-    if is_here && key.is_immutable() && intake.scratch.secret(&key.uid()).is_some() {
+    let sent = Sent::row(row);
+    let is_member = is_for_us(intake, &key, &sent);
+    // What is here as it is stays, whether it was sent again or not.
+    if is_here && (is_member || !key.is_of_secret()) {
         return Ok(());
     }
-    let sent = Sent::row(row);
     let kept = intake.keep(Offer {
         key,
         revision,
         commitment,
-        is_member: is_for_us(intake, &key, &sent),
+        is_member,
         row: sent,
         wrap: staged.wrap.as_ref(),
         problem: &staged.problem,
     })?;
     intake.draft.replace(key, Some(kept));
     intake.sync();
+    intake.settle(&key);
     Ok(())
 }

@@ -13,8 +13,9 @@ use crate::decide::draft::{Draft, Received};
 use crate::decide::intake::{Intake, Offer, Sent};
 use crate::hash::chain;
 use crate::ids::{Hash, Ordinal, Revision};
-use crate::limits::{BALLOT_STEP_MAX, IMPORTED_MAX, REGIONS_MAX, STAMP_MS_MAX};
-use crate::position::Epoch;
+use crate::limits::{BALLOT_STEP_MAX, HEADER_BYTES_MAX, IMPORTED_MAX, REGIONS_MAX, STAMP_MS_MAX};
+use crate::names::RegionName;
+use crate::position::{Epoch, FeedId};
 use crate::rejection::{Field, Flaw, Rejection};
 use crate::row::{BeginEpoch, FeedCheckpoint, FeedState, ProblemKind, Row, RowKey};
 use crate::state::State;
@@ -24,19 +25,17 @@ pub(super) fn import(draft: &mut Draft<'_>, import: &ImportChanges) -> Result<Ou
     bounded(Field::Rows, import.changes.len(), IMPORTED_MAX)?;
     stands_at(draft.state, &import.feed, &import.after)?;
     let mut intake = Intake::new(draft, &import.feed)?;
+    intake.is_roomy()?;
     let mut cursor = import.after.clone();
     for change in &import.changes {
         take(&mut intake, &mut cursor, change)?;
     }
+    compare(&mut intake);
     Ok(Outcome::None)
 }
 
 /// Rejects what does not follow on where the feed stands.
-pub(super) fn stands_at(
-    state: &State,
-    feed: &crate::position::FeedId,
-    at: &Cursor,
-) -> Result<(), Rejection> {
+pub(super) fn stands_at(state: &State, feed: &FeedId, at: &Cursor) -> Result<(), Rejection> {
     let held = state.feed(feed);
     let stands = held.map(|feed| feed.cursor());
     let is_start = at.epoch.is_none() && at.revision == Revision(0) && at.chain == Hash::ZERO;
@@ -58,8 +57,48 @@ fn take(
     cursor: &mut Cursor,
     change: &ImportedChange,
 ) -> Result<(), Rejection> {
+    let (key, header) = read(intake, cursor, change)?;
+    let revision = header.revision;
+    intake.carries(&key, revision)?;
+    match key {
+        RowKey::Epoch(..) => begin(intake, cursor, &key, &header, change)?,
+        _ => same_epoch(intake, cursor, &header)?,
+    }
+    let header = Arc::new(header);
+    match header.op {
+        Op::Put => put(intake, cursor, key, &header, change)?,
+        Op::Delete if header.commitment != Hash::ZERO => {
+            return Err(intake.broken(revision, Flaw::Commitment));
+        }
+        Op::Delete => {
+            intake.forget_beside(&key);
+            let received = Received {
+                key,
+                header: Arc::clone(&header),
+                bytes: change.header.clone(),
+            };
+            intake.draft.take_in(received, None, None, None);
+        }
+    }
+    cursor.epoch = Some(header.epoch.clone());
+    cursor.revision = revision;
+    cursor.chain = chain(&cursor.chain, &change.header);
+    intake.sync();
+    intake.settle(&key);
+    Ok(())
+}
+
+/// Reads a header, and checks that it is the next one of the feed.
+fn read(
+    intake: &Intake<'_, '_>,
+    cursor: &Cursor,
+    change: &ImportedChange,
+) -> Result<(RowKey, Header), Rejection> {
     let next = Revision(cursor.revision.0.saturating_add(1));
     let malformed = || intake.broken(next, Flaw::Malformed);
+    if change.header.len() > HEADER_BYTES_MAX {
+        return Err(malformed());
+    }
     let header = storage::Header::decode(change.header.clone()).map_err(|_| malformed())?;
     let header = Header::try_from(header).map_err(|_| malformed())?;
     if header.feed != intake.feed {
@@ -73,36 +112,10 @@ fn take(
     }
     let key = RowKey::of_header(header.kind, header.uid, header.ordinal);
     let key = key.ok_or_else(|| intake.broken(next, Flaw::Kind))?;
-    intake.carries(&key, next)?;
-    match key {
-        RowKey::Epoch(..) => begin(intake, cursor, &key, &header, change)?,
-        _ => same_epoch(intake, cursor, &header)?,
-    }
-    let header = Arc::new(header);
-    match header.op {
-        Op::Put => put(intake, cursor, key, &header, change)?,
-        Op::Delete if header.commitment != Hash::ZERO => {
-            return Err(intake.broken(next, Flaw::Commitment));
-        }
-        Op::Delete => {
-            intake.forget_beside(&key);
-            let bytes = change.header.clone();
-            let received = Received { key, header: Arc::clone(&header), bytes };
-            intake.draft.take_in(received, None, None, None);
-        }
-    }
-    cursor.epoch = Some(header.epoch.clone());
-    cursor.revision = next;
-    cursor.chain = chain(&cursor.chain, &change.header);
-    intake.sync();
-    Ok(())
+    Ok((key, header))
 }
 
-fn same_epoch(
-    intake: &Intake<'_, '_>,
-    cursor: &Cursor,
-    header: &Header,
-) -> Result<(), Rejection> {
+fn same_epoch(intake: &Intake<'_, '_>, cursor: &Cursor, header: &Header) -> Result<(), Rejection> {
     if cursor.epoch.as_ref() != Some(&header.epoch) {
         return Err(intake.broken(header.revision, Flaw::Epoch));
     }
@@ -141,9 +154,12 @@ fn begin(
         return Err(broken(Flaw::Epoch));
     }
     let feed = intake.feed.clone();
-    if !intake.scratch.may_lead(&header.epoch.region, &feed) && feed_is_known(intake) {
-        return Err(Rejection::ScopeNeeded(feed));
-    }
+    may_lead(
+        &intake.scratch,
+        &feed,
+        &header.epoch.region,
+        cursor.epoch.is_none(),
+    )?;
     if cursor.epoch.is_none() {
         intake.draft.begin(FeedState {
             feed,
@@ -161,16 +177,30 @@ fn begin(
     Ok(())
 }
 
-/// Before the root feed is here nobody knows who founded the cluster.
-fn feed_is_known(intake: &Intake<'_, '_>) -> bool {
-    intake.scratch.founder().is_some()
+/// Rejects a region that may not lead a feed, or cannot have begun it.
+pub(super) fn may_lead(
+    state: &State,
+    feed: &FeedId,
+    region: &RegionName,
+    is_first: bool,
+) -> Result<(), Rejection> {
+    let began = !is_first || *feed != FeedId::Root || state.may_have_founded(region);
+    match began && state.may_lead(region, feed) {
+        true => Ok(()),
+        false => Err(Rejection::ScopeNeeded(feed.clone())),
+    }
 }
 
-/// Says whether one ballot is higher than another, and not by so much that none is left.
-pub(super) fn follows(before: Option<&Epoch>, after: &Epoch) -> bool {
+/// Says whether one ballot may follow another in a history: its number is higher.
+fn follows(before: Option<&Epoch>, after: &Epoch) -> bool {
     let number = before.map(|epoch| epoch.number).unwrap_or_default();
-    let is_higher = before.is_none_or(|before| after > before) && after.number > number;
-    is_higher && after.number <= number.saturating_add(BALLOT_STEP_MAX)
+    after.number > number && is_in_reach(before, after)
+}
+
+/// Says whether one ballot is not above another by so much that none is left.
+pub(super) fn is_in_reach(before: Option<&Epoch>, after: &Epoch) -> bool {
+    let number = before.map(|epoch| epoch.number).unwrap_or_default();
+    after.number <= number.saturating_add(BALLOT_STEP_MAX)
 }
 
 fn put(
@@ -188,7 +218,7 @@ fn put(
     let row = Sent::body(&key, &intake.feed, revision, commitment, body);
     if let Sent::Row(Row::Checkpoint(kept)) = &row {
         let checkpoint = FeedCheckpoint::clone(kept.body());
-        compare(intake, cursor, &checkpoint, revision)?;
+        pass(intake, cursor, checkpoint, revision)?;
     }
     let is_listed = header.members.contains(intake.own());
     let is_member = is_listed || intake.scratch.receives_all(&intake.feed);
@@ -215,26 +245,36 @@ fn put(
     Ok(())
 }
 
-/// Compares what the primary had at a checkpoint with what is here (R4). A difference is noted, and
-/// the feed goes on: the rows that differ are found and put right beside it.
-fn compare(
+/// Checks that a checkpoint is about the place it stands at, and keeps what it is compared with.
+fn pass(
     intake: &mut Intake<'_, '_>,
     cursor: &Cursor,
-    checkpoint: &FeedCheckpoint,
+    checkpoint: FeedCheckpoint,
     at: Revision,
 ) -> Result<(), Rejection> {
     if checkpoint.revision != cursor.revision || checkpoint.chain != cursor.chain {
         return Err(intake.broken(at, Flaw::Checkpoint));
     }
     let feed = intake.scratch.feed(&intake.feed);
-    let here = feed.map(|feed| feed.hash());
+    let sums = feed.map(|feed| feed.sums().clone()).unwrap_or_default();
+    intake.passed = Some((checkpoint, sums));
+    Ok(())
+}
+
+/// Compares what the primary had at a checkpoint with what was here (R4); at the last one, as each
+/// takes a while. A difference is noted, and the feed goes on: the rows that differ are found and
+/// put right beside it.
+fn compare(intake: &mut Intake<'_, '_>) {
+    let Some((checkpoint, sums)) = intake.passed.take() else {
+        return;
+    };
     let uid = intake.feed.uid();
-    if here == Some(checkpoint.feed_hash) {
+    if sums.hash() == checkpoint.feed_hash {
         intake.clear_problem(uid);
     } else {
-        intake.note_problem(uid, ProblemKind::Malformed, "The rows differ from the primary's.");
+        let words = "The rows differ from the primary's.";
+        intake.note_problem(uid, ProblemKind::Malformed, words);
     }
-    Ok(())
 }
 
 /// Takes in rows of which only the commitments were known. What is here by now, or gone, or not
@@ -264,11 +304,7 @@ pub(super) fn fill(draft: &mut Draft<'_>, fill: &FillRows) -> Result<Outcome, Re
             intake.draft.replace(*key, Some(kept));
         }
         intake.sync();
-        let uid = key.uid();
-        let is_whole = !intake.scratch.is_incomplete(&uid);
-        if key.is_immutable() && is_whole && intake.scratch.secret(&uid).is_some() {
-            intake.clear_problem(uid);
-        }
+        intake.settle(key);
     }
     Ok(Outcome::None)
 }
@@ -281,6 +317,10 @@ pub(super) fn is_for_us(intake: &Intake<'_, '_>, key: &RowKey, row: &Sent) -> bo
         (RowKey::Version(uid, _), _) => {
             let secret = state.secret(uid);
             secret.is_some_and(|secret| state.holds_secret(feed, secret))
+        }
+        // What it was refused for before it may be refused for again.
+        (RowKey::Secret(uid), Sent::Bad) => {
+            state.receives_all(feed) || state.problem(uid).is_some()
         }
         _ => state.receives_all(feed),
     }

@@ -6,16 +6,14 @@ use std::sync::Arc;
 
 use crate::command::SentBody;
 use crate::decide::draft::Draft;
-use crate::decide::{secret, version};
+use crate::decide::{secret, sound, version};
+use crate::hash::BucketSums;
 use crate::ids::{Hash, Ordinal, Revision, Uid};
-use crate::limits::{
-    DESCRIPTION_CHARS_MAX, IMPORTED_ROW_BYTES_MAX, LABELS_MAX, MESSAGE_CHARS_MAX, ORDINAL_MAX,
-    REGIONS_MAX, SEAL_BYTES_MAX, TAGS_MAX, VALUE_BYTES_MAX,
-};
-use crate::names::{Label, RegionName};
+use crate::limits::{IMPORTED_ROW_BYTES_MAX, ORDINAL_MAX, VERSIONS_TAKEN_MAX};
+use crate::names::RegionName;
 use crate::position::FeedId;
 use crate::rejection::{Flaw, Rejection};
-use crate::row::{Problem, ProblemKind, Row, RowKey};
+use crate::row::{FeedCheckpoint, ProblemKind, Row, RowKey};
 use crate::secret::{Secret, Wrap};
 use crate::state::State;
 
@@ -27,6 +25,10 @@ pub(super) struct Intake<'d, 's> {
     pub(super) scratch: State,
     own: RegionName,
     evolved: usize,
+    /// The last checkpoint that was passed, and the sums there.
+    pub(super) passed: Option<(FeedCheckpoint, BucketSums)>,
+    /// The feeds of all other regions, if this is the first one's.
+    others_of_first: Option<Vec<FeedId>>,
 }
 
 /// What another region says of a row.
@@ -66,9 +68,11 @@ impl<'d, 's> Intake<'d, 's> {
         Ok(Intake {
             scratch: draft.state.clone(),
             evolved: draft.changes().len(),
+            others_of_first: others_of_first(draft.state, feed),
             draft,
             feed: feed.clone(),
             own,
+            passed: None,
         })
     }
 
@@ -99,10 +103,7 @@ impl<'d, 's> Intake<'d, 's> {
         let is_ours = |uid: &Uid| {
             let holder = self.scratch.feed_of_secret(uid);
             let is_free = holder.is_none_or(|feed| *feed == self.feed);
-            // What the first release gave out begins anyhow: nobody else may begin so.
-            let others = self.scratch.feeds().filter_map(|feed| feed.state());
-            let mut others = others.filter(|other| other.feed != self.feed);
-            is_free && (self.feed.gives(uid) || !others.any(|other| other.feed.gives(uid)))
+            is_free && (self.feed.gives(uid) || self.is_of_first_release(uid))
         };
         let is_root = self.feed == FeedId::Root;
         let flaw = match key {
@@ -121,13 +122,32 @@ impl<'d, 's> Intake<'d, 's> {
         flaw.map_or(Ok(()), |flaw| Err(self.broken(at, flaw)))
     }
 
+    /// Says whether a uid is one that the first region gave out when it was alone: those begin
+    /// anyhow, but never as another region's.
+    fn is_of_first_release(&self, uid: &Uid) -> bool {
+        let others = self.others_of_first.as_ref();
+        others.is_some_and(|others| !others.iter().any(|other| other.gives(uid)))
+    }
+
+    /// Rejects if the feed holds as much as it may.
+    pub(super) fn is_roomy(&self) -> Result<(), Rejection> {
+        let weight = self.scratch.feed(&self.feed).map(|feed| feed.weight());
+        match weight.is_some_and(|weight| weight.is_full(false)) {
+            true => Err(Rejection::FeedLimit(self.feed.clone())),
+            false => Ok(()),
+        }
+    }
+
     /// Finds what is to be kept of a row that is put, and notes beside it what goes with it.
     pub(super) fn keep(&mut self, offer: Offer<'_>) -> Result<Row, Rejection> {
         match offer.key {
             RowKey::Secret(uid) => Ok(self.keep_secret(uid, offer)),
             RowKey::Version(uid, ordinal) => Ok(self.keep_version(uid, ordinal, offer)),
             // Rows that every region receives are always sent.
-            _ => match offer.row {
+            key => match offer.row {
+                Sent::Row(row) if !sound::is_epoch(&key, &row) => {
+                    Err(self.broken(offer.revision, Flaw::Epoch))
+                }
                 Sent::Row(row) if !row.is_withheld() => Ok(row),
                 _ => Err(self.broken(offer.revision, Flaw::Commitment)),
             },
@@ -136,34 +156,44 @@ impl<'d, 's> Intake<'d, 's> {
 
     fn keep_secret(&mut self, uid: Uid, offer: Offer<'_>) -> Row {
         let hidden = Row::hidden(&self.feed, offer.revision, offer.commitment);
-        let is_wanted = offer.is_member && self.scratch.detached(&uid).is_none();
-        let row = match offer.row {
-            _ if !is_wanted => None,
-            Sent::Nothing => None,
-            Sent::Row(row) => match secret_of(&row) {
-                Some(secret) if !is_sound(&secret) => Some(Err(ProblemKind::Malformed)),
-                Some(secret) if !self.makes_room(&secret) => Some(Err(ProblemKind::NameTaken)),
-                Some(_) => Some(Ok(row)),
-                None => Some(Err(ProblemKind::Malformed)),
-            },
-            Sent::Bad => Some(Err(ProblemKind::Malformed)),
+        let is_wanted = !self.is_detached(uid, &offer) && offer.is_member;
+        let problem = match &offer.row {
+            Sent::Row(Row::Secret(kept)) if is_wanted => {
+                let secret = kept.body();
+                if !sound::is_secret(&self.feed, secret) {
+                    Some(ProblemKind::Malformed)
+                } else if !self.makes_room(secret) {
+                    Some(ProblemKind::NameTaken)
+                } else {
+                    self.note_kept(secret);
+                    return Row::Secret(Arc::clone(kept));
+                }
+            }
+            Sent::Row(_) | Sent::Bad if is_wanted => Some(ProblemKind::Malformed),
+            _ => None,
         };
-        match row {
-            Some(Ok(row)) => {
-                self.clear_problem(uid);
-                row
-            }
-            Some(Err(kind)) => {
-                self.hide_secret(uid);
-                self.note_problem(uid, kind, "");
-                hidden
-            }
-            None => {
-                self.hide_secret(uid);
-                self.clear_problem(uid);
-                hidden
-            }
+        self.hide_secret(uid);
+        match problem {
+            Some(kind) => self.note_problem(uid, kind, ""),
+            None => self.clear_problem(uid),
         }
+        hidden
+    }
+
+    /// Says whether a copy became a secret of its own. That is over when it is no copy any more.
+    fn is_detached(&mut self, uid: Uid, offer: &Offer<'_>) -> bool {
+        if self.scratch.detached(&uid).is_none() {
+            return false;
+        }
+        let is_shared = match &offer.row {
+            Sent::Row(Row::Secret(kept)) => kept.body().replica(&self.own).is_some(),
+            _ => offer.is_member,
+        };
+        if !is_shared {
+            self.draft.delete(RowKey::Detached(uid));
+            self.sync();
+        }
+        is_shared
     }
 
     /// Finds out whether the name of a secret is free here; a secret that was to be overwritten
@@ -204,11 +234,14 @@ impl<'d, 's> Intake<'d, 's> {
             Sent::Nothing => None,
             Sent::Bad => Some(Err(ProblemKind::Malformed)),
             Sent::Row(_) if !offer.problem.is_empty() => Some(Err(ProblemKind::Key)),
+            Sent::Row(_) if self.scratch.held_count(uid) >= VERSIONS_TAKEN_MAX => {
+                Some(Err(ProblemKind::Malformed))
+            }
             Sent::Row(row) => match offer.wrap {
                 Some(wrap) if version::wrapped(&self.scratch, wrap).is_err() => {
                     Some(Err(ProblemKind::Key))
                 }
-                Some(wrap) if is_value(&row) => Some(Ok((row, wrap))),
+                Some(wrap) if sound::is_value(&row) => Some(Ok((row, wrap))),
                 Some(_) => Some(Err(ProblemKind::Malformed)),
                 None => Some(Err(ProblemKind::Key)),
             },
@@ -225,83 +258,6 @@ impl<'d, 's> Intake<'d, 's> {
             self.draft.delete(RowKey::Wrap(uid, ordinal));
         }
         hidden
-    }
-
-    /// Drops the bodies of a secret's rows, and what is only of use with them.
-    pub(super) fn hide_secret(&mut self, uid: Uid) {
-        hide_versions(self.draft, &self.scratch, uid);
-        self.sync();
-    }
-
-    /// Notes why a secret is not kept, or not whole.
-    pub(super) fn note_problem(&mut self, uid: Uid, kind: ProblemKind, words: &str) {
-        let words = match kind {
-            _ if !words.is_empty() => words,
-            ProblemKind::NameTaken => {
-                "Replication failed: Secret name simple conflict in this region."
-            }
-            ProblemKind::Key => "Replication failed: the KMS key can't be used in this region.",
-            ProblemKind::Malformed => "Replication failed: the secret could not be read.",
-        };
-        let message: String = words.chars().take(MESSAGE_CHARS_MAX).collect();
-        let known = self.scratch.problem(&uid);
-        let is_known = known.is_some_and(|known| known.kind == kind && known.message == message);
-        if !is_known {
-            let since = self.draft.stamp;
-            let problem = Problem {
-                kind,
-                message,
-                since,
-            };
-            self.draft.put(RowKey::Problem(uid), &problem);
-            self.sync();
-        }
-    }
-
-    pub(super) fn clear_problem(&mut self, uid: Uid) {
-        if self.scratch.problem(&uid).is_some() {
-            self.draft.delete(RowKey::Problem(uid));
-            self.sync();
-        }
-    }
-
-    /// Deletes what this region keeps beside a row of a feed.
-    pub(super) fn forget_beside(&mut self, key: &RowKey) {
-        match *key {
-            RowKey::Version(uid, ordinal) if self.scratch.wrap_row(uid, ordinal).is_some() => {
-                self.draft.delete(RowKey::Wrap(uid, ordinal));
-            }
-            RowKey::Secret(uid) => {
-                if self.scratch.access(&uid).is_some() {
-                    self.draft.delete(RowKey::Access(uid));
-                }
-                if self.scratch.detached(&uid).is_some() {
-                    self.draft.delete(RowKey::Detached(uid));
-                }
-                let statuses: Vec<RowKey> = self.scratch.replica_keys(uid).collect();
-                statuses.into_iter().for_each(|key| self.draft.delete(key));
-                self.clear_problem(uid);
-            }
-            _ => {}
-        }
-        self.sync();
-    }
-}
-
-/// Drops the bodies of a secret's versions, and what is only of use with them.
-pub(super) fn hide_versions(draft: &mut Draft<'_>, state: &State, uid: Uid) {
-    let Some(feed) = state.feed_of_secret(&uid).cloned() else {
-        return;
-    };
-    for (ordinal, revision, commitment) in state.held_versions(uid) {
-        let row = Row::hidden(&feed, revision, commitment);
-        draft.replace(RowKey::Version(uid, ordinal), Some(row));
-        if state.wrap_row(uid, ordinal).is_some() {
-            draft.delete(RowKey::Wrap(uid, ordinal));
-        }
-    }
-    if state.access(&uid).is_some() {
-        draft.delete(RowKey::Access(uid));
     }
 }
 
@@ -333,40 +289,16 @@ impl Sent {
     }
 }
 
-fn secret_of(row: &Row) -> Option<Secret> {
-    match row {
-        Row::Secret(kept) => Some(Secret::clone(kept.body())),
-        _ => None,
-    }
-}
-
-fn is_value(row: &Row) -> bool {
-    let Row::Version(kept) = row else {
-        return false;
+/// Gives the feeds of all other regions if a feed is that of the region that founded the cluster.
+fn others_of_first(state: &State, feed: &FeedId) -> Option<Vec<FeedId>> {
+    let FeedId::Home(region) = feed else {
+        return None;
     };
-    let bytes = kept.body().sealed.ciphertext.len();
-    bytes <= VALUE_BYTES_MAX.saturating_add(SEAL_BYTES_MAX) && kept.body().description.is_some()
-}
-
-/// Says whether a secret is one that `decide` would have made.
-fn is_sound(secret: &Secret) -> bool {
-    let labels = || secret.versions.iter().flat_map(|version| &version.labels);
-    let currents = labels().filter(|label| label.is_current()).count();
-    let mut distinct: Vec<&str> = labels().map(Label::as_str).collect();
-    distinct.sort_unstable();
-    distinct.dedup();
-    let ordinals = secret.versions.iter().map(|version| version.ordinal);
-    let is_sorted = ordinals.clone().is_sorted_by(|a, b| a < b);
-    let is_below = ordinals.clone().all(|ordinal| ordinal < secret.next_ordinal);
-    let listed = secret.versions.len();
-    currents <= 1
-        && (listed == 0 || currents == 1)
-        && distinct.len() == labels().count()
-        && distinct.len() <= LABELS_MAX
-        && is_sorted
-        && is_below
-        && secret.next_ordinal.0 <= ORDINAL_MAX
-        && secret.tags.len() <= TAGS_MAX
-        && secret.replicas.len() <= REGIONS_MAX
-        && secret.description.chars().count() <= DESCRIPTION_CHARS_MAX
+    let others = || {
+        let directory = state.directory().map(|(_, entry)| entry.as_ref());
+        let names = directory.chain(state.regions()).map(|entry| &entry.name);
+        let others = names.filter(|name| *name != region).cloned();
+        others.map(FeedId::Home).collect()
+    };
+    state.is_first(region).then(others)
 }

@@ -62,7 +62,19 @@ fn linkable(state: &State, name: &RegionName) -> Result<(), Rejection> {
         Some((_, region)) if !region.is_linked() => Err(Rejection::RegionUnlinked(name.clone())),
         Some(_) => leads_nothing(state, name),
         None if state.directory().count() >= REGIONS_MAX => Err(Rejection::RegionLimit),
-        None => Ok(()),
+        None => usable(state, name),
+    }
+}
+
+/// Rejects a new name if its feed would give out uids like those of another one.
+fn usable(state: &State, name: &RegionName) -> Result<(), Rejection> {
+    let feed = FeedId::Home(name.clone());
+    let first = feed.uid_of([0; 16]);
+    let others = state.directory().map(|(_, region)| &region.name);
+    let mut others = others.map(|name| FeedId::Home(name.clone()));
+    match state.gives_used(&feed) || others.any(|other| other.gives(&first)) {
+        true => Err(Rejection::RegionNameUnusable(name.clone())),
+        false => Ok(()),
     }
 }
 

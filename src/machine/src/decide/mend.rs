@@ -10,18 +10,19 @@ use crate::decide::bounded;
 use crate::decide::draft::Draft;
 use crate::decide::import::stands_at;
 use crate::decide::intake::Intake;
-use crate::decide::stage::elsewhere;
+use crate::decide::stage::{elsewhere, fits};
 use crate::hash::Bucket;
-use crate::limits::IMPORTED_MAX;
+use crate::limits::BUCKET_ROWS_MAX;
 use crate::rejection::{Field, Flaw, Rejection};
 use crate::row::{Row, RowKey};
 
 pub(super) fn mend(draft: &mut Draft<'_>, mend: &MendBucket) -> Result<Outcome, Rejection> {
-    bounded(Field::Rows, mend.rows.len(), IMPORTED_MAX)?;
+    bounded(Field::Rows, mend.rows.len(), BUCKET_ROWS_MAX)?;
     let feed = &mend.feed;
     elsewhere(draft.state, feed, &mend.at)?;
     stands_at(draft.state, feed, &mend.at)?;
     let mut intake = Intake::new(draft, feed)?;
+    intake.is_roomy()?;
     let revision = mend.at.revision;
     let is_in = |key: &RowKey| Bucket::of(&key.encode()) == mend.bucket;
     let mut right = BTreeSet::new();
@@ -30,11 +31,7 @@ pub(super) fn mend(draft: &mut Draft<'_>, mend: &MendBucket) -> Result<Outcome, 
         if !is_in(&staged.key) || last.is_some_and(|last| staged.key <= *last) {
             return Err(intake.broken(revision, Flaw::Order));
         }
-        intake.carries(&staged.key, revision)?;
-        let origin = staged.row.origin();
-        if origin.is_none_or(|origin| origin.feed != *feed) {
-            return Err(intake.broken(revision, Flaw::Foreign));
-        }
+        fits(&intake, staged, revision)?;
         right.insert(staged.key);
     }
     let held: Vec<RowKey> = intake

@@ -5,6 +5,7 @@ mod access;
 mod activate;
 mod draft;
 mod feed;
+mod hide;
 mod import;
 mod intake;
 mod key;
@@ -15,8 +16,10 @@ mod node;
 mod promote;
 mod secret;
 mod share;
+mod sound;
 mod stage;
 mod tag;
+mod trouble;
 mod version;
 
 use crate::answer::Outcome;
@@ -150,6 +153,17 @@ fn writable(state: &State, feed: &FeedId) -> Result<(), Rejection> {
             feed: feed.clone(),
             epoch: epoch.clone(),
         }),
+    }
+}
+
+/// Rejects what adds to a feed that holds as much as it may: the regions that follow it take no
+/// more of it.
+fn roomy(state: &State, feed: &FeedId) -> Result<(), Rejection> {
+    let is_counted = state.machine_version() >= Some(REGIONS);
+    let weight = state.feed(feed).map(|feed| feed.weight());
+    match weight.is_some_and(|weight| is_counted && weight.is_full(true)) {
+        true => Err(Rejection::FeedLimit(feed.clone())),
+        false => Ok(()),
     }
 }
 

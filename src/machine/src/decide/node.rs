@@ -7,8 +7,8 @@ use crate::decide::{BOUNDED_REMAINS, REGIONS, bounded, is_known, key, link};
 use crate::ids::{Hash, Ordinal, Revision};
 use crate::limits::{IDENTITY_CHARS_MAX, JOIN_TOKENS_MAX, NODES_EVER_MAX, NODES_MAX};
 use crate::position::{Epoch, FeedId};
-use crate::rejection::{Field, Rejection};
 use crate::region::Region;
+use crate::rejection::{Field, Rejection};
 use crate::row::{
     BeginEpoch, FeedState, Introduction, JoinToken, Machine, Principal, RetiredNode, RowKey,
 };

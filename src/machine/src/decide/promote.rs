@@ -3,7 +3,7 @@
 use crate::answer::Outcome;
 use crate::command::{FenceFeed, TakeOver};
 use crate::decide::draft::Draft;
-use crate::decide::import::follows;
+use crate::decide::import::is_in_reach;
 use crate::ids::Ordinal;
 use crate::limits::BALLOT_STEP_MAX;
 use crate::position::{Epoch, FeedId};
@@ -16,8 +16,9 @@ pub(super) fn take_over(draft: &mut Draft<'_>, take: &TakeOver) -> Result<Outcom
     let own = state.region().cloned().ok_or(Rejection::NotFounded)?;
     let nothing = || Rejection::NothingToTakeOver(take.region.clone());
     let feeds = state.feeds().filter_map(|feed| feed.position());
+    // A region that took over a feed of this one, and is lost before this one followed it, too.
     let mut lost: Vec<_> = feeds
-        .filter(|last| last.epoch.region == take.region)
+        .filter(|last| state.leader_of(&last.feed) == Some(&take.region))
         .collect();
     lost.sort_by(|a, b| a.feed.cmp(&b.feed));
     if lost.is_empty() || take.region == own {
@@ -29,7 +30,8 @@ pub(super) fn take_over(draft: &mut Draft<'_>, take: &TakeOver) -> Result<Outcom
             left.push(last.feed);
             continue;
         }
-        let number = ballot(take, &last.feed, &last.epoch);
+        let fence = state.fence(&last.feed);
+        let number = ballot(take, &last.feed, &last.epoch, fence);
         let epoch = Epoch {
             number,
             region: own.clone(),
@@ -41,6 +43,9 @@ pub(super) fn take_over(draft: &mut Draft<'_>, take: &TakeOver) -> Result<Outcom
         if state.problem(&uid).is_some() {
             draft.delete(RowKey::Problem(uid));
         }
+        if fence.is_some() {
+            draft.delete(RowKey::Fence(uid));
+        }
         taken.push(TakenFeed { last, epoch });
     }
     match left.first() {
@@ -50,13 +55,15 @@ pub(super) fn take_over(draft: &mut Draft<'_>, take: &TakeOver) -> Result<Outcom
 }
 
 /// Finds the next ballot: higher than any heard of that is not out of all reach.
-fn ballot(take: &TakeOver, feed: &FeedId, held: &Epoch) -> u64 {
+fn ballot(take: &TakeOver, feed: &FeedId, held: &Epoch, fence: Option<&Epoch>) -> u64 {
     let most = held.number.saturating_add(BALLOT_STEP_MAX);
     let heard = take.heard.iter().filter(|(of, _)| of == feed);
     let numbers = heard.map(|(_, epoch)| epoch.number);
     let highest = numbers.filter(|number| *number < most).max();
     let highest = highest.unwrap_or_default().max(held.number);
-    highest.saturating_add(1)
+    // What this region gave way to it must not go below.
+    let fenced = fence.map(|epoch| epoch.number).unwrap_or_default();
+    highest.max(fenced).saturating_add(1)
 }
 
 /// Notes a ballot higher than this region's own. Whoever is named must be one that may lead.
@@ -74,7 +81,8 @@ pub(super) fn fence(draft: &mut Draft<'_>, fence: &FenceFeed) -> Result<Outcome,
     if !state.may_lead(&epoch.region, feed) {
         return Err(Rejection::ScopeNeeded(feed.clone()));
     }
-    let is_higher = follows(Some(&held.epoch), epoch);
+    // Of two of one number the higher region's wins: both would go on otherwise (R28).
+    let is_higher = *epoch > held.epoch && is_in_reach(Some(&held.epoch), epoch);
     if !is_higher || state.fence(feed).is_some_and(|known| known >= epoch) {
         return Ok(Outcome::None);
     }

@@ -6,12 +6,12 @@ use crate::answer::Outcome;
 use crate::command::{CreateSecret, DeleteSecret, PurgeSecret, RestoreSecret};
 use crate::decide::draft::Draft;
 use crate::decide::{
-    BOUNDED_REMAINS, REGIONS, bounded, key, share, tag, unmoved, version, writable,
+    BOUNDED_REMAINS, REGIONS, bounded, key, roomy, share, tag, unmoved, version, writable,
 };
 use crate::ids::{Ordinal, Uid};
 use crate::limits::{
-    DAY_MS, DESCRIPTION_CHARS_MAX, RECOVERY_WINDOW_DAYS_MAX, RECOVERY_WINDOW_DAYS_MIN, SECRETS_MAX,
-    TOMBSTONES_MAX,
+    DAY_MS, DESCRIPTION_CHARS_MAX, IMPORTED_ROW_BYTES_MAX, RECOVERY_WINDOW_DAYS_MAX,
+    RECOVERY_WINDOW_DAYS_MIN, SECRETS_MAX, TOMBSTONES_MAX,
 };
 use crate::position::FeedId;
 use crate::rejection::{ArnShown, Field, Rejection};
@@ -33,7 +33,8 @@ pub(super) fn create(draft: &mut Draft<'_>, create: &CreateSecret) -> Result<Out
         return name_in_use(existing, create);
     }
     spare(state, &feed, &create.uid)?;
-    if state.secrets_owned(&create.account) >= SECRETS_MAX {
+    roomy(state, &feed)?;
+    if state.secrets_owned(&feed, &create.account) >= SECRETS_MAX {
         return Err(Rejection::SecretLimit);
     }
     described(&create.description)?;
@@ -221,13 +222,21 @@ pub(super) fn live(state: &State, uid: &Uid) -> Result<(FeedId, Arc<Secret>), Re
 pub(super) fn stored(
     draft: &mut Draft<'_>,
     feed: &FeedId,
-    secret: Secret,
+    mut secret: Secret,
     version: Option<crate::names::VersionId>,
 ) -> Result<Outcome, Rejection> {
+    // The region that wrote it last may have had a clock that was ahead of ours.
+    if let Some(before) = draft.state.secret(&secret.uid) {
+        secret.changed = secret.changed.max(before.changed.plus_ms(1));
+    }
     let row = as_row(draft.state, &secret);
     let holders = draft.holders(feed, &secret);
     let kept = draft.feed_put_for(feed, holders, RowKey::Secret(secret.uid), row);
-    kept.ok_or_else(|| Rejection::FeedNotFound(feed.clone()))?;
+    let kept = kept.ok_or_else(|| Rejection::FeedNotFound(feed.clone()))?;
+    // Only the keys of many replica regions can be as long as that.
+    if draft.state.machine_version() >= Some(REGIONS) {
+        bounded(Field::Replicas, kept.stored().len(), IMPORTED_ROW_BYTES_MAX)?;
+    }
     Ok(Outcome::Secret {
         secret: Arc::new(secret),
         version,
@@ -240,8 +249,10 @@ fn as_row(state: &State, secret: &Secret) -> Secret {
     // Both are in the order of their numbers.
     let mut described = state.described(&secret.uid).peekable();
     let versions = secret.versions.iter().filter(|version| {
-        while described.next_if(|at| *at < version.ordinal).is_some() {}
-        !version.labels.is_empty() || described.peek() != Some(&version.ordinal)
+        while described.next_if(|(at, _)| *at < version.ordinal).is_some() {}
+        let own = described.peek().filter(|(at, _)| *at == version.ordinal);
+        // Another region's row may say other things of a version than the version's own.
+        !own.is_some_and(|(at, description)| description.version(*at) == **version)
     });
     Secret {
         versions: versions.cloned().collect(),
@@ -263,13 +274,14 @@ pub(super) fn erase(draft: &mut Draft<'_>, feed: &FeedId, secret: &Secret) {
     for version in &secret.versions {
         version::forget(draft, feed, secret.uid, version.ordinal);
     }
-    // Of a feed that was taken over, versions may never have come here.
-    let is_listed = |key: &RowKey| {
+    // Of a feed that was taken over there may be others: that never came, or without the secret.
+    let is_listed = |ordinal: &Ordinal| {
         let mut listed = secret.versions.iter();
-        listed.any(|version| version.ordinal == key.ordinal())
+        listed.any(|version| version.ordinal == *ordinal)
     };
-    for key in state.lacking(secret.uid).filter(|key| !is_listed(key)) {
-        draft.feed_delete(feed, key);
+    let others = state.strays(secret.uid, Ordinal(0)).into_iter();
+    for ordinal in others.filter(|ordinal| !is_listed(ordinal)) {
+        version::forget(draft, feed, secret.uid, ordinal);
     }
     for key in state.replica_keys(secret.uid) {
         draft.delete(key);
@@ -277,11 +289,9 @@ pub(super) fn erase(draft: &mut Draft<'_>, feed: &FeedId, secret: &Secret) {
     draft.feed_delete(feed, RowKey::Secret(secret.uid));
     if draft.state.machine_version() >= Some(BOUNDED_REMAINS) {
         // Room for the one to come.
-        for (uid, feed) in draft
-            .state
-            .tombstones_above(TOMBSTONES_MAX.saturating_sub(1))
-        {
-            draft.feed_delete(&feed, RowKey::Tombstone(uid));
+        let max = TOMBSTONES_MAX.saturating_sub(1);
+        for uid in state.tombstones_above(feed, max) {
+            draft.feed_delete(feed, RowKey::Tombstone(uid));
         }
     }
     draft.feed_put(

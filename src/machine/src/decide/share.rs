@@ -8,14 +8,14 @@ use crate::command::{
     UnshareSecret,
 };
 use crate::decide::draft::Draft;
-use crate::decide::intake::hide_versions;
-use crate::decide::{REGIONS, bounded, key, secret, unmoved, version, writable};
+use crate::decide::hide::hide_versions;
+use crate::decide::{REGIONS, bounded, key, roomy, secret, unmoved, version, writable};
 use crate::ids::Ordinal;
 use crate::limits::{
-    IMPORTED_MAX, KEY_NAME_CHARS_MAX, MESSAGE_CHARS_MAX, REGIONS_MAX, SEAL_BYTES_MAX,
+    IMPORTED_MAX, KEY_NAME_CHARS_MAX, MESSAGE_CHARS_MAX, REGIONS_MAX, SEAL_BYTES_MAX, SECRETS_MAX,
     VALUE_BYTES_MAX,
 };
-use crate::names::RegionName;
+use crate::names::{RegionName, VersionId};
 use crate::position::FeedId;
 use crate::region::{ReplicaState, ReplicaStatus};
 use crate::rejection::{Field, Rejection};
@@ -26,6 +26,7 @@ use crate::state::State;
 pub(super) fn share(draft: &mut Draft<'_>, share: &ShareSecret) -> Result<Outcome, Rejection> {
     unmoved(draft.state, &share.seen)?;
     let (feed, before) = secret::live(draft.state, &share.uid)?;
+    roomy(draft.state, &feed)?;
     let mut after = Secret::clone(&before);
     add_replicas(draft, &feed, &mut after, &share.replicas)?;
     changed(draft, &feed, &before, after)
@@ -49,7 +50,10 @@ pub(super) fn add_replicas(
         let region = &replica.region;
         let number = draft.state.region_number(region);
         let is_linked = draft.state.linked(region).is_some();
-        let is_repeated = replicas.iter().take(at).any(|other| other.region == *region);
+        let is_repeated = replicas
+            .iter()
+            .take(at)
+            .any(|other| other.region == *region);
         let is_primary = draft.state.primary_of(feed) == Some(region);
         let Some(number) = number.filter(|_| is_linked && !is_repeated && !is_primary) else {
             return Err(Rejection::ReplicaRegionInvalid(region.clone()));
@@ -127,10 +131,7 @@ pub(super) fn remaining(state: &State, secret: &Secret) -> Vec<RegionName> {
 
 /// Takes in what a region says of its copies; of a secret that is not shared with it, or not led
 /// from here, it says nothing that counts.
-pub(super) fn report(
-    draft: &mut Draft<'_>,
-    report: &ReportReplicas,
-) -> Result<Outcome, Rejection> {
+pub(super) fn report(draft: &mut Draft<'_>, report: &ReportReplicas) -> Result<Outcome, Rejection> {
     bounded(Field::Rows, report.replicas.len(), IMPORTED_MAX)?;
     let region = &report.region;
     let unknown = || Rejection::RegionUnknown(region.clone());
@@ -142,7 +143,11 @@ pub(super) fn report(
     told.sort_by_key(|replica| replica.uid);
     told.dedup_by_key(|replica| replica.uid);
     for replica in told {
-        bounded(Field::Message, replica.message.chars().count(), MESSAGE_CHARS_MAX)?;
+        bounded(
+            Field::Message,
+            replica.message.chars().count(),
+            MESSAGE_CHARS_MAX,
+        )?;
         let Ok((feed, secret)) = secret::any(draft.state, &replica.uid) else {
             continue;
         };
@@ -193,6 +198,10 @@ pub(super) fn detach(draft: &mut Draft<'_>, detach: &DetachSecret) -> Result<Out
     let home = FeedId::Home(own.clone());
     writable(state, &home)?;
     secret::spare(state, &home, &detach.new_uid)?;
+    roomy(state, &home)?;
+    if state.secrets_owned(&home, &copy.account) >= SECRETS_MAX {
+        return Err(Rejection::SecretLimit);
+    }
     key::usable(state, detach.kms_key.as_ref())?;
     let versions = renumbered(state, &copy, &detach.versions)?;
     hide_versions(draft, state, copy.uid);
@@ -214,7 +223,10 @@ pub(super) fn detach(draft: &mut Draft<'_>, detach: &DetachSecret) -> Result<Out
         kms_key: detach.kms_key,
         changed: draft.stamp,
         next_ordinal: Ordinal(versions.len() as u64 + 1),
-        versions: versions.iter().map(|(version, _)| version.clone()).collect(),
+        versions: versions
+            .iter()
+            .map(|(version, _)| version.clone())
+            .collect(),
         replicas: Vec::new(),
         ..Secret::clone(&copy)
     };
@@ -250,7 +262,11 @@ fn renumbered<'a>(
         let new = sealed.iter().find(|new| new.id == version.id);
         let new = new.ok_or(Rejection::VersionsMissing)?;
         let bytes = new.sealed.ciphertext.len();
-        bounded(Field::Value, bytes, VALUE_BYTES_MAX.saturating_add(SEAL_BYTES_MAX))?;
+        bounded(
+            Field::Value,
+            bytes,
+            VALUE_BYTES_MAX.saturating_add(SEAL_BYTES_MAX),
+        )?;
         version::wrapped(state, &new.wrap)?;
         let version = Version {
             ordinal,
@@ -262,9 +278,15 @@ fn renumbered<'a>(
 }
 
 /// Puts wraps of a secret's versions in the place of those there are: rows of this region only,
-/// so that it may do so with a copy.
+/// so that it may do so with a copy. A value that is not here has none.
 pub(super) fn rewrap(draft: &mut Draft<'_>, rewrap: &RewrapSecret) -> Result<Outcome, Rejection> {
     let (_, secret) = secret::held(draft.state, &rewrap.uid)?;
-    version::rewrap(draft, &secret, &rewrap.wraps)?;
+    let is_here = |id: &VersionId| {
+        let version = secret.version(id);
+        version.is_none_or(|version| draft.state.is_held(&secret.uid, version.ordinal))
+    };
+    let wraps = rewrap.wraps.iter().filter(|(id, _)| is_here(id));
+    let wraps: Vec<_> = wraps.cloned().collect();
+    version::rewrap(draft, &secret, &wraps)?;
     Ok(Outcome::None)
 }

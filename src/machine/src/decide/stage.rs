@@ -2,16 +2,18 @@
 //! before all of it is here, and goes on where it was when it was broken off.
 
 use crate::answer::Outcome;
-use crate::command::{Cursor, ForgetStaged, StageRows};
+use crate::command::{Cursor, ForgetStaged, StageRows, StagedRow};
 use crate::decide::bounded;
 use crate::decide::draft::Draft;
 use crate::decide::intake::Intake;
-use crate::ids::Ordinal;
-use crate::limits::{IMPORTED_MAX, MESSAGE_CHARS_MAX, STAGED_BYTES_MAX, UNSTAGED_MAX};
+use crate::ids::{Ordinal, Revision};
+use crate::limits::{
+    IMPORTED_MAX, IMPORTED_ROW_BYTES_MAX, MESSAGE_CHARS_MAX, STAGED_BYTES_MAX, UNSTAGED_MAX,
+};
 use crate::position::{Epoch, FeedId};
 use crate::rejection::{Field, Flaw, Rejection};
 use crate::row::{RowKey, Staging};
-use crate::state::State;
+use crate::state::{State, Weight};
 
 pub(super) fn stage(draft: &mut Draft<'_>, stage: &StageRows) -> Result<Outcome, Rejection> {
     bounded(Field::Rows, stage.rows.len(), IMPORTED_MAX)?;
@@ -23,33 +25,61 @@ pub(super) fn stage(draft: &mut Draft<'_>, stage: &StageRows) -> Result<Outcome,
     let mut last = last.map(|row| row.key);
     let intake = Intake::new(draft, feed)?;
     for staged in &stage.rows {
-        let (key, revision) = (staged.key, stage.at.revision);
-        let broken = |flaw| intake.broken(revision, flaw);
-        if last.is_some_and(|last| key <= last) {
-            return Err(broken(Flaw::Order));
+        let revision = stage.at.revision;
+        if last.is_some_and(|last| staged.key <= last) {
+            return Err(intake.broken(revision, Flaw::Order));
         }
-        last = Some(key);
-        intake.carries(&key, revision)?;
-        let origin = staged.row.origin();
-        let origin = origin.ok_or_else(|| broken(Flaw::Kind))?;
-        if origin.feed != *feed || origin.revision > revision {
-            return Err(broken(Flaw::Foreign));
-        }
-        bounded(Field::Message, staged.problem.chars().count(), MESSAGE_CHARS_MAX)?;
-        let bytes = staged.row.stored().len() as u64;
-        staging.bytes = staging.bytes.saturating_add(bytes);
-        if key.is_immutable() && staging.bytes > STAGED_BYTES_MAX && !staged.row.is_withheld() {
-            return Err(Rejection::TooLong {
-                field: Field::Rows,
-                max: STAGED_BYTES_MAX,
-            });
-        }
+        last = Some(staged.key);
+        fits(&intake, staged, revision)?;
+        weigh(&mut staging, staged)?;
         let place = RowKey::Staged(uid, Ordinal(staging.rows));
         intake.draft.put(place, staged);
         staging.rows = staging.rows.saturating_add(1);
     }
     draft.put(RowKey::Staging(uid), &staging);
     Ok(Outcome::None)
+}
+
+/// Rejects a row that is none of the feed's at a revision.
+pub(super) fn fits(
+    intake: &Intake<'_, '_>,
+    staged: &StagedRow,
+    revision: Revision,
+) -> Result<(), Rejection> {
+    let broken = |flaw| intake.broken(revision, flaw);
+    intake.carries(&staged.key, revision)?;
+    let origin = staged.row.origin();
+    let origin = origin.ok_or_else(|| broken(Flaw::Kind))?;
+    if origin.feed != intake.feed || origin.revision > revision {
+        return Err(broken(Flaw::Foreign));
+    }
+    if origin.bytes.len() > IMPORTED_ROW_BYTES_MAX {
+        return Err(broken(Flaw::Malformed));
+    }
+    let words = staged.problem.chars().count();
+    bounded(Field::Message, words, MESSAGE_CHARS_MAX)
+}
+
+/// Counts a row; rejects if the snapshot holds more than a feed may, or more values than are kept
+/// beside it.
+fn weigh(staging: &mut Staging, staged: &StagedRow) -> Result<(), Rejection> {
+    let bytes = staged.row.stored().len() as u64;
+    staging.bytes = staging.bytes.saturating_add(bytes);
+    let is_value = staged.key.is_immutable() && !staged.row.is_withheld();
+    if is_value && staging.bytes > STAGED_BYTES_MAX {
+        return Err(Rejection::TooLong {
+            field: Field::Rows,
+            max: STAGED_BYTES_MAX,
+        });
+    }
+    let weight = Weight {
+        rows: staging.rows,
+        bytes: staging.bytes.saturating_sub(STAGED_BYTES_MAX),
+    };
+    match weight.is_full(false) {
+        true => Err(Rejection::FeedLimit(staging.feed.clone())),
+        false => Ok(()),
+    }
 }
 
 /// Gives the epoch of a snapshot of a feed that this region does not lead in that epoch.

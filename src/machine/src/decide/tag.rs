@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::answer::Outcome;
 use crate::command::{TagResource, UntagResource};
 use crate::decide::draft::Draft;
-use crate::decide::{bounded, secret, unmoved};
+use crate::decide::{bounded, roomy, secret, unmoved};
 use crate::limits::{TAG_KEY_CHARS_MAX, TAG_VALUE_CHARS_MAX, TAGS_MAX};
 use crate::rejection::{Field, Rejection};
 use crate::secret::{Secret, Tag};
@@ -13,6 +13,7 @@ use crate::secret::{Secret, Tag};
 pub(super) fn tag(draft: &mut Draft<'_>, tag: &TagResource) -> Result<Outcome, Rejection> {
     unmoved(draft.state, &tag.seen)?;
     let (feed, before) = secret::live(draft.state, &tag.uid)?;
+    roomy(draft.state, &feed)?;
     checked(&tag.tags)?;
     if tag.tags.is_empty() {
         return Ok(Outcome::Secret {

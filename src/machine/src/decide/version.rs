@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::answer::Outcome;
 use crate::command::{NewVersion, PutSecretValue, UpdateSecret};
 use crate::decide::draft::Draft;
-use crate::decide::{DESCRIBED_VERSIONS, bounded, key, label, secret, unmoved};
+use crate::decide::{DESCRIBED_VERSIONS, bounded, key, label, roomy, secret, unmoved};
 use crate::ids::{Ordinal, Uid};
 use crate::limits::{
     LABELS_MAX, SEAL_BYTES_MAX, UNLABELLED_VERSIONS_MAX, VALUE_BYTES_MAX, WRAPPED_KEY_BYTES_MAX,
@@ -21,6 +21,7 @@ use crate::state::State;
 pub(super) fn put(draft: &mut Draft<'_>, put: &PutSecretValue) -> Result<Outcome, Rejection> {
     unmoved(draft.state, &put.seen)?;
     let (feed, before) = secret::live(draft.state, &put.uid)?;
+    roomy(draft.state, &feed)?;
     let mut secret = before.with_room();
     add(draft, &feed, &mut secret, &put.new, &put.labels)?;
     prune(draft, &feed, &mut secret, put.young_protection_ms)?;
@@ -31,6 +32,7 @@ pub(super) fn put(draft: &mut Draft<'_>, put: &PutSecretValue) -> Result<Outcome
 pub(super) fn update(draft: &mut Draft<'_>, update: &UpdateSecret) -> Result<Outcome, Rejection> {
     unmoved(draft.state, &update.seen)?;
     let (feed, before) = secret::live(draft.state, &update.uid)?;
+    roomy(draft.state, &feed)?;
     rewrap(draft, &before, &update.rewrapped)?;
     let touches = update.description.is_some() || update.kms_key.is_some() || update.new.is_some();
     if !touches {
@@ -83,7 +85,7 @@ pub(super) fn add(
     )?;
     bounded(Field::VersionStages, labels.len(), LABELS_MAX)?;
     wrapped(draft.state, &new.wrap)?;
-    let ordinal = secret.next_ordinal;
+    let ordinal = spare(draft, feed, secret);
     secret.next_ordinal = Ordinal(ordinal.0.saturating_add(1));
     secret.versions.push(Version {
         id: new.id.clone(),
@@ -116,6 +118,17 @@ pub(super) fn add(
     draft.feed_put_for(feed, holders, RowKey::Version(secret.uid, ordinal), row);
     draft.put(RowKey::Wrap(secret.uid, ordinal), &new.wrap);
     Ok(())
+}
+
+/// Gives a number that no version of the secret ever had. Versions that came without the rest of
+/// their entry, from a primary that is lost, never were any: they go.
+fn spare(draft: &mut Draft<'_>, feed: &FeedId, secret: &Secret) -> Ordinal {
+    let strays = draft.state.strays(secret.uid, secret.next_ordinal);
+    for stray in &strays {
+        forget(draft, feed, secret.uid, *stray);
+    }
+    let last = strays.last().map(|Ordinal(last)| last.saturating_add(1));
+    Ordinal(last.unwrap_or_default()).max(secret.next_ordinal)
 }
 
 /// Deletes the rows of a version.

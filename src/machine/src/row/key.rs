@@ -230,6 +230,12 @@ impl RowKey {
         (0x40..RowKey::JOURNAL_KIND).contains(&self.kind())
     }
 
+    /// Says whether a row of this kind is part of a secret that is there: not every region may have
+    /// its body.
+    pub fn is_of_secret(&self) -> bool {
+        matches!(self, RowKey::Secret(_) | RowKey::Version(..))
+    }
+
     /// Says whether rows of this kind, once written, are only ever deleted.
     pub fn is_immutable(&self) -> bool {
         matches!(self, RowKey::Version(..))

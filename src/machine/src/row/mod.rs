@@ -428,7 +428,7 @@ impl Row {
     }
 
     /// Makes what stands for a feed row whose body is kept from this region.
-    pub(crate) fn hidden(feed: &FeedId, revision: Revision, commitment: Hash) -> Row {
+    pub fn hidden(feed: &FeedId, revision: Revision, commitment: Hash) -> Row {
         Row::Withheld(Arc::new(Kept::hidden(feed, revision, commitment)))
     }
 

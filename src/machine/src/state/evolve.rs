@@ -6,7 +6,7 @@ use imbl::OrdMap;
 
 use crate::change::Change;
 use crate::ids::{Hash, Ordinal, Uid};
-use crate::row::{Kept, Row, RowKey};
+use crate::row::{Kept, Row, RowKey, Tombstone};
 use crate::secret::{Secret, StoredVersion};
 use crate::state::slot::{Held, Slot};
 use crate::state::{Feed, State};
@@ -16,6 +16,8 @@ use crate::state::{Feed, State};
 pub(super) struct Share {
     feed: Option<Uid>,
     commitment: Hash,
+    /// Its size; of values nothing, which may leave memory.
+    bytes: u64,
 }
 
 impl State {
@@ -99,16 +101,7 @@ impl State {
             (RowKey::Version(uid, ordinal), Row::Version(kept)) => {
                 self.put_version(*uid, *ordinal, kept)
             }
-            (RowKey::Tombstone(uid), Row::Tombstone(kept)) => {
-                self.derived.by_purge.insert((kept.body.purged, *uid));
-                let replaced = self.tombstones.insert(*uid, Arc::clone(kept));
-                if let Some(before) = replaced.as_ref().map(|before| before.body.purged)
-                    && before != kept.body.purged
-                {
-                    self.derived.by_purge.remove(&(before, *uid));
-                }
-                replaced.as_ref().map(of)
-            }
+            (RowKey::Tombstone(uid), Row::Tombstone(kept)) => self.put_tombstone(*uid, kept),
             (RowKey::Journal(uid, revision), Row::Journal(kept)) => {
                 self.feed_mut(*uid)
                     .journal
@@ -163,11 +156,7 @@ impl State {
             RowKey::Principal(number) => remove(&mut self.principals, number),
             RowKey::Secret(uid) => self.delete_secret(*uid),
             RowKey::Version(uid, ordinal) => self.delete_version(*uid, *ordinal),
-            RowKey::Tombstone(uid) => {
-                let kept = self.tombstones.remove(uid)?;
-                self.derived.by_purge.remove(&(kept.body.purged, *uid));
-                Some(of(&kept))
-            }
+            RowKey::Tombstone(uid) => self.delete_tombstone(*uid),
             RowKey::Journal(uid, revision) => {
                 self.feed_mut(*uid).journal.remove(revision);
                 None
@@ -186,24 +175,19 @@ impl State {
     fn put_secret(&mut self, uid: Uid, kept: &Arc<Kept<Secret>>) -> Option<Share> {
         let secret = Some(Arc::clone(kept));
         let replaced = self.with_slot(uid, |slot| slot.set_secret(secret));
-        let before = replaced.as_ref().map(|before| before.body.as_ref());
-        let after = kept.body.as_ref();
-        let derived = &mut self.derived;
-        if before.is_none() {
-            derived.secrets = derived.secrets.saturating_add(1);
-            let account = &after.account;
-            derived
-                .names
-                .insert(account.clone(), after.name.clone(), uid);
-            derived
-                .by_creation
-                .insert((account.clone(), after.created, uid));
-            let owned = derived.owned.entry(account.clone()).or_default();
-            *owned = owned.saturating_add(1);
+        if !replaced
+            .as_ref()
+            .is_some_and(|before| is_listed_alike(before, kept))
+        {
+            if let Some(before) = &replaced {
+                self.unlist(uid, before);
+            }
+            self.list(uid, kept);
         }
-        let due = |secret: &Secret| secret.deletion.map(|deletion| (deletion.due, uid));
-        let (was, is) = (before.and_then(due), due(after));
+        let due = |kept: &Arc<Kept<Secret>>| kept.body.deletion.map(|deletion| (deletion.due, uid));
+        let (was, is) = (replaced.as_ref().and_then(due), due(kept));
         if was != is {
+            let derived = &mut self.derived;
             was.map(|was| derived.by_deletion.remove(&was));
             is.map(|is| derived.by_deletion.insert(is));
         }
@@ -212,20 +196,53 @@ impl State {
 
     fn delete_secret(&mut self, uid: Uid) -> Option<Share> {
         let kept = self.with_slot(uid, |slot| slot.set_secret(None))?;
-        let secret = kept.body.as_ref();
+        self.unlist(uid, &kept);
+        if let Some(deletion) = kept.body.deletion {
+            self.derived.by_deletion.remove(&(deletion.due, uid));
+        }
+        Some(of(&kept))
+    }
+
+    /// Makes a secret known by its name, its age and its owner.
+    fn list(&mut self, uid: Uid, kept: &Kept<Secret>) {
+        let (secret, derived) = (&kept.body, &mut self.derived);
+        let (account, name) = (secret.account.clone(), secret.name.clone());
+        derived.secrets = derived.secrets.saturating_add(1);
+        derived.names.insert(account.clone(), name, uid);
+        let by_creation = (account.clone(), secret.created, uid);
+        derived.by_creation.insert(by_creation);
+        let owned = derived.owned.entry((feed_of(kept), account)).or_default();
+        *owned = owned.saturating_add(1);
+    }
+
+    fn unlist(&mut self, uid: Uid, kept: &Kept<Secret>) {
+        let (secret, derived) = (&kept.body, &mut self.derived);
         let account = &secret.account;
-        let derived = &mut self.derived;
         derived.secrets = derived.secrets.saturating_sub(1);
         derived.names.remove(account, &secret.name, uid);
-        derived
-            .by_creation
-            .remove(&(account.clone(), secret.created, uid));
-        if let Some(deletion) = secret.deletion {
-            derived.by_deletion.remove(&(deletion.due, uid));
-        }
-        if let Some(owned) = derived.owned.get_mut(account) {
+        let by_creation = (account.clone(), secret.created, uid);
+        derived.by_creation.remove(&by_creation);
+        let owner = (feed_of(kept), account.clone());
+        if let Some(owned) = derived.owned.get_mut(&owner) {
             *owned = owned.saturating_sub(1);
         }
+        if derived.owned.get(&owner) == Some(&0) {
+            derived.owned.remove(&owner);
+        }
+    }
+
+    fn put_tombstone(&mut self, uid: Uid, kept: &Arc<Kept<Tombstone>>) -> Option<Share> {
+        let before = self.delete_tombstone(uid);
+        self.tombstones.insert(uid, Arc::clone(kept));
+        let by_purge = (kept.body.purged, uid);
+        self.feed_mut(feed_of(kept)).by_purge.insert(by_purge);
+        before
+    }
+
+    fn delete_tombstone(&mut self, uid: Uid) -> Option<Share> {
+        let kept = self.tombstones.remove(&uid)?;
+        let by_purge = (kept.body.purged, uid);
+        self.feed_mut(feed_of(&kept)).by_purge.remove(&by_purge);
         Some(of(&kept))
     }
 
@@ -271,6 +288,7 @@ impl State {
         Share {
             feed: held.feed,
             commitment: held.commitment,
+            bytes: 0,
         }
     }
 
@@ -302,6 +320,7 @@ impl State {
         }
         let feed = |share: Option<Share>| share.map(|share| share.feed);
         let commitment = |share: Option<Share>| share.map(|share| share.commitment);
+        self.weigh(key, before, after);
         let key = key.encode();
         if before.is_some() && after.is_some() && feed(before) != feed(after) {
             // The row moved from one feed to another.
@@ -313,6 +332,21 @@ impl State {
             let feed = feed(after).or(feed(before));
             self.sums_mut(feed)
                 .replace(&key, commitment(before), commitment(after));
+        }
+    }
+
+    /// Counts the rows of feeds, and what they take of memory.
+    fn weigh(&mut self, key: &RowKey, before: Option<Share>, after: Option<Share>) {
+        let bytes = |share: Share| if key.is_immutable() { 0 } else { share.bytes };
+        if let Some((share, uid)) = before.and_then(|share| Some((share, share.feed?))) {
+            let weight = &mut self.feed_mut(uid).weight;
+            weight.rows = weight.rows.saturating_sub(1);
+            weight.bytes = weight.bytes.saturating_sub(bytes(share));
+        }
+        if let Some((share, uid)) = after.and_then(|share| Some((share, share.feed?))) {
+            let weight = &mut self.feed_mut(uid).weight;
+            weight.rows = weight.rows.saturating_add(1);
+            weight.bytes = weight.bytes.saturating_add(bytes(share));
         }
     }
 
@@ -330,7 +364,15 @@ fn share(row: &Row) -> Option<Share> {
     is_hashed.then(|| Share {
         feed: row.origin().map(|origin| origin.feed_uid),
         commitment: row.commitment(),
+        bytes: row_bytes(row),
     })
+}
+
+fn row_bytes(row: &Row) -> u64 {
+    match row {
+        Row::Version(_) => 0,
+        row => row.stored().len() as u64,
+    }
 }
 
 fn of<T>(kept: &Arc<Kept<T>>) -> Share {
@@ -338,7 +380,22 @@ fn of<T>(kept: &Arc<Kept<T>>) -> Share {
     Share {
         feed,
         commitment: kept.commitment,
+        bytes: kept.stored.len() as u64,
     }
+}
+
+/// The feed of a row that always has one.
+fn feed_of<T>(kept: &Kept<T>) -> Uid {
+    let origin = kept.origin.as_ref();
+    origin.map_or(Uid([0; 16]), |origin| origin.feed_uid)
+}
+
+/// Whether two rows of a secret make it known alike: a row of another region may say anything.
+fn is_listed_alike(before: &Kept<Secret>, after: &Kept<Secret>) -> bool {
+    let listed = |kept: &Kept<Secret>| (feed_of(kept), kept.body.created);
+    listed(before) == listed(after)
+        && before.body.account == after.body.account
+        && before.body.name == after.body.name
 }
 
 fn replace<T>(row: &mut Option<Arc<Kept<T>>>, kept: &Arc<Kept<T>>) -> Option<Share> {

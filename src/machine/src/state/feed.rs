@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use imbl::OrdMap;
+use imbl::{OrdMap, OrdSet};
 use thiserror::Error;
 
-use crate::hash::BucketSums;
-use crate::ids::{Hash, Ordinal, Revision, Uid};
-use crate::position::{Epoch, FeedId, Position, Token};
 use crate::command::{Cursor, StagedRow};
+use crate::hash::BucketSums;
+use crate::ids::{Hash, Ordinal, Revision, Stamp, Uid};
+use crate::limits::{FEED_BYTES_MAX, FEED_ROWS_MAX};
+use crate::position::{Epoch, FeedId, Position, Token};
 use crate::row::{BeginEpoch, FeedCheckpoint, FeedState, JournalRow, Kept, Staging};
 use crate::state::State;
 
@@ -22,6 +23,33 @@ pub struct Feed {
     pub(super) sums: BucketSums,
     pub(super) staging: Option<Arc<Kept<Staging>>>,
     pub(super) staged: OrdMap<Ordinal, Arc<Kept<StagedRow>>>,
+    /// Tombstones, by when their secret was purged.
+    pub(super) by_purge: OrdSet<(Stamp, Uid)>,
+    pub(super) weight: Weight,
+}
+
+/// How much a feed holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Weight {
+    /// Its rows, with their bodies here or not.
+    pub rows: u64,
+    /// What these take of memory in bytes, without values.
+    pub bytes: u64,
+}
+
+impl Weight {
+    /// Says whether a feed of that weight takes nothing more. Who follows it lets it grow a little
+    /// further than its primary does, which checks before an entry and not in it.
+    pub fn is_full(&self, is_ours: bool) -> bool {
+        let slack = |max: u64| {
+            if is_ours {
+                max
+            } else {
+                max.saturating_add(max / 8)
+            }
+        };
+        self.rows >= slack(FEED_ROWS_MAX) || self.bytes >= slack(FEED_BYTES_MAX)
+    }
 }
 
 /// Why a state cannot serve a position.
@@ -104,6 +132,11 @@ impl Feed {
     /// Gives the sums behind the feed hash, to find where two states differ.
     pub fn sums(&self) -> &BucketSums {
         &self.sums
+    }
+
+    /// Gives how much it holds.
+    pub fn weight(&self) -> Weight {
+        self.weight
     }
 
     /// Gives the epoch table, oldest first.

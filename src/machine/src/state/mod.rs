@@ -3,15 +3,17 @@
 
 mod evolve;
 mod feed;
+mod followed;
 mod load;
-mod parts;
 mod names;
+mod parts;
 mod query;
 mod regions;
 mod rows;
 mod slot;
 #[cfg(test)]
 mod tests;
+mod value;
 
 use std::sync::Arc;
 
@@ -29,7 +31,7 @@ use crate::row::{
 use crate::state::names::Names;
 use crate::state::slot::Slot;
 
-pub use feed::{Feed, NotHeld};
+pub use feed::{Feed, NotHeld, Weight};
 pub use load::LoadError;
 pub use rows::RowRef;
 
@@ -72,9 +74,8 @@ struct Derived {
     incomplete: OrdSet<Uid>,
     by_creation: OrdSet<(AccountId, Stamp, Uid)>,
     by_deletion: OrdSet<(Stamp, Uid)>,
-    /// Tombstones, by when their secret was purged.
-    by_purge: OrdSet<(Stamp, Uid)>,
-    owned: OrdMap<AccountId, usize>,
+    /// How many secrets an account has in a feed.
+    owned: OrdMap<(Uid, AccountId), usize>,
     secrets: u64,
     versions: u64,
     resident_value_bytes: u64,

@@ -29,9 +29,7 @@ impl Names {
             Some(Named::One(other)) if *other == uid => return,
             Some(Named::One(other)) => several(vec![*other, uid]),
             Some(Named::Several(others)) if others.contains(&uid) => return,
-            Some(Named::Several(others)) => {
-                several(others.iter().copied().chain([uid]).collect())
-            }
+            Some(Named::Several(others)) => several(others.iter().copied().chain([uid]).collect()),
         };
         self.named.insert(key, named);
     }

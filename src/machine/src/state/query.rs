@@ -9,8 +9,8 @@ use crate::ids::{ClusterId, Hash, KeyId, MachineVersion, NodeId, Ordinal, Revisi
 use crate::limits::FORGOTTEN_MAX;
 use crate::names::{AccountId, ArnSuffix, RegionName, SecretName, VersionId};
 use crate::position::FeedId;
-use crate::row::{Access, JoinToken, Kept, Machine, Origin, RowKey, Tombstone};
-use crate::secret::{Secret, Value, Wrap};
+use crate::row::{Access, JoinToken, Kept, Machine, Origin, ProblemKind, RowKey, Tombstone};
+use crate::secret::{Secret, Value, VersionDescription, Wrap};
 use crate::state::slot::Held;
 use crate::state::{Counts, Feed, State};
 
@@ -96,9 +96,8 @@ impl State {
         }
         // Of several with one name the one whose ARN it is, else the one the name alone means.
         let among = |name: &SecretName, suffix: Option<ArnSuffix>| {
-            let is_meant = |secret: &&Arc<Secret>| {
-                suffix.is_none_or(|suffix| secret.arn_suffix == suffix)
-            };
+            let is_meant =
+                |secret: &&Arc<Secret>| suffix.is_none_or(|suffix| secret.arn_suffix == suffix);
             let all = self.namesakes(&arn.account, name).filter(is_meant);
             all.min_by_key(|secret| (secret.region != arn.region, self.rank(secret)))
         };
@@ -124,10 +123,17 @@ impl State {
         uids.iter().filter_map(|uid| self.secret(uid))
     }
 
-    /// Orders secrets of one name.
-    fn rank(&self, secret: &Secret) -> (bool, Stamp, Uid) {
+    /// Orders secrets of one name: this region's own, then what had the name first here.
+    fn rank(&self, secret: &Secret) -> (bool, bool, Stamp, Uid) {
         let is_foreign = self.feed_of_secret(&secret.uid) != self.home().as_ref();
-        (is_foreign, secret.created, secret.uid)
+        let is_late = self.has_name_problem(&secret.uid);
+        (is_foreign, is_late, secret.created, secret.uid)
+    }
+
+    /// Says whether another secret had a secret's name here before it.
+    pub(crate) fn has_name_problem(&self, uid: &Uid) -> bool {
+        let problem = self.problem(uid);
+        problem.is_some_and(|problem| problem.kind == ProblemKind::NameTaken)
     }
 
     /// Gives the secrets of an account in the order they were created.
@@ -154,9 +160,10 @@ impl State {
         later.filter_map(|(_, _, uid)| self.secret(uid))
     }
 
-    /// Counts the secrets of an account.
-    pub fn secrets_owned(&self, account: &AccountId) -> usize {
-        self.derived.owned.get(account).copied().unwrap_or_default()
+    /// Counts the secrets of an account in a feed: what other regions send counts for theirs.
+    pub fn secrets_owned(&self, feed: &FeedId, account: &AccountId) -> usize {
+        let owner = (feed.uid(), account.clone());
+        self.derived.owned.get(&owner).copied().unwrap_or_default()
     }
 
     /// Gives the secrets whose recovery window ended at a stamp or before, longest ago first: those
@@ -179,16 +186,15 @@ impl State {
         self.tombstones.get(uid).map(|kept| kept.body.as_ref())
     }
 
-    /// Gives the tombstones that are too many, with the feeds they belong to, the oldest first; no
-    /// more than [`FORGOTTEN_MAX`], because there may be any number from before they were counted.
-    pub(crate) fn tombstones_above(&self, max: usize) -> Vec<(Uid, FeedId)> {
-        let excess = self.tombstones.len().saturating_sub(max);
-        let excess = excess.min(FORGOTTEN_MAX);
-        let oldest = self.derived.by_purge.iter().take(excess);
-        let feed = |uid: &Uid| Some(self.tombstones.get(uid)?.origin.as_ref()?.feed.clone());
-        oldest
-            .filter_map(|(_, uid)| Some((*uid, feed(uid)?)))
-            .collect()
+    /// Gives the tombstones of a feed that are too many, the oldest first; no more than
+    /// [`FORGOTTEN_MAX`], because there may be any number from before they were counted.
+    pub(crate) fn tombstones_above(&self, feed: &FeedId, max: usize) -> Vec<Uid> {
+        let Some(feed) = self.feed(feed) else {
+            return Vec::new();
+        };
+        let excess = feed.by_purge.len().saturating_sub(max);
+        let oldest = feed.by_purge.iter().take(excess.min(FORGOTTEN_MAX));
+        oldest.map(|(_, uid)| *uid).collect()
     }
 
     /// Counts the nodes there are and ever were.
@@ -301,6 +307,12 @@ impl State {
         held.is_some_and(|held| held.row.is_some())
     }
 
+    /// Says whether a version's row is here with its body, in memory or not.
+    pub(crate) fn is_held(&self, uid: &Uid, ordinal: Ordinal) -> bool {
+        let held = self.slots.get(uid).and_then(|slot| slot.held(ordinal));
+        held.is_some()
+    }
+
     /// Drops a value from memory, and gives the bytes that frees. The hashes stay as they are: the
     /// store must have the row. A value that is not here frees nothing.
     pub fn evict(&mut self, uid: &Uid, version: &VersionId) -> u64 {
@@ -336,6 +348,12 @@ impl State {
             .collect()
     }
 
+    /// Counts the versions of a secret that are here.
+    pub(crate) fn held_count(&self, uid: Uid) -> usize {
+        let slot = self.slots.get(&uid);
+        slot.map_or(0, |slot| slot.all_held().count())
+    }
+
     fn held(&self, uid: &Uid, version: &VersionId) -> Option<&Arc<Held>> {
         let ordinal = self.secret(uid)?.version(version)?.ordinal;
         self.slots.get(uid)?.held(ordinal)
@@ -343,7 +361,10 @@ impl State {
 
     /// Gives the versions of a secret, in their order, whose own rows say all there is to say of
     /// them, but for labels.
-    pub(crate) fn described(&self, uid: &Uid) -> impl Iterator<Item = Ordinal> + '_ {
+    pub(crate) fn described(
+        &self,
+        uid: &Uid,
+    ) -> impl Iterator<Item = (Ordinal, &VersionDescription)> {
         let slot = self.slots.get(uid).into_iter();
         slot.flat_map(|slot| slot.described())
     }

@@ -1,5 +1,6 @@
 //! What may be asked of a state about regions: who leads which feed, who holds which secret.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -71,11 +72,42 @@ impl State {
         (heard > held).then_some(heard)
     }
 
-    /// Says whether a region that leads `feed` must receive every secret: the root feed names all
-    /// regions and callers.
+    /// Gives the region that leads a feed: the one whose higher ballot was heard of, else the
+    /// primary.
+    pub fn leader_of(&self, feed: &FeedId) -> Option<&RegionName> {
+        let heard = self.fence(feed).map(|epoch| &epoch.region);
+        heard.or_else(|| self.primary_of(feed))
+    }
+
+    /// Says whether a region may lead a feed. The root feed names all regions and callers: only
+    /// the founder leads it, or a region that receives every secret.
     pub fn may_lead(&self, region: &RegionName, feed: &FeedId) -> bool {
-        let has_all = || self.linked(region).map(|entry| entry.scope) == Some(Scope::All);
-        *feed != FeedId::Root || self.founder() == Some(region) || has_all()
+        if *feed != FeedId::Root {
+            return true;
+        }
+        let has_all = self.linked(region).map(|entry| entry.scope) == Some(Scope::All);
+        has_all || self.may_have_founded(region)
+    }
+
+    /// Says whether a region may have founded the cluster: it did, or nobody knows who did.
+    pub(crate) fn may_have_founded(&self, region: &RegionName) -> bool {
+        let first = self.first();
+        first.is_none_or(|first| first == region)
+    }
+
+    /// Says whether a region is known to have founded the cluster.
+    pub(crate) fn is_first(&self, region: &RegionName) -> bool {
+        self.first() == Some(region)
+    }
+
+    /// Before the root feed is here, what this region was told of the others says who founded the
+    /// cluster; a founder whose scope was changed it does not tell.
+    fn first(&self) -> Option<&RegionName> {
+        self.founder().or_else(|| {
+            let mut told = self.regions();
+            let founder = told.find(|entry| entry.scope == Scope::Founder)?;
+            Some(&founder.name)
+        })
     }
 
     /// Gives the regions that hold a secret with its body: the one whose feed it is, the feed's
@@ -103,7 +135,7 @@ impl State {
     }
 
     /// Says whether this region receives a feed with all its bodies, whoever they are shared with.
-    pub(crate) fn receives_all(&self, feed: &FeedId) -> bool {
+    pub fn receives_all(&self, feed: &FeedId) -> bool {
         let Some(own) = self.region() else {
             return false;
         };
@@ -122,9 +154,7 @@ impl State {
     /// Finds the feed a secret belongs to, also of one whose body is kept from this region.
     pub fn feed_of_secret(&self, uid: &Uid) -> Option<&FeedId> {
         let key = RowKey::Secret(*uid);
-        let full = self
-            .secret_row(uid)
-            .and_then(|kept| kept.origin.as_ref());
+        let full = self.secret_row(uid).and_then(|kept| kept.origin.as_ref());
         let origin = full.or_else(|| self.withheld.get(&key)?.origin.as_ref());
         origin.map(|origin| &origin.feed)
     }
@@ -132,6 +162,29 @@ impl State {
     /// Says whether a row is known by its commitment only.
     pub fn is_withheld(&self, key: &RowKey) -> bool {
         self.withheld.contains_key(key)
+    }
+
+    /// Gives the numbers of versions that came without the secret that counts them: the rest of
+    /// their entry was lost with the region that wrote it.
+    pub(crate) fn strays(&self, uid: Uid, next: Ordinal) -> BTreeSet<Ordinal> {
+        let held = self.held_versions(uid).into_iter();
+        let held = held.map(|(ordinal, ..)| ordinal);
+        let lacking = self.lacking(uid).map(|key| key.ordinal());
+        held.chain(lacking)
+            .filter(|ordinal| *ordinal >= next)
+            .collect()
+    }
+
+    /// Says whether a region of that name would give out uids that are in use: the first release
+    /// made them at random.
+    pub(crate) fn gives_used(&self, feed: &FeedId) -> bool {
+        let (first, last) = (feed.uid_of([0; 16]), feed.uid_of([u8::MAX; 16]));
+        let mut slots = self.slots.range(first..=last);
+        let mut tombstones = self.tombstones.range(first..=last);
+        let withheld = RowKey::Secret(first)..=RowKey::Secret(last);
+        slots.next().is_some()
+            || tombstones.next().is_some()
+            || self.withheld.range(withheld).next().is_some()
     }
 
     /// Finds what stands for a row that is known by its commitment only.

@@ -98,8 +98,8 @@ impl State {
         let fences = self.fences.iter();
         let fences = fences.map(|(uid, k)| (RowKey::Fence(*uid), Row::Fence(Arc::clone(k))));
         let replicas = self.replicas.iter();
-        let replicas = replicas
-            .map(|((uid, n), k)| (RowKey::Replica(*uid, *n), Row::Replica(Arc::clone(k))));
+        let replicas =
+            replicas.map(|((uid, n), k)| (RowKey::Replica(*uid, *n), Row::Replica(Arc::clone(k))));
         let problems = self.problems.iter();
         let problems =
             problems.map(|(uid, k)| (RowKey::Problem(*uid), Row::Problem(Arc::clone(k))));

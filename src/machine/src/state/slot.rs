@@ -4,6 +4,7 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::ids::{Hash, Ordinal, Revision, Uid};
+use crate::names::VersionId;
 use crate::row::{Access, Kept};
 use crate::secret::{Secret, StoredVersion, Version, VersionDescription, Wrap};
 use crate::state::parts::Parts;
@@ -95,11 +96,23 @@ impl Slot {
         parts.filter_map(|part| part.wrap.as_ref().map(|wrap| (part.ordinal, wrap)))
     }
 
+    /// Gives the wraps of versions that are known by their ids.
+    pub(super) fn named_wraps(&self) -> impl Iterator<Item = (VersionId, &Arc<Kept<Wrap>>)> {
+        let listed = self.secret_row.iter().flat_map(|row| &row.body.versions);
+        self.parts.iter().filter_map(move |part| {
+            let wrap = part.wrap.as_ref()?;
+            let described = part.description.as_ref().map(|described| &described.id);
+            let mut listed = listed.clone().filter(|listed| listed.ordinal == part.ordinal);
+            let id = described.or_else(|| listed.next().map(|listed| &listed.id))?;
+            Some((id.clone(), wrap))
+        })
+    }
+
     /// Gives the versions, in their order, whose own rows say all there is to say of them, but for
     /// labels.
-    pub(super) fn described(&self) -> impl Iterator<Item = Ordinal> + '_ {
+    pub(super) fn described(&self) -> impl Iterator<Item = (Ordinal, &VersionDescription)> {
         let parts = self.parts.iter();
-        parts.filter_map(|part| part.description.as_ref().map(|_| part.ordinal))
+        parts.filter_map(|part| Some((part.ordinal, part.description.as_ref()?)))
     }
 
     /// Sets the row of a version; gives the one before.
@@ -144,12 +157,13 @@ impl Slot {
             .change(ordinal, |part| std::mem::replace(&mut part.wrap, wrap))
     }
 
-    /// Adds to the versions in the secret's row those that only their own rows describe.
+    /// Adds to the versions in the secret's row those that only their own rows describe. A version
+    /// that the row does not count yet is none: the rest of its entry has not come.
     fn whole_of(&self, row: &Arc<Secret>) -> Arc<Secret> {
         let is_listed = |ordinal| row.versions.iter().any(|listed| listed.ordinal == ordinal);
-        let others = self.parts.iter().filter_map(|part| {
-            let description = part.description.as_ref()?;
-            (!is_listed(part.ordinal)).then(|| description.version(part.ordinal))
+        let others = self.described().filter_map(|(ordinal, description)| {
+            let is_counted = ordinal < row.next_ordinal;
+            (is_counted && !is_listed(ordinal)).then(|| description.version(ordinal))
         });
         let mut versions: Vec<Version> = others.collect();
         if versions.is_empty() {

@@ -24,16 +24,23 @@ use crate::state::State;
 fn an_account_owns_no_more_secrets_than_it_may() -> Result<(), NameError> {
     let mut state = founded(MACHINE_VERSION)?;
     let account = AccountId::new("000000000001")?;
-    state.derived.owned.insert(account.clone(), SECRETS_MAX - 1);
+    let feed = FeedId::Home(RegionName::new("eu-north-1")?);
+    let owner = (feed.uid(), account.clone());
+    state.derived.owned.insert(owner, SECRETS_MAX - 1);
     assert!(
-        crate::apply(&mut state, LogIndex(2), &entry(create(Uid([1; 16]))?))
+        crate::apply(&mut state, LogIndex(2), &entry(create(ours([1; 16])?)?))
             .answer
             .is_ok()
     );
-    assert_eq!(state.secrets_owned(&account), SECRETS_MAX);
-    let answer = crate::apply(&mut state, LogIndex(3), &entry(create(Uid([2; 16]))?)).answer;
+    assert_eq!(state.secrets_owned(&feed, &account), SECRETS_MAX);
+    let answer = crate::apply(&mut state, LogIndex(3), &entry(create(ours([2; 16])?)?)).answer;
     assert_eq!(answer, Err(Rejection::SecretLimit));
     Ok(())
+}
+
+/// A uid of the region's own home feed.
+fn ours(random: [u8; 16]) -> Result<Uid, NameError> {
+    Ok(FeedId::Home(RegionName::new("eu-north-1")?).uid_of(random))
 }
 
 fn founded(machine_version: MachineVersion) -> Result<State, NameError> {
@@ -61,6 +68,7 @@ fn founded(machine_version: MachineVersion) -> Result<State, NameError> {
             public_key: Hash::ZERO,
         },
         machine_version,
+        introduction: None,
     });
     let applied = crate::apply(&mut state, LogIndex(1), &entry(found));
     assert!(applied.answer.is_ok());
@@ -100,7 +108,7 @@ fn the_oldest_of_what_is_left_of_secrets_is_forgotten_when_there_is_too_much()
     let max = TOMBSTONES_MAX as u64;
     for (version, left) in [(MachineVersion(1), max + 1), (MACHINE_VERSION, max)] {
         let mut state = with_remains(version, max)?;
-        let uid = Uid([9; 16]);
+        let uid = ours([9; 16])?;
         let delete = Command::DeleteSecret(DeleteSecret {
             uid,
             window_days: None,
@@ -160,7 +168,7 @@ fn an_entry_forgets_no_more_than_it_may_however_much_is_left() -> Result<(), Nam
     let count = TOMBSTONES_MAX + 1_000;
     let mut state = with_remains(MachineVersion(1), count as u64)?;
     let version = MACHINE_VERSION;
-    let uid = Uid([9; 16]);
+    let uid = ours([9; 16])?;
     let delete = Command::DeleteSecret(DeleteSecret {
         uid,
         window_days: None,

@@ -168,17 +168,27 @@ fn row(row: &Row) -> String {
         Row::Replica(kept) => {
             let status = kept.body();
             let day = status.access_day;
-            format!(": {:?} {:?} read on day {day}", status.state, status.message)
+            format!(
+                ": {:?} {:?} read on day {day}",
+                status.state, status.message
+            )
         }
         Row::Problem(kept) => format!(": {:?} {:?}", kept.body().kind, kept.body().message),
         Row::Detached(kept) => format!(": is secret {}", number(kept.body().new_uid)),
         Row::Staging(kept) => {
             let staging = kept.body();
-            format!(": {} rows at {} {}", staging.rows, staging.epoch, staging.revision)
+            format!(
+                ": {} rows at {} {}",
+                staging.rows, staging.epoch, staging.revision
+            )
         }
         Row::Staged(kept) => {
             let staged = kept.body();
-            let withheld = if staged.row.is_withheld() { " withheld" } else { "" };
+            let withheld = if staged.row.is_withheld() {
+                " withheld"
+            } else {
+                ""
+            };
             format!(": {}{withheld}", key(&staged.key))
         }
         Row::Withheld(_) => ": withheld".to_owned(),

@@ -1,0 +1,54 @@
+//! Letting go of what this region keeps of a row of another one's feed.
+
+use crate::decide::draft::Draft;
+use crate::decide::intake::Intake;
+use crate::ids::Uid;
+use crate::row::{Row, RowKey};
+use crate::state::State;
+
+impl Intake<'_, '_> {
+    /// Drops the bodies of a secret's rows, and what is only of use with them.
+    pub(super) fn hide_secret(&mut self, uid: Uid) {
+        hide_versions(self.draft, &self.scratch, uid);
+        self.sync();
+    }
+
+    /// Deletes what this region keeps beside a row of a feed.
+    pub(super) fn forget_beside(&mut self, key: &RowKey) {
+        match *key {
+            RowKey::Version(uid, ordinal) if self.scratch.wrap_row(uid, ordinal).is_some() => {
+                self.draft.delete(RowKey::Wrap(uid, ordinal));
+            }
+            RowKey::Secret(uid) => {
+                if self.scratch.access(&uid).is_some() {
+                    self.draft.delete(RowKey::Access(uid));
+                }
+                if self.scratch.detached(&uid).is_some() {
+                    self.draft.delete(RowKey::Detached(uid));
+                }
+                let statuses: Vec<RowKey> = self.scratch.replica_keys(uid).collect();
+                statuses.into_iter().for_each(|key| self.draft.delete(key));
+                self.clear_problem(uid);
+            }
+            _ => {}
+        }
+        self.sync();
+    }
+}
+
+/// Drops the bodies of a secret's versions, and what is only of use with them.
+pub(super) fn hide_versions(draft: &mut Draft<'_>, state: &State, uid: Uid) {
+    let Some(feed) = state.feed_of_secret(&uid).cloned() else {
+        return;
+    };
+    for (ordinal, revision, commitment) in state.held_versions(uid) {
+        let row = Row::hidden(&feed, revision, commitment);
+        draft.replace(RowKey::Version(uid, ordinal), Some(row));
+        if state.wrap_row(uid, ordinal).is_some() {
+            draft.delete(RowKey::Wrap(uid, ordinal));
+        }
+    }
+    if state.access(&uid).is_some() {
+        draft.delete(RowKey::Access(uid));
+    }
+}

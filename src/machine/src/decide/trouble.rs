@@ -1,0 +1,73 @@
+//! Why a secret of another region is not kept, or not whole: rows of this region only, which its
+//! primary is told of.
+
+use crate::decide::intake::Intake;
+use crate::ids::{Ordinal, Uid};
+use crate::limits::MESSAGE_CHARS_MAX;
+use crate::row::{Problem, ProblemKind, RowKey};
+use crate::secret::Secret;
+
+impl Intake<'_, '_> {
+    /// Notes why a secret is not kept, or not whole.
+    pub(super) fn note_problem(&mut self, uid: Uid, kind: ProblemKind, words: &str) {
+        let words = match kind {
+            _ if !words.is_empty() => words,
+            ProblemKind::NameTaken => {
+                "Replication failed: Secret name simple conflict in this region."
+            }
+            ProblemKind::Key => "Replication failed: the KMS key can't be used in this region.",
+            ProblemKind::Malformed => "Replication failed: the secret could not be read.",
+        };
+        let message: String = words.chars().take(MESSAGE_CHARS_MAX).collect();
+        let known = self.scratch.problem(&uid);
+        let is_known = known.is_some_and(|known| known.kind == kind && known.message == message);
+        if !is_known {
+            let since = self.draft.stamp;
+            let problem = Problem {
+                kind,
+                message,
+                since,
+            };
+            self.draft.put(RowKey::Problem(uid), &problem);
+            self.sync();
+        }
+    }
+
+    pub(super) fn clear_problem(&mut self, uid: Uid) {
+        if self.scratch.problem(&uid).is_some() {
+            self.draft.delete(RowKey::Problem(uid));
+            self.sync();
+        }
+    }
+
+    /// Notes that a secret is kept. Where every secret is received it is even if another one had
+    /// its name before: it is read by its full ARN only then.
+    pub(super) fn note_kept(&mut self, secret: &Secret) {
+        let uid = secret.uid;
+        let had_it = |other: &Uid| *other != uid && !self.scratch.has_name_problem(other);
+        let others = self.scratch.namesakes(&secret.account, &secret.name);
+        let is_late = others.map(|other| other.uid).any(|other| had_it(&other));
+        // What a value that came before its secret was refused for is left: it is still missing.
+        let was_refused = self.scratch.is_withheld(&RowKey::Secret(uid));
+        if is_late {
+            self.note_problem(uid, ProblemKind::NameTaken, "");
+        } else if was_refused || self.scratch.has_name_problem(&uid) {
+            self.clear_problem(uid);
+        }
+    }
+
+    /// Clears a problem with values if none is missing any more, and one with what is gone.
+    pub(super) fn settle(&mut self, key: &RowKey) {
+        let uid = key.uid();
+        if !key.is_of_secret() || self.scratch.problem(&uid).is_none() {
+            return;
+        }
+        let is_here = self.scratch.secret(&uid).is_some();
+        let is_whole = is_here && !self.scratch.is_incomplete(&uid);
+        let is_gone = self.scratch.feed_of_secret(&uid).is_none()
+            && self.scratch.strays(uid, Ordinal(0)).is_empty();
+        if is_gone || (is_whole && !self.scratch.has_name_problem(&uid)) {
+            self.clear_problem(uid);
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Values by the place of their rows: the secret that names them may not be here.
+
+use std::sync::Arc;
+
+use crate::ids::{Ordinal, Uid};
+use crate::row::Kept;
+use crate::secret::StoredVersion;
+use crate::state::State;
+
+impl State {
+    /// Finds the row of a value that is in memory.
+    pub fn resident(&self, uid: &Uid, ordinal: Ordinal) -> Option<&Arc<Kept<StoredVersion>>> {
+        self.slots.get(uid)?.held(ordinal)?.row.as_ref()
+    }
+
+    /// Says whether a value is here, in memory or not; what is known by its commitment only is not.
+    pub fn has_value(&self, uid: &Uid, ordinal: Ordinal) -> bool {
+        let slot = self.slots.get(uid);
+        slot.is_some_and(|slot| slot.held(ordinal).is_some())
+    }
+
+    /// Drops a value from memory, and gives the bytes that frees, as [`State::evict`].
+    pub fn evict_value(&mut self, uid: Uid, ordinal: Ordinal) -> u64 {
+        self.evict_row(uid, ordinal)
+    }
+}

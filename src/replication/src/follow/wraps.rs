@@ -1,0 +1,239 @@
+//! Bodies from another region, made ready for the machine: the data key of each version is taken
+//! out of the stream's key and wrapped by a key of this region (R1). What the machine can find out
+//! by itself is left to it; only whether a key wraps is found out here.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use envelope::LinkKey;
+use machine::limits::MESSAGE_CHARS_MAX;
+use machine::{
+    FeedId, Hash, ImportChanges, ImportedChange, RegionName, Revision, Row, RowKey, RowRef, Secret,
+    SentBody, StagedRow, State, StoredVersion, Uid, VersionId, Wrap,
+};
+
+use crate::codec::{ReceivedBody, ReceivedRow};
+use crate::follow::incoming::Incoming;
+use crate::follow::lane::Batch;
+use crate::options::Keys;
+
+/// What a caller sees of a value whose key did not come.
+const KEY_NOT_SENT: &str = "Replication failed: the primary region could not send the value's key.";
+
+/// Makes what came of one feed ready, as of one state.
+pub(crate) struct Wraps<'a> {
+    pub(crate) keys: &'a dyn Keys,
+    pub(crate) state: &'a State,
+    pub(crate) own: &'a RegionName,
+    pub(crate) feed: &'a FeedId,
+    pub(crate) link: &'a LinkKey,
+}
+
+/// Secrets whose rows came with, or soon after, the versions.
+#[derive(Debug, Default)]
+pub(crate) struct Named {
+    secrets: BTreeMap<Uid, Arc<Secret>>,
+}
+
+/// Where a row stands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) key: RowKey,
+    pub(crate) revision: Revision,
+    pub(crate) commitment: Hash,
+}
+
+impl Place {
+    /// Where a row that came says it stands.
+    pub(crate) fn of(row: &ReceivedRow) -> Place {
+        Place {
+            key: row.key,
+            revision: row.revision,
+            commitment: row.commitment,
+        }
+    }
+}
+
+impl Named {
+    pub(crate) fn note(&mut self, secret: &Arc<Secret>) {
+        self.secrets.insert(secret.uid, Arc::clone(secret));
+    }
+}
+
+impl Wraps<'_> {
+    /// Makes the command that imports a batch.
+    pub(crate) fn import(&self, batch: &Batch) -> ImportChanges {
+        let mut named = Named::default();
+        for change in batch.changes.iter().chain(&batch.ahead) {
+            if let Some(secret) = self.secret_of(change) {
+                named.note(&secret);
+            }
+        }
+        let changes = batch.changes.iter().map(|change| ImportedChange {
+            header: change.bytes.clone(),
+            body: self
+                .wanted(change)
+                .map(|body| self.sent(place(change), body, &named)),
+        });
+        ImportChanges {
+            feed: batch.feed.clone(),
+            after: batch.after.clone(),
+            changes: changes.collect(),
+        }
+    }
+
+    /// Makes a row of a snapshot; one whose body is not what was committed to is kept without.
+    pub(crate) fn staged(&self, row: &ReceivedRow, named: &Named) -> StagedRow {
+        let place = Place::of(row);
+        let framed = row.body.as_ref().filter(|_| !self.is_here(&place));
+        let made = framed.and_then(|body| self.row(&place, body).map(|row| (row, body)));
+        let Some((made, body)) = made else {
+            return self.hidden(&place);
+        };
+        let (wrap, problem) = match &made {
+            Row::Version(kept) => self.wrap(&place, kept.body(), body, named),
+            _ => (None, String::new()),
+        };
+        StagedRow {
+            key: row.key,
+            row: made,
+            wrap,
+            problem,
+        }
+    }
+
+    /// Makes a body ready that came for the row at a place.
+    pub(crate) fn sent(&self, place: Place, body: &ReceivedBody, named: &Named) -> SentBody {
+        let (wrap, problem) = match self.row(&place, body) {
+            Some(Row::Version(kept)) => self.wrap(&place, kept.body(), body, named),
+            // What is not what was committed to is for the machine to say.
+            _ => (None, String::new()),
+        };
+        SentBody {
+            blind: body.framed.blind,
+            bytes: body.framed.bytes.clone(),
+            wrap,
+            problem,
+        }
+    }
+
+    fn hidden(&self, place: &Place) -> StagedRow {
+        StagedRow {
+            key: place.key,
+            row: Row::hidden(self.feed, place.revision, place.commitment),
+            wrap: None,
+            problem: String::new(),
+        }
+    }
+
+    /// Gives the body of a change if this region is to have it. Another one is not even written
+    /// to its log.
+    fn wanted<'c>(&self, change: &'c Incoming) -> Option<&'c ReceivedBody> {
+        let uid = match change.key {
+            RowKey::Secret(uid) | RowKey::Version(uid, _) => uid,
+            _ => return change.body.as_ref(),
+        };
+        let is_listed = change.header.members.contains(self.own);
+        let is_member = is_listed || self.state.receives_all(self.feed);
+        let is_wanted = is_member && self.state.detached(&uid).is_none();
+        change.body.as_ref().filter(|_| is_wanted)
+    }
+
+    /// Whether a value is here as it is in the snapshot: it stays where it is.
+    fn is_here(&self, place: &Place) -> bool {
+        let is_held = self.state.commitment_of(&place.key) == Some(place.commitment);
+        place.key.is_immutable() && is_held && !self.state.is_withheld(&place.key)
+    }
+
+    fn secret_of(&self, change: &Incoming) -> Option<Arc<Secret>> {
+        let RowKey::Secret(_) = change.key else {
+            return None;
+        };
+        match self.row(&place(change), change.body.as_ref()?)? {
+            Row::Secret(kept) => Some(Arc::clone(kept.body())),
+            _ => None,
+        }
+    }
+
+    /// Puts a row together, if its body is what was committed to.
+    pub(crate) fn row(&self, place: &Place, body: &ReceivedBody) -> Option<Row> {
+        let Place {
+            key,
+            revision,
+            commitment,
+        } = *place;
+        Row::received(&key, self.feed, revision, commitment, Some(&body.framed)).ok()
+    }
+
+    /// Wraps the key of a version, or says in words why not.
+    fn wrap(
+        &self,
+        place: &Place,
+        version: &StoredVersion,
+        body: &ReceivedBody,
+        named: &Named,
+    ) -> (Option<Wrap>, String) {
+        let uid = place.key.uid();
+        let came = named.secrets.get(&uid).cloned();
+        let secret = came.or_else(|| listed(self.state, &uid));
+        let Some(id) = version_id(place, version, secret.as_deref()) else {
+            // A version that nothing names: the machine does not take it.
+            return (None, String::new());
+        };
+        if body.wrapped_dek.is_empty() {
+            return (None, KEY_NOT_SENT.to_owned());
+        }
+        let replica = secret.as_ref().and_then(|secret| secret.replica(self.own));
+        let key_name = replica.and_then(|replica| replica.kms_key.as_deref());
+        let (state, wrapped) = (self.state, body.wrapped_dek.as_ref());
+        match self
+            .keys
+            .take(state, key_name, &uid, &id, self.link, wrapped)
+        {
+            Ok(wrap) => (Some(wrap), String::new()),
+            Err(reason) => (None, short(&reason)),
+        }
+    }
+}
+
+fn place(change: &Incoming) -> Place {
+    Place {
+        key: change.key,
+        revision: change.header.revision,
+        commitment: change.header.commitment,
+    }
+}
+
+/// Finds a secret as its own row lists it, without putting its other versions together.
+pub(crate) fn listed(state: &State, uid: &Uid) -> Option<Arc<Secret>> {
+    match state.row(&RowKey::Secret(*uid))? {
+        RowRef::Here(Row::Secret(kept)) => Some(Arc::clone(kept.body())),
+        _ => None,
+    }
+}
+
+/// A reason as it may be kept; never an empty one.
+pub(crate) fn short(reason: &str) -> String {
+    match reason.is_empty() {
+        true => "Replication failed: the KMS key can't be used in this region.".to_owned(),
+        false => reason.chars().take(MESSAGE_CHARS_MAX).collect(),
+    }
+}
+
+/// Rows of the first release are named by their secret only.
+fn version_id(
+    place: &Place,
+    version: &StoredVersion,
+    secret: Option<&Secret>,
+) -> Option<VersionId> {
+    if let Some(description) = &version.description {
+        return Some(description.id.clone());
+    }
+    let ordinal = place.key.ordinal();
+    let versions = secret.into_iter().flat_map(|secret| &secret.versions);
+    let mut known = versions.filter(|known| known.ordinal == ordinal);
+    known.next().map(|known| known.id.clone())
+}
+
+#[cfg(test)]
+mod tests;

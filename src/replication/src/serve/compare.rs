@@ -1,0 +1,117 @@
+//! Comparing a feed with its follower: the sums of all buckets, then the rows of those that differ,
+//! all from one view (R4).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use consensus::View;
+use machine::{Bucket, RowKey};
+use tokio::time::timeout;
+use tonic::{Request, Streaming};
+use wire::replication::v1;
+
+use crate::codec::{self, Malformed};
+use crate::context::Context;
+use crate::error::Refused;
+use crate::limits::{
+    BUCKET_BYTES_MAX, BUCKET_ROWS_MAX, BUCKETS_ASKED_MAX, COMPARE_TIME_MAX, OPEN_TIMEOUT,
+};
+use crate::serve::Rows;
+use crate::serve::door::Door;
+use crate::serve::packer::{Packer, bytes_of};
+use crate::serve::produce::{Ended, Producer, produce};
+use crate::serve::snapshot::make;
+
+type Compared = v1::CompareResponse;
+
+/// Sends the sums of a feed, and rows of its buckets as they are asked for.
+pub(super) async fn open(
+    context: &Arc<Context>,
+    door: &Door,
+    request: Request<Streaming<v1::CompareRequest>>,
+) -> Result<Rows<Compared>, Refused> {
+    let (_, extensions, mut requests) = request.into_parts();
+    let caller = door.identify(&extensions)?;
+    let place = door.stream(&caller)?;
+    let first = timeout(OPEN_TIMEOUT, requests.message()).await;
+    let first = first.map_err(|_late| Refused::Silent)?;
+    let first = first.ok().flatten().ok_or(Malformed::Missing("origin"))?;
+    door.hear(&caller, first.origin)?;
+    let feed = codec::from_feed(&first.feed)?;
+    let view = context.options.consensus.local_view();
+    context.leads(&view, &feed)?;
+    let (packer, encapsulated) =
+        Packer::agree(context, &caller.region, &first.stream, &first.public_key)?;
+    let (producer, rows) = Producer::new(context, caller, place, feed);
+    produce(producer, COMPARE_TIME_MAX, move |to| async move {
+        send(&to, &view, requests, &packer, encapsulated).await
+    });
+    Ok(rows)
+}
+
+async fn send(
+    to: &Producer<Compared>,
+    view: &View,
+    mut requests: Streaming<v1::CompareRequest>,
+    packer: &Packer,
+    encapsulated: Bytes,
+) -> Result<(), Ended> {
+    let Some(feed) = view.feed(to.feed()) else {
+        return Ok(());
+    };
+    let first = v1::CompareResponse {
+        encapsulated,
+        at: Some(codec::cursor(to.feed(), &feed.cursor())),
+        sums: codec::sums(feed.sums()),
+        rows: Vec::new(),
+    };
+    to.send(first, 0).await?;
+    for _ in 0..BUCKETS_ASKED_MAX {
+        let Ok(Some(asked)) = requests.message().await else {
+            return Ok(());
+        };
+        let bucket = u16::try_from(asked.bucket).ok().and_then(Bucket::new);
+        let bucket = bucket.ok_or(Malformed::Form("bucket"))?;
+        let (rows, bytes) = rows_of(to, view, packer, bucket)?;
+        let response = v1::CompareResponse {
+            rows,
+            ..v1::CompareResponse::default()
+        };
+        to.send(response, bytes).await?;
+    }
+    Err(Malformed::TooMany {
+        field: "bucket",
+        max: BUCKETS_ASKED_MAX,
+    }
+    .into())
+}
+
+/// Makes the rows of a bucket ready. Keys of secrets come before those of values: when not all
+/// bodies fit, the last ones are left out, and fetched by their keys.
+fn rows_of(
+    to: &Producer<Compared>,
+    view: &View,
+    packer: &Packer,
+    bucket: Bucket,
+) -> Result<(Vec<v1::Row>, usize), Refused> {
+    let not_linked = || Refused::NotLinked(to.caller().region.clone());
+    let region = view.linked(&to.caller().region).ok_or_else(not_linked)?;
+    let (mut rows, mut bytes) = (Vec::new(), 0);
+    let is_in = |key: &RowKey| Bucket::of(&key.encode()) == bucket;
+    for (key, row) in view.rows_of(to.feed(), None).filter(|(key, _)| is_in(key)) {
+        if rows.len() >= BUCKET_ROWS_MAX {
+            return Err(Refused::BucketTooLarge);
+        }
+        let mut room = BUCKET_BYTES_MAX.saturating_sub(bytes) as u64;
+        let made = make(view, region, packer, &key, row.as_ref(), &mut room);
+        let Some(mut row) = made else {
+            continue;
+        };
+        if bytes + bytes_of(&row) > BUCKET_BYTES_MAX {
+            row.body = None;
+        }
+        bytes += bytes_of(&row);
+        rows.push(row);
+    }
+    Ok((rows, bytes))
+}

@@ -1,0 +1,169 @@
+//! Who may call (R17): a node of a linked region, with the key the directory pins for it, and no
+//! more of them at a time than there is room for.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use consensus::View;
+use machine::{ClusterId, FeedId, Hash, RegionName, State};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tonic::Extensions;
+use wire::replication::v1;
+
+use crate::codec::{self, Malformed};
+use crate::context::Context;
+use crate::error::Refused;
+use crate::limits::{CALLS_MAX, STREAMS_MAX};
+
+/// Lets callers in.
+pub(super) struct Door {
+    context: Arc<Context>,
+    streams: Places,
+    calls: Places,
+}
+
+/// A caller that was let in. It is looked up again for as long as its call lasts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Caller {
+    /// Its region.
+    pub(super) region: RegionName,
+    /// Its node id there.
+    pub(super) node: u64,
+    /// The key of its certificate.
+    pub(super) public_key: Hash,
+}
+
+/// Room for calls, by region. Only linked regions get here, so there are few.
+struct Places {
+    each: usize,
+    regions: Mutex<BTreeMap<RegionName, Arc<Semaphore>>>,
+}
+
+impl Door {
+    pub(super) fn new(context: &Arc<Context>) -> Door {
+        Door {
+            context: Arc::clone(context),
+            streams: Places::new(STREAMS_MAX),
+            calls: Places::new(CALLS_MAX),
+        }
+    }
+
+    /// Checks who calls, and hears what it knows of ballots.
+    pub(super) fn check(
+        &self,
+        extensions: &Extensions,
+        origin: Option<v1::Origin>,
+    ) -> Result<Caller, Refused> {
+        let caller = self.identify(extensions)?;
+        self.hear(&caller, origin)?;
+        Ok(caller)
+    }
+
+    /// Checks whose certificate it is, and that the directory knows it.
+    pub(super) fn identify(&self, extensions: &Extensions) -> Result<Caller, Refused> {
+        let Some(wire::Caller::Peer(identity)) = extensions.get::<wire::Caller>() else {
+            return Err(Refused::NotANode);
+        };
+        let options = &self.context.options;
+        if identity.cluster.parse::<ClusterId>() != Ok(options.cluster) {
+            return Err(Refused::OtherCluster);
+        }
+        let region = RegionName::new(&identity.region).map_err(|_error| Refused::OtherSender)?;
+        if region == options.region {
+            return Err(Refused::OwnRegion);
+        }
+        let caller = Caller {
+            region,
+            node: identity.node,
+            public_key: Hash(identity.public_key),
+        };
+        caller.stands(&options.consensus.local_view())?;
+        Ok(caller)
+    }
+
+    /// Checks that a message is its caller's, who is still known, and hears its ballots.
+    pub(super) fn hear(&self, caller: &Caller, origin: Option<v1::Origin>) -> Result<(), Refused> {
+        let origin = origin.ok_or(Malformed::Missing("origin"))?;
+        let Context { options, .. } = &*self.context;
+        let is_callers = origin.cluster == options.cluster.0.as_slice()
+            && origin.region == caller.region.as_str()
+            && origin.node == caller.node;
+        if !is_callers {
+            return Err(Refused::OtherSender);
+        }
+        let claims = codec::from_claims(origin.epochs)?;
+        let view = options.consensus.local_view();
+        caller.stands(&view)?;
+        options.epochs.hear(&view, &claims);
+        Ok(())
+    }
+
+    /// Takes a place for a stream.
+    pub(super) fn stream(&self, caller: &Caller) -> Result<OwnedSemaphorePermit, Refused> {
+        self.streams.take(&caller.region)
+    }
+
+    /// Takes a place for another call.
+    pub(super) fn call(&self, caller: &Caller) -> Result<OwnedSemaphorePermit, Refused> {
+        self.calls.take(&caller.region)
+    }
+}
+
+impl Caller {
+    /// Checks that the directory still has the caller's region, node and key.
+    pub(super) fn stands(&self, state: &State) -> Result<(), Refused> {
+        let not_linked = || Refused::NotLinked(self.region.clone());
+        let region = state.linked(&self.region).ok_or_else(not_linked)?;
+        let mut nodes = region.nodes.iter();
+        let node = nodes.find(|node| node.id.0 == self.node);
+        let (region, number) = (self.region.clone(), self.node);
+        match node {
+            Some(node) if node.public_key == self.public_key => Ok(()),
+            Some(_) => Err(Refused::KeyNotPinned {
+                region,
+                node: number,
+            }),
+            None => Err(Refused::NodeUnknown {
+                region,
+                node: number,
+            }),
+        }
+    }
+
+    /// What an entry made for the caller says of who asked: the name in its certificate.
+    pub(super) fn name(&self, cluster: ClusterId) -> String {
+        let Caller { region, node, .. } = self;
+        format!("strongroom://{cluster}/{region}/node/{node}")
+    }
+}
+
+impl Places {
+    fn new(each: usize) -> Places {
+        Places {
+            each,
+            regions: Mutex::default(),
+        }
+    }
+
+    fn take(&self, region: &RegionName) -> Result<OwnedSemaphorePermit, Refused> {
+        let mut regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
+        let places = regions
+            .entry(region.clone())
+            .or_insert_with(|| Arc::new(Semaphore::new(self.each)));
+        let taken = Arc::clone(places).try_acquire_owned();
+        taken.map_err(|_none| Refused::Busy(region.clone()))
+    }
+}
+
+impl Context {
+    /// Checks that this region is primary of a feed, as far as it knows.
+    pub(super) fn leads(&self, view: &View, feed: &FeedId) -> Result<(), Refused> {
+        let primary = match self.options.epochs.fenced(view, feed) {
+            Some(fence) => Some(fence.region),
+            None if view.is_primary(feed) => return Ok(()),
+            None => view.primary_of(feed).cloned(),
+        };
+        let feed = feed.clone();
+        Err(Refused::NotPrimary { feed, primary })
+    }
+}

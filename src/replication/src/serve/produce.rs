@@ -1,0 +1,137 @@
+//! Streams of rows: made piece by piece where it may block, no faster than they are read, and for no
+//! longer than their caller is known.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use consensus::View;
+use machine::FeedId;
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::timeout;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
+
+use crate::context::Context;
+use crate::error::Refused;
+use crate::limits::READER_PATIENCE;
+use crate::serve::door::Caller;
+use crate::serve::packer::bytes_of;
+use crate::serve::{Rows, Sent};
+use wire::replication::v1;
+
+/// Where the pieces of one stream go.
+pub(super) struct Producer<T> {
+    context: Arc<Context>,
+    caller: Caller,
+    feed: FeedId,
+    sender: mpsc::Sender<Result<T, Status>>,
+    _place: OwnedSemaphorePermit,
+}
+
+/// Why a stream ends before its time.
+pub(super) enum Ended {
+    /// Nobody reads it any more.
+    Unread,
+    /// The caller is told why.
+    Refused(Refused),
+}
+
+impl<T: Send + 'static> Producer<T> {
+    /// Makes a stream of rows of a feed, and where it is filled.
+    pub(super) fn new(
+        context: &Arc<Context>,
+        caller: Caller,
+        place: OwnedSemaphorePermit,
+        feed: FeedId,
+    ) -> (Producer<T>, Rows<T>) {
+        let (sender, receiver) = mpsc::channel(1);
+        let producer = Producer {
+            context: Arc::clone(context),
+            caller,
+            feed,
+            sender,
+            _place: place,
+        };
+        (producer, Box::pin(ReceiverStream::new(receiver)))
+    }
+
+    /// What is applied here now.
+    pub(super) fn view(&self) -> View {
+        self.context.options.consensus.local_view()
+    }
+
+    /// The feed whose rows are sent.
+    pub(super) fn feed(&self) -> &FeedId {
+        &self.feed
+    }
+
+    /// Who reads.
+    pub(super) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// Sends a piece: the caller must still be known, and the feed still be led from here.
+    pub(super) async fn send(&self, piece: T, rows_bytes: usize) -> Result<(), Ended> {
+        let view = self.view();
+        self.caller.stands(&view)?;
+        self.context.leads(&view, &self.feed)?;
+        self.hand_over(Ok(piece)).await?;
+        let sent = Sent {
+            changes: 0,
+            bytes: rows_bytes as u64,
+        };
+        self.context.followers.sent(&self.caller.region, sent);
+        Ok(())
+    }
+
+    async fn hand_over(&self, piece: Result<T, Status>) -> Result<(), Ended> {
+        let taken = timeout(READER_PATIENCE, self.sender.send(piece)).await;
+        let taken = taken.map_err(|_late| Refused::Silent)?;
+        taken.map_err(|_gone| Ended::Unread)
+    }
+}
+
+/// Fills a stream in the background, on a thread where it may block. It ends when `fill` is done,
+/// when the caller is gone, when the node stops, or after `time_max`.
+pub(super) fn produce<T, Fill, Filling>(producer: Producer<T>, time_max: Duration, fill: Fill)
+where
+    T: Send + 'static,
+    Fill: FnOnce(Arc<Producer<T>>) -> Filling + Send + 'static,
+    Filling: Future<Output = Result<(), Ended>> + Send + 'static,
+{
+    let producer = Arc::new(producer);
+    let filling = async move {
+        let stop = &producer.context.options.stop;
+        let ended = tokio::select! {
+            () = stop.cancelled() => Err(Refused::Stopping.into()),
+            () = producer.sender.closed() => Ok(()),
+            () = tokio::time::sleep(time_max) => Err(Refused::Expired.into()),
+            ended = fill(Arc::clone(&producer)) => ended,
+        };
+        if let Err(Ended::Refused(refused)) = ended {
+            let (region, node) = (&producer.caller.region, producer.caller.node);
+            tracing::info!(%region, node, %refused, "ended a stream of rows");
+            let _ = producer.hand_over(Err(refused.into())).await;
+        }
+    };
+    let runtime = Handle::current();
+    // As `work::run`, for work that also waits.
+    if runtime.runtime_flavor() == RuntimeFlavor::CurrentThread {
+        tokio::spawn(filling);
+    } else {
+        tokio::task::spawn_blocking(move || runtime.block_on(filling));
+    }
+}
+
+/// Adds up the sizes of rows.
+pub(super) fn total(rows: &[v1::Row]) -> usize {
+    rows.iter().map(bytes_of).sum()
+}
+
+impl<E: Into<Refused>> From<E> for Ended {
+    fn from(error: E) -> Ended {
+        Ended::Refused(error.into())
+    }
+}

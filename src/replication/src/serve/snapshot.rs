@@ -1,0 +1,160 @@
+//! A feed as it stands, in the order of the keys, all of it from one view (R25).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use consensus::View;
+use machine::{Body, Cursor, FeedId, Region, Row, RowKey};
+use tonic::Request;
+use wire::replication::v1;
+
+use crate::codec::{self, Malformed};
+use crate::context::Context;
+use crate::error::Refused;
+use crate::limits::{BATCH_BYTES_MAX, SNAPSHOT_ROWS_MAX, SNAPSHOT_TIME_MAX};
+use crate::serve::Rows;
+use crate::serve::door::Door;
+use crate::serve::packer::{Packer, bytes_of, outline};
+use crate::serve::produce::{Ended, Producer, produce};
+
+type Fetched = v1::FetchSnapshotResponse;
+
+/// What is sent.
+struct Wanted {
+    view: View,
+    at: Cursor,
+    /// The last key that the caller has of this very snapshot.
+    after: Option<RowKey>,
+    /// Bytes of values that may still be sent.
+    value_bytes: u64,
+}
+
+/// Sends a feed, or the rest of it.
+pub(super) fn fetch(
+    context: &Arc<Context>,
+    door: &Door,
+    request: Request<v1::FetchSnapshotRequest>,
+) -> Result<Rows<Fetched>, Refused> {
+    let (_, extensions, asked) = request.into_parts();
+    let caller = door.check(&extensions, asked.origin)?;
+    let place = door.stream(&caller)?;
+    let feed = codec::from_feed(&asked.feed)?;
+    let view = context.options.consensus.local_view();
+    context.leads(&view, &feed)?;
+    let (at, after) = resumed(&view, &feed, asked.at.as_ref(), &asked.after)?;
+    let (packer, encapsulated) =
+        Packer::agree(context, &caller.region, &asked.stream, &asked.public_key)?;
+    let wanted = Wanted {
+        view,
+        at,
+        after,
+        value_bytes: asked.value_bytes,
+    };
+    let (producer, rows) = Producer::new(context, caller, place, feed);
+    produce(producer, SNAPSHOT_TIME_MAX, move |to| async move {
+        send(&to, wanted, &packer, encapsulated).await
+    });
+    Ok(rows)
+}
+
+/// Finds where the feed stands, and from where on rows are wanted: a snapshot goes on only if the
+/// feed has not moved since.
+fn resumed(
+    view: &View,
+    feed: &FeedId,
+    at: Option<&v1::FeedCursor>,
+    after: &[u8],
+) -> Result<(Cursor, Option<RowKey>), Refused> {
+    let named = at.map(codec::from_cursor).transpose()?;
+    let last = match after {
+        [] => None,
+        bytes => Some(codec::from_key(bytes)?),
+    };
+    let unknown = || Refused::NotPrimary {
+        feed: feed.clone(),
+        primary: None,
+    };
+    let stands = view.feed(feed).ok_or_else(unknown)?.cursor();
+    match named {
+        Some((named, _)) if named != *feed => Err(Malformed::Form("at").into()),
+        Some((_, named)) if named == stands => Ok((stands, last)),
+        _ => Ok((stands, None)),
+    }
+}
+
+async fn send(
+    to: &Producer<Fetched>,
+    wanted: Wanted,
+    packer: &Packer,
+    encapsulated: Bytes,
+) -> Result<(), Ended> {
+    let Wanted {
+        view,
+        at,
+        after,
+        mut value_bytes,
+    } = wanted;
+    let not_linked = || Refused::NotLinked(to.caller().region.clone());
+    let region = view.linked(&to.caller().region).ok_or_else(not_linked)?;
+    let first = v1::FetchSnapshotResponse {
+        encapsulated,
+        at: Some(codec::cursor(to.feed(), &at)),
+        resumed: after.is_some(),
+        ..v1::FetchSnapshotResponse::default()
+    };
+    to.send(first, 0).await?;
+    let (mut rows, mut bytes) = (Vec::new(), 0);
+    let from = view.rows_of(to.feed(), after);
+    for (key, row) in from.filter(|(key, _)| Some(*key) != after) {
+        let row = make(&view, region, packer, &key, row.as_ref(), &mut value_bytes);
+        let Some(row) = row else {
+            continue;
+        };
+        bytes += bytes_of(&row);
+        rows.push(row);
+        if rows.len() >= SNAPSHOT_ROWS_MAX || bytes >= BATCH_BYTES_MAX {
+            let full = v1::FetchSnapshotResponse {
+                rows: std::mem::take(&mut rows),
+                ..v1::FetchSnapshotResponse::default()
+            };
+            to.send(full, std::mem::take(&mut bytes)).await?;
+        }
+    }
+    let feed_hash = view.feed(to.feed()).map(machine::Feed::hash);
+    let last = v1::FetchSnapshotResponse {
+        rows,
+        feed_hash: feed_hash.map_or_else(Bytes::new, |hash| Bytes::copy_from_slice(&hash.0)),
+        ..v1::FetchSnapshotResponse::default()
+    };
+    to.send(last, bytes).await
+}
+
+/// Makes a row ready for a region that may have values of so many bytes. A value that is not sent,
+/// or cannot be read in this view any more, is fetched by its key later.
+pub(super) fn make(
+    view: &View,
+    region: &Region,
+    packer: &Packer,
+    key: &RowKey,
+    row: Option<&Row>,
+    value_bytes: &mut u64,
+) -> Option<v1::Row> {
+    let outline = outline(view, key, row)?;
+    let is_value = matches!(key, RowKey::Version(..));
+    let is_wanted = view.is_for(region, key) && (!is_value || *value_bytes > 0);
+    let body = match row {
+        _ if !is_wanted => Body::Withheld,
+        Some(row) => row.framed_body().map_or(Body::Withheld, Body::Here),
+        None => Body::Evicted,
+    };
+    let packed = packer.pack(view, key, body).ok().flatten();
+    let body = packed.filter(|body| !is_value || spend(value_bytes, body));
+    Some(v1::Row { body, ..outline })
+}
+
+/// Takes a value's bytes from what may be sent; when they do not fit, no other value is sent.
+fn spend(value_bytes: &mut u64, body: &v1::RowBody) -> bool {
+    let left = value_bytes.checked_sub(body.bytes.len() as u64);
+    *value_bytes = left.unwrap_or(0);
+    left.is_some()
+}
