@@ -17,9 +17,7 @@ use crate::context::Context;
 use crate::error::Refused;
 use crate::limits::READER_PATIENCE;
 use crate::serve::door::Caller;
-use crate::serve::packer::bytes_of;
 use crate::serve::{Rows, Sent};
-use wire::replication::v1;
 
 /// Where the pieces of one stream go.
 pub(super) struct Producer<T> {
@@ -123,11 +121,6 @@ where
     } else {
         tokio::task::spawn_blocking(move || runtime.block_on(filling));
     }
-}
-
-/// Adds up the sizes of rows.
-pub(super) fn total(rows: &[v1::Row]) -> usize {
-    rows.iter().map(bytes_of).sum()
 }
 
 impl<E: Into<Refused>> From<E> for Ended {

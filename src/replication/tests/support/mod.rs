@@ -1,0 +1,69 @@
+//! Regions in one process: nodes over pipes, and callers who say they are whom a test wants.
+#![allow(dead_code)]
+
+pub mod copy;
+pub mod following;
+pub mod pipes;
+pub mod region;
+
+use std::time::Duration;
+
+use machine::{ClusterId, FeedId, Hash, Node, NodeId, RegionName};
+use tokio::time::Instant;
+use wire::PeerIdentity;
+
+/// Long enough for anything that happens at all.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const CLUSTER: ClusterId = ClusterId([7; 16]);
+/// The region that serves.
+pub const NORTH: &str = "eu-north-1";
+/// A region that follows.
+pub const WEST: &str = "eu-west-1";
+/// Another one.
+pub const SOUTH: &str = "eu-south-1";
+
+pub fn soon() -> Instant {
+    Instant::now() + PATIENCE
+}
+
+pub fn name(region: &str) -> RegionName {
+    RegionName::new(region).expect("a region")
+}
+
+pub fn home(region: &str) -> FeedId {
+    FeedId::Home(name(region))
+}
+
+pub fn address(region: &str, node: u64) -> String {
+    format!("{region}-{node}:7421")
+}
+
+/// A node of a region: its key is told by both.
+pub fn node(region: &str, id: u64) -> Node {
+    let first = region.as_bytes().get(3).copied().unwrap_or(0);
+    Node {
+        id: NodeId(id),
+        peer_address: address(region, id),
+        api_address: format!("{region}-{id}:7420"),
+        public_key: Hash([first ^ u8::try_from(id).expect("a small id"); 32]),
+    }
+}
+
+/// Whom a node of a region proves to be.
+pub fn identity(region: &str, id: u64) -> PeerIdentity {
+    PeerIdentity {
+        cluster: CLUSTER.to_string(),
+        region: region.to_owned(),
+        node: id,
+        public_key: node(region, id).public_key.0,
+    }
+}
+
+/// Waits until `true`, or fails the test.
+pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = soon();
+    while !holds() {
+        assert!(Instant::now() < deadline, "never happened: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

@@ -1,0 +1,405 @@
+//! A region whose nodes run, and what tests do to it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use consensus::{
+    Committed, Consensus, Danger, Epochs, Keep, NoAges, Proposal, Reads, Role, SystemClock, Timing,
+};
+use envelope::LinkKey;
+use machine::{
+    AccountId, AdmitNode, ArnSuffix, Audit, Command, CreateSecret, Found, Hash, Introduction,
+    IssueJoinToken, IssueLinkToken, KeyId, KeyState, KeyVersion, KmsKey, LinkRegion,
+    MACHINE_VERSION, MachineVersion, NewVersion, NodeId, PutSecretValue, Region, Rejection, Replica, RequestId,
+    Scope, SealedValue, SecretName, Seen, Stamp, State, Uid, UnlinkRegion, ValueKind, VersionId,
+    Wrap,
+};
+use strongroom_replication::{Keys, Options, Own, Replication};
+use store::{Cipher, CipherFault, MemoryLog, MemoryRows, Place, SnapshotDir, Stamped};
+use tokio_util::sync::CancellationToken;
+use wire::Caller;
+
+use super::pipes::{Pipes, Ways};
+use super::{CLUSTER, address, eventually, home, identity, name, node, soon};
+
+pub const ACCOUNT: &str = "000000000001";
+pub const KEY: KeyId = KeyId([2; 16]);
+
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+/// A node that runs.
+pub struct Running {
+    pub consensus: Consensus,
+    pub replication: Replication,
+    pub epochs: Arc<Epochs>,
+    pub stop: CancellationToken,
+    _dir: tempfile::TempDir,
+}
+
+/// A region.
+pub struct Served {
+    pub name: String,
+    pub pipes: Arc<Pipes>,
+    pub nodes: Vec<Running>,
+}
+
+impl Running {
+    async fn start(pipes: &Arc<Pipes>, region: &str, id: u64, keep: Keep) -> Running {
+        let dir = tempfile::tempdir().expect("a directory");
+        let stamped = Stamped {
+            cluster: CLUSTER.0,
+            region: region.to_owned(),
+            node: id,
+        };
+        let snapshots = SnapshotDir::open(&dir.path().join("s"), &stamped, Arc::new(Plain));
+        let epochs = Arc::new(Epochs::default());
+        let ways = Arc::new(Ways {
+            pipes: Arc::clone(pipes),
+            own: identity(region, id),
+        });
+        let options = consensus::Options {
+            node: NodeId(id),
+            cluster: CLUSTER,
+            region: name(region),
+            timing: Timing::default(),
+            keep,
+            scrub_interval: Duration::ZERO,
+            reads: Reads::default(),
+            epochs: Arc::clone(&epochs),
+            ages: Arc::new(NoAges),
+            danger: Danger::NONE,
+        };
+        let consensus = Consensus::open(
+            options,
+            Arc::new(MemoryLog::new()),
+            Arc::new(MemoryRows::new()),
+            snapshots.expect("snapshots"),
+            Arc::clone(&ways) as Arc<_>,
+            Arc::new(SystemClock),
+        );
+        let consensus = consensus.await.expect("a node");
+        let stop = CancellationToken::new();
+        let replication = Replication::new(Options {
+            consensus: consensus.clone(),
+            node: NodeId(id),
+            cluster: CLUSTER,
+            region: name(region),
+            keys: Arc::new(MarkedKeys),
+            regions: ways,
+            epochs: Arc::clone(&epochs),
+            own: Arc::new(Told),
+            stop: stop.clone(),
+        });
+        replication.start();
+        let serving = tonic::transport::Server::builder()
+            .add_service(consensus.raft_service())
+            .add_service(replication.service());
+        let incoming = pipes.listen(&address(region, id));
+        let incoming = tokio_stream::StreamExt::map(incoming, Ok::<_, std::io::Error>);
+        tokio::spawn(serving.serve_with_incoming(incoming));
+        Running {
+            consensus,
+            replication,
+            epochs,
+            stop,
+            _dir: dir,
+        }
+    }
+}
+
+impl Served {
+    /// Founds the first region of a cluster, with one node.
+    pub async fn founder(region: &str) -> Served {
+        Served::found(&Arc::default(), region, Keep::default(), None).await
+    }
+
+    pub async fn found(
+        pipes: &Arc<Pipes>,
+        region: &str,
+        keep: Keep,
+        introduction: Option<Introduction>,
+    ) -> Served {
+        let first = Running::start(pipes, region, 1, keep).await;
+        let found = found(region, introduction);
+        let founded = first.consensus.found(found, audit(), soon()).await;
+        founded.expect("committed").answer.expect("accepted");
+        Served {
+            name: region.to_owned(),
+            pipes: Arc::clone(pipes),
+            nodes: vec![first],
+        }
+    }
+
+    /// Adds a voter.
+    pub async fn join(&mut self) {
+        let id = self.nodes.len() as u64 + 1;
+        let joined = Running::start(&self.pipes, &self.name, id, Keep::default()).await;
+        let digest = Hash([u8::try_from(id).expect("a small id"); 32]);
+        let expires = Stamp(u64::MAX);
+        self.done(Command::IssueJoinToken(IssueJoinToken { digest, expires }))
+            .await;
+        let member = node(&self.name, id);
+        self.done(Command::AdmitNode(AdmitNode {
+            token_digest: digest,
+            node: member.clone(),
+        }))
+        .await;
+        let first = &self.first().consensus;
+        let learns = first.add_learner(&member, soon()).await;
+        learns.expect("a learner");
+        let deadline = soon();
+        while let Err(error) = first.promote(member.id, soon()).await {
+            assert!(tokio::time::Instant::now() < deadline, "not promoted: {error}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        self.nodes.push(joined);
+    }
+
+    pub fn first(&self) -> &Running {
+        &self.nodes[0]
+    }
+
+    pub fn state(&self) -> consensus::View {
+        self.first().consensus.local_view()
+    }
+
+    pub async fn propose(&self, command: Command) -> Committed {
+        let proposal = Proposal {
+            command,
+            audit: audit(),
+            deadline: soon(),
+        };
+        let proposed = self.first().consensus.propose(proposal).await;
+        proposed.expect("committed")
+    }
+
+    /// Proposes what must be accepted.
+    pub async fn done(&self, command: Command) {
+        self.try_done(command).await.expect("accepted");
+    }
+
+    pub async fn try_done(&self, command: Command) -> Result<(), Rejection> {
+        self.propose(command).await.answer.map(|_outcome| ())
+    }
+
+    /// Links a region of one node.
+    pub async fn link(&self, region: &str, scope: Scope) {
+        let digest = Hash([region.as_bytes()[3]; 32]);
+        self.done(Command::IssueLinkToken(IssueLinkToken {
+            digest,
+            expires: Stamp(u64::MAX),
+            region: name(region),
+            scope,
+        }))
+        .await;
+        self.done(Command::LinkRegion(LinkRegion {
+            token_digest: digest,
+            region: entry(region, scope),
+        }))
+        .await;
+    }
+
+    pub async fn unlink(&self, region: &str) {
+        let region = name(region);
+        self.done(Command::UnlinkRegion(UnlinkRegion { region })).await;
+    }
+
+    /// Creates a secret with one version of so many bytes, shared with regions.
+    pub async fn create(&self, bytes: usize, shared: &[&str]) -> Uid {
+        let (uid, command) = create(&self.name, bytes, shared);
+        self.done(command).await;
+        uid
+    }
+
+    /// Adds a version.
+    pub async fn put(&self, uid: Uid, new: NewVersion) {
+        let put = PutSecretValue {
+            uid,
+            new,
+            labels: Vec::new(),
+            young_protection_ms: 0,
+            seen: Seen::default(),
+        };
+        self.done(Command::PutSecretValue(put)).await;
+    }
+
+    /// Waits until a node that runs leads, and a quorum hears it.
+    pub async fn led(&self) {
+        eventually("a leader", || {
+            let status = self.first().consensus.status();
+            status.role == Role::Leader
+        })
+        .await;
+    }
+
+    /// A caller's way to the first node.
+    pub fn channel(&self, caller: Caller) -> wire::Channel {
+        self.pipes.channel(caller, &address(&self.name, 1))
+    }
+}
+
+/// A region as the directory has it.
+pub fn entry(region: &str, scope: Scope) -> Region {
+    Region {
+        name: name(region),
+        scope,
+        authorities: vec![Bytes::from_static(b"authority")],
+        nodes: vec![node(region, 1)],
+        unlinked: None,
+    }
+}
+
+pub fn audit() -> Audit {
+    Audit {
+        caller: "admin".to_owned(),
+        request_id: RequestId([0; 16]),
+    }
+}
+
+pub fn found(region: &str, introduction: Option<Introduction>) -> Found {
+    Found {
+        cluster: CLUSTER,
+        region: name(region),
+        account: AccountId::new(ACCOUNT).expect("an account"),
+        administrator: "admin".to_owned(),
+        default_key: KmsKey {
+            id: KEY,
+            alias: "alias/aws/secretsmanager".to_owned(),
+            state: KeyState::Enabled,
+            versions: vec![KeyVersion {
+                version: 1,
+                wrapped: Bytes::from_static(b"kek"),
+                created: Stamp(1),
+            }],
+        },
+        node: node(region, 1),
+        machine_version: MACHINE_VERSION,
+        introduction,
+    }
+}
+
+/// A command that creates a secret nobody has created before.
+pub fn create(region: &str, bytes: usize, shared: &[&str]) -> (Uid, Command) {
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let uid = home(region).uid_of(u128::from(number).to_be_bytes());
+    let replicas = shared.iter().map(|region| Replica {
+        region: name(region),
+        kms_key: None,
+        force: false,
+    });
+    let command = Command::CreateSecret(CreateSecret {
+        uid,
+        account: AccountId::new(ACCOUNT).expect("an account"),
+        name: SecretName::new(&format!("secret/{number}")).expect("a name"),
+        arn_suffix: ArnSuffix::new("AbC123").expect("a suffix"),
+        description: String::new(),
+        kms_key: None,
+        tags: Vec::new(),
+        new: Some(value(1, bytes)),
+        region: None,
+        replicas: replicas.collect(),
+        seen: Seen::default(),
+    });
+    (uid, command)
+}
+
+pub fn version_id(number: u8) -> VersionId {
+    VersionId::new(&format!("{number:032}")).expect("a version id")
+}
+
+pub fn value(number: u8, bytes: usize) -> NewVersion {
+    NewVersion {
+        id: version_id(number),
+        kind: ValueKind::Binary,
+        sealed: Arc::new(SealedValue {
+            nonce: [number; 12],
+            ciphertext: Bytes::from(vec![number; bytes]),
+        }),
+        wrap: Wrap {
+            key_id: KEY,
+            key_version: 1,
+            wrapped_dek: Bytes::from(vec![number; 48]),
+        },
+    }
+}
+
+/// What a data key looks like on its way: what it was wrapped as, with this in front. Only so is it
+/// known in tests which version a key is of.
+pub const MARK: &[u8] = b"linked:";
+
+/// Keys that seal nothing.
+pub struct MarkedKeys;
+
+impl Keys for MarkedKeys {
+    fn send(
+        &self,
+        _: &State,
+        _: &Uid,
+        version: &VersionId,
+        wrap: &Wrap,
+        _: &LinkKey,
+    ) -> Option<Vec<u8>> {
+        // A version of this id is one whose key does not open.
+        let opens = *version != version_id(99);
+        opens.then(|| [MARK, &wrap.wrapped_dek].concat())
+    }
+
+    fn take(
+        &self,
+        _: &State,
+        _: Option<&str>,
+        _: &Uid,
+        _: &VersionId,
+        _: &LinkKey,
+        wrapped: &[u8],
+    ) -> Result<Wrap, String> {
+        let dek = wrapped.strip_prefix(MARK).ok_or("not a wrapped key")?;
+        Ok(Wrap {
+            key_id: KEY,
+            key_version: 1,
+            wrapped_dek: Bytes::copy_from_slice(dek),
+        })
+    }
+
+    fn rewrap(
+        &self,
+        _: &State,
+        _: Option<&str>,
+        _: &Uid,
+        _: &VersionId,
+        _: &Wrap,
+    ) -> Result<Option<Wrap>, String> {
+        Ok(None)
+    }
+}
+
+struct Told;
+
+impl Own for Told {
+    fn authorities(&self) -> Vec<Bytes> {
+        vec![Bytes::from_static(b"authority")]
+    }
+
+    fn machine_version(&self) -> MachineVersion {
+        MACHINE_VERSION
+    }
+}
+
+/// A cipher that leaves everything as it is.
+struct Plain;
+
+impl Cipher for Plain {
+    fn seal(&self, _: Place<'_>, plain: &[u8]) -> Result<Vec<u8>, CipherFault> {
+        Ok(plain.to_vec())
+    }
+
+    fn open(&self, _: Place<'_>, sealed: &[u8]) -> Result<Vec<u8>, CipherFault> {
+        Ok(sealed.to_vec())
+    }
+
+    fn is_current(&self, _: &[u8]) -> bool {
+        true
+    }
+}
