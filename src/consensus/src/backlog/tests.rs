@@ -141,6 +141,19 @@ async fn after_a_batch_that_took_too_long_less_is_applied_ahead_until_writing_is
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_entry_that_is_much_more_than_there_is_room_for_makes_no_more_room() {
+    let backlog = Backlog::new(0);
+    push(&backlog, vec![put(1, 8 * BACKLOG_ROOM_BYTES)]);
+    backlog.take(Duration::ZERO);
+    tokio::time::advance(BACKLOG_BATCH_MAX * 2).await;
+    backlog.has_written(1);
+    push(&backlog, vec![put(1, BACKLOG_ROOM_BYTES - 1)]);
+    assert!(backlog.lock().has_room());
+    push(&backlog, vec![put(2, 1)]);
+    assert!(!backlog.lock().has_room());
+}
+
+#[tokio::test(start_paused = true)]
 async fn apply_is_slowed_down_before_it_has_to_wait() {
     let backlog = Backlog::new(0);
     push(&backlog, vec![put(1, 4000)]);
@@ -206,6 +219,19 @@ fn a_row_that_changes_again_is_written_once() {
     }
     assert!(backlog.room().now_or_never().is_some());
     assert_eq!(backlog.take(Duration::ZERO).rows.len(), 1);
+}
+
+#[test]
+fn what_a_value_gives_way_to_is_told_from_other_rows() {
+    let backlog = Backlog::new(0);
+    let hidden = |key: u8| RowChange::PutHidden(vec![key], vec![1].into());
+    push(&backlog, vec![put(1, 10)]);
+    push(&backlog, vec![RowChange::DeleteValue(vec![1]), hidden(1)]);
+    push(&backlog, vec![hidden(2), put(2, 10)]);
+    let taken = backlog.take(Duration::ZERO);
+    assert!(matches!(taken.rows.get(&[1][..]), Some(Next::Hidden(_))));
+    assert!(matches!(taken.rows.get(&[2][..]), Some(Next::Row(_))));
+    assert_eq!(taken.deferred.len(), 1);
 }
 
 #[test]

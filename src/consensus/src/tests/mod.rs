@@ -1,13 +1,18 @@
 //! Whole nodes, each on a runtime of its own, over pipes that can be cut, silenced and slowed.
 
+mod ages;
+mod ballots;
 mod barrier;
+mod bulk;
 mod clocks;
+mod comes_again;
 mod disk;
 mod drive;
 mod fabric;
 mod failover;
 mod kills;
 mod leases;
+mod linked;
 mod membership;
 mod node;
 mod promises;

@@ -109,22 +109,33 @@ pub(super) struct Settings {
 
 /// Ages that a test sets.
 #[derive(Debug, Clone, Default)]
-pub(super) struct TestAges(Arc<Mutex<Vec<(FeedId, Duration)>>>);
+pub(super) struct TestAges {
+    ages: Arc<Mutex<Vec<(FeedId, Duration)>>>,
+    /// Goes on by so much whenever the ages are asked for.
+    clock: Arc<Mutex<Option<(TestClock, Duration)>>>,
+}
 
 impl TestAges {
     pub(super) fn set(&self, ages: &[(FeedId, Duration)]) {
-        *self.0.lock().unwrap() = ages.to_vec();
+        *self.ages.lock().unwrap() = ages.to_vec();
+    }
+
+    pub(super) fn take(&self, time: Duration, of: &TestClock) {
+        *self.clock.lock().unwrap() = Some((of.clone(), time));
     }
 }
 
 impl Ages for TestAges {
     fn ages(&self) -> Vec<(FeedId, Duration)> {
-        self.0.lock().unwrap().clone()
+        if let Some((clock, time)) = &*self.clock.lock().unwrap() {
+            clock.advance(*time);
+        }
+        self.ages.lock().unwrap().clone()
     }
 }
 
 /// The clocks of a machine: a test can set the wall clock off, and stop the time since boot.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct TestClock {
     offset_ms: Arc<AtomicI64>,
     stopped_at_ns: Arc<AtomicU64>,

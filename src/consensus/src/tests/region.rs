@@ -36,6 +36,16 @@ impl Region {
 
     /// The same, with the first node on `disk`.
     pub(super) async fn on(disk: Disk, size: u64, settings: Settings) -> Region {
+        Region::founded(disk, size, settings, found()).await
+    }
+
+    /// The same, founded as it is told.
+    pub(super) async fn founded(
+        disk: Disk,
+        size: u64,
+        settings: Settings,
+        found: Found,
+    ) -> Region {
         let fabric = Fabric::new();
         let first = Running::start(disk, &fabric, settings).await;
         let mut region = Region {
@@ -45,7 +55,7 @@ impl Region {
         };
         region
             .node(1)
-            .run(|consensus| async move { consensus.found(found(), audit(), soon()).await })
+            .run(|consensus| async move { consensus.found(found, audit(), soon()).await })
             .await
             .expect("a founded region")
             .answer

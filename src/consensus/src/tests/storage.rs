@@ -92,12 +92,12 @@ impl Rows for Watched {
     }
 }
 
-fn open(disk: &Disk) -> Storage {
+pub(super) fn open(disk: &Disk) -> Storage {
     let (log, rows) = (Arc::clone(&disk.log), Arc::clone(&disk.rows));
     Storage::open(log, rows, disk.snapshot_dir(), u64::MAX, Turn::new(1, 1)).expect("an open store")
 }
 
-fn id(index: u64) -> LogId {
+pub(super) fn id(index: u64) -> LogId {
     LogId::new(
         LeaderId {
             term: 1,

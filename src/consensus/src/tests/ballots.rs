@@ -1,0 +1,208 @@
+//! R28: what one node hears of a higher ballot keeps the whole region from writing.
+
+use std::sync::Arc;
+
+use machine::{Command, Epoch, FeedId, FenceFeed, Rejection, Scope, State};
+
+use super::eventually;
+use super::linked::{OTHER, Remote, apply, home, linked, name};
+use super::node::{Disk, REGION, Settings};
+use super::region::{Region, create, propose};
+use crate::{Epochs, Unavailable};
+
+/// The test region as a state: linked to the other one, of whose root feed it knows.
+fn state() -> State {
+    let mut state = State::new();
+    apply(&mut state, 1, 1, Command::Found(linked(Scope::Selected)));
+    let remote = Remote::new(Scope::Selected);
+    let root = remote.changes(&FeedId::Root, &state);
+    apply(&mut state, 2, 2, Command::ImportChanges(root));
+    state
+}
+
+fn ballot(number: u64, region: &str) -> Epoch {
+    Epoch {
+        number,
+        region: name(region),
+    }
+}
+
+#[test]
+fn only_what_a_region_may_claim_is_heard() {
+    let state = state();
+    let own = home(REGION);
+    let reach = machine::limits::BALLOT_STEP_MAX;
+    let fences = |feed: &FeedId, epoch: Epoch| {
+        let epochs = Epochs::default();
+        epochs.hear(&state, &[(feed.clone(), epoch)]);
+        epochs.claims(&state).contains(&(feed.clone(), ballot(2, OTHER)))
+            || epochs.fenced(&state, feed).is_some()
+    };
+    assert!(fences(&own, ballot(2, OTHER)));
+    assert!(fences(&own, ballot(1 + reach, OTHER)));
+    assert!(!fences(&own, ballot(2 + reach, OTHER)), "out of reach");
+    assert!(!fences(&own, ballot(2, REGION)), "in this region's name");
+    assert!(!fences(&own, ballot(2, "eu-west-9")), "not linked");
+    assert!(!fences(&own, ballot(0, OTHER)), "below the one held");
+    assert!(!fences(&home("eu-west-9"), ballot(2, OTHER)), "no feed");
+    // Equal numbers: the region decides.
+    assert!(fences(&own, ballot(1, OTHER)));
+    let epochs = Epochs::default();
+    // Only a region that receives all, or the founder, leads the root feed; nobody fences a feed
+    // that is not led from here.
+    epochs.hear(&state, &[(FeedId::Root, ballot(2, OTHER))]);
+    assert_eq!(epochs.fenced(&state, &FeedId::Root), None);
+    assert!(epochs.claims(&state).contains(&(FeedId::Root, ballot(2, OTHER))));
+}
+
+#[test]
+fn the_highest_ballot_is_told_until_the_state_holds_as_high_a_one() {
+    let mut state = state();
+    let own = home(REGION);
+    let epochs = Epochs::default();
+    let mut watch = epochs.watch();
+    assert_eq!(epochs.news(&state), []);
+    for number in [3, 2] {
+        epochs.hear(&state, &[(own.clone(), ballot(number, OTHER))]);
+    }
+    assert!(watch.has_changed().expect("it lives"));
+    let highest = (own.clone(), ballot(3, OTHER));
+    assert_eq!(epochs.fenced(&state, &own), Some(ballot(3, OTHER)));
+    assert_eq!(epochs.news(&state), [highest.clone()]);
+    assert_eq!(epochs.unnoted(&state), [highest.clone()]);
+    assert_eq!(
+        epochs.claims(&state),
+        [
+            (FeedId::Root, ballot(1, OTHER)),
+            highest
+        ]
+    );
+    watch.mark_unchanged();
+    epochs.hear(&state, &[(own.clone(), ballot(3, OTHER))]);
+    assert!(!watch.has_changed().expect("it lives"), "it is known");
+    // The log knows it too: what a node that starts again has not heard is fenced all the same.
+    let fence = FenceFeed {
+        feed: own.clone(),
+        epoch: ballot(3, OTHER),
+    };
+    apply(&mut state, 3, 3, Command::FenceFeed(fence));
+    assert_eq!(epochs.unnoted(&state), []);
+    assert_eq!(
+        Epochs::default().fenced(&state, &own),
+        Some(ballot(3, OTHER))
+    );
+}
+
+/// A region of three, linked to the other one.
+async fn region() -> Region {
+    let remote = Remote::new(Scope::Selected);
+    Region::linked(&remote, Disk::memory(1), 3, Settings::default()).await
+}
+
+fn hears(region: &Region, node: u64, claim: (FeedId, Epoch)) {
+    let node = region.node(node);
+    let view = node.consensus.local_view();
+    node.disk.epochs.hear(&view, &[claim]);
+}
+
+#[tokio::test]
+async fn what_one_node_hears_all_nodes_know_and_none_writes() {
+    let region = region().await;
+    let leader = region.leader().await;
+    let own = home(REGION);
+    for hearing in [leader % 3 + 1, leader] {
+        region.write(leader).await.expect("it leads the feed");
+        hears(&region, hearing, (own.clone(), ballot(2, OTHER)));
+        eventually("all nodes know", || {
+            region.nodes.values().all(|node| {
+                let view = node.consensus.local_view();
+                node.consensus.epochs().fenced(&view, &own) == Some(ballot(2, OTHER))
+            })
+        })
+        .await;
+        for via in region.ids() {
+            let refused = region.write(via).await.expect_err("it was taken over");
+            assert!(refused.is_safe_to_retry());
+            let Unavailable::Fenced { feed, epoch } = refused else {
+                panic!("{refused}");
+            };
+            assert_eq!((feed, epoch), (own.clone(), ballot(2, OTHER)));
+        }
+        // As if it had been a rumour: the nodes have nothing of it but in memory.
+        for node in region.nodes.values() {
+            node.disk.epochs.forget();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_follower_that_has_heard_tells_the_leader_with_the_write_itself() {
+    let region = region().await;
+    let leader = region.leader().await;
+    let follower = leader % 3 + 1;
+    region.write(follower).await.expect("a connection");
+    // No beat is answered in between that would tell it before.
+    let consensus = region.node(follower).consensus.clone();
+    let epochs = Arc::clone(&region.node(follower).disk.epochs);
+    let written = region.node(follower).run(move |_| async move {
+        let claim = (home(REGION), ballot(2, OTHER));
+        epochs.hear(&consensus.local_view(), &[claim]);
+        let (_, command) = create(None);
+        propose(consensus, command, super::soon()).await
+    });
+    let refused = written.await.expect_err("it was taken over");
+    assert!(matches!(refused, Unavailable::Fenced { .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn a_ballot_is_noted_while_no_disk_has_space_and_then_the_machine_refuses() {
+    let region = region().await;
+    for node in region.nodes.values() {
+        node.consensus.tell_space_low(true);
+        node.consensus.tell_free_bytes(1, 0);
+    }
+    let leader = region.leader().await;
+    let members = &region.node(leader).consensus.inner.members;
+    eventually("it is known that nobody has space", || {
+        members.heir_with_space().is_none()
+    })
+    .await;
+    let refused = region.write(leader).await.expect_err("there is no space");
+    assert!(matches!(refused, Unavailable::NoSpace), "{refused}");
+    let own = home(REGION);
+    hears(&region, leader, (own.clone(), ballot(2, OTHER)));
+    let due = {
+        let view = region.node(leader).consensus.local_view();
+        region.node(leader).consensus.epochs().unnoted(&view)
+    };
+    for (feed, epoch) in due {
+        region.accepts(Command::FenceFeed(FenceFeed { feed, epoch })).await;
+    }
+    for node in region.nodes.values() {
+        node.consensus.tell_free_bytes(u64::MAX, u64::MAX);
+        node.consensus.tell_space_low(false);
+        node.disk.epochs.forget();
+    }
+    let (_, command) = create(None);
+    let leader = region.leader().await;
+    let committed = region.propose(leader, command).await.expect("committed");
+    let rejected = committed.answer.expect_err("it was taken over");
+    assert!(matches!(rejected, Rejection::Fenced { .. }), "{rejected}");
+}
+
+#[tokio::test]
+async fn messages_carry_nothing_while_nothing_was_heard_above_what_is_held() {
+    let region = region().await;
+    let links = &region.node(1).consensus.inner.links;
+    assert!(links.origin().epochs.is_empty());
+    hears(&region, 1, (home(REGION), ballot(2, OTHER)));
+    assert_eq!(links.origin().epochs.len(), 1);
+    assert!(links.own().epochs.is_empty(), "that of a stream");
+    // A state in which it does not count, as it does not in one that holds it: it is forgotten.
+    let epochs = &region.node(1).disk.epochs;
+    assert!(!epochs.is_empty());
+    let alone = State::new();
+    assert_eq!(epochs.news(&alone), []);
+    assert!(epochs.is_empty());
+    assert!(links.origin().epochs.is_empty());
+}
