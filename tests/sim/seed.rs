@@ -21,7 +21,7 @@ pub struct Outcome {
 pub fn run(seed: u64, broken: Option<Broken>) -> Outcome {
     let mut command = Command::new(std::env::current_exe().expect("this test"));
     command.args([
-        "the_simulated_region",
+        crate::PROCESS,
         "--exact",
         "--nocapture",
         "--include-ignored",
