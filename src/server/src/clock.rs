@@ -27,3 +27,8 @@ pub fn midnight(day: u32) -> Stamp {
 }
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// A stamp as the system's time.
+pub fn system(stamp: Stamp) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(stamp.0)
+}

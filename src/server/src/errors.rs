@@ -1,15 +1,21 @@
 //! The one place where a refusal becomes a status: AWS error name, gRPC code and retry advice.
 
+mod elsewhere;
+mod rejections;
+
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::time::Duration;
 
 use consensus::{MembershipError, Unavailable};
-use machine::{NotHeld, Rejection};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 /// The domain of every `ErrorInfo`.
 pub const ERROR_DOMAIN: &str = "strongroom";
+
+/// Stands where a number is not known.
+pub const UNKNOWN: &str = "unknown";
 
 /// Whether the same call may be sent again.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -67,6 +73,10 @@ pub enum Reason {
     OutcomeUnknown,
     /// A position that the history no longer holds.
     PositionLost,
+    /// Another region has taken over what the call is about.
+    NotPrimary,
+    /// The state is older than the caller accepts.
+    TooStale,
     /// The rpc is not served.
     UnknownOperation,
     /// The request is not what its message type says.
@@ -98,6 +108,8 @@ impl Reason {
             Self::ServiceUnavailable => "ServiceUnavailable",
             Self::OutcomeUnknown => "OutcomeUnknown",
             Self::PositionLost => "PositionLost",
+            Self::NotPrimary => "NotPrimary",
+            Self::TooStale => "TooStale",
             Self::UnknownOperation => "UnknownOperationException",
             Self::Serialization => "SerializationException",
             Self::MissingAuthentication => "MissingAuthenticationTokenException",
@@ -118,34 +130,17 @@ impl Reason {
             Self::InvalidRequest => (Code::FailedPrecondition, Retry::No),
             Self::LimitExceeded => (Code::ResourceExhausted, Retry::No),
             Self::DecryptionFailure => (Code::DataLoss, Retry::No),
-            Self::EncryptionFailure => (Code::FailedPrecondition, Retry::No),
+            Self::EncryptionFailure | Self::NotPrimary => (Code::FailedPrecondition, Retry::No),
             Self::InternalService => (Code::Internal, Retry::No),
             Self::AccessDenied => (Code::PermissionDenied, Retry::No),
             Self::Throttling => (Code::ResourceExhausted, Retry::Safe),
             Self::NotYet | Self::UnknownOperation => (Code::Unimplemented, Retry::No),
-            Self::ServiceUnavailable => (Code::Unavailable, Retry::Safe),
+            Self::ServiceUnavailable | Self::TooStale => (Code::Unavailable, Retry::Safe),
             Self::OutcomeUnknown => (Code::Unavailable, Retry::Unknown),
             Self::PositionLost => (Code::Aborted, Retry::No),
             Self::MissingAuthentication => (Code::Unauthenticated, Retry::No),
             Self::RequestTimeout => (Code::DeadlineExceeded, Retry::Unknown),
         }
-    }
-
-    fn of_name(name: &str) -> Self {
-        const NAMED: [Reason; 10] = [
-            Reason::ResourceNotFound,
-            Reason::ResourceExists,
-            Reason::InvalidParameter,
-            Reason::InvalidRequest,
-            Reason::Validation,
-            Reason::LimitExceeded,
-            Reason::EncryptionFailure,
-            Reason::AccessDenied,
-            Reason::PositionLost,
-            Reason::InternalService,
-        ];
-        let found = NAMED.into_iter().find(|reason| reason.name() == name);
-        found.unwrap_or(Self::InvalidRequest)
     }
 }
 
@@ -156,7 +151,7 @@ pub struct Refusal {
     reason: Reason,
     code: Code,
     message: Cow<'static, str>,
-    hint: Option<(&'static str, String)>,
+    hints: Vec<(&'static str, String)>,
 }
 
 impl Refusal {
@@ -166,7 +161,7 @@ impl Refusal {
             reason,
             code: reason.code().0,
             message: message.into(),
-            hint: None,
+            hints: Vec::new(),
         }
     }
 
@@ -224,6 +219,40 @@ impl Refusal {
         )
     }
 
+    /// `ServiceUnavailable` for a region that was linked and does not have the root feed yet, so
+    /// that it knows no caller.
+    #[must_use]
+    pub fn no_root_feed() -> Self {
+        Self::new(
+            Reason::ServiceUnavailable,
+            "This region waits for the root feed.",
+        )
+    }
+
+    /// `ServiceUnavailable` for a secret that is here, but for a value that was not sent yet.
+    #[must_use]
+    pub fn on_the_way() -> Self {
+        Self::new(Reason::ServiceUnavailable, "The value is on its way.")
+    }
+
+    /// `TooStale`: how old the state is, if that is known.
+    #[must_use]
+    pub fn too_stale(staleness: Option<Duration>) -> Self {
+        let message = match staleness.map(|staleness| staleness.as_millis()) {
+            Some(ms) => format!("The state of this region is {ms} ms old, more than asked for."),
+            None => "How old the state of this region is, is not known.".to_owned(),
+        };
+        Self::new(Reason::TooStale, message).with_staleness(staleness)
+    }
+
+    /// Adds how old the state is that the refusal comes of.
+    #[must_use]
+    pub fn with_staleness(self, staleness: Option<Duration>) -> Self {
+        let shown = staleness.map(|staleness| staleness.as_millis().to_string());
+        let shown = shown.unwrap_or_else(|| UNKNOWN.to_owned());
+        self.with_hint("staleness_ms", shown)
+    }
+
     /// `AccessDeniedException`; says nothing about what was asked for.
     #[must_use]
     pub fn denied() -> Self {
@@ -245,7 +274,7 @@ impl Refusal {
     /// Adds one more entry to the metadata of the error.
     #[must_use]
     pub fn with_hint(mut self, name: &'static str, value: String) -> Self {
-        self.hint = Some((name, value));
+        self.hints.push((name, value));
         self
     }
 
@@ -262,24 +291,13 @@ impl Refusal {
     }
 }
 
-impl From<Rejection> for Refusal {
-    fn from(rejection: Rejection) -> Self {
-        let reason = match &rejection {
-            // Decided again by the caller of `propose`, up to its limit: then it is contention.
-            Rejection::AuthorizationMoved => Reason::ServiceUnavailable,
-            Rejection::NotFounded => return Self::not_founded(),
-            rejection => Reason::of_name(rejection.aws_name()),
-        };
-        Self::new(reason, rejection.to_string())
-    }
-}
-
 impl From<Unavailable> for Refusal {
     fn from(unavailable: Unavailable) -> Self {
         let reason = match &unavailable {
             Unavailable::OutcomeUnknown => Reason::OutcomeUnknown,
             Unavailable::Overloaded => Reason::Throttling,
             Unavailable::EntryTooLarge { .. } => Reason::InvalidParameter,
+            Unavailable::Fenced { epoch, .. } => return Self::taken_over(epoch),
             _ => Reason::ServiceUnavailable,
         };
         let refusal = Self::new(reason, unavailable.to_string());
@@ -290,16 +308,6 @@ impl From<Unavailable> for Refusal {
             Unavailable::NoSpace => refusal.with_hint("cause", "NoSpace".to_owned()),
             _ => refusal,
         }
-    }
-}
-
-impl From<NotHeld> for Refusal {
-    fn from(not_held: NotHeld) -> Self {
-        let reason = match not_held {
-            NotHeld::Ahead { .. } => Reason::ServiceUnavailable,
-            NotHeld::PositionLost { .. } | NotHeld::FeedUnknown(_) => Reason::PositionLost,
-        };
-        Self::new(reason, not_held.to_string())
     }
 }
 
@@ -324,9 +332,8 @@ impl From<Refusal> for Status {
     fn from(refusal: Refusal) -> Self {
         let (_, retry) = refusal.reason.code();
         let mut metadata = HashMap::from([("retry".to_owned(), retry.name().to_owned())]);
-        if let Some((name, value)) = refusal.hint {
-            metadata.insert(name.to_owned(), value);
-        }
+        let hints = refusal.hints.into_iter();
+        metadata.extend(hints.map(|(name, value)| (name.to_owned(), value)));
         let details = ErrorDetails::with_error_info(refusal.reason.name(), ERROR_DOMAIN, metadata);
         Self::with_error_details(refusal.code, refusal.message, details)
     }

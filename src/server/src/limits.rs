@@ -80,3 +80,31 @@ pub const JOIN_SOURCES_MAX: usize = 1024;
 pub const JOIN_ATTEMPTS_MAX: u32 = 20;
 /// Time after which the attempts of a source are counted anew.
 pub const JOIN_ATTEMPTS_WINDOW: std::time::Duration = std::time::Duration::from_secs(60);
+/// Addresses of a primary region's nodes that a refusal tells.
+pub const ADDRESSES_TOLD_MAX: usize = 8;
+/// Calls of regions that would be linked worked on at once.
+pub const LINK_REQUESTS_MAX: usize = 8;
+/// Longest deadline of such a call.
+pub const LINK_DEADLINE: std::time::Duration = std::time::Duration::from_secs(5);
+/// Nodes of a region that others are told of.
+pub const REGION_NODES_MAX: usize = machine::limits::REGION_NODES_MAX;
+/// Most regions named in one call.
+pub const REPLICA_REGIONS_MAX: usize = machine::limits::REGIONS_MAX;
+/// Longest way to name a key of another region, in characters.
+pub const KEY_NAME_CHARS_MAX: usize = machine::limits::KEY_NAME_CHARS_MAX;
+/// Time for which what the leader said of the age of feeds is used again.
+pub const AGES_KEPT: std::time::Duration = std::time::Duration::from_millis(100);
+/// Longest wait for the leader to say how old feeds are.
+pub const AGES_TIMEOUT: std::time::Duration = std::time::Duration::from_millis(250);
+/// Pause between two looks whether a state is as fresh as was asked for.
+pub const FRESH_PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+/// Streams of regions open at once.
+pub const REGION_WATCHES_MAX: usize = 16;
+/// Shortest pause between two messages of one of them, and the longest pause.
+pub const REGION_WATCH_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
+/// Pause after a directory that could not be taken over before it is tried again.
+pub const DIRECTORY_PAUSE: std::time::Duration = std::time::Duration::from_secs(5);
+/// Longest wait for the state of one node before the rules of an upgrade are turned on.
+pub const NODE_STATUS_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(3);
+/// Pause between two looks for secrets that came here without a change of their feed.
+pub const WATCH_COMPARE_INTERVAL: std::time::Duration = std::time::Duration::from_secs(2);

@@ -16,6 +16,10 @@ pub enum CallerClass {
     Peer,
     /// A node certificate of this region and a one-time token, which the handler checks.
     PeerWithToken,
+    /// A node of a linked region whose key is pinned in the region directory.
+    LinkedRegion,
+    /// Anybody who can connect and has a one-time token, which the handler checks.
+    StrangerWithToken,
     /// Anybody who can connect.
     Stranger,
 }
@@ -25,7 +29,7 @@ pub enum CallerClass {
 pub enum Port {
     /// Callers.
     Api,
-    /// Nodes of the region.
+    /// Nodes of the region, and of those linked to it.
     Peers,
 }
 
@@ -63,7 +67,9 @@ impl Method {
 
 /// Largest request of the secrets service: a value, 50 tags and a description, with room.
 pub const SECRETS_REQUEST_BYTES_MAX: usize = 256 * 1024;
-/// Largest request of the admin, health and reflection services.
+/// Largest request of the admin service: a region's certificates, with room.
+pub const ADMIN_REQUEST_BYTES_MAX: usize = 32 * 1024;
+/// Largest request of the health and reflection services.
 pub const SMALL_REQUEST_BYTES_MAX: usize = 16 * 1024;
 
 const fn read(path: &'static str) -> Method {
@@ -111,6 +117,27 @@ const fn stranger(path: &'static str) -> Method {
     }
 }
 
+const fn stranger_with_token(path: &'static str) -> Method {
+    Method {
+        caller: CallerClass::StrangerWithToken,
+        ..write(path)
+    }
+}
+
+const fn write_open_to_members(path: &'static str) -> Method {
+    Method {
+        writes: true,
+        ..open_to_members(path)
+    }
+}
+
+const fn region(path: &'static str) -> Method {
+    Method {
+        caller: CallerClass::LinkedRegion,
+        ..raft(path)
+    }
+}
+
 const fn raft(path: &'static str) -> Method {
     Method {
         caller: CallerClass::Peer,
@@ -153,6 +180,14 @@ pub const METHODS: &[Method] = &[
     write("/strongroom.admin.v1.AdminService/RemoveNode"),
     write("/strongroom.admin.v1.AdminService/TransferLeader"),
     write("/strongroom.admin.v1.AdminService/TakeSnapshot"),
+    write("/strongroom.admin.v1.AdminService/FinalizeUpgrade"),
+    write("/strongroom.admin.v1.AdminService/CreateLinkToken"),
+    stranger_with_token("/strongroom.admin.v1.AdminService/Link"),
+    open_to_members("/strongroom.admin.v1.AdminService/ListRegions"),
+    stream("/strongroom.admin.v1.AdminService/WatchRegions"),
+    write_open_to_members("/strongroom.admin.v1.AdminService/PromoteRegion"),
+    write("/strongroom.admin.v1.AdminService/UnlinkRegion"),
+    write("/strongroom.admin.v1.AdminService/SetRegionScope"),
     raft("/strongroom.raft.v1.RaftService/AppendEntries"),
     raft("/strongroom.raft.v1.RaftService/StreamAppend"),
     raft("/strongroom.raft.v1.RaftService/Vote"),
@@ -165,6 +200,14 @@ pub const METHODS: &[Method] = &[
     raft("/strongroom.raft.v1.RaftService/Release"),
     raft("/strongroom.raft.v1.RaftService/ChangeMembership"),
     raft("/strongroom.raft.v1.RaftService/FetchRows"),
+    raft("/strongroom.raft.v1.RaftService/Freshness"),
+    region("/strongroom.replication.v1.ReplicationService/Follow"),
+    region("/strongroom.replication.v1.ReplicationService/FetchRows"),
+    region("/strongroom.replication.v1.ReplicationService/FetchSnapshot"),
+    region("/strongroom.replication.v1.ReplicationService/Compare"),
+    region("/strongroom.replication.v1.ReplicationService/Ask"),
+    region("/strongroom.replication.v1.ReplicationService/Announce"),
+    region("/strongroom.replication.v1.ReplicationService/Report"),
     stranger("/grpc.health.v1.Health/Check"),
     // A stream costs memory for as long as its caller likes: not for strangers.
     stream("/grpc.health.v1.Health/Watch"),
@@ -251,14 +294,32 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_may_ask_for_health_and_nothing_else() {
-        let open = METHODS
-            .iter()
-            .filter(|method| method.caller == CallerClass::Stranger);
-        assert!(open.clone().count() > 0);
-        assert!(
-            open.into_iter()
-                .all(|method| method.path.starts_with("/grpc.health.v1.Health/"))
+    fn a_stranger_may_ask_for_health_and_with_a_token_to_be_linked_and_nothing_else() {
+        let open = |class| {
+            let open = METHODS.iter().filter(move |method| method.caller == class);
+            open.map(|method| method.path).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            open(CallerClass::Stranger),
+            ["/grpc.health.v1.Health/Check"]
         );
+        assert_eq!(
+            open(CallerClass::StrangerWithToken),
+            ["/strongroom.admin.v1.AdminService/Link"]
+        );
+    }
+
+    #[test]
+    fn other_regions_reach_the_service_between_regions_and_no_other() {
+        for method in METHODS {
+            let is_theirs = method.path.starts_with("/strongroom.replication.");
+            assert_eq!(
+                method.caller == CallerClass::LinkedRegion,
+                is_theirs,
+                "{}",
+                method.path
+            );
+            assert!(!is_theirs || method.port == Port::Peers, "{}", method.path);
+        }
     }
 }

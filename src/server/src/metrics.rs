@@ -13,8 +13,10 @@ use tonic::Code;
 use crate::methods::METHODS;
 
 pub use self::growth::{Growth, Sizes};
+pub use self::regions::RegionMetrics;
 
 mod growth;
+mod regions;
 
 /// Bounds of the latency histogram, in seconds.
 const LATENCY_BUCKETS: &[f64] = &[
@@ -44,6 +46,8 @@ pub struct Metrics {
     pub reads: ReadMetrics,
     /// What grows, and the time that work on the store takes.
     pub growth: Growth,
+    /// The traffic between regions.
+    pub regions: RegionMetrics,
 }
 
 /// How reads were answered and why leases ended. Taken from the consensus when asked for.
@@ -118,6 +122,7 @@ impl Metrics {
         )?;
         let reads = ReadMetrics::new(&registry)?;
         let growth = Growth::new(&registry)?;
+        let regions = RegionMetrics::new(&registry)?;
         let build = IntGauge::with_opts(
             Opts::new("strongroom_build_info", "1, with the release as label")
                 .const_label("release", env!("CARGO_PKG_VERSION")),
@@ -139,6 +144,7 @@ impl Metrics {
             task_failures,
             reads,
             growth,
+            regions,
         })
     }
 
@@ -415,6 +421,7 @@ mod tests {
         metrics.task_failures.with_label_values(&["purge"]).inc();
         metrics.reads.raise(&consensus::ReadCounts::default());
         metrics.growth.show_all();
+        metrics.regions.show_all();
         let present: BTreeSet<String> = metrics
             .registry
             .gather()

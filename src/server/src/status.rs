@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use consensus::{Consensus, Role, Status};
 use machine::Stamp;
+use replication::Replication;
 use wire::{Credentials, Places};
 
 use crate::accesses::Accesses;
@@ -18,6 +19,8 @@ use crate::space::DiskSpace;
 pub enum NotReady {
     /// It belongs to no region yet.
     NotInitialised,
+    /// Its region was linked and does not have the root feed yet.
+    NoRootFeed,
     /// No quorum has answered this leader lately, or no leader was heard here.
     NoQuorum,
     /// It is no member of its region any more.
@@ -34,6 +37,7 @@ impl NotReady {
     pub fn name(self) -> &'static str {
         match self {
             Self::NotInitialised => "not-initialised",
+            Self::NoRootFeed => "waits-for-root-feed",
             Self::NoQuorum => "no-quorum",
             Self::Removed => "removed",
             Self::DiskLow => "disk-low",
@@ -62,6 +66,8 @@ pub struct NodeStatus {
     pub places: Vec<(&'static str, Places)>,
     /// The metrics.
     pub metrics: Metrics,
+    /// The traffic between regions.
+    pub replication: Replication,
     /// The disk of the data directory.
     pub space: Arc<DiskSpace>,
     /// Silence of the quorum, or of the leader, after which a node is not ready.
@@ -96,6 +102,10 @@ impl NodeStatus {
         }
         if status.leader.is_none() || silence(&status) > self.quorum_silence_max {
             return Err(NotReady::NoQuorum);
+        }
+        // Last: while it waits, it is whole otherwise.
+        if self.consensus.local_view().administrator().is_none() {
+            return Err(NotReady::NoRootFeed);
         }
         Ok(())
     }
@@ -134,6 +144,7 @@ impl NodeStatus {
         gauges.rows_live_bytes.set(whole(space.live_bytes));
         self.metrics.rows.advance(self.consensus.row_health());
         self.measure_growth(space.rows);
+        self.measure_regions();
         gauges
             .disk_free_bytes
             .set(whole(self.space.free_bytes().unwrap_or(0)));
@@ -141,6 +152,11 @@ impl NodeStatus {
         gauges
             .certificate_expiry
             .set(whole(self.certificate_expires().0 / 1000));
+    }
+
+    fn measure_regions(&self) {
+        let view = self.consensus.local_view();
+        self.metrics.regions.set(&view, &self.replication);
     }
 
     fn measure_growth(&self, rows: u64) {

@@ -1,5 +1,7 @@
 //! Values in and out of their envelopes: the only place of the server that sees key material.
 
+mod between;
+
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -193,8 +195,8 @@ fn open_failed() -> Refusal {
 #[cfg(test)]
 mod tests {
     use machine::{
-        AccountId, ArnSuffix, Audit, Command, CreateSecret, Entry, Found, Hash, KeyId, LogIndex,
-        MACHINE_VERSION, NewVersion, Node, NodeId, RegionName, RequestId, SecretName, Seen, Stamp,
+        AccountId, ArnSuffix, Audit, Command, CreateSecret, Entry, FeedId, Found, Hash, KeyId,
+        LogIndex, MACHINE_VERSION, NewVersion, Node, NodeId, RegionName, RequestId, SecretName, Seen, Stamp,
         State, Uid, ValueKind, VersionId,
     };
 
@@ -227,6 +229,7 @@ mod tests {
                     public_key: Hash([1; 32]),
                 },
                 machine_version: MACHINE_VERSION,
+                introduction: None,
             };
             let mut rig = Self {
                 vault,
@@ -272,6 +275,8 @@ mod tests {
                 kms_key: None,
                 tags: Vec::new(),
                 new: Some(new),
+                region: None,
+                replicas: Vec::new(),
                 seen: Seen::default(),
             }));
         }
@@ -288,6 +293,10 @@ mod tests {
         }
     }
 
+    fn uid(number: u8) -> Uid {
+        FeedId::Home(RegionName::new(REGION).unwrap()).uid_of([number; 16])
+    }
+
     fn version(number: u32) -> VersionId {
         VersionId::new(&format!("{number:032}")).unwrap()
     }
@@ -295,7 +304,7 @@ mod tests {
     #[test]
     fn a_value_opens_where_it_was_sealed_for_and_nowhere_else() {
         let mut rig = Rig::new();
-        let (one, other) = (Uid([1; 16]), Uid([2; 16]));
+        let (one, other) = (uid(1), uid(2));
         let sealed = rig.sealed(one, &version(1), b"value");
         rig.create(one, "one", sealed.clone());
         // The same bytes with their wrap, moved to another secret: AAD binds uid and version.
@@ -304,11 +313,11 @@ mod tests {
         assert_eq!(rig.open(other, &version(1)), Err(Reason::DecryptionFailure));
         let moved = NewVersion {
             id: version(2),
-            ..rig.sealed(Uid([3; 16]), &version(1), b"x")
+            ..rig.sealed(uid(3), &version(1), b"x")
         };
-        rig.create(Uid([3; 16]), "third", moved);
+        rig.create(uid(3), "third", moved);
         assert_eq!(
-            rig.open(Uid([3; 16]), &version(2)),
+            rig.open(uid(3), &version(2)),
             Err(Reason::DecryptionFailure)
         );
     }
@@ -316,7 +325,7 @@ mod tests {
     #[test]
     fn an_unknown_key_seals_nothing() {
         let rig = Rig::new();
-        let (uid, version) = (Uid([1; 16]), version(1));
+        let (uid, version) = (uid(1), version(1));
         let at = Address {
             uid: &uid,
             version: &version,
@@ -331,7 +340,7 @@ mod tests {
     #[test]
     fn another_root_key_opens_nothing() {
         let mut rig = Rig::new();
-        let uid = Uid([1; 16]);
+        let uid = uid(1);
         let sealed = rig.sealed(uid, &version(1), b"value");
         rig.create(uid, "one", sealed);
         let root = envelope::RootKey::generate().unwrap();

@@ -11,12 +11,18 @@ mod region {
     mod bad_input;
     mod batch;
     mod canary;
+    mod elsewhere;
     mod life;
+    mod link_tokens;
+    mod linked;
     mod lists;
     mod membership;
     mod not_yet;
     mod operations;
+    mod positions;
+    mod promoted;
     mod reads;
+    mod staleness;
     mod strangers;
     mod versions;
     mod watch;

@@ -3,15 +3,13 @@
 //! Only the digest of a token is kept. Every refusal of a token is the same, and attempts are
 //! counted by source, so that trying tokens tells nothing.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use consensus::View;
-use machine::{AdmitNode, Command, Hash, IssueJoinToken, Node, NodeId, Rejection};
+use machine::{AdmitNode, Command, Hash, IssueJoinToken, Node, NodeId, Rejection, Stamp};
 use sha2::{Digest, Sha256};
 use wire::PeerIdentity;
 use wire::admin::v1 as api;
@@ -22,7 +20,6 @@ use super::{Admin, audit};
 use crate::clock;
 use crate::door::Call;
 use crate::errors::{Reason, Refusal};
-use crate::limits::{JOIN_ATTEMPTS_MAX, JOIN_ATTEMPTS_WINDOW, JOIN_SOURCES_MAX};
 use crate::times::timestamp;
 
 /// Bounds of a token's life.
@@ -39,20 +36,10 @@ impl Admin {
         call: &Call,
         message: api::CreateJoinTokenRequest,
     ) -> Result<api::CreateJoinTokenResponse, Refusal> {
-        let lifetime = match message.lifetime {
-            None => LIFETIME_DEFAULT,
-            Some(asked) => lifetime(&asked),
-        };
-        if !(LIFETIME_MIN..=LIFETIME_MAX).contains(&lifetime) {
-            return Err(Refusal::parameter(
-                "The lifetime must be between 1 minute and 7 days.",
-            ));
-        }
+        let expires = expires(message.lifetime.as_ref())?;
         let mut bytes = Zeroizing::new([0; 32]);
         getrandom::fill(&mut *bytes).map_err(|_| Refusal::internal())?;
         let mut token = Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes.as_slice()));
-        let millis = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
-        let expires = clock::now().plus_ms(millis);
         let command = IssueJoinToken {
             digest: digest(&token),
             expires,
@@ -72,7 +59,7 @@ impl Admin {
         mut message: api::JoinRequest,
     ) -> Result<api::JoinResponse, Refusal> {
         let token = Zeroizing::new(std::mem::take(&mut message.token));
-        if !self.attempts.may_try(source) {
+        if !self.joins.may_try(source) {
             return Err(Refusal::new(
                 Reason::Throttling,
                 "Too many attempts: wait a minute.",
@@ -160,6 +147,18 @@ fn check_token(view: &View, token: &str, node: &Node) -> Result<(), Refusal> {
     }
 }
 
+/// When a token ends that is made now, to live for as long as a caller asks.
+pub(super) fn expires(asked: Option<&prost_types::Duration>) -> Result<Stamp, Refusal> {
+    let lifetime = asked.map_or(LIFETIME_DEFAULT, lifetime);
+    if !(LIFETIME_MIN..=LIFETIME_MAX).contains(&lifetime) {
+        return Err(Refusal::parameter(
+            "The lifetime must be between 1 minute and 7 days.",
+        ));
+    }
+    let millis = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
+    Ok(clock::now().plus_ms(millis))
+}
+
 /// The duration a caller asks for; zero for one that is none. The conversion of prost panics on the
 /// least number.
 fn lifetime(asked: &prost_types::Duration) -> Duration {
@@ -180,7 +179,7 @@ fn digest(token: &str) -> Hash {
     Hash(hash.finalize().into())
 }
 
-fn check_address(address: &str) -> Result<(), Refusal> {
+pub(super) fn check_address(address: &str) -> Result<(), Refusal> {
     let is_usable = address.len() <= ADDRESS_CHARS_MAX
         && address.rsplit_once(':').is_some_and(|(host, port)| {
             !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port != 0)
@@ -193,47 +192,9 @@ fn check_address(address: &str) -> Result<(), Refusal> {
     }
 }
 
-/// Attempts to join, by source.
-#[derive(Default)]
-pub(super) struct Attempts {
-    by_source: Mutex<HashMap<Option<IpAddr>, (Instant, u32)>>,
-}
-
-impl Attempts {
-    fn may_try(&self, source: Option<IpAddr>) -> bool {
-        let mut by_source = self
-            .by_source
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if by_source.len() >= JOIN_SOURCES_MAX {
-            by_source.retain(|_, (began, _)| began.elapsed() < JOIN_ATTEMPTS_WINDOW);
-        }
-        if by_source.len() >= JOIN_SOURCES_MAX && !by_source.contains_key(&source) {
-            return false;
-        }
-        let (began, count) = by_source
-            .entry(source)
-            .or_insert_with(|| (Instant::now(), 0));
-        if began.elapsed() >= JOIN_ATTEMPTS_WINDOW {
-            (*began, *count) = (Instant::now(), 0);
-        }
-        *count = count.saturating_add(1);
-        *count <= JOIN_ATTEMPTS_MAX
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Attempts, JOIN_ATTEMPTS_MAX, check_address};
-
-    #[test]
-    fn one_source_is_held_back_and_another_is_not() {
-        let attempts = Attempts::default();
-        let (one, other) = ("10.0.0.1".parse().ok(), "10.0.0.2".parse().ok());
-        assert!((0..JOIN_ATTEMPTS_MAX).all(|_| attempts.may_try(one)));
-        assert!(!attempts.may_try(one));
-        assert!(attempts.may_try(other));
-    }
+    use super::check_address;
 
     #[test]
     fn an_address_is_a_host_and_a_port() {

@@ -1,45 +1,102 @@
-//! The admin API: status and membership of the region.
+//! The admin API: status and membership of the region, and the regions linked to it.
 
+mod attempts;
+mod directory;
 mod join;
+mod link;
+mod member;
 mod nodes;
+mod promote;
+mod regions;
 mod service;
 mod status;
+mod upgrade;
+mod watch;
 
 use std::sync::Arc;
 
-use consensus::{Consensus, Proposal, View};
-use machine::{Audit, Command, Outcome, RequestId};
+use consensus::{Committed, Consensus, Epochs, Proposal, View};
+use machine::{Audit, Command, Outcome, Rejection, RequestId};
+use replication::Replication;
 use store::SnapshotDir;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use wire::{Credentials, Dialer};
 
-use self::join::Attempts;
+use self::attempts::Attempts;
+use self::regions::Rates;
 use crate::door::Call;
 use crate::errors::Refusal;
+use crate::fence::Fence;
+use crate::limits::REGION_WATCHES_MAX;
+use crate::metrics::Metrics;
 use crate::status::NodeStatus;
 
 /// The parts the admin service is made of.
 #[derive(Clone)]
 pub struct Admin {
     consensus: Consensus,
+    replication: Replication,
+    epochs: Arc<Epochs>,
+    fence: Fence,
+    credentials: Arc<Credentials>,
+    dialer: Dialer,
+    metrics: Metrics,
     status: Arc<NodeStatus>,
     snapshots: SnapshotDir,
     sealed_keyring: Arc<[u8]>,
-    attempts: Arc<Attempts>,
+    joins: Arc<Attempts>,
+    links: Arc<Attempts>,
+    rates: Arc<Rates>,
+    watches: Arc<Semaphore>,
+    stop: CancellationToken,
+}
+
+/// What the service is made with.
+pub struct AdminOptions {
+    /// Reads and writes.
+    pub consensus: Consensus,
+    /// The traffic between regions.
+    pub replication: Replication,
+    /// The ballots heard of.
+    pub epochs: Arc<Epochs>,
+    /// Looks for other regions that have taken over.
+    pub fence: Fence,
+    /// What this region tells of itself to new ones.
+    pub credentials: Arc<Credentials>,
+    /// Calls the other nodes of the region.
+    pub dialer: Dialer,
+    /// Counts links.
+    pub metrics: Metrics,
+    /// The state of the node.
+    pub status: Arc<NodeStatus>,
+    /// The snapshot files.
+    pub snapshots: SnapshotDir,
+    /// Given to nodes that join, sealed.
+    pub sealed_keyring: Arc<[u8]>,
+    /// Ends the streams when the node stops.
+    pub stop: CancellationToken,
 }
 
 impl Admin {
-    /// The service over these parts; the keyring is given to nodes that join, sealed.
-    pub fn new(
-        consensus: Consensus,
-        status: Arc<NodeStatus>,
-        snapshots: SnapshotDir,
-        sealed_keyring: Arc<[u8]>,
-    ) -> Self {
+    /// The service over these parts.
+    pub fn new(options: AdminOptions) -> Self {
         Self {
-            consensus,
-            status,
-            snapshots,
-            sealed_keyring,
-            attempts: Arc::default(),
+            consensus: options.consensus,
+            replication: options.replication,
+            epochs: options.epochs,
+            fence: options.fence,
+            credentials: options.credentials,
+            dialer: options.dialer,
+            metrics: options.metrics,
+            status: options.status,
+            snapshots: options.snapshots,
+            sealed_keyring: options.sealed_keyring,
+            joins: Arc::default(),
+            links: Arc::default(),
+            rates: Arc::default(),
+            watches: Arc::new(Semaphore::new(REGION_WATCHES_MAX)),
+            stop: options.stop,
         }
     }
 
@@ -48,12 +105,39 @@ impl Admin {
     }
 
     async fn propose(&self, call: &Call, command: Command) -> Result<Outcome, Refusal> {
+        let committed = self.committed(call, command).await?;
+        committed
+            .answer
+            .map_err(|rejection| self.refused(&rejection))
+    }
+
+    async fn committed(&self, call: &Call, command: Command) -> Result<Committed, Refusal> {
+        let feed = command.feed(&self.consensus.local_view());
         let proposal = Proposal {
             command,
             audit: audit(call),
             deadline: call.deadline,
         };
-        Ok(self.consensus.propose(proposal).await?.answer?)
+        let committed = self.consensus.propose(proposal).await;
+        let committed = committed.map_err(|error| {
+            Refusal::from(error).with_addresses(&self.consensus.local_view())
+        })?;
+        match feed {
+            None => Ok(committed),
+            Some(feed) => self.fence.pass(committed, &feed, call.deadline).await,
+        }
+    }
+
+    /// A rejection in the words of this service.
+    fn refused(&self, rejection: &Rejection) -> Refusal {
+        let refusal = match rejection {
+            Rejection::NotPrimary { feed, region } => Refusal::parameter(format!(
+                "Region {region} is primary of feed {feed}: make this call there."
+            ))
+            .with_primary(region),
+            rejection => rejection.clone().into(),
+        };
+        refusal.with_addresses(&self.consensus.local_view())
     }
 }
 

@@ -7,7 +7,8 @@ use wire::admin::v1 as api;
 use wire::admin::v1::admin_service_server::AdminService;
 use wire::{Caller, TcpConnectInfo};
 
-use super::Admin;
+use super::member::CALLER;
+use super::{Admin, watch};
 use crate::door::call_of;
 use crate::errors::Refusal;
 
@@ -17,8 +18,28 @@ fn reply<T>(outcome: Result<T, Refusal>) -> Replied<T> {
     Ok(Response::new(outcome?))
 }
 
+/// Where a call comes from.
+fn source<T>(request: &Request<T>) -> Option<IpAddr> {
+    let info = request.extensions().get::<TcpConnectInfo>()?;
+    Some(info.remote_addr()?.ip())
+}
+
+/// For whom a member of the region makes the call; none if its caller makes it.
+fn passed_on_for<T>(request: &Request<T>) -> Option<String> {
+    match request.extensions().get::<Caller>()? {
+        Caller::Peer(peer) => {
+            let caller = request.metadata().get(CALLER);
+            let caller = caller.and_then(|caller| caller.to_str().ok());
+            Some(caller.map_or_else(|| format!("node/{}", peer.node), str::to_owned))
+        }
+        Caller::Client(_) | Caller::Anonymous => None,
+    }
+}
+
 #[tonic::async_trait]
 impl AdminService for Admin {
+    type WatchRegionsStream = watch::Messages;
+
     async fn get_status(
         &self,
         _: Request<api::GetStatusRequest>,
@@ -43,10 +64,7 @@ impl AdminService for Admin {
 
     async fn join(&self, request: Request<api::JoinRequest>) -> Replied<api::JoinResponse> {
         let call = call_of(&request)?;
-        let source = request.extensions().get::<TcpConnectInfo>();
-        let source: Option<IpAddr> = source
-            .and_then(|info| info.remote_addr())
-            .map(|address| address.ip());
+        let source = source(&request);
         // The door lets only nodes through; without an identity the call fails closed.
         let Some(Caller::Peer(peer)) = request.extensions().get::<Caller>().cloned() else {
             return reply(Err(Refusal::denied()));
@@ -83,5 +101,69 @@ impl AdminService for Admin {
         request: Request<api::TakeSnapshotRequest>,
     ) -> Replied<api::TakeSnapshotResponse> {
         reply(self.take_snapshot(&call_of(&request)?).await)
+    }
+
+    async fn finalize_upgrade(
+        &self,
+        request: Request<api::FinalizeUpgradeRequest>,
+    ) -> Replied<api::FinalizeUpgradeResponse> {
+        reply(self.finalize_upgrade(&call_of(&request)?).await)
+    }
+
+    async fn create_link_token(
+        &self,
+        request: Request<api::CreateLinkTokenRequest>,
+    ) -> Replied<api::CreateLinkTokenResponse> {
+        let call = call_of(&request)?;
+        reply(self.create_link_token(&call, request.into_inner()).await)
+    }
+
+    async fn link(&self, request: Request<api::LinkRequest>) -> Replied<api::LinkResponse> {
+        let (call, source) = (call_of(&request)?, source(&request));
+        reply(self.link(&call, source, request.into_inner()).await)
+    }
+
+    async fn list_regions(
+        &self,
+        request: Request<api::ListRegionsRequest>,
+    ) -> Replied<api::ListRegionsResponse> {
+        let is_passed_on = passed_on_for(&request).is_some();
+        let listed = self.list_regions(&call_of(&request)?, is_passed_on).await;
+        Ok(Response::new(listed?))
+    }
+
+    async fn watch_regions(
+        &self,
+        request: Request<api::WatchRegionsRequest>,
+    ) -> Replied<Self::WatchRegionsStream> {
+        // The door leaves one with every call it lets through.
+        call_of(&request)?;
+        Ok(self.watch_regions()?)
+    }
+
+    async fn promote_region(
+        &self,
+        request: Request<api::PromoteRegionRequest>,
+    ) -> Replied<api::PromoteRegionResponse> {
+        let (call, passed_on_for) = (call_of(&request)?, passed_on_for(&request));
+        let message = request.into_inner();
+        let promoted = self.promote_region(&call, passed_on_for, message).await;
+        Ok(Response::new(promoted?))
+    }
+
+    async fn unlink_region(
+        &self,
+        request: Request<api::UnlinkRegionRequest>,
+    ) -> Replied<api::UnlinkRegionResponse> {
+        let call = call_of(&request)?;
+        reply(self.unlink_region(&call, request.into_inner()).await)
+    }
+
+    async fn set_region_scope(
+        &self,
+        request: Request<api::SetRegionScopeRequest>,
+    ) -> Replied<api::SetRegionScopeResponse> {
+        let call = call_of(&request)?;
+        reply(self.set_region_scope(&call, request.into_inner()).await)
     }
 }

@@ -1,11 +1,12 @@
 //! GetStatus: this node, and the region as it sees it.
 
 use consensus::{Role, Status, View};
-use machine::{FeedId, LogIndex, MACHINE_VERSION};
+use machine::{LogIndex, MACHINE_VERSION};
 use wire::admin::v1 as api;
 
 use super::Admin;
 use super::nodes::nodes;
+use super::regions::feed_position;
 use crate::times::{duration, timestamp};
 
 impl Admin {
@@ -43,22 +44,8 @@ impl Admin {
 fn region(view: &View, status: &Status) -> api::RegionStatus {
     let text = |name: Option<String>| name.unwrap_or_default();
     let counts = view.counts();
-    let home = view.region().cloned().map(FeedId::Home);
-    let feeds = [Some(FeedId::Root), home].into_iter().flatten();
-    let position = |id: FeedId| {
-        let feed = view.feed(&id)?;
-        let at = feed.position()?;
-        Some(api::FeedPosition {
-            feed: match id {
-                FeedId::Root => "root".to_owned(),
-                FeedId::Home(region) => region.to_string(),
-            },
-            epoch: at.epoch.number,
-            epoch_region: at.epoch.region.to_string(),
-            revision: at.revision.0,
-            feed_hash: feed.hash().0.to_vec(),
-        })
-    };
+    let mut feeds: Vec<_> = view.epochs().map(|(feed, _)| feed.clone()).collect();
+    feeds.sort_unstable();
     api::RegionStatus {
         cluster: text(view.cluster().map(|cluster| cluster.to_string())),
         region: text(view.region().map(ToString::to_string)),
@@ -67,7 +54,10 @@ fn region(view: &View, status: &Status) -> api::RegionStatus {
         machine_version: view.machine_version().map_or(0, |version| version.0),
         secrets: counts.secrets,
         versions: counts.versions,
-        positions: feeds.filter_map(position).collect(),
+        positions: feeds
+            .iter()
+            .filter_map(|feed| feed_position(view, feed))
+            .collect(),
     }
 }
 

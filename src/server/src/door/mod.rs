@@ -24,7 +24,9 @@ use tower::Service;
 use wire::{Caller, PeerIdentity};
 
 use crate::errors::{Reason, Refusal};
-use crate::limits::{STRANGER_DEADLINE, STRANGER_REQUESTS_MAX};
+use crate::limits::{
+    LINK_DEADLINE, LINK_REQUESTS_MAX, STRANGER_DEADLINE, STRANGER_REQUESTS_MAX,
+};
 use crate::methods::{CallerClass, Method, MethodTable, Port, Span};
 use crate::metrics::CallMetrics;
 
@@ -42,8 +44,8 @@ pub struct Call {
     pub caller: Arc<str>,
 }
 
-/// Answers `None` while nothing is known here of the region.
-type IsAdministrator = Box<dyn Fn(&str) -> Option<bool> + Send + Sync>;
+/// Answers with a refusal while nothing is known here of administrators.
+type IsAdministrator = Box<dyn Fn(&str) -> Result<bool, Refusal> + Send + Sync>;
 
 /// Whom the door lets in.
 pub struct Guests {
@@ -55,6 +57,8 @@ pub struct Guests {
     pub is_administrator: IsAdministrator,
     /// Says whether a node is a member, with the key that is pinned for it.
     pub is_member: Box<dyn Fn(&PeerIdentity) -> bool + Send + Sync>,
+    /// Says whether a node is one of a linked region, with the key that is pinned for it.
+    pub is_linked: Box<dyn Fn(&PeerIdentity) -> bool + Send + Sync>,
 }
 
 /// Time and room for calls.
@@ -76,6 +80,8 @@ struct Inner {
     room: Semaphore,
     /// A stranger's calls have their own, or they could take it all from those who have a right.
     room_for_strangers: Semaphore,
+    /// And those who would be linked theirs, or strangers could keep them out.
+    room_for_links: Semaphore,
     metrics: CallMetrics,
 }
 
@@ -102,6 +108,7 @@ impl Door {
             bounds,
             room: Semaphore::new(bounds.requests_max),
             room_for_strangers: Semaphore::new(STRANGER_REQUESTS_MAX),
+            room_for_links: Semaphore::new(LINK_REQUESTS_MAX),
             metrics,
         };
         let door = Self {
@@ -170,6 +177,7 @@ impl Inner {
         let asked = asked.map(|span| span - (span / 10).min(ANSWER_TIME));
         let longest = match method.caller {
             CallerClass::Stranger => STRANGER_DEADLINE.min(self.bounds.deadline_max),
+            CallerClass::StrangerWithToken => LINK_DEADLINE.min(self.bounds.deadline_max),
             _ => self.bounds.deadline_max,
         };
         let span = asked.unwrap_or(self.bounds.deadline_default).min(longest);
@@ -191,7 +199,7 @@ impl Inner {
         let is_peer =
             |cluster: &str, region: &str| cluster == guests.cluster && region == guests.region;
         match (method.caller, caller) {
-            (CallerClass::Stranger, _) => Ok("stranger".into()),
+            (CallerClass::Stranger | CallerClass::StrangerWithToken, _) => Ok("stranger".into()),
             (_, None | Some(Caller::Anonymous)) => Err(Refusal::new(
                 Reason::MissingAuthentication,
                 "A client certificate is required.",
@@ -200,10 +208,9 @@ impl Inner {
                 CallerClass::Administrator | CallerClass::AdministratorOrMember,
                 Some(Caller::Client(client)),
             ) if client.cluster == guests.cluster => {
-                match (guests.is_administrator)(&client.name) {
-                    Some(true) => Ok(format!("client/{}", client.name).into()),
-                    Some(false) => Err(Refusal::denied()),
-                    None => Err(Refusal::not_founded()),
+                match (guests.is_administrator)(&client.name)? {
+                    true => Ok(format!("client/{}", client.name).into()),
+                    false => Err(Refusal::denied()),
                 }
             }
             (
@@ -215,6 +222,14 @@ impl Inner {
                     return Err(Refusal::denied());
                 }
                 Ok(format!("node/{}", peer.node).into())
+            }
+            (CallerClass::LinkedRegion, Some(Caller::Peer(peer)))
+                if peer.cluster == guests.cluster && peer.region != guests.region =>
+            {
+                match (guests.is_linked)(peer) {
+                    true => Ok(format!("region/{}/node/{}", peer.region, peer.node).into()),
+                    false => Err(Refusal::denied()),
+                }
             }
             _ => Err(Refusal::denied()),
         }
@@ -242,6 +257,7 @@ impl Inner {
         }
         let room = match method.caller {
             CallerClass::Stranger => &self.room_for_strangers,
+            CallerClass::StrangerWithToken => &self.room_for_links,
             _ => &self.room,
         };
         let Ok(_room) = room.try_acquire() else {

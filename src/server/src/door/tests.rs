@@ -16,6 +16,7 @@ use crate::metrics::Metrics;
 
 const CLUSTER: &str = "00112233445566778899aabbccddeeff";
 const REGION: &str = "eu-west-1";
+const LINKED: &str = "eu-west-2";
 
 /// A door whose handlers answer `DataLoss`, so that a call that got through is known.
 fn door(port: Port, requests_max: usize) -> Routes {
@@ -28,8 +29,12 @@ fn door_before(routes: Routes, port: Port, requests_max: usize) -> Routes {
     let guests = Arc::new(Guests {
         cluster: CLUSTER.to_owned(),
         region: REGION.to_owned(),
-        is_administrator: Box::new(|name| (name != "early").then_some(name == "admin")),
+        is_administrator: Box::new(|name| match name {
+            "early" => Err(crate::errors::Refusal::no_root_feed()),
+            name => Ok(name == "admin"),
+        }),
         is_member: Box::new(|peer| peer.node == 7),
+        is_linked: Box::new(|peer| peer.region == LINKED),
     });
     let bounds = Bounds {
         deadline_default: Duration::from_secs(10),
@@ -64,21 +69,37 @@ fn node(cluster: &str, region: &str) -> Option<Caller> {
 
 #[tokio::test]
 async fn each_kind_of_caller_reaches_its_own_rpcs_and_no_others() {
-    use CallerClass::{Administrator, AdministratorOrMember, Peer, PeerWithToken, Stranger};
+    use CallerClass::{
+        Administrator, AdministratorOrMember, LinkedRegion, Peer, PeerWithToken, Stranger,
+        StrangerWithToken,
+    };
+    const STRANGERS: &[CallerClass] = &[Stranger, StrangerWithToken];
     let other_cluster = CLUSTER.replace('0', "1");
-    let callers: [(Option<Caller>, &[CallerClass]); 7] = [
-        (None, &[Stranger]),
-        (Some(Caller::Anonymous), &[Stranger]),
-        (client(CLUSTER, "somebody"), &[Stranger]),
-        (client(&other_cluster, "admin"), &[Stranger]),
-        (node(&other_cluster, REGION), &[Stranger]),
+    let callers: [(Option<Caller>, &[CallerClass]); 10] = [
+        (None, STRANGERS),
+        (Some(Caller::Anonymous), STRANGERS),
+        (client(CLUSTER, "somebody"), STRANGERS),
+        (client(&other_cluster, "admin"), STRANGERS),
+        (node(&other_cluster, REGION), STRANGERS),
+        (node(&other_cluster, LINKED), STRANGERS),
+        (node(CLUSTER, "eu-west-3"), STRANGERS),
         (
             client(CLUSTER, "admin"),
-            &[Stranger, Administrator, AdministratorOrMember],
+            &[Stranger, StrangerWithToken, Administrator, AdministratorOrMember],
         ),
         (
             node(CLUSTER, REGION),
-            &[Stranger, AdministratorOrMember, Peer, PeerWithToken],
+            &[
+                Stranger,
+                StrangerWithToken,
+                AdministratorOrMember,
+                Peer,
+                PeerWithToken,
+            ],
+        ),
+        (
+            node(CLUSTER, LINKED),
+            &[Stranger, StrangerWithToken, LinkedRegion],
         ),
     ];
     let doors = [
@@ -101,8 +122,6 @@ async fn each_kind_of_caller_reaches_its_own_rpcs_and_no_others() {
             }
         }
     }
-    let elsewhere = answer::code(&call(&doors[1].1, METHODS[32].path, node(CLUSTER, "us-1")).await);
-    assert_eq!(elsewhere, Code::PermissionDenied);
 }
 
 #[tokio::test]
@@ -156,6 +175,32 @@ async fn a_call_above_the_bound_is_told_to_wait() {
     let get = "/strongroom.secrets.v1.SecretsService/GetSecretValue";
     let response = call(&door, get, client(CLUSTER, "admin")).await;
     assert_eq!(answer::code(&response), Code::ResourceExhausted);
+}
+
+#[tokio::test]
+async fn strangers_that_would_be_linked_keep_no_probe_out_and_probes_not_them() {
+    let pending = || async { std::future::pending::<Response<Body>>().await };
+    let (health, link) = (
+        "/grpc.health.v1.Health/Check",
+        "/strongroom.admin.v1.AdminService/Link",
+    );
+    let reached = || async { tonic::Status::data_loss("reached").into_http::<Body>() };
+    for (blocked, free) in [(health, link), (link, health)] {
+        let routes = axum::Router::new()
+            .route(blocked, axum::routing::post(pending))
+            .fallback(reached);
+        let door = door_before(Routes::from(routes), Port::Api, 4);
+        let strangers: Vec<_> = (0..100)
+            .map(|_| {
+                let door = door.clone();
+                tokio::spawn(async move { call(&door, blocked, None).await })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        let code = answer::code(&call(&door, free, None).await);
+        assert_eq!(code, Code::DataLoss, "{free}");
+        strangers.iter().for_each(tokio::task::JoinHandle::abort);
+    }
 }
 
 #[tokio::test]

@@ -2,31 +2,39 @@
 
 use std::sync::Arc;
 
-use consensus::{Clock, Consensus, Danger, Keep, Options, Reads, Timing};
+use consensus::{Clock, Consensus, Epochs, Keep, Options, Reads, Timing};
 use envelope::StorageKeyring;
-use machine::{NodeId, RowKey};
+use machine::{NodeId, RegionName, RowKey};
+use replication::Replication;
 use store::{Cipher, Packing, Rows, RowsOptions, SledRows, SnapshotDir, Stamped, Wal, WalOptions};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use wire::admin::v1::admin_service_server::AdminServiceServer;
 use wire::secrets::v1::secrets_service_server::SecretsServiceServer;
-use wire::{Credentials, Dialer};
+use wire::{Credentials, Dialer, PeerIdentity};
 
 use super::peers::TlsPeers;
 use super::serve::Services;
 use super::{Identity, StartError};
 use crate::accesses::Accesses;
-use crate::admin::Admin;
+use crate::admin::{Admin, AdminOptions};
 use crate::cipher::StorageCipher;
 use crate::config::{Config, ReadsName};
+use crate::danger::Danger;
 use crate::directory::DataDir;
 use crate::door::{Bounds, Door, Guests};
+use crate::errors::Refusal;
+use crate::fence::Fence;
 use crate::freshness::Freshness;
 use crate::health;
-use crate::methods::{Port, SECRETS_REQUEST_BYTES_MAX, SMALL_REQUEST_BYTES_MAX};
+use crate::methods::{
+    ADMIN_REQUEST_BYTES_MAX, Port, SECRETS_REQUEST_BYTES_MAX, SMALL_REQUEST_BYTES_MAX,
+};
 use crate::metrics::Metrics;
+use crate::regions::{Directory, OwnRegion, TlsRegions};
 use crate::secrets::{Secrets, SecretsOptions};
+use crate::staleness::Staleness;
 use crate::status::NodeStatus;
 use crate::tasks::Tasks;
 use crate::vault::Vault;
@@ -43,18 +51,35 @@ pub struct Parts {
     pub snapshots: SnapshotDir,
     /// Directories of damaged rows kept for a later look.
     pub quarantined: u64,
+    /// The ballots heard of.
+    pub epochs: Arc<Epochs>,
+    /// The traffic between regions.
+    pub replication: Replication,
+    /// How old followed feeds are.
+    pub staleness: Arc<Staleness>,
 }
 
-impl Parts {
-    /// Opens log, rows and snapshots below the data directory, and the consensus over them.
-    pub async fn open(
-        config: &Config,
-        data: &DataDir,
-        identity: &Identity,
-        keyring: StorageKeyring,
-        dialer: Dialer,
-        clock: &Arc<dyn Clock>,
-    ) -> Result<Self, StartError> {
+/// What the parts are opened with.
+pub struct Opening<'a> {
+    pub config: &'a Config,
+    pub data: &'a DataDir,
+    pub identity: &'a Identity,
+    pub dialer: &'a Dialer,
+    pub vault: &'a Arc<Vault>,
+    pub clock: &'a Arc<dyn Clock>,
+    pub stop: &'a CancellationToken,
+}
+
+impl Opening<'_> {
+    /// Opens log, rows and snapshots below the data directory, the consensus over them, and what
+    /// carries feeds between regions.
+    pub async fn parts(&self, keyring: StorageKeyring) -> Result<Parts, StartError> {
+        let Self {
+            config,
+            data,
+            identity,
+            ..
+        } = self;
         let cipher: Arc<dyn Cipher> = Arc::new(StorageCipher(keyring));
         let stamped = Stamped {
             cluster: identity.cluster.0,
@@ -89,20 +114,59 @@ impl Parts {
         let log = Arc::new(log);
         let quarantined = opened.quarantined;
         let rows: Arc<dyn Rows> = Arc::new(opened.rows);
+        let epochs = Arc::<Epochs>::default();
+        let known = Arc::new(replication::Staleness::new(Arc::clone(self.clock)));
         let consensus = Consensus::open(
-            options(config, identity),
+            Options {
+                epochs: Arc::clone(&epochs),
+                ages: Arc::<replication::Staleness>::clone(&known),
+                ..options(config, identity)
+            },
             Arc::<Wal>::clone(&log),
             Arc::clone(&rows),
             snapshots.clone(),
-            Arc::new(TlsPeers(dialer)),
-            Arc::clone(clock),
+            Arc::new(TlsPeers(self.dialer.clone())),
+            Arc::clone(self.clock),
         );
-        Ok(Self {
-            consensus: consensus.await?,
+        let consensus = consensus.await?;
+        let replication = self.replication(&consensus, &epochs, &known);
+        let staleness = Arc::new(Staleness::new(consensus.clone(), known));
+        Ok(Parts {
+            consensus,
             log,
             rows,
             snapshots,
             quarantined,
+            epochs,
+            replication,
+            staleness,
+        })
+    }
+
+    fn replication(
+        &self,
+        consensus: &Consensus,
+        epochs: &Arc<Epochs>,
+        staleness: &Arc<replication::Staleness>,
+    ) -> Replication {
+        let identity = self.identity;
+        Replication::new(replication::Options {
+            consensus: consensus.clone(),
+            node: NodeId(identity.peer.node),
+            cluster: identity.cluster,
+            region: identity.region.clone(),
+            keys: Arc::<Vault>::clone(self.vault),
+            regions: Arc::new(TlsRegions {
+                cluster: identity.peer.cluster.clone(),
+                dialer: self.dialer.clone(),
+            }),
+            epochs: Arc::clone(epochs),
+            staleness: Arc::clone(staleness),
+            own: Arc::new(OwnRegion {
+                credentials: Arc::clone(self.dialer.credentials()),
+                consensus: consensus.clone(),
+            }),
+            stop: self.stop.clone(),
         })
     }
 }
@@ -119,6 +183,8 @@ pub struct Assembly<'a> {
     pub metrics: &'a Metrics,
     pub status: &'a Arc<NodeStatus>,
     pub credentials: &'a Arc<Credentials>,
+    pub dialer: &'a Dialer,
+    pub danger: Danger,
 }
 
 impl Assembly<'_> {
@@ -130,8 +196,12 @@ impl Assembly<'_> {
         tasks: &mut JoinSet<()>,
     ) -> Result<Services, StartError> {
         let consensus = &self.parts.consensus;
+        let epochs = &self.parts.epochs;
+        let fence = Fence::new(consensus.clone(), Arc::clone(epochs), self.danger);
         let secrets = Secrets::new(SecretsOptions {
             consensus: consensus.clone(),
+            staleness: Arc::clone(&self.parts.staleness),
+            fence: fence.clone(),
             vault: Arc::clone(self.vault),
             accesses: Arc::clone(self.accesses),
             freshness: Arc::clone(self.freshness),
@@ -140,12 +210,19 @@ impl Assembly<'_> {
             young_version_protection: self.config.secrets.young_version_protection,
             stop: stop.clone(),
         });
-        let admin = Admin::new(
-            consensus.clone(),
-            Arc::clone(self.status),
-            self.parts.snapshots.clone(),
-            sealed_keyring.into(),
-        );
+        let admin = Admin::new(AdminOptions {
+            consensus: consensus.clone(),
+            replication: self.parts.replication.clone(),
+            epochs: Arc::clone(epochs),
+            fence,
+            credentials: Arc::clone(self.credentials),
+            dialer: self.dialer.clone(),
+            metrics: self.metrics.clone(),
+            status: Arc::clone(self.status),
+            snapshots: self.parts.snapshots.clone(),
+            sealed_keyring: sealed_keyring.into(),
+            stop: stop.clone(),
+        });
         let (reporter, health) = tonic_health::server::health_reporter();
         tasks.spawn(Arc::clone(&self.status.space).follow());
         let status = Arc::clone(self.status);
@@ -153,12 +230,13 @@ impl Assembly<'_> {
         let secrets =
             SecretsServiceServer::new(secrets).max_decoding_message_size(SECRETS_REQUEST_BYTES_MAX);
         let admin =
-            AdminServiceServer::new(admin).max_decoding_message_size(SMALL_REQUEST_BYTES_MAX);
+            AdminServiceServer::new(admin).max_decoding_message_size(ADMIN_REQUEST_BYTES_MAX);
         let api = Routes::new(secrets)
             .add_service(admin)
             .add_service(health.max_decoding_message_size(SMALL_REQUEST_BYTES_MAX))
             .add_service(health::reflection()?);
         let peers = Routes::new(consensus.raft_service());
+        let peers = peers.add_service(self.parts.replication.service());
         let guests = Arc::new(self.guests());
         let bounds = |requests_max| Bounds {
             deadline_default: self.config.limits.deadline_default,
@@ -202,26 +280,47 @@ impl Assembly<'_> {
             access_record_interval: secrets.access_record_interval,
         }
         .spawn(tasks);
+        let directory = Directory {
+            consensus: self.parts.consensus.clone(),
+            credentials: Arc::clone(self.credentials),
+        };
+        tasks.spawn(directory.follow());
+        self.parts.replication.start();
         let interval = self.config.tls.reload_interval;
         tasks.spawn(Arc::clone(self.credentials).follow_files_every(interval));
     }
 
     fn guests(&self) -> Guests {
         let consensus = self.parts.consensus.clone();
-        let members = consensus.clone();
+        let (members, linked) = (consensus.clone(), consensus.clone());
         Guests {
             cluster: self.identity.peer.cluster.clone(),
             region: self.identity.peer.region.clone(),
             is_administrator: Box::new(move |name| {
-                Some(consensus.local_view().administrator()? == name)
+                let view = consensus.local_view();
+                match view.administrator() {
+                    Some(administrator) => Ok(administrator == name),
+                    None if view.is_founded() => Err(Refusal::no_root_feed()),
+                    None => Err(Refusal::not_founded()),
+                }
             }),
             is_member: Box::new(move |peer| {
                 let view = members.local_view();
                 let known = view.node(NodeId(peer.node));
                 known.is_some_and(|node| node.public_key.0 == peer.public_key)
             }),
+            is_linked: Box::new(move |peer| is_linked(&linked, peer)),
         }
     }
+}
+
+/// Whether a node is one that the directory names, with its key, of a region that is linked.
+fn is_linked(consensus: &Consensus, peer: &PeerIdentity) -> bool {
+    let view = consensus.local_view();
+    let region = RegionName::new(&peer.region).ok();
+    let region = region.and_then(|region| view.linked(&region));
+    let mut nodes = region.into_iter().flat_map(|region| &region.nodes);
+    nodes.any(|node| node.id.0 == peer.node && node.public_key.0 == peer.public_key)
 }
 
 fn options(config: &Config, identity: &Identity) -> Options {
@@ -245,6 +344,8 @@ fn options(config: &Config, identity: &Identity) -> Options {
             ReadsName::Lease => Reads::Lease,
             ReadsName::ReadIndex => Reads::ReadIndex,
         },
-        danger: Danger::NONE,
+        epochs: Arc::default(),
+        ages: Arc::new(consensus::NoAges),
+        danger: consensus::Danger::NONE,
     }
 }

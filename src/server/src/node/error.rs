@@ -19,7 +19,8 @@ pub enum StartError {
     /// The directory is empty and nothing was said about how to begin.
     #[error(
         "the data directory {} is empty: start once with --bootstrap to found a new cluster, \
-         or with --join and a token to join one", path.display()
+         with --join and a token to join a region, or with --link and a token to found one that \
+         is linked to others", path.display()
     )]
     Empty {
         /// The directory.
@@ -135,6 +136,40 @@ pub enum StartError {
     JoinRefused {
         /// What the member said.
         reason: String,
+    },
+    /// The text is no link token.
+    #[error("the link token is not one: give all of what `strongroom region link create` showed")]
+    NotALinkToken,
+    /// The other region could not be reached, or is not whom the token names.
+    #[error(
+        "cannot reach {address} to be linked, or it is not a node of the region that made the \
+         token: name the API address of a node of that region"
+    )]
+    UnreachableToLink {
+        /// The address.
+        address: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The other region refused.
+    #[error("the region was not linked: {reason}")]
+    LinkRefused {
+        /// What the other region said.
+        reason: String,
+    },
+    /// The other region is of another cluster.
+    #[error("the other region belongs to another cluster: check the address and the certificate")]
+    OtherCluster,
+    /// The cluster's rules are newer than this build.
+    #[error(
+        "the cluster runs by rules of version {theirs} and this release knows {ours}: start a \
+         newer release"
+    )]
+    NewerRules {
+        /// The version in force.
+        theirs: u32,
+        /// The newest this build knows.
+        ours: u32,
     },
     /// The member answered for another cluster or region.
     #[error(

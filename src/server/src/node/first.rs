@@ -1,24 +1,30 @@
-//! The first start of a node: founds a cluster, or joins one. Afterwards the data directory is its
-//! own, and every later start only resumes.
+//! The first start of a node: founds a cluster, or a region of one, or joins a region. Afterwards
+//! the data directory is its own, and every later start only resumes.
 
 use std::time::Duration;
 
 use consensus::Consensus;
 use envelope::StorageKeyring;
-use machine::{AccountId, Audit, Found, MACHINE_VERSION, Node, RequestId};
+use machine::{
+    AccountId, Audit, Found, Introduction, MACHINE_VERSION, MachineVersion, Node, RequestId,
+};
 use tokio::time::Instant;
-use wire::admin::v1::JoinRequest;
+use wire::admin::v1::{JoinRequest, LinkRequest};
 use wire::admin::v1::admin_service_client::AdminServiceClient;
 use wire::{Dialer, Expected, PeerIdentity};
 use zeroize::Zeroizing;
 
+use super::linked::Linked;
 use super::{Identity, StartError};
 use crate::clock;
 use crate::directory::DataDir;
+use crate::link_token::LinkToken;
 use crate::vault::Vault;
 
 /// Time the first start may take to found or join.
 const FIRST_DEADLINE: Duration = Duration::from_secs(30);
+/// Time a log that is there may take to be applied.
+const FOUNDED_WAIT: Duration = Duration::from_secs(10);
 
 /// How a node starts.
 pub enum Start {
@@ -36,6 +42,14 @@ pub enum Start {
         /// The one-time token.
         token: Zeroizing<String>,
     },
+    /// Founds a region of its own that is linked to others, if the data directory is empty, else
+    /// goes on.
+    Link {
+        /// Host and port of the API listener of a node of another region.
+        address: String,
+        /// The one-time token.
+        token: Zeroizing<String>,
+    },
 }
 
 impl std::fmt::Debug for Start {
@@ -44,6 +58,7 @@ impl std::fmt::Debug for Start {
             Self::Resume => out.write_str("Resume"),
             Self::Bootstrap { .. } => out.write_str("Bootstrap"),
             Self::Join { address, .. } => write!(out, "Join({address})"),
+            Self::Link { address, .. } => write!(out, "Link({address})"),
         }
     }
 }
@@ -80,7 +95,7 @@ pub async fn sealed_keyring(
             });
         }
         // A founding that was cut short left a keyring that already sealed its log.
-        Start::Bootstrap { .. } => match data.keyring()? {
+        Start::Bootstrap { .. } | Start::Link { .. } => match data.keyring()? {
             Some(sealed) => sealed,
             None => StorageKeyring::generate(identity.cluster.0)?.to_sealed_bytes(root)?,
         },
@@ -134,31 +149,44 @@ pub struct Founding<'a> {
     pub account: &'a str,
     /// Where the first node is reached.
     pub advertised: &'a Advertised,
+    /// Calls the region that is to link this one.
+    pub dialer: &'a Dialer,
 }
 
 impl Founding<'_> {
     /// Founds the region if this start is to, and it is not founded yet.
     pub async fn found(&self, start: &Start, consensus: &Consensus) -> Result<(), StartError> {
-        let Start::Bootstrap { administrator } = start else {
-            return Ok(());
-        };
         let Self { data, identity, .. } = self;
         if data.belongs_to(&identity.peer)? {
             return Ok(());
         }
         let failed = |error: Box<dyn std::error::Error + Send + Sync>| StartError::Found(error);
-        let account = AccountId::new(self.account).map_err(|error| failed(error.into()))?;
-        let found = Found {
-            cluster: identity.cluster,
-            region: identity.region.clone(),
-            account,
-            administrator: administrator.clone(),
-            default_key: self.vault.make_default_key(clock::now())?,
-            node: node(&identity.peer, self.advertised),
-            machine_version: MACHINE_VERSION,
+        let (caller, found) = match start {
+            Start::Resume | Start::Join { .. } => return Ok(()),
+            Start::Bootstrap { administrator } => {
+                let account = AccountId::new(self.account);
+                let account = account.map_err(|error| failed(error.into()))?;
+                let administrator = administrator.clone();
+                let found = Found {
+                    administrator,
+                    ..self.found_with(account, MACHINE_VERSION, None)?
+                };
+                ("bootstrap", found)
+            }
+            // What was founded before the directory was claimed needs nobody's leave any more.
+            Start::Link { .. } if self.was_founded(consensus).await => {
+                data.claim(&identity.peer)?;
+                return Ok(());
+            }
+            Start::Link { address, token } => {
+                let linked = self.link(address, token).await?;
+                let introduction = Some(linked.introduction);
+                let (account, version) = (linked.account, linked.machine_version);
+                ("link", self.found_with(account, version, introduction)?)
+            }
         };
         let audit = Audit {
-            caller: "bootstrap".to_owned(),
+            caller: caller.to_owned(),
             request_id: RequestId([0; 16]),
         };
         let deadline = Instant::now() + FIRST_DEADLINE;
@@ -169,6 +197,76 @@ impl Founding<'_> {
         }
         data.claim(&identity.peer)?;
         Ok(())
+    }
+
+    fn found_with(
+        &self,
+        account: AccountId,
+        machine_version: MachineVersion,
+        introduction: Option<Introduction>,
+    ) -> Result<Found, StartError> {
+        let identity = self.identity;
+        Ok(Found {
+            cluster: identity.cluster,
+            region: identity.region.clone(),
+            account,
+            // Of a linked region the root feed will say.
+            administrator: String::new(),
+            default_key: self.vault.make_default_key(clock::now())?,
+            node: node(&identity.peer, self.advertised),
+            machine_version,
+            introduction,
+        })
+    }
+
+    /// Whether a start that was cut short has founded the region: its log is applied by then.
+    async fn was_founded(&self, consensus: &Consensus) -> bool {
+        if consensus.status().last_log.is_none() {
+            return false;
+        }
+        let mut applied = consensus.applied();
+        let founded = applied.wait_for(|_| consensus.is_founded());
+        let founded = tokio::time::timeout(FOUNDED_WAIT, founded).await;
+        matches!(founded, Ok(Ok(_)))
+    }
+
+    /// Asks to be linked. The address is answered by whom the token says, or by nobody.
+    async fn link(&self, address: &str, token: &str) -> Result<Linked, StartError> {
+        let token = token.trim();
+        let parsed = LinkToken::parse(token).ok_or(StartError::NotALinkToken)?;
+        let unreachable =
+            |source: Box<dyn std::error::Error + Send + Sync>| StartError::UnreachableToLink {
+                address: address.to_owned(),
+                source,
+            };
+        let expected = Expected::Issuer {
+            cluster: Some(self.identity.peer.cluster.clone()),
+            issuer_key: parsed.issuer_key,
+        };
+        let channel = self.dialer.channel(address, expected);
+        let channel = channel.map_err(|error| unreachable(error.into()))?;
+        let credentials = self.dialer.credentials();
+        let issuers = credentials.issuers().into_iter();
+        let certificate = credentials.chain().into_iter().next();
+        let mut request = tonic::Request::new(LinkRequest {
+            token: token.to_owned(),
+            region: self.identity.peer.region.clone(),
+            authorities: issuers.map(|der| der.to_vec()).collect(),
+            certificate: certificate.map_or_else(Vec::new, |der| der.to_vec()),
+            peer_address: self.advertised.peers.clone(),
+            api_address: self.advertised.api.clone(),
+            machine_version_supported: MACHINE_VERSION.0,
+        });
+        request.set_timeout(FIRST_DEADLINE);
+        match AdminServiceClient::new(channel).link(request).await {
+            Ok(linked) => Linked::of(linked.into_inner(), self.identity),
+            Err(status) if status.code() == tonic::Code::Unavailable => {
+                Err(unreachable(status.into()))
+            }
+            Err(status) => Err(StartError::LinkRefused {
+                reason: status.message().to_owned(),
+            }),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 mod assembly;
 mod error;
 mod first;
+mod linked;
 mod peers;
 mod serve;
 
@@ -18,13 +19,14 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use wire::{CredentialFiles, Credentials, Dialer, Identity as Name, PeerIdentity};
 
-use self::assembly::{Assembly, Parts};
+use self::assembly::{Assembly, Opening, Parts};
 pub use self::error::StartError;
 pub use self::first::Start;
 use self::first::{Advertised, Founding, sealed_keyring};
 use self::serve::{Bound, Servers, Stops};
 use crate::accesses::Accesses;
 use crate::config::{Config, SealProviderName};
+use crate::danger::Danger;
 use crate::directory::DataDir;
 use crate::metrics::Metrics;
 use crate::process::{deny_core_dumps, end_with};
@@ -84,6 +86,20 @@ impl Node {
         start: Start,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StartError> {
+        Self::start_broken(config, start, clock, Danger::NONE).await
+    }
+
+    /// The same without a guard, for tests that show what it is for. Only `Danger::NONE` can be
+    /// made in a release build.
+    ///
+    /// # Errors
+    /// As `start`.
+    pub async fn start_broken(
+        config: Config,
+        start: Start,
+        clock: Arc<dyn Clock>,
+        danger: Danger,
+    ) -> Result<Self, StartError> {
         config.validate()?;
         check_machine(&config)?;
         let credentials = credentials(&config)?;
@@ -101,9 +117,18 @@ impl Node {
         let dialer = Dialer::for_peers(Arc::clone(&credentials));
         let sealed = sealed_keyring(&data, &start, &identity, &root, &dialer, &advertised).await?;
         let keyring = StorageKeyring::from_sealed_bytes(&root, identity.cluster.0, &sealed)?;
-        let opened = Parts::open(&config, &data, &identity, keyring, dialer, &clock);
-        let parts = opened.await?;
         let vault = Arc::new(vault(root, &identity));
+        let (mut tasks, stops) = (JoinSet::new(), Stops::default());
+        let opening = Opening {
+            config: &config,
+            data: &data,
+            identity: &identity,
+            dialer: &dialer,
+            vault: &vault,
+            clock: &clock,
+            stop: &stops.regions,
+        };
+        let parts = opening.parts(keyring).await?;
         let metrics = Metrics::new().map_err(|error| StartError::Build(error.to_string()))?;
         let (accesses, freshness) = (Arc::<Accesses>::default(), Arc::default());
         let status = Arc::new(NodeStatus {
@@ -122,8 +147,9 @@ impl Node {
             metrics: &metrics,
             status: &status,
             credentials: &credentials,
+            dialer: &dialer,
+            danger,
         };
-        let (mut tasks, stops) = (JoinSet::new(), Stops::default());
         tasks.spawn(end_on_fault(parts.consensus.faults()));
         let services = assembly.services(&sealed, &stops.api, &mut tasks)?;
         let servers = bound.serve(services, &stops);
@@ -133,6 +159,7 @@ impl Node {
             vault: &vault,
             account: &config.cluster.account,
             advertised: &advertised,
+            dialer: &dialer,
         };
         if let Err(error) = founding.found(&start, &parts.consensus).await {
             parts.consensus.shutdown().await;
@@ -191,6 +218,7 @@ impl Node {
         self.status.stopping.store(true, Ordering::Release);
         self.stops.api.cancel();
         while self.servers.api.join_next().await.is_some() {}
+        self.stops.regions.cancel();
         self.tasks.shutdown().await;
         self.status.consensus.shutdown().await;
         self.stops.peers.cancel();
@@ -252,6 +280,7 @@ fn node_status(
         accesses: Arc::default(),
         places: Vec::new(),
         metrics: metrics.clone(),
+        replication: parts.replication.clone(),
         space: Arc::new(DiskSpace::new(
             data.root().to_owned(),
             config.storage.disk_free_min.bytes(),

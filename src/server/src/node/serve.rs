@@ -39,6 +39,8 @@ pub struct Services {
 pub struct Stops {
     /// The API.
     pub api: CancellationToken,
+    /// The traffic between regions, before leadership is handed over.
+    pub regions: CancellationToken,
     /// The peers: they carry the handing over of leadership, so they end last.
     pub peers: CancellationToken,
 }

@@ -2,17 +2,20 @@
 
 use std::time::Duration;
 
-use machine::Token;
+use machine::{RegionName, Token};
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
 use crate::door::{Call, call_of};
-use crate::errors::Refusal;
+use crate::errors::{Refusal, UNKNOWN};
 
 const POSITION: &str = "strongroom-position";
 const MIN_POSITION: &str = "strongroom-min-position";
 const AGE_MS: &str = "strongroom-age-ms";
 const CONSISTENCY: &str = "strongroom-consistency";
+const STALENESS_MS: &str = "strongroom-staleness-ms";
+const MAX_STALENESS_MS: &str = "strongroom-max-staleness-ms";
+const REGION: &str = "strongroom-region";
 
 /// Which state a read must see.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +24,10 @@ pub struct Reading {
     pub eventual: bool,
     /// The state must hold these positions.
     pub min_position: Option<Token>,
+    /// What other regions lead may be this old at most.
+    pub max_staleness: Option<Duration>,
+    /// The region the request belongs to; none stands for the node's own.
+    pub region: Option<RegionName>,
 }
 
 /// A request that came through the door.
@@ -41,6 +48,8 @@ pub struct Answer<T> {
     pub position: Token,
     /// How old the state may be, when no barrier was asked for.
     pub age: Option<Age>,
+    /// How much older than in the regions that lead it; none of what this region leads.
+    pub staleness: Option<Age>,
 }
 
 /// The most a state can be behind; unknown before the first barrier.
@@ -74,11 +83,12 @@ impl<T> Answer<T> {
         if let Ok(token) = answer.position.encode().parse() {
             response.metadata_mut().insert(POSITION, token);
         }
-        if let Some(Age(age)) = answer.age {
-            let text = age.map(|age| age.as_millis().to_string());
-            let text = text.as_deref().unwrap_or("unknown").parse();
-            text.map(|age| response.metadata_mut().insert(AGE_MS, age))
-                .ok();
+        for (name, age) in [(AGE_MS, answer.age), (STALENESS_MS, answer.staleness)] {
+            let text = age.map(|Age(age)| age.map(|age| age.as_millis().to_string()));
+            let text = text.map(|text| text.as_deref().unwrap_or(UNKNOWN).parse());
+            if let Some(Ok(text)) = text {
+                response.metadata_mut().insert(name, text);
+            }
         }
         Ok(response)
     }
@@ -102,8 +112,34 @@ impl Reading {
         Ok(Self {
             eventual,
             min_position,
+            max_staleness: max_staleness(metadata)?,
+            region: region(metadata)?,
         })
     }
+}
+
+fn max_staleness(metadata: &MetadataMap) -> Result<Option<Duration>, Refusal> {
+    let Some(value) = metadata.get(MAX_STALENESS_MS) else {
+        return Ok(None);
+    };
+    let millis = value.to_str().ok().and_then(|text| text.parse().ok());
+    let millis: u64 = millis.ok_or_else(|| {
+        Refusal::parameter(
+            "The metadata strongroom-max-staleness-ms must be a number of milliseconds.",
+        )
+    })?;
+    Ok(Some(Duration::from_millis(millis)))
+}
+
+fn region(metadata: &MetadataMap) -> Result<Option<RegionName>, Refusal> {
+    let Some(value) = metadata.get(REGION) else {
+        return Ok(None);
+    };
+    let region = value.to_str().ok().and_then(|text| text.parse().ok());
+    let region = region.ok_or_else(|| {
+        Refusal::parameter("The metadata strongroom-region must be the name of a region.")
+    })?;
+    Ok(Some(region))
 }
 
 fn token(text: &str) -> Result<Token, Refusal> {

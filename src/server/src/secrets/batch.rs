@@ -1,6 +1,5 @@
 //! BatchGetSecretValue: one view for all, a refusal for each that cannot be read.
 
-use consensus::View;
 use machine::{Label, SecretId, ValueKind};
 use wire::secrets::v1::secret_value_entry::Value;
 use wire::secrets::v1::{
@@ -11,7 +10,7 @@ use super::ask::{Answer, Ask};
 use super::filter::Filters;
 use super::get::{Choice, Read, text, unwrapped};
 use super::list::Selection;
-use super::{Secrets, parse};
+use super::{About, Basis, Secrets, parse};
 use crate::errors::Refusal;
 use crate::limits::BATCH_ITEMS_MAX;
 use crate::times::timestamp;
@@ -28,9 +27,13 @@ impl Secrets {
         } = ask;
         check(&message)?;
         if message.filters.is_empty() {
-            let view = self.view(&call, &reading).await?;
-            let reply = self.read_named(&view, message.secret_id_list).await;
-            return Ok(view.answer(reply));
+            let named = message.secret_id_list.into_iter();
+            let named: Vec<_> = named.map(|text| (parse::secret_id(&text), text)).collect();
+            let ids = named.iter().filter_map(|(id, _)| id.clone().ok());
+            let ids: Vec<SecretId> = ids.collect();
+            let view = self.view(&call, &reading, About::Secrets(&ids)).await?;
+            let reply = self.read_named(&view, named).await;
+            return view.answer(reply);
         }
         let items = parse::page_items(message.max_results, BATCH_ITEMS_MAX)?;
         let selection = Selection {
@@ -39,7 +42,7 @@ impl Secrets {
             descending: false,
             scheduled: false,
         };
-        let view = self.view(&call, &reading).await?;
+        let view = self.view(&call, &reading, About::Everything).await?;
         let query = selection.query(&view, "BatchGetSecretValue", &message.filters);
         let after = selection.place(&query, &message.next_token)?;
         let accesses = std::sync::Arc::clone(&self.accesses);
@@ -62,27 +65,25 @@ impl Secrets {
                 continue;
             };
             let read = self.open_version(&view, secret, &Choice::Current).await;
-            add(&mut reply, secret.arn().to_string(), read);
+            add(&mut reply, &view, view.arn(secret), read);
         }
-        Ok(view.answer(reply))
+        view.answer(reply)
     }
 
-    async fn read_named(&self, view: &View, ids: Vec<String>) -> BatchGetSecretValueResponse {
+    async fn read_named(
+        &self,
+        view: &Basis,
+        named: Vec<(Result<SecretId, Refusal>, String)>,
+    ) -> BatchGetSecretValueResponse {
         let mut reply = BatchGetSecretValueResponse::default();
-        for text in ids {
-            match parse::secret_id(&text) {
-                Err(refusal) => add(&mut reply, text, Err(refusal)),
-                Ok(id) => {
-                    let read = self.read_current(view, &id).await;
-                    add(&mut reply, text, read);
-                }
-            }
+        for (id, text) in named {
+            let read = match id {
+                Err(refusal) => Err(refusal),
+                Ok(id) => self.read_value(view, &id, &Choice::Current).await,
+            };
+            add(&mut reply, view, text, read);
         }
         reply
-    }
-
-    async fn read_current<'a>(&self, view: &'a View, id: &SecretId) -> Result<Read<'a>, Refusal> {
-        self.read_value(view, id, &Choice::Current).await
     }
 }
 
@@ -112,8 +113,13 @@ fn check(message: &BatchGetSecretValueRequest) -> Result<(), Refusal> {
 }
 
 /// Adds what was read, or why it was not.
-fn add(reply: &mut BatchGetSecretValueResponse, asked: String, read: Result<Read<'_>, Refusal>) {
-    match read.and_then(value_entry) {
+fn add(
+    reply: &mut BatchGetSecretValueResponse,
+    view: &Basis,
+    asked: String,
+    read: Result<Read<'_>, Refusal>,
+) {
+    match read.and_then(|read| value_entry(view, read)) {
         Ok(entry) => reply.secret_values.push(entry),
         Err(refusal) => reply.errors.push(ApiError {
             secret_id: asked,
@@ -123,13 +129,13 @@ fn add(reply: &mut BatchGetSecretValueResponse, asked: String, read: Result<Read
     }
 }
 
-fn value_entry(read: Read<'_>) -> Result<SecretValueEntry, Refusal> {
+fn value_entry(view: &Basis, read: Read<'_>) -> Result<SecretValueEntry, Refusal> {
     let value = match read.version.kind {
         ValueKind::String => Value::SecretString(text(read.plain)?),
         ValueKind::Binary => Value::SecretBinary(unwrapped(read.plain)),
     };
     Ok(SecretValueEntry {
-        arn: read.secret.arn().to_string(),
+        arn: view.arn(read.secret),
         name: read.secret.name.to_string(),
         version_id: read.version.id.to_string(),
         value: Some(value),

@@ -1,13 +1,13 @@
 //! CreateSecret.
 
-use machine::{ArnSuffix, Command, CreateSecret, NewVersion, Seen, Uid, ValueKind, VersionId};
+use machine::{ArnSuffix, Command, CreateSecret, FeedId, NewVersion, Seen, Uid, ValueKind, VersionId};
 use wire::secrets::v1::create_secret_request::Value;
 use wire::secrets::v1::{CreateSecretRequest, CreateSecretResponse};
 use zeroize::Zeroizing;
 
 use super::ask::{Answer, Ask};
 use super::parse::Plain;
-use super::{Secrets, not_yet, parse};
+use super::{About, Secrets, not_yet, parse, regions, replicate};
 use crate::errors::Refusal;
 use crate::keys;
 use crate::limits::DESCRIPTION_CHARS_MAX;
@@ -19,7 +19,9 @@ impl Secrets {
         ask: Ask<CreateSecretRequest>,
     ) -> Result<Answer<CreateSecretResponse>, Refusal> {
         let Ask {
-            call, mut message, ..
+            call,
+            mut reading,
+            mut message,
         } = ask;
         // Held here from the start: whatever is refused below, the value is wiped.
         let mut value = Zeroizing::new(message.value.take());
@@ -29,12 +31,18 @@ impl Secrets {
         parse::at_most("description", &message.description, DESCRIPTION_CHARS_MAX)?;
         let plain = value.take().map(plain).transpose()?;
         let tags = parse::tags(std::mem::take(&mut message.tags))?;
-        // Nothing is looked up before `decide` but the key, and keys only ever grow in number.
-        let view = self.consensus.local_view();
+        let force = message.force_overwrite_replica_secret;
+        let replicas = replicate::replicas(&message.add_replica_regions, force)?;
+        // Nothing is looked up before `decide` but the key and the region's feed: keys only ever
+        // grow in number, and who leads a feed is judged again there.
+        reading.eventual = true;
+        let view = self.view(&call, &reading, About::Change).await?;
+        regions::can_create(&view, &view.region)?;
         let account = view.account().cloned().ok_or_else(Refusal::not_founded)?;
         let key = keys::resolve(&view, message.kms_key_id.as_deref())?;
-        let uid = Uid(random()?);
+        let uid = FeedId::Home(view.region.clone()).uid_of(random()?);
         let new = self.sealed(&view, &uid, &token, plain.as_ref())?;
+        let region = view.into_region();
         let command = Command::CreateSecret(CreateSecret {
             uid,
             account,
@@ -44,19 +52,21 @@ impl Secrets {
             kms_key: key,
             tags,
             new,
+            region: Some(region.clone()),
+            replicas,
             seen: Seen::default(),
         });
-        drop(view);
         let changed = match &plain {
-            None => self.change(&call, command).await?,
-            Some(plain) => self.change_value(&call, command, plain).await?,
+            None => self.change(&call, region, command).await?,
+            Some(plain) => self.change_value(&call, region, command, plain).await?,
         };
-        Ok(changed.answer(|secret, version| CreateSecretResponse {
-            arn: secret.arn().to_string(),
-            name: secret.name.to_string(),
-            version_id: version.map(VersionId::to_string),
-            replication_status: Vec::new(),
-        }))
+        let message = CreateSecretResponse {
+            arn: changed.arn(),
+            name: changed.secret.name.to_string(),
+            version_id: changed.version_id(),
+            replication_status: self.replication(&call, &changed).await?,
+        };
+        Ok(changed.answer(message))
     }
 
     fn sealed(
@@ -81,7 +91,7 @@ fn plain(value: Value) -> Result<Plain, Refusal> {
     }
 }
 
-fn random<const N: usize>() -> Result<[u8; N], Refusal> {
+pub(super) fn random<const N: usize>() -> Result<[u8; N], Refusal> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|_| Refusal::internal())?;
     Ok(bytes)

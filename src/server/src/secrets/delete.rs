@@ -7,7 +7,7 @@ use wire::secrets::v1::{
 
 use super::ask::{Answer, Ask};
 use super::create::arn_suffix;
-use super::{Basis, Secrets, find, parse};
+use super::{About, Basis, Secrets, parse};
 use crate::clock;
 use crate::errors::Refusal;
 use crate::limits::{RECOVERY_WINDOW_DAYS, RECOVERY_WINDOW_DAYS_DEFAULT};
@@ -25,30 +25,28 @@ impl Secrets {
         } = ask;
         let id = parse::secret_id(&message.secret_id)?;
         let window_days = window_days(&message)?;
-        let view = self.view(&call, &reading).await?;
-        let uid = match find(&view, &id) {
+        let view = self.view(&call, &reading, About::Change).await?;
+        let uid = match view.find(&id) {
             Ok(secret) => secret.uid,
             // The service reports success for what is not there, when told to force.
             Err(_) if message.force_delete_without_recovery => return already_gone(&view, &id),
             Err(refusal) => return Err(refusal),
         };
-        drop(view);
+        let region = view.into_region();
         let command = Command::DeleteSecret(DeleteSecret {
             uid,
             window_days,
             seen: Seen::default(),
         });
-        let changed = self.change(&call, command).await?;
-        Ok(changed.answer(|secret, _| {
-            let due = secret
-                .deletion
-                .map_or_else(clock::now, |deletion| deletion.due);
-            DeleteSecretResponse {
-                arn: secret.arn().to_string(),
-                name: secret.name.to_string(),
-                deletion_date: Some(timestamp(due)),
-            }
-        }))
+        let changed = self.change(&call, region, command).await?;
+        let deletion = changed.secret.deletion;
+        let due = deletion.map_or_else(clock::now, |deletion| deletion.due);
+        let message = DeleteSecretResponse {
+            arn: changed.arn(),
+            name: changed.secret.name.to_string(),
+            deletion_date: Some(timestamp(due)),
+        };
+        Ok(changed.answer(message))
     }
 
     pub(super) async fn restore(
@@ -61,18 +59,19 @@ impl Secrets {
             message,
         } = ask;
         let id = parse::secret_id(&message.secret_id)?;
-        let view = self.view(&call, &reading).await?;
-        let uid = find(&view, &id)?.uid;
-        drop(view);
+        let view = self.view(&call, &reading, About::Change).await?;
+        let uid = view.find(&id)?.uid;
+        let region = view.into_region();
         let command = Command::RestoreSecret(RestoreSecret {
             uid,
             seen: Seen::default(),
         });
-        let changed = self.change(&call, command).await?;
-        Ok(changed.answer(|secret, _| RestoreSecretResponse {
-            arn: secret.arn().to_string(),
-            name: secret.name.to_string(),
-        }))
+        let changed = self.change(&call, region, command).await?;
+        let message = RestoreSecretResponse {
+            arn: changed.arn(),
+            name: changed.secret.name.to_string(),
+        };
+        Ok(changed.answer(message))
     }
 }
 
@@ -94,9 +93,7 @@ fn window_days(message: &DeleteSecretRequest) -> Result<Option<u32>, Refusal> {
 }
 
 fn already_gone(view: &Basis, id: &SecretId) -> Result<Answer<DeleteSecretResponse>, Refusal> {
-    let (Some(region), Some(account)) = (view.region(), view.account()) else {
-        return Err(Refusal::not_founded());
-    };
+    let account = view.account().cloned().ok_or_else(Refusal::not_founded)?;
     let (name, suffix) = match id {
         SecretId::Name(name) => (name.clone(), arn_suffix()?),
         SecretId::Arn(arn) => match (arn.split(), arn.whole()) {
@@ -105,9 +102,8 @@ fn already_gone(view: &Basis, id: &SecretId) -> Result<Answer<DeleteSecretRespon
             (None, None) => return Err(Refusal::no_secret()),
         },
     };
-    let (region, account) = (region.clone(), account.clone());
     let arn = Arn {
-        region,
+        region: view.region.clone(),
         account,
         name: name.clone(),
         suffix,
@@ -117,5 +113,5 @@ fn already_gone(view: &Basis, id: &SecretId) -> Result<Answer<DeleteSecretRespon
         name: name.to_string(),
         deletion_date: Some(timestamp(clock::now())),
     };
-    Ok(view.answer(message))
+    view.answer(message)
 }

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use consensus::View;
-use machine::{KeyId, Label, Secret, Version};
+use machine::{Label, RegionName, Secret, Version};
 use prost_types::Timestamp;
 use wire::secrets::v1::{
     DescribeSecretRequest, DescribeSecretResponse, SecretListEntry, Tag, VersionStages,
 };
 
 use super::ask::{Answer, Ask};
-use super::{Secrets, find, parse};
+use super::{About, Basis, Secrets, parse, regions};
 use crate::accesses::{Accesses, recorded_day};
 use crate::clock;
 use crate::errors::Refusal;
@@ -27,8 +27,13 @@ impl Secrets {
             message,
         } = ask;
         let id = parse::secret_id(&message.secret_id)?;
-        let view = self.view(&call, &reading).await?;
-        let entry = entry(&view, &self.accesses, find(&view, &id)?);
+        let about = About::Secrets(std::slice::from_ref(&id));
+        let view = self.view(&call, &reading, about).await?;
+        let secret = match view.find(&id) {
+            Ok(secret) => secret,
+            Err(refusal) => return Err(view.refuse(refusal)),
+        };
+        let entry = entry(&view, &self.accesses, secret);
         let message = DescribeSecretResponse {
             arn: entry.arn,
             name: entry.name,
@@ -40,21 +45,23 @@ impl Secrets {
             tags: entry.tags,
             version_ids_to_stages: entry.secret_versions_to_stages,
             created_date: entry.created_date,
+            primary_region: entry.primary_region,
+            replication_status: regions::replication(&view, secret),
             ..DescribeSecretResponse::default()
         };
-        Ok(view.answer(message))
+        view.answer(message)
     }
 }
 
 /// What a list shows of a secret.
-pub(super) fn entry(view: &View, accesses: &Accesses, secret: &Secret) -> SecretListEntry {
+pub(super) fn entry(view: &Basis, accesses: &Accesses, secret: &Secret) -> SecretListEntry {
     let description = Some(&secret.description).filter(|text| !text.is_empty());
     let tags = secret.tags.iter();
     SecretListEntry {
-        arn: secret.arn().to_string(),
+        arn: view.arn(secret),
         name: secret.name.to_string(),
         description: description.cloned(),
-        kms_key_id: secret.kms_key.as_ref().map(KeyId::to_string),
+        kms_key_id: regions::shown_key(view, secret),
         last_changed_date: Some(timestamp(secret.changed)),
         last_accessed_date: last_accessed(view, accesses, secret).map(midnight),
         deleted_date: secret
@@ -68,6 +75,7 @@ pub(super) fn entry(view: &View, accesses: &Accesses, secret: &Secret) -> Secret
             .collect(),
         secret_versions_to_stages: stages(secret),
         created_date: Some(timestamp(secret.created)),
+        primary_region: regions::primary(view, secret).map(RegionName::to_string),
         ..SecretListEntry::default()
     }
 }

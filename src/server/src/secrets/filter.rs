@@ -1,6 +1,6 @@
 //! The filters of ListSecrets and BatchGetSecretValue: joined by and, their values by or.
 
-use machine::Secret;
+use machine::{RegionName, Secret};
 use wire::secrets::v1::{Filter, FilterKey};
 
 use super::words::{matches_words, words};
@@ -41,21 +41,32 @@ impl Filters {
         Ok(Self(conditions.collect::<Result<_, _>>()?))
     }
 
-    /// Whether a secret passes every filter.
+    /// Whether a secret passes every filter; `primary` gives the region that leads it, if that is
+    /// shown of it.
     #[must_use]
-    pub fn pass(&self, secret: &Secret) -> bool {
-        self.0.iter().all(|condition| condition.passes(secret))
+    pub fn pass<'a>(&self, secret: &Secret, primary: impl Fn() -> Option<&'a RegionName>) -> bool {
+        let mut conditions = self.0.iter();
+        conditions.all(|condition| condition.passes(secret, &primary))
     }
 }
 
 impl Condition {
-    fn passes(&self, secret: &Secret) -> bool {
+    fn passes<'a>(
+        &self,
+        secret: &Secret,
+        primary: &impl Fn() -> Option<&'a RegionName>,
+    ) -> bool {
         self.values
             .iter()
-            .any(|wanted| wanted.negated != self.holds(wanted, secret))
+            .any(|wanted| wanted.negated != self.holds(wanted, secret, primary))
     }
 
-    fn holds(&self, wanted: &Wanted, secret: &Secret) -> bool {
+    fn holds<'a>(
+        &self,
+        wanted: &Wanted,
+        secret: &Secret,
+        primary: &impl Fn() -> Option<&'a RegionName>,
+    ) -> bool {
         let begins = |text: &str| text.starts_with(&wanted.text);
         match self.key {
             FilterKey::Name => begins(secret.name.as_str()),
@@ -69,8 +80,9 @@ impl Condition {
                 let texts = [secret.name.as_str(), secret.description.as_str()].into_iter();
                 matches_words(&wanted.words, texts.chain(tags))
             }
-            // Only replicated and managed secrets have these, and this release has none of either.
-            FilterKey::PrimaryRegion | FilterKey::OwningService | FilterKey::Unspecified => false,
+            FilterKey::PrimaryRegion => primary().is_some_and(|region| begins(region.as_str())),
+            // Only managed secrets have one, and this release has none.
+            FilterKey::OwningService | FilterKey::Unspecified => false,
         }
     }
 }

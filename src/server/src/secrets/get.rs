@@ -1,13 +1,12 @@
 //! GetSecretValue, and the reading of one value that BatchGetSecretValue shares.
 
-use consensus::View;
 use machine::{Label, Secret, SecretId, ValueKind, Version};
 use wire::secrets::v1::get_secret_value_response::Value;
 use wire::secrets::v1::{GetSecretValueRequest, GetSecretValueResponse};
 use zeroize::Zeroizing;
 
 use super::ask::{Answer, Ask};
-use super::{Secrets, find_live, parse, value};
+use super::{About, Basis, Secrets, parse, value};
 use crate::clock;
 use crate::errors::{Reason, Refusal};
 use crate::times::timestamp;
@@ -25,33 +24,26 @@ impl Secrets {
         } = ask;
         let id = parse::secret_id(&message.secret_id)?;
         let chosen = Choice::parse(&message)?;
-        let view = self.view(&call, &reading).await?;
-        let read = self.read_value(&view, &id, &chosen).await?;
-        let message = GetSecretValueResponse {
-            arn: read.secret.arn().to_string(),
-            name: read.secret.name.to_string(),
-            version_id: read.version.id.to_string(),
-            value: Some(wire_value(read.version.kind, read.plain)?),
-            version_stages: read.version.labels.iter().map(Label::to_string).collect(),
-            created_date: Some(timestamp(read.version.created)),
-        };
-        Ok(view.answer(message))
+        let about = About::Secrets(std::slice::from_ref(&id));
+        let view = self.view(&call, &reading, about).await?;
+        let read = self.read_value(&view, &id, &chosen).await;
+        view.close(read.and_then(|read| response(&view, read)))
     }
 
     /// Opens one version of a secret and notes the access.
     pub(super) async fn read_value<'a>(
         &self,
-        view: &'a View,
+        view: &'a Basis,
         id: &SecretId,
         chosen: &Choice,
     ) -> Result<Read<'a>, Refusal> {
-        let secret = find_live(view, id)?;
+        let secret = view.find_live(id)?;
         self.open_version(view, secret, chosen).await
     }
 
     pub(super) async fn open_version<'a>(
         &self,
-        view: &'a View,
+        view: &'a Basis,
         secret: &'a Secret,
         chosen: &Choice,
     ) -> Result<Read<'a>, Refusal> {
@@ -140,6 +132,17 @@ impl Choice {
         let message = format!("Secrets Manager can't find the specified secret value for {asked}");
         Refusal::new(Reason::ResourceNotFound, message)
     }
+}
+
+fn response(view: &Basis, read: Read<'_>) -> Result<GetSecretValueResponse, Refusal> {
+    Ok(GetSecretValueResponse {
+        arn: view.arn(read.secret),
+        name: read.secret.name.to_string(),
+        version_id: read.version.id.to_string(),
+        value: Some(wire_value(read.version.kind, read.plain)?),
+        version_stages: read.version.labels.iter().map(Label::to_string).collect(),
+        created_date: Some(timestamp(read.version.created)),
+    })
 }
 
 fn wire_value(kind: ValueKind, plain: Zeroizing<Vec<u8>>) -> Result<Value, Refusal> {

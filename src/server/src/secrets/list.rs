@@ -3,7 +3,6 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use consensus::View;
 use machine::{Secret, Stamp, Uid};
 use prost::Message;
 use tokio::time::Instant;
@@ -13,7 +12,7 @@ use super::ask::{Answer, Ask};
 use super::describe::{entry, last_accessed};
 use super::filter::Filters;
 use super::page::{self, ListQuery};
-use super::{Secrets, parse};
+use super::{About, Basis, Secrets, parse, regions};
 use crate::accesses::Accesses;
 use crate::errors::{Reason, Refusal};
 use crate::limits::PAGE_ITEMS_MAX;
@@ -38,7 +37,7 @@ impl Secrets {
             descending: descending(message.sort_order)?,
             scheduled: message.include_planned_deletion,
         };
-        let view = self.view(&call, &reading).await?;
+        let view = self.view(&call, &reading, About::Everything).await?;
         let query = selection.query(&view, "ListSecrets", &message.filters);
         let after = selection.place(&query, &message.next_token)?;
         let accesses = Arc::clone(&self.accesses);
@@ -56,7 +55,7 @@ impl Secrets {
                 secret_list,
                 next_token,
             };
-            Ok(view.answer(message))
+            view.answer(message)
         };
         let listed = tokio::task::spawn_blocking(list).await;
         listed.map_err(|_| Refusal::internal())?
@@ -94,7 +93,7 @@ enum Key {
 
 impl Selection {
     /// What the tokens of this list are bound to.
-    pub(super) fn query(&self, view: &View, operation: &str, filters: &[Filter]) -> ListQuery {
+    pub(super) fn query(&self, view: &Basis, operation: &str, filters: &[Filter]) -> ListQuery {
         let cluster = view.cluster().map(|cluster| cluster.0).unwrap_or_default();
         let sort_by = self.sort_by as i32;
         let query = ListQuery::new(&cluster, operation)
@@ -122,7 +121,7 @@ impl Selection {
     /// `RequestTimeout`: nobody waits for the page any more.
     pub(super) fn page<'a>(
         &self,
-        view: &'a View,
+        view: &'a Basis,
         accesses: &Accesses,
         after: Option<&Place>,
         items: usize,
@@ -155,7 +154,8 @@ impl Selection {
             }
             let place = self.place_of(view, accesses, secret);
             let is_after = after.is_none_or(|after| order(after, &place) == Ordering::Less);
-            if !is_after || !self.filters.pass(secret) {
+            let primary = || regions::primary(view, secret);
+            if !is_after || !self.filters.pass(secret, primary) {
                 continue;
             }
             found.push((place, secret));
@@ -180,7 +180,7 @@ impl Selection {
         })
     }
 
-    fn place_of(&self, view: &View, accesses: &Accesses, secret: &Secret) -> Place {
+    fn place_of(&self, view: &Basis, accesses: &Accesses, secret: &Secret) -> Place {
         let key = match self.sort_by {
             SortBy::Unspecified | SortBy::CreatedDate => Key::Date(secret.created.0),
             SortBy::LastChangedDate => Key::Date(secret.changed.0),

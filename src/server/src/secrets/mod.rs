@@ -4,10 +4,13 @@
 //! then either answer from that view or propose one command and answer from its outcome.
 
 mod ask;
+mod basis;
 mod batch;
+mod changed;
 mod create;
 mod delete;
 mod describe;
+mod detach;
 mod filter;
 mod get;
 mod list;
@@ -16,6 +19,8 @@ mod page;
 mod parse;
 mod password;
 mod put;
+mod regions;
+mod replicate;
 mod service;
 mod stage;
 mod tags;
@@ -24,26 +29,27 @@ mod versions;
 mod watch;
 mod words;
 
-use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
 use consensus::{Committed, Consensus, Proposal, Unavailable, ValueError, View};
 use machine::{
-    Audit, Command, KeyId, NotHeld, Outcome, Rejection, RequestId, SealedValue, Secret, SecretId,
-    State, Tag, Token, Uid, Value, VersionId,
+    Audit, Command, FeedId, NotHeld, RegionName, Rejection, RequestId, RowKey, SealedValue, Secret, State,
+    Token, Uid, Value, VersionId,
 };
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::ask::{Age, Answer, Reading};
+use self::basis::{About, Basis};
+use self::changed::{Changed, Others};
 use self::parse::Plain;
 use crate::accesses::Accesses;
 use crate::door::Call;
 use crate::errors::{Reason, Refusal};
+use crate::fence::Fence;
 use crate::freshness::Freshness;
 use crate::metrics::Metrics;
+use crate::staleness::Staleness;
 use crate::vault::{Address, Vault};
 
 /// The parts the secrets service is made of.
@@ -53,6 +59,8 @@ pub struct Secrets {
     vault: Arc<Vault>,
     accesses: Arc<Accesses>,
     freshness: Arc<Freshness>,
+    staleness: Arc<Staleness>,
+    fence: Fence,
     watches: Arc<Semaphore>,
     metrics: Metrics,
     young_protection_ms: u64,
@@ -69,6 +77,10 @@ pub struct SecretsOptions {
     pub accesses: Arc<Accesses>,
     /// How old the local state may be.
     pub freshness: Arc<Freshness>,
+    /// How much older than in the regions that lead them feeds may be.
+    pub staleness: Arc<Staleness>,
+    /// Looks for other regions that have taken over.
+    pub fence: Fence,
     /// Counts watches.
     pub metrics: Metrics,
     /// Watches open at once.
@@ -88,31 +100,13 @@ impl Secrets {
             vault: options.vault,
             accesses: options.accesses,
             freshness: options.freshness,
+            staleness: options.staleness,
+            fence: options.fence,
             watches: Arc::new(Semaphore::new(options.watches_max)),
             metrics: options.metrics,
             young_protection_ms: protection.unwrap_or(u64::MAX),
             stop: options.stop,
         }
-    }
-
-    /// The view a call is answered from: after a barrier unless the caller waives it.
-    async fn view(&self, call: &Call, reading: &Reading) -> Result<Basis, Refusal> {
-        let began = Instant::now();
-        let (view, age) = match reading.eventual {
-            true => (
-                self.consensus.local_view(),
-                Some(Age(self.freshness.age(began))),
-            ),
-            false => (self.consensus.read(call.deadline).await?, None),
-        };
-        if age.is_none() {
-            self.freshness.confirm(began);
-        }
-        let view = match &reading.min_position {
-            None => view,
-            Some(token) => self.view_holding(call, view, token).await?,
-        };
-        Ok(Basis { view, age })
     }
 
     /// Waits until the local state holds the positions a caller has seen.
@@ -128,7 +122,9 @@ impl Secrets {
             match view.holds(token) {
                 Ok(()) => return Ok(view),
                 Err(NotHeld::Ahead { .. }) => {}
-                Err(lost) => return Err(lost.into()),
+                // The feed of a region that is followed from now on.
+                Err(NotHeld::FeedUnknown(FeedId::Home(region))) if view.knows_region(&region) => {}
+                Err(lost) => return Err(Refusal::not_held(&view, lost)),
             }
             let changed = tokio::time::timeout_at(call.deadline, applied.changed()).await;
             if !matches!(changed, Ok(Ok(()))) {
@@ -144,18 +140,34 @@ impl Secrets {
             caller: call.caller.to_string(),
             request_id: RequestId(call.request),
         };
+        let feed = command.feed(&self.consensus.local_view());
         let proposal = Proposal {
             command,
             audit,
             deadline: call.deadline,
         };
-        Ok(self.consensus.propose(proposal).await?)
+        let committed = self.consensus.propose(proposal).await;
+        let committed = committed.map_err(|error| self.located(error.into()))?;
+        match feed {
+            None => Ok(committed),
+            Some(feed) => self.fence.pass(committed, &feed, call.deadline).await,
+        }
+    }
+
+    /// A refusal that names another region, with where that is called.
+    fn located(&self, refusal: Refusal) -> Refusal {
+        refusal.with_addresses(&self.consensus.local_view())
     }
 
     /// Proposes a command whose outcome is a secret.
-    async fn change(&self, call: &Call, command: Command) -> Result<Changed, Refusal> {
+    async fn change(
+        &self,
+        call: &Call,
+        region: RegionName,
+        command: Command,
+    ) -> Result<Changed, Refusal> {
         let committed = self.propose(call, command).await?;
-        Changed::of(committed)
+        Changed::of(committed, region).map_err(|refusal| self.located(refusal))
     }
 
     /// Proposes a command with a new version. A token used before with the same value is answered
@@ -164,13 +176,14 @@ impl Secrets {
     async fn change_value(
         &self,
         call: &Call,
+        region: RegionName,
         command: Command,
         plain: &Plain,
     ) -> Result<Changed, Refusal> {
         let others = Others::of(&command);
         let committed = self.propose(call, command).await?;
         let Err(Rejection::VersionExists { uid, version, .. }) = &committed.answer else {
-            return Changed::of(committed);
+            return Changed::of(committed, region).map_err(|refusal| self.located(refusal));
         };
         let (uid, version) = (*uid, version.clone());
         let view = self
@@ -183,18 +196,11 @@ impl Secrets {
                 .holds_same_value(&view, secret, &version, plain)
                 .await?;
         if !is_same {
-            return Err(Changed::of(committed)
+            return Err(Changed::of(committed, region)
                 .err()
                 .unwrap_or_else(Refusal::internal));
         }
-        let position = Token {
-            positions: committed.positions,
-        };
-        Ok(Changed {
-            secret: Arc::clone(secret),
-            version: Some(version),
-            position,
-        })
+        Ok(Changed::again(committed, Arc::clone(secret), version, region))
     }
 
     async fn holds_same_value(
@@ -217,122 +223,6 @@ impl Secrets {
     }
 }
 
-/// What a command stores beside a new version. Labels are not among it: they move on by themselves.
-struct Others {
-    description: Option<String>,
-    kms_key: Option<Option<KeyId>>,
-    tags: Option<Vec<Tag>>,
-}
-
-impl Others {
-    fn of(command: &Command) -> Self {
-        let (description, kms_key, tags) = match command {
-            Command::CreateSecret(create) => (
-                Some(create.description.clone()),
-                Some(create.kms_key),
-                Some(create.tags.clone()),
-            ),
-            Command::UpdateSecret(update) => (update.description.clone(), update.kms_key, None),
-            _ => (None, None, None),
-        };
-        Self {
-            description,
-            kms_key,
-            tags,
-        }
-    }
-
-    fn are_in(&self, secret: &Secret) -> bool {
-        let is = |asked: Option<bool>| asked.unwrap_or(true);
-        is(self
-            .description
-            .as_ref()
-            .map(|text| *text == secret.description))
-            && is(self.kms_key.map(|key| key == secret.kms_key))
-            && is(self.tags.as_ref().map(|tags| *tags == secret.tags))
-    }
-}
-
-/// The view of one call, and how old it may be when the caller waived the barrier.
-#[derive(Clone)]
-struct Basis {
-    view: View,
-    age: Option<Age>,
-}
-
-impl Deref for Basis {
-    type Target = View;
-
-    fn deref(&self) -> &View {
-        &self.view
-    }
-}
-
-impl Basis {
-    /// The answer made from this view.
-    fn answer<T>(&self, message: T) -> Answer<T> {
-        Answer {
-            message,
-            position: self.view.token(),
-            age: self.age,
-        }
-    }
-}
-
-/// A secret after a command changed it.
-struct Changed {
-    secret: Arc<Secret>,
-    version: Option<VersionId>,
-    position: Token,
-}
-
-impl Changed {
-    fn of(committed: Committed) -> Result<Self, Refusal> {
-        let position = Token {
-            positions: committed.positions,
-        };
-        match committed.answer? {
-            Outcome::Secret {
-                secret, version, ..
-            } => Ok(Self {
-                secret,
-                version,
-                position,
-            }),
-            _ => {
-                tracing::error!("a command on a secret answered without one");
-                Err(Refusal::internal())
-            }
-        }
-    }
-
-    fn answer<T>(self, message: impl FnOnce(&Secret, Option<&VersionId>) -> T) -> Answer<T> {
-        let message = message(&self.secret, self.version.as_ref());
-        Answer {
-            message,
-            position: self.position,
-            age: None,
-        }
-    }
-}
-
-/// Finds the secret a caller names.
-fn find<'a>(view: &'a View, id: &SecretId) -> Result<&'a Arc<Secret>, Refusal> {
-    let account = view.account().ok_or_else(Refusal::not_founded)?;
-    view.resolve(account, id).ok_or_else(Refusal::no_secret)
-}
-
-/// Finds a secret that is not scheduled for deletion.
-fn find_live<'a>(view: &'a View, id: &SecretId) -> Result<&'a Arc<Secret>, Refusal> {
-    let secret = find(view, id)?;
-    match secret.is_scheduled() {
-        false => Ok(secret),
-        true => Err(Refusal::request(
-            "You can't perform this operation on the secret because it was marked for deletion.",
-        )),
-    }
-}
-
 /// The sealed value of a version: from memory, or else from disk, or from a peer when the copy on
 /// disk is bad, on a thread that may wait.
 async fn value(
@@ -341,6 +231,7 @@ async fn value(
     version: &VersionId,
 ) -> Result<Option<Arc<SealedValue>>, Refusal> {
     match State::value(view, uid, version) {
+        None if is_on_the_way(view, uid, version) => return Err(Refusal::on_the_way()),
         None => return Ok(None),
         Some(Value::Here(value)) => return Ok(Some(value)),
         Some(Value::Evicted) => {}
@@ -355,4 +246,15 @@ async fn value(
             Refusal::new(Reason::DecryptionFailure, "The stored value is damaged.")
         }
     })
+}
+
+/// Whether a value that is not here is still to come from the region that leads its secret.
+fn is_on_the_way(state: &State, uid: &Uid, version: &VersionId) -> bool {
+    let is_followed = state
+        .feed_of_secret(uid)
+        .is_some_and(|feed| !state.is_primary(feed));
+    let secret = state.secret(uid);
+    let ordinal = secret.and_then(|secret| Some(secret.version(version)?.ordinal));
+    let is_withheld = |ordinal| state.is_withheld(&RowKey::Version(*uid, ordinal));
+    is_followed && ordinal.is_some_and(is_withheld)
 }

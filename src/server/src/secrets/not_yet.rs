@@ -6,11 +6,6 @@ use crate::errors::Refusal;
 
 pub(super) fn create(message: &CreateSecretRequest) -> Result<(), Refusal> {
     first(&[
-        ("AddReplicaRegions", !message.add_replica_regions.is_empty()),
-        (
-            "ForceOverwriteReplicaSecret",
-            message.force_overwrite_replica_secret,
-        ),
         ("Type", message.r#type.is_some()),
         (
             "CrossAccountPrimaryARN",

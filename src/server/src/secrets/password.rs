@@ -34,6 +34,7 @@ impl Secrets {
             message,
             position: Token::default(),
             age: None,
+            staleness: None,
         })
     }
 }

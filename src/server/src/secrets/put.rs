@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::ask::{Answer, Ask};
 use super::parse::Plain;
-use super::{Secrets, find_live, not_yet, parse};
+use super::{About, Secrets, not_yet, parse, regions};
 use crate::errors::Refusal;
 use crate::limits::LABELS_MAX;
 use crate::vault::Address;
@@ -29,16 +29,18 @@ impl Secrets {
         let id = parse::secret_id(&message.secret_id)?;
         let labels = labels(&message.version_stages)?;
         let plain = plain(value.take())?;
-        let view = self.view(&call, &reading).await?;
-        let secret = find_live(&view, &id)?;
+        let view = self.view(&call, &reading, About::Change).await?;
+        let secret = view.find_live(&id)?;
         let uid = secret.uid;
         let at = Address {
             uid: &uid,
             version: &token,
         };
-        let key = secret.kms_key.as_ref();
-        let new = self.vault.seal(&view, key, at, plain.kind, &plain.bytes)?;
-        drop(view);
+        let key = regions::sealing_key(&view, secret)?;
+        let new = self
+            .vault
+            .seal(&view, key.as_ref(), at, plain.kind, &plain.bytes)?;
+        let region = view.into_region();
         let command = Command::PutSecretValue(PutSecretValue {
             uid,
             new,
@@ -46,16 +48,17 @@ impl Secrets {
             young_protection_ms: self.young_protection_ms,
             seen: Seen::default(),
         });
-        let changed = self.change_value(&call, command, &plain).await?;
-        Ok(changed.answer(|secret, _| PutSecretValueResponse {
-            arn: secret.arn().to_string(),
-            name: secret.name.to_string(),
+        let changed = self.change_value(&call, region, command, &plain).await?;
+        let message = PutSecretValueResponse {
+            arn: changed.arn(),
+            name: changed.secret.name.to_string(),
             version_id: token.to_string(),
-            version_stages: match secret.version(&token) {
+            version_stages: match changed.secret.version(&token) {
                 Some(version) => version.labels.iter().map(Label::to_string).collect(),
                 None => Vec::new(),
             },
-        }))
+        };
+        Ok(changed.answer(message))
     }
 }
 

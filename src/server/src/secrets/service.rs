@@ -139,23 +139,23 @@ impl SecretsService for Secrets {
 
     async fn replicate_secret_to_regions(
         &self,
-        _: Request<api::ReplicateSecretToRegionsRequest>,
+        request: Request<api::ReplicateSecretToRegionsRequest>,
     ) -> Replied<api::ReplicateSecretToRegionsResponse> {
-        not_yet("ReplicateSecretToRegions")
+        Answer::reply(self.replicate(Ask::of(request)?).await)
     }
 
     async fn remove_regions_from_replication(
         &self,
-        _: Request<api::RemoveRegionsFromReplicationRequest>,
+        request: Request<api::RemoveRegionsFromReplicationRequest>,
     ) -> Replied<api::RemoveRegionsFromReplicationResponse> {
-        not_yet("RemoveRegionsFromReplication")
+        Answer::reply(self.remove_regions(Ask::of(request)?).await)
     }
 
     async fn stop_replication_to_replica(
         &self,
-        _: Request<api::StopReplicationToReplicaRequest>,
+        request: Request<api::StopReplicationToReplicaRequest>,
     ) -> Replied<api::StopReplicationToReplicaResponse> {
-        not_yet("StopReplicationToReplica")
+        Answer::reply(self.stop_replication(Ask::of(request)?).await)
     }
 
     async fn put_resource_policy(

@@ -4,7 +4,7 @@ use machine::{Command, Seen, UpdateSecretVersionStage};
 use wire::secrets::v1::{UpdateSecretVersionStageRequest, UpdateSecretVersionStageResponse};
 
 use super::ask::{Answer, Ask};
-use super::{Secrets, find_live, parse};
+use super::{About, Secrets, parse};
 use crate::errors::Refusal;
 
 impl Secrets {
@@ -26,9 +26,9 @@ impl Secrets {
             message.remove_from_version_id.as_deref(),
         )?;
         let move_to = version("moveToVersionId", message.move_to_version_id.as_deref())?;
-        let view = self.view(&call, &reading).await?;
-        let uid = find_live(&view, &id)?.uid;
-        drop(view);
+        let view = self.view(&call, &reading, About::Change).await?;
+        let uid = view.find_live(&id)?.uid;
+        let region = view.into_region();
         let command = Command::UpdateSecretVersionStage(UpdateSecretVersionStage {
             uid,
             label,
@@ -36,12 +36,11 @@ impl Secrets {
             move_to,
             seen: Seen::default(),
         });
-        let changed = self.change(&call, command).await?;
-        Ok(
-            changed.answer(|secret, _| UpdateSecretVersionStageResponse {
-                arn: secret.arn().to_string(),
-                name: secret.name.to_string(),
-            }),
-        )
+        let changed = self.change(&call, region, command).await?;
+        let message = UpdateSecretVersionStageResponse {
+            arn: changed.arn(),
+            name: changed.secret.name.to_string(),
+        };
+        Ok(changed.answer(message))
     }
 }

@@ -6,7 +6,7 @@ use wire::secrets::v1::{
 };
 
 use super::ask::{Answer, Ask};
-use super::{Secrets, find_live, parse};
+use super::{About, Secrets, parse};
 use crate::errors::Refusal;
 use crate::limits::{TAG_KEY_CHARS_MAX, TAGS_MAX};
 
@@ -25,16 +25,16 @@ impl Secrets {
             return Err(Refusal::parameter("You must provide at least one tag."));
         }
         let tags = parse::tags(message.tags)?;
-        let view = self.view(&call, &reading).await?;
-        let uid = find_live(&view, &id)?.uid;
-        drop(view);
+        let view = self.view(&call, &reading, About::Change).await?;
+        let uid = view.find_live(&id)?.uid;
+        let region = view.into_region();
         let command = Command::TagResource(TagResource {
             uid,
             tags,
             seen: Seen::default(),
         });
-        let changed = self.change(&call, command).await?;
-        Ok(changed.answer(|_, _| TagResourceResponse {}))
+        let changed = self.change(&call, region, command).await?;
+        Ok(changed.answer(TagResourceResponse {}))
     }
 
     pub(super) async fn untag(
@@ -58,15 +58,15 @@ impl Secrets {
         for key in &keys {
             parse::at_most("tagKeys", key, TAG_KEY_CHARS_MAX)?;
         }
-        let view = self.view(&call, &reading).await?;
-        let uid = find_live(&view, &id)?.uid;
-        drop(view);
+        let view = self.view(&call, &reading, About::Change).await?;
+        let uid = view.find_live(&id)?.uid;
+        let region = view.into_region();
         let command = Command::UntagResource(UntagResource {
             uid,
             keys,
             seen: Seen::default(),
         });
-        let changed = self.change(&call, command).await?;
-        Ok(changed.answer(|_, _| UntagResourceResponse {}))
+        let changed = self.change(&call, region, command).await?;
+        Ok(changed.answer(UntagResourceResponse {}))
     }
 }

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::ask::{Answer, Ask};
 use super::parse::Plain;
-use super::{Secrets, find_live, not_yet, parse};
+use super::{About, Secrets, not_yet, parse, regions};
 use crate::errors::Refusal;
 use crate::keys;
 use crate::limits::DESCRIPTION_CHARS_MAX;
@@ -38,15 +38,18 @@ impl Secrets {
         if let Some(text) = &description {
             parse::at_most("description", text, DESCRIPTION_CHARS_MAX)?;
         }
-        let view = self.view(&call, &reading).await?;
-        let secret = find_live(&view, &id)?;
+        let view = self.view(&call, &reading, About::Change).await?;
+        let secret = view.find_live(&id)?;
         let uid = secret.uid;
         let asked = message
             .kms_key_id
             .as_deref()
             .map(|key| keys::resolve(&view, Some(key)));
         let kms_key: Option<Option<KeyId>> = asked.transpose()?;
-        let key = kms_key.unwrap_or(secret.kms_key);
+        let key = match kms_key {
+            Some(key) => key,
+            None => regions::sealing_key(&view, secret)?,
+        };
         let new = match &value {
             None => None,
             Some((version, plain)) => {
@@ -57,7 +60,7 @@ impl Secrets {
                 )
             }
         };
-        drop(view);
+        let region = view.into_region();
         let command = Command::UpdateSecret(UpdateSecret {
             uid,
             description,
@@ -69,16 +72,17 @@ impl Secrets {
             seen: Seen::default(),
         });
         let changed = match &value {
-            None => self.change(&call, command).await?,
-            Some((_, plain)) => self.change_value(&call, command, plain).await?,
+            None => self.change(&call, region, command).await?,
+            Some((_, plain)) => self.change_value(&call, region, command, plain).await?,
         };
-        Ok(changed.answer(|secret, _| UpdateSecretResponse {
-            arn: secret.arn().to_string(),
-            name: secret.name.to_string(),
+        let message = UpdateSecretResponse {
+            arn: changed.arn(),
+            name: changed.secret.name.to_string(),
             version_id: value
                 .as_ref()
                 .map(|(version, _)| VersionId::to_string(version)),
-        }))
+        };
+        Ok(changed.answer(message))
     }
 }
 

@@ -9,7 +9,7 @@ use wire::secrets::v1::{
 use super::ask::{Answer, Ask};
 use super::describe::{midnight, version_accessed};
 use super::page::{self, ListQuery};
-use super::{Secrets, find, parse};
+use super::{About, Secrets, parse};
 use crate::errors::Refusal;
 use crate::limits::PAGE_ITEMS_MAX;
 use crate::times::timestamp;
@@ -29,8 +29,12 @@ impl Secrets {
         } = ask;
         let id = parse::secret_id(&message.secret_id)?;
         let items = parse::page_items(message.max_results, PAGE_ITEMS_MAX)?;
-        let view = self.view(&call, &reading).await?;
-        let secret = find(&view, &id)?;
+        let about = About::Secrets(std::slice::from_ref(&id));
+        let view = self.view(&call, &reading, about).await?;
+        let secret = match view.find(&id) {
+            Ok(secret) => secret,
+            Err(refusal) => return Err(view.refuse(refusal)),
+        };
         let cluster = view.cluster().map(|cluster| cluster.0).unwrap_or_default();
         let query = ListQuery::new(&cluster, "ListSecretVersionIds")
             .with(&secret.uid.0)
@@ -52,10 +56,10 @@ impl Secrets {
             next_token: last
                 .map(|version| query.token(&version.ordinal.0.to_be_bytes()))
                 .unwrap_or_default(),
-            arn: secret.arn().to_string(),
+            arn: view.arn(secret),
             name: secret.name.to_string(),
         };
-        Ok(view.answer(message))
+        view.answer(message)
     }
 
     fn entry(&self, view: &View, secret: &Secret, version: &Version) -> SecretVersionsListEntry {

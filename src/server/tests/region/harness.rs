@@ -1,6 +1,7 @@
-//! A region of real nodes with real certificates in a temporary directory.
+//! A region of real nodes with real certificates in a temporary directory, and regions linked to it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use envelope::FileProvider;
@@ -8,7 +9,7 @@ use strongroom_server::{Config, Node, Start};
 use tempfile::TempDir;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
-use wire::admin::v1::CreateJoinTokenRequest;
+use wire::admin::v1::{CreateJoinTokenRequest, CreateLinkTokenRequest, RegionScope};
 use wire::admin::v1::admin_service_client::AdminServiceClient;
 use wire::certs::{self, ClientSpec, Existing, Layout, NodeSpec, Pair, Validity};
 use wire::secrets::v1::secrets_service_client::SecretsServiceClient;
@@ -16,6 +17,7 @@ use wire::{Channel, CredentialFiles, Credentials, Dialer, Expected};
 use zeroize::Zeroizing;
 
 pub const REGION: &str = "eu-west-1";
+pub const OTHER: &str = "eu-west-2";
 pub const ADMIN: &str = "admin";
 
 /// How long a condition may take to come true.
@@ -24,30 +26,47 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub type SecretsClient = SecretsServiceClient<Channel>;
 pub type AdminClient = AdminServiceClient<Channel>;
 
-/// The files of a region.
+/// The files of a region. Regions of one cluster share a directory, and the root of authorities.
+#[derive(Clone)]
 pub struct Files {
-    pub dir: TempDir,
+    pub dir: Arc<TempDir>,
     pub layout: Layout,
+    pub region: &'static str,
 }
 
 impl Files {
     pub fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = Arc::new(tempfile::tempdir().unwrap());
         let layout = Layout::new(dir.path().join("certs"));
         certs::init(&layout, None, REGION).unwrap();
-        let files = Self { dir, layout };
+        let files = Self {
+            dir,
+            layout,
+            region: REGION,
+        };
         files.client(ADMIN);
         FileProvider::create(files.root_key()).unwrap();
         files
     }
 
+    /// The files of another region of the same cluster.
+    pub fn beside(&self, region: &'static str) -> Self {
+        certs::add_region(&self.layout, region, Existing::Refuse).unwrap();
+        let files = Self {
+            region,
+            ..self.clone()
+        };
+        FileProvider::create(files.root_key()).unwrap();
+        files
+    }
+
     pub fn root_key(&self) -> PathBuf {
-        self.dir.path().join("root.key")
+        self.dir.path().join(format!("{}.key", self.region))
     }
 
     pub fn client(&self, name: &str) -> Pair {
         let spec = ClientSpec {
-            region: REGION.to_owned(),
+            region: self.region.to_owned(),
             name: name.to_owned(),
             validity: Validity::of_leaf(),
         };
@@ -56,7 +75,7 @@ impl Files {
 
     pub fn node(&self, node: u64) -> Pair {
         let spec = NodeSpec {
-            region: REGION.to_owned(),
+            region: self.region.to_owned(),
             node,
             names: vec!["127.0.0.1".to_owned(), "localhost".to_owned()],
             validity: Validity::of_leaf(),
@@ -66,13 +85,13 @@ impl Files {
 
     /// A configuration on free ports; the node's certificate is issued when it is missing.
     pub fn config(&self, node: u64) -> Config {
-        let pair = self.layout.node(REGION, node);
+        let pair = self.layout.node(self.region, node);
         if !pair.cert.exists() {
             self.node(node);
         }
         let free = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
         let mut config = Config::default();
-        config.node.data = self.dir.path().join(format!("node-{node}"));
+        config.node.data = self.dir.path().join(self.region).join(format!("node-{node}"));
         config.node.software_aes = true;
         config.api.listen = free;
         config.peers.listen = free;
@@ -124,11 +143,27 @@ impl Region {
         let bootstrap = Start::Bootstrap {
             administrator: ADMIN.to_owned(),
         };
-        let first = Node::start(files.config(1), bootstrap).await.unwrap();
+        Self::begin(files, bootstrap, count).await
+    }
+
+    /// Starts a region that is linked to this one, and waits until it is ready.
+    pub async fn link(&self, name: &'static str, scope: RegionScope, count: u64) -> Self {
+        let files = self.files.beside(name);
+        let token = Zeroizing::new(self.link_token(name, scope).await);
+        let address = self.nodes[0].addresses().api.to_string();
+        Self::begin(files, Start::Link { address, token }, count).await
+    }
+
+    async fn begin(files: Files, start: Start, count: u64) -> Self {
+        let first = Node::start(files.config(1), start).await.unwrap();
         let mut region = Self {
             files,
             nodes: vec![first],
         };
+        if count > 1 {
+            // A region that was linked knows no administrator before it has the root feed.
+            region.until_ready(1).await;
+        }
         for node in 2..=count {
             let token = region.join_token().await;
             let address = region.nodes[0].addresses().api.to_string();
@@ -154,6 +189,21 @@ impl Region {
             .clone()
     }
 
+    pub async fn link_token(&self, region: &str, scope: RegionScope) -> String {
+        let request = CreateLinkTokenRequest {
+            region: region.to_owned(),
+            scope: scope.into(),
+            lifetime: None,
+        };
+        let created = self.admin(0).create_link_token(request).await.unwrap();
+        created.into_inner().token.clone()
+    }
+
+    /// Where callers reach the first node.
+    pub fn address(&self) -> String {
+        self.nodes[0].addresses().api.to_string()
+    }
+
     async fn until_ready(&self, voters: u64) {
         eventually("every node is a ready voter", async || {
             let ready = self.nodes.iter().all(|node| node.ready().is_ok());
@@ -171,6 +221,7 @@ impl Region {
     }
 
     fn admin_pair(&self) -> Pair {
+        // The administrator is the cluster's, whichever region issued the certificate.
         self.files.layout.client(REGION, ADMIN)
     }
 
@@ -201,6 +252,21 @@ pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
         assert!(began.elapsed() < PATIENCE, "never: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Two regions of one node each, the second linked to the first.
+pub async fn two(scope: RegionScope) -> (Region, Region) {
+    let first = Region::start(1).await;
+    let second = first.link(OTHER, scope, 1).await;
+    (first, second)
+}
+
+/// One entry of the metadata of a refusal; empty if it is not there.
+pub fn told(status: &Status, name: &str) -> String {
+    let details = status.get_error_details();
+    let info = details.error_info();
+    let entry = info.and_then(|info| info.metadata.get(name));
+    entry.cloned().unwrap_or_default()
 }
 
 /// The AWS error name, the code and the message of a refusal.

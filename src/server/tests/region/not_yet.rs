@@ -17,27 +17,8 @@ async fn members_of_later_releases_are_refused_by_name() {
     let region = Region::start(1).await;
     let mut client = region.secrets(0);
     let base = || create("later", 1, "x");
-    let replica = api::ReplicaRegion {
-        region: "us-east-1".to_owned(),
-        kms_key_id: None,
-    };
-    let replicas = vec![replica];
     let some = || Some("x".repeat(36));
     let creates = [
-        (
-            "AddReplicaRegions",
-            api::CreateSecretRequest {
-                add_replica_regions: replicas,
-                ..base()
-            },
-        ),
-        (
-            "ForceOverwriteReplicaSecret",
-            api::CreateSecretRequest {
-                force_overwrite_replica_secret: true,
-                ..base()
-            },
-        ),
         (
             "Type",
             api::CreateSecretRequest {
@@ -76,12 +57,12 @@ async fn members_of_later_releases_are_refused_by_name() {
 async fn operations_of_later_releases_are_refused_by_name() {
     let region = Region::start(1).await;
     let mut client = region.secrets(0);
-    rotation_and_replication(&mut client).await;
+    rotation(&mut client).await;
     policies(&mut client).await;
     region.stop().await;
 }
 
-async fn rotation_and_replication(client: &mut SecretsClient) {
+async fn rotation(client: &mut SecretsClient) {
     let refused = client
         .rotate_secret(api::RotateSecretRequest::default())
         .await;
@@ -90,15 +71,6 @@ async fn rotation_and_replication(client: &mut SecretsClient) {
         .cancel_rotate_secret(api::CancelRotateSecretRequest::default())
         .await;
     not_yet("CancelRotateSecret", refused.map(drop));
-    let request = api::ReplicateSecretToRegionsRequest::default();
-    let refused = client.replicate_secret_to_regions(request).await;
-    not_yet("ReplicateSecretToRegions", refused.map(drop));
-    let request = api::RemoveRegionsFromReplicationRequest::default();
-    let refused = client.remove_regions_from_replication(request).await;
-    not_yet("RemoveRegionsFromReplication", refused.map(drop));
-    let request = api::StopReplicationToReplicaRequest::default();
-    let refused = client.stop_replication_to_replica(request).await;
-    not_yet("StopReplicationToReplica", refused.map(drop));
 }
 
 async fn policies(client: &mut SecretsClient) {

@@ -152,3 +152,44 @@ pub fn eventual<T>(message: T) -> Request<T> {
         .insert("strongroom-consistency", "eventual".parse().unwrap());
     request
 }
+
+pub fn replica(region: &str) -> api::ReplicaRegion {
+    api::ReplicaRegion {
+        region: region.to_owned(),
+        kms_key_id: None,
+    }
+}
+
+pub fn replicate(id: &str, regions: &[&str]) -> api::ReplicateSecretToRegionsRequest {
+    api::ReplicateSecretToRegionsRequest {
+        secret_id: id.to_owned(),
+        add_replica_regions: regions.iter().map(|region| replica(region)).collect(),
+        ..Default::default()
+    }
+}
+
+pub fn remove_regions(id: &str, regions: &[&str]) -> api::RemoveRegionsFromReplicationRequest {
+    api::RemoveRegionsFromReplicationRequest {
+        secret_id: id.to_owned(),
+        remove_replica_regions: regions.iter().map(|region| (*region).to_owned()).collect(),
+    }
+}
+
+pub fn stop_replication(id: &str) -> api::StopReplicationToReplicaRequest {
+    api::StopReplicationToReplicaRequest {
+        secret_id: id.to_owned(),
+    }
+}
+
+/// A request with one more entry of metadata.
+pub fn with<T>(name: &'static str, value: &str, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert(name, value.parse().unwrap());
+    request
+}
+
+/// One entry of the metadata of a reply.
+pub fn metadata<T>(reply: &tonic::Response<T>, name: &str) -> Option<String> {
+    let value = reply.metadata().get(name)?;
+    Some(value.to_str().unwrap().to_owned())
+}

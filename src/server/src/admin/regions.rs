@@ -1,0 +1,214 @@
+//! ListRegions: what the directory has of each region, who leads which feed, and how far this
+//! region has them. What only the leader knows, it is asked for.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use consensus::View;
+use machine::{Cursor, FeedId, Problem, Region, RegionName, State, Uid};
+use replication::RegionProgress;
+use tokio::time::Instant;
+use tonic::Status;
+use wire::admin::v1 as api;
+
+use super::Admin;
+use super::directory::{linked_node, wire_scope};
+use super::member::{passed_on, refused_by_leader};
+use crate::door::Call;
+use crate::limits::REGION_WATCH_INTERVAL;
+use crate::times::duration;
+
+impl Admin {
+    /// `is_passed_on`: a member asks for its own caller, and takes this node for the leader.
+    pub(super) async fn list_regions(
+        &self,
+        call: &Call,
+        is_passed_on: bool,
+    ) -> Result<api::ListRegionsResponse, Status> {
+        let view = self.view(call).await?;
+        let leader = match is_passed_on {
+            true => None,
+            false => self.other_leader()?,
+        };
+        match leader {
+            None => Ok(self.regions(&view)),
+            Some(mut leader) => {
+                let request = passed_on(call, api::ListRegionsRequest {});
+                let listed = leader.list_regions(request).await;
+                let listed = listed.map_err(|status| refused_by_leader(status, false))?;
+                Ok(listed.into_inner())
+            }
+        }
+    }
+
+    /// The regions as this node knows them.
+    pub(super) fn regions(&self, view: &View) -> api::ListRegionsResponse {
+        let mut known: Vec<&Region> = view.directory().map(|(_, region)| &**region).collect();
+        if known.is_empty() {
+            known = view.regions().collect();
+        }
+        let progress: HashMap<RegionName, RegionProgress> =
+            self.replication.progress().all().into_iter().collect();
+        let regions = known.into_iter();
+        let regions = regions.map(|region| self.entry(view, region, progress.get(&region.name)));
+        let is_of_feed =
+            |uid: &Uid| view.epochs().any(|(feed, _)| feed.uid() == *uid);
+        let failed = view.problems().filter(|(uid, _)| !is_of_feed(uid));
+        api::ListRegionsResponse {
+            regions: regions.collect(),
+            incomplete_secrets: view.incomplete().count() as u64,
+            failed_secrets: failed.count() as u64,
+        }
+    }
+
+    fn entry(
+        &self,
+        view: &View,
+        region: &Region,
+        progress: Option<&RegionProgress>,
+    ) -> api::RegionEntry {
+        let name = &region.name;
+        let heard = self.replication.heard().last_heard(name);
+        let received_bytes = progress.map_or(0, |progress| progress.received_bytes);
+        let changes = progress.map_or(0.0, |progress| progress.changes_per_second);
+        let follower = self.replication.followers().of(name);
+        let acknowledged = follower.into_iter().flat_map(|follower| follower.feeds);
+        let acknowledged = acknowledged.filter(|(feed, _)| view.is_primary(feed));
+        let mut led: Vec<&FeedId> = view
+            .epochs()
+            .filter(|(_, epoch)| epoch.region == *name)
+            .map(|(feed, _)| feed)
+            .collect();
+        led.sort_unstable();
+        api::RegionEntry {
+            name: name.to_string(),
+            here: view.region() == Some(name),
+            scope: wire_scope(region.scope).into(),
+            unlinked: !region.is_linked(),
+            nodes: region.nodes.iter().map(linked_node).collect(),
+            leads: led
+                .into_iter()
+                .map(|feed| self.feed(view, feed, name, progress))
+                .collect(),
+            connected: progress.is_some_and(|progress| progress.node.is_some()),
+            last_heard: heard.map(|heard| duration(heard.elapsed())),
+            received_bytes,
+            received_bytes_per_second: self.rates.per_second(name, received_bytes),
+            received_changes_per_second: whole(changes),
+            acknowledged: acknowledged
+                .filter_map(|(feed, acknowledged)| place(&feed, &acknowledged.cursor))
+                .collect(),
+        }
+    }
+
+    fn feed(
+        &self,
+        view: &View,
+        feed: &FeedId,
+        primary: &RegionName,
+        progress: Option<&RegionProgress>,
+    ) -> api::RegionFeed {
+        let is_led_here = view.is_primary(feed);
+        let announced = self.replication.heard().announced(feed);
+        let announced = announced.filter(|said| said.by == *primary && !is_led_here);
+        let fenced = self.epochs.fenced(view, feed);
+        let age = self.replication.staleness().age(feed);
+        let trouble = progress.and_then(|progress| progress.troubles.get(feed));
+        let problem: Option<&Problem> = view.problem(&feed.uid());
+        api::RegionFeed {
+            feed: feed_name(feed),
+            primary: primary.to_string(),
+            here: feed_position(view, feed),
+            announced: announced.and_then(|said| place(feed, &said.cursor)),
+            fenced_by_epoch: fenced.as_ref().map(|epoch| epoch.number),
+            fenced_by_region: fenced.map(|epoch| epoch.region.to_string()),
+            staleness: age.filter(|_| !is_led_here).map(duration),
+            differs: problem.is_some(),
+            trouble: trouble.map(ToString::to_string).unwrap_or_default(),
+        }
+    }
+}
+
+/// A feed as operators name it.
+pub(super) fn feed_name(feed: &FeedId) -> String {
+    match feed {
+        FeedId::Root => "root".to_owned(),
+        FeedId::Home(region) => region.to_string(),
+    }
+}
+
+/// Where a state has a feed.
+pub(super) fn feed_position(state: &State, id: &FeedId) -> Option<api::FeedPosition> {
+    let feed = state.feed(id)?;
+    let at = feed.position()?;
+    Some(api::FeedPosition {
+        feed_hash: feed.hash().0.to_vec(),
+        ..position(&at)
+    })
+}
+
+/// A position, without the hash that goes with it.
+pub(super) fn position(at: &machine::Position) -> api::FeedPosition {
+    api::FeedPosition {
+        feed: feed_name(&at.feed),
+        epoch: at.epoch.number,
+        epoch_region: at.epoch.region.to_string(),
+        revision: at.revision.0,
+        feed_hash: Vec::new(),
+    }
+}
+
+/// Where another region says that it has a feed.
+fn place(feed: &FeedId, cursor: &Cursor) -> Option<api::FeedPosition> {
+    Some(position(&machine::Position {
+        feed: feed.clone(),
+        epoch: cursor.epoch.clone()?,
+        revision: cursor.revision,
+    }))
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a rate for people"
+)]
+fn whole(rate: f64) -> u64 {
+    rate.round() as u64
+}
+
+/// Bytes received from each region when they were last looked at, for a rate.
+#[derive(Default)]
+pub(super) struct Rates {
+    by_region: Mutex<HashMap<RegionName, Rate>>,
+}
+
+struct Rate {
+    at: Instant,
+    bytes: u64,
+    per_second: u64,
+}
+
+impl Rates {
+    /// Bytes a second since the last look that is a second ago; 0 at the first look.
+    fn per_second(&self, region: &RegionName, bytes: u64) -> u64 {
+        let mut rates = self
+            .by_region
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let rate = rates.entry(region.clone()).or_insert(Rate {
+            at: now,
+            bytes,
+            per_second: 0,
+        });
+        let passed = now.saturating_duration_since(rate.at);
+        // A little less, for looks at a steady pace.
+        if passed >= REGION_WATCH_INTERVAL - Duration::from_millis(100) {
+            let more = bytes.saturating_sub(rate.bytes) as f64;
+            rate.per_second = whole(more / passed.as_secs_f64());
+            (rate.at, rate.bytes) = (now, bytes);
+        }
+        rate.per_second
+    }
+}

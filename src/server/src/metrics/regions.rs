@@ -1,0 +1,208 @@
+//! The traffic between regions. Only the node that leads follows and is followed: of the others it
+//! says what was.
+
+use machine::{FeedId, State, Uid};
+use prometheus::{GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use replication::Replication;
+
+/// What other regions have of this one, and it of them.
+#[derive(Clone)]
+pub struct RegionMetrics {
+    /// Regions that asked to be linked, by outcome.
+    pub links: IntCounterVec,
+    /// Promotions of this region by this node.
+    pub promotions: IntCounter,
+    /// Reads that were refused because the state was older than asked for.
+    pub too_stale: IntCounter,
+    lag: IntGaugeVec,
+    follower_lag: IntGaugeVec,
+    staleness: GaugeVec,
+    received: IntCounterVec,
+    sent: IntCounterVec,
+    streams: IntGaugeVec,
+    trouble: IntGaugeVec,
+    failed: IntGauge,
+    incomplete: IntGauge,
+}
+
+impl RegionMetrics {
+    pub(super) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let made = Self::unregistered()?;
+        let single: [Box<dyn prometheus::core::Collector>; 4] = [
+            Box::new(made.promotions.clone()),
+            Box::new(made.too_stale.clone()),
+            Box::new(made.failed.clone()),
+            Box::new(made.incomplete.clone()),
+        ];
+        let labelled: [Box<dyn prometheus::core::Collector>; 8] = [
+            Box::new(made.links.clone()),
+            Box::new(made.lag.clone()),
+            Box::new(made.follower_lag.clone()),
+            Box::new(made.staleness.clone()),
+            Box::new(made.received.clone()),
+            Box::new(made.sent.clone()),
+            Box::new(made.streams.clone()),
+            Box::new(made.trouble.clone()),
+        ];
+        for collector in single.into_iter().chain(labelled) {
+            registry.register(collector)?;
+        }
+        Ok(made)
+    }
+
+    fn unregistered() -> Result<Self, prometheus::Error> {
+        let gauges = |name, help, label| IntGaugeVec::new(Opts::new(name, help), &[label]);
+        let counters = |name, help, label| IntCounterVec::new(Opts::new(name, help), &[label]);
+        Ok(Self {
+            links: counters(
+                "strongroom_server_links_total",
+                "regions that asked to be linked, by outcome",
+                "outcome",
+            )?,
+            promotions: IntCounter::new(
+                "strongroom_server_promotions_total",
+                "times this node made its region take over another's feeds",
+            )?,
+            too_stale: IntCounter::new(
+                "strongroom_server_stale_refusals_total",
+                "reads refused because the state was older than asked for",
+            )?,
+            lag: gauges(
+                "strongroom_replication_lag_changes",
+                "changes of a followed feed that its primary has announced and that are not here",
+                "feed",
+            )?,
+            follower_lag: gauges(
+                "strongroom_replication_follower_lag_changes",
+                "changes of the feeds led here that a region has not acknowledged",
+                "region",
+            )?,
+            staleness: GaugeVec::new(
+                Opts::new(
+                    "strongroom_replication_staleness_seconds",
+                    "how much older than its primary's a followed feed may be here",
+                ),
+                &["feed"],
+            )?,
+            received: counters(
+                "strongroom_replication_received_bytes_total",
+                "bytes received from a region",
+                "region",
+            )?,
+            sent: counters(
+                "strongroom_replication_sent_bytes_total",
+                "bytes of changes and rows sent to a region",
+                "region",
+            )?,
+            streams: gauges(
+                "strongroom_replication_streams_open",
+                "streams with a region, from it and to it",
+                "region",
+            )?,
+            trouble: gauges(
+                "strongroom_replication_feed_trouble",
+                "1 while a feed is not followed although its primary is reached",
+                "feed",
+            )?,
+            failed: IntGauge::new(
+                "strongroom_replication_failed_secrets",
+                "secrets of other regions that could not be taken in",
+            )?,
+            incomplete: IntGauge::new(
+                "strongroom_replication_incomplete_secrets",
+                "secrets of other regions that are here but for values on their way",
+            )?,
+        })
+    }
+
+    /// Sets the gauges to what is true now, and raises the counters to what was counted.
+    pub fn set(&self, state: &State, replication: &Replication) {
+        self.set_feeds(state, replication);
+        self.set_regions(state, replication);
+        let is_of_feed = |uid: &Uid| state.epochs().any(|(feed, _)| feed.uid() == *uid);
+        let failed = state.problems().filter(|(uid, _)| !is_of_feed(uid));
+        self.failed.set(count(failed.count()));
+        self.incomplete.set(count(state.incomplete().count()));
+    }
+
+    fn set_feeds(&self, state: &State, replication: &Replication) {
+        self.lag.reset();
+        self.staleness.reset();
+        let followed = state.epochs().filter(|(feed, _)| !state.is_primary(feed));
+        for (feed, epoch) in followed {
+            let name = label(feed);
+            let here = state.feed(feed).map(machine::Feed::revision);
+            let announced = replication.heard().announced(feed);
+            let announced = announced.filter(|said| said.cursor.epoch.as_ref() == Some(epoch));
+            if let (Some(here), Some(said)) = (here, announced) {
+                let lag = said.cursor.revision.0.saturating_sub(here.0);
+                self.lag.with_label_values(&[&name]).set(whole(lag));
+            }
+            if let Some(age) = replication.staleness().age(feed) {
+                let staleness = self.staleness.with_label_values(&[&name]);
+                staleness.set(age.as_secs_f64());
+            }
+        }
+    }
+
+    fn set_regions(&self, state: &State, replication: &Replication) {
+        self.streams.reset();
+        self.follower_lag.reset();
+        self.trouble.reset();
+        for (region, progress) in replication.progress().all() {
+            let region = [region.as_str()];
+            raise(
+                &self.received.with_label_values(&region),
+                progress.received_bytes,
+            );
+            let open = self.streams.with_label_values(&region);
+            open.add(i64::from(progress.node.is_some()));
+            let troubles = progress.troubles.iter();
+            for (feed, _) in troubles.filter(|(_, trouble)| !trouble.is_expected()) {
+                self.trouble.with_label_values(&[&label(feed)]).set(1);
+            }
+        }
+        for (region, follower) in replication.followers().all() {
+            let region = [region.as_str()];
+            raise(&self.sent.with_label_values(&region), follower.sent.bytes);
+            let open = self.streams.with_label_values(&region);
+            open.add(count(follower.streams));
+            let led = follower.feeds.iter().filter(|(feed, _)| state.is_primary(feed));
+            let lags = led.filter_map(|(feed, acknowledged)| {
+                let here = state.feed(feed)?.revision().0;
+                Some(here.saturating_sub(acknowledged.cursor.revision.0))
+            });
+            let lag = self.follower_lag.with_label_values(&region);
+            lag.set(whole(lags.sum()));
+        }
+    }
+
+    /// Shows each metric that has labels, for the test that lists them.
+    #[cfg(test)]
+    pub(super) fn show_all(&self) {
+        self.links.with_label_values(&["linked"]).inc();
+        self.lag.with_label_values(&["root"]).set(0);
+        self.follower_lag.with_label_values(&["eu-west-1"]).set(0);
+        self.staleness.with_label_values(&["root"]).set(0.0);
+        self.received.with_label_values(&["eu-west-1"]).inc();
+        self.sent.with_label_values(&["eu-west-1"]).inc();
+        self.streams.with_label_values(&["eu-west-1"]).set(0);
+        self.trouble.with_label_values(&["root"]).set(0);
+    }
+}
+
+fn label(feed: &FeedId) -> String {
+    feed.to_string()
+}
+
+fn raise(counter: &IntCounter, to: u64) {
+    counter.inc_by(to.saturating_sub(counter.get()));
+}
+
+fn whole(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

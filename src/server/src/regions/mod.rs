@@ -1,0 +1,56 @@
+//! What the traffic between regions needs of this node: channels to the nodes of others, what this
+//! region tells of itself, and whom it believes.
+
+mod directory;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use consensus::Consensus;
+use machine::{MachineVersion, Node, RegionName};
+use replication::{DialFailed, Own, Regions};
+use wire::{Channel, Credentials, Dialer, Expected, PeerIdentity};
+
+pub use self::directory::Directory;
+
+/// Dials nodes of other regions over mutual TLS, with the keys that the directory pins.
+pub struct TlsRegions {
+    /// The cluster of both.
+    pub cluster: String,
+    /// Dials as this node.
+    pub dialer: Dialer,
+}
+
+impl Regions for TlsRegions {
+    fn channel(&self, region: &RegionName, node: &Node) -> Result<Channel, DialFailed> {
+        let expected = Expected::Linked(PeerIdentity {
+            cluster: self.cluster.clone(),
+            region: region.to_string(),
+            node: node.id.0,
+            public_key: node.public_key.0,
+        });
+        Ok(self.dialer.channel(&node.peer_address, expected)?)
+    }
+}
+
+/// What this region tells of itself.
+pub struct OwnRegion {
+    /// Its certificates.
+    pub credentials: Arc<Credentials>,
+    /// Its state.
+    pub consensus: Consensus,
+}
+
+impl Own for OwnRegion {
+    fn authorities(&self) -> Vec<Bytes> {
+        let issuers = self.credentials.issuers().into_iter();
+        let issuers = issuers.take(machine::limits::AUTHORITIES_MAX);
+        issuers.map(|der| Bytes::from(der.to_vec())).collect()
+    }
+
+    fn machine_version(&self) -> MachineVersion {
+        // The rules in force are those that every node runs.
+        let version = self.consensus.local_view().machine_version();
+        version.unwrap_or(MachineVersion(0))
+    }
+}

@@ -1,0 +1,239 @@
+//! What a call is answered from: one view, and what is to be said of it beside the answer.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use consensus::View;
+use machine::{FeedId, RegionName, Secret, SecretId, State};
+use tokio::time::Instant;
+
+use super::ask::{Age, Answer, Reading};
+use super::{Secrets, regions};
+use crate::door::Call;
+use crate::errors::Refusal;
+use crate::fence::Fence;
+use crate::limits::FRESH_PAUSE;
+use crate::staleness::Ages;
+
+/// What a call is about: of that it is said how old it is.
+#[derive(Clone, Copy)]
+pub(super) enum About<'a> {
+    /// A secret that is to be changed: its primary alone does that.
+    Change,
+    /// These secrets.
+    Secrets(&'a [SecretId]),
+    /// All secrets.
+    Everything,
+}
+
+/// The view of one call, and how old it may be.
+#[derive(Clone)]
+pub(super) struct Basis {
+    pub(super) view: View,
+    /// The region the request belongs to, which ARNs show.
+    pub(super) region: RegionName,
+    /// Of the region's own state, when the caller waived the barrier.
+    age: Option<Age>,
+    ages: Ages,
+    /// What the answer is of that other regions lead.
+    followed: Vec<FeedId>,
+    /// What it is of that is led here, unless the caller waived the barrier.
+    led: Vec<FeedId>,
+    fence: Fence,
+}
+
+impl Deref for Basis {
+    type Target = View;
+
+    fn deref(&self) -> &View {
+        &self.view
+    }
+}
+
+impl Secrets {
+    /// The view a call is answered from: after a barrier unless the caller waives it, and as fresh
+    /// as it asks.
+    pub(super) async fn view(
+        &self,
+        call: &Call,
+        reading: &Reading,
+        about: About<'_>,
+    ) -> Result<Basis, Refusal> {
+        loop {
+            let basis = self.look(call, reading, about).await?;
+            let Some(max) = reading.max_staleness else {
+                return Ok(basis);
+            };
+            match basis.staleness() {
+                None => return Ok(basis),
+                Some(Age(Some(staleness))) if staleness <= max => return Ok(basis),
+                Some(Age(staleness)) if Instant::now() + FRESH_PAUSE >= call.deadline => {
+                    self.metrics.regions.too_stale.inc();
+                    return Err(Refusal::too_stale(staleness));
+                }
+                Some(_) => tokio::time::sleep(FRESH_PAUSE).await,
+            }
+        }
+    }
+
+    async fn look(
+        &self,
+        call: &Call,
+        reading: &Reading,
+        about: About<'_>,
+    ) -> Result<Basis, Refusal> {
+        let local = self.consensus.local_view();
+        let follows = !matches!(about, About::Change) && follows_any(&local);
+        let began = Instant::now();
+        let (view, age, ages) = match (reading.eventual, follows) {
+            (true, _) => {
+                let ages = match follows {
+                    true => self.staleness.known(),
+                    false => Ages::default(),
+                };
+                (local, Some(Age(self.freshness.age(began))), ages)
+            }
+            (false, true) => {
+                drop(local);
+                // Before the view, which then has what they are of.
+                let ages = self.staleness.ask(call.deadline).await;
+                let began = Instant::now();
+                let view = self.consensus.read(call.deadline).await?;
+                self.freshness.confirm(began);
+                (view, None, ages)
+            }
+            (false, false) => {
+                drop(local);
+                let view = self.consensus.read(call.deadline).await?;
+                self.freshness.confirm(began);
+                (view, None, Ages::default())
+            }
+        };
+        let view = match &reading.min_position {
+            None => view,
+            Some(token) => self.view_holding(call, view, token).await?,
+        };
+        let region = regions::of_request(&view, reading.region.as_ref())?;
+        let (followed, led) = sources(&view, &region, about);
+        Ok(Basis {
+            region,
+            age,
+            ages,
+            followed,
+            led: if reading.eventual { Vec::new() } else { led },
+            fence: self.fence.clone(),
+            view,
+        })
+    }
+}
+
+impl Basis {
+    /// The answer made from this view, unless another region has taken over meanwhile.
+    pub(super) fn answer<T>(&self, message: T) -> Result<Answer<T>, Refusal> {
+        self.pass()?;
+        Ok(Answer {
+            message,
+            position: self.view.token(),
+            age: self.age,
+            staleness: self.staleness(),
+        })
+    }
+
+    /// What came of a call: the answer, or a refusal that says of which state it is.
+    pub(super) fn close<T>(&self, outcome: Result<T, Refusal>) -> Result<Answer<T>, Refusal> {
+        match outcome {
+            Ok(message) => self.answer(message),
+            Err(refusal) => Err(self.refuse(refusal)),
+        }
+    }
+
+    /// A refusal, with how old the state is that gave rise to it.
+    pub(super) fn refuse(&self, refusal: Refusal) -> Refusal {
+        match (self.pass(), self.staleness()) {
+            (Err(fenced), _) => fenced,
+            (Ok(()), None) => refusal,
+            (Ok(()), Some(Age(staleness))) => refusal.with_staleness(staleness),
+        }
+    }
+
+    /// Finds the secret a caller names.
+    pub(super) fn find(&self, id: &SecretId) -> Result<&Arc<Secret>, Refusal> {
+        regions::find(&self.view, &self.region, id)
+    }
+
+    /// Finds a secret that is not scheduled for deletion.
+    pub(super) fn find_live(&self, id: &SecretId) -> Result<&Arc<Secret>, Refusal> {
+        let secret = self.find(id)?;
+        match secret.is_scheduled() {
+            false => Ok(secret),
+            true => Err(Refusal::request(
+                "You can't perform this operation on the secret because it was marked for \
+                 deletion.",
+            )),
+        }
+    }
+
+    /// Lets the view go, which keeps what it shows in memory, and gives the request's region.
+    pub(super) fn into_region(self) -> RegionName {
+        self.region
+    }
+
+    /// A secret's ARN as this request is shown it.
+    pub(super) fn arn(&self, secret: &Secret) -> String {
+        secret.arn_in(&self.region).to_string()
+    }
+
+    /// How much older than in the regions that lead it what the answer is of may be: the oldest
+    /// part counts.
+    fn staleness(&self) -> Option<Age> {
+        let mut oldest = Duration::ZERO;
+        for feed in &self.followed {
+            match self.ages.age(feed) {
+                None => return Some(Age(None)),
+                Some(age) => oldest = oldest.max(age),
+            }
+        }
+        let is_followed = !self.followed.is_empty();
+        is_followed.then_some(Age(Some(oldest)))
+    }
+
+    fn pass(&self) -> Result<(), Refusal> {
+        let mut fenced = self.led.iter();
+        match fenced.find_map(|feed| self.fence.over(&self.view, feed)) {
+            None => Ok(()),
+            Some(epoch) => Err(Refusal::taken_over(&epoch).with_addresses(&self.view)),
+        }
+    }
+}
+
+/// Whether any feed is led elsewhere.
+fn follows_any(state: &State) -> bool {
+    let mut leaders = state.epochs().map(|(_, epoch)| Some(&epoch.region));
+    leaders.any(|leader| leader != state.region())
+}
+
+/// The feeds an answer is of: those that other regions lead, and those that are led here.
+fn sources(state: &State, region: &RegionName, about: About<'_>) -> (Vec<FeedId>, Vec<FeedId>) {
+    let of_secret = |id: &SecretId| {
+        let secret = regions::find(state, region, id).ok()?;
+        state.feed_of_secret(&secret.uid).cloned()
+    };
+    let named: Option<Vec<FeedId>> = match about {
+        About::Change => return (Vec::new(), Vec::new()),
+        // One that is not found may be in any.
+        About::Secrets(ids) => ids.iter().map(of_secret).collect(),
+        About::Everything => None,
+    };
+    let feeds = named.unwrap_or_else(|| {
+        let all = state.epochs().map(|(feed, _)| feed.clone());
+        all.filter(|feed| *feed != FeedId::Root).collect()
+    });
+    let (mut led, mut followed): (Vec<FeedId>, Vec<FeedId>) =
+        feeds.into_iter().partition(|feed| state.is_primary(feed));
+    followed.sort_unstable();
+    followed.dedup();
+    led.sort_unstable();
+    led.dedup();
+    (followed, led)
+}

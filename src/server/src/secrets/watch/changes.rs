@@ -1,0 +1,205 @@
+//! What changed between two states, secret by secret.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use machine::{FeedId, JournalRow, Revision, RowKey, Scope, Secret, SecretId, State, Uid};
+use wire::secrets::v1::SecretState;
+
+use super::place::{Place, homes, lost};
+use crate::errors::Refusal;
+
+/// What became of a secret.
+pub(super) struct Told {
+    pub(super) secret: Arc<Secret>,
+    pub(super) state: SecretState,
+}
+
+impl Told {
+    /// A secret as it is.
+    fn now(secret: &Arc<Secret>) -> Self {
+        Self {
+            secret: Arc::clone(secret),
+            state: match secret.is_scheduled() {
+                true => SecretState::ScheduledForDeletion,
+                false => SecretState::Active,
+            },
+        }
+    }
+
+    /// A secret that is not here any more.
+    fn gone(secret: Arc<Secret>) -> Self {
+        Self {
+            secret,
+            state: SecretState::Purged,
+        }
+    }
+
+    /// Whether a caller who names a secret so means this one.
+    pub(super) fn is_named(&self, state: &State, id: &SecretId) -> bool {
+        let secret = &self.secret;
+        match id {
+            SecretId::Name(name) => *name == secret.name,
+            SecretId::Arn(arn) => {
+                let is_here = state.knows_region(&arn.region) && arn.account == secret.account;
+                let is_full = || {
+                    let split = arn.split();
+                    split.is_some_and(|(name, suffix)| {
+                        name == secret.name && suffix == secret.arn_suffix
+                    })
+                };
+                is_here && (is_full() || arn.whole().as_ref() == Some(&secret.name))
+            }
+        }
+    }
+}
+
+/// The secrets that changed after a place, feed by feed in the order of their last change, and the
+/// place that stands for all of it.
+///
+/// # Errors
+/// `PositionLost`: what lies between is known neither by the journal nor by the two states.
+pub(super) fn changes(
+    before: &State,
+    now: &State,
+    after: &Place,
+) -> Result<(Vec<Told>, Place), Refusal> {
+    let mut all = Vec::new();
+    for (feed, upto) in homes(now) {
+        let from = after.revision(&feed);
+        if from == upto {
+            continue;
+        }
+        let goes_on = Place::of(before).revision(&feed) == from;
+        let look = Look {
+            before,
+            now,
+            feed: &feed,
+            from,
+            goes_on,
+        };
+        all.extend(match now.journal(&feed, from) {
+            Some(rows) => look.journalled(rows)?,
+            // A snapshot took its place.
+            None if goes_on => look.compared(),
+            None => return Err(lost(&feed, from)),
+        });
+    }
+    Ok((all, Place::of(now)))
+}
+
+/// The secrets that are here now and were not before.
+pub(super) fn filled(before: &State, now: &State) -> Vec<Told> {
+    let new = secrets(now).filter(|secret| before.secret(&secret.uid).is_none());
+    new.map(Told::now).collect()
+}
+
+fn secrets(state: &State) -> impl Iterator<Item = &Arc<Secret>> {
+    let account = state.account().into_iter();
+    account.flat_map(|account| state.secrets(account))
+}
+
+/// A look at one feed.
+struct Look<'a> {
+    before: &'a State,
+    now: &'a State,
+    feed: &'a FeedId,
+    from: Revision,
+    /// Whether the state before stands where the look begins: then it names what was there.
+    goes_on: bool,
+}
+
+impl Look<'_> {
+    fn journalled<'r>(
+        &self,
+        rows: impl Iterator<Item = &'r JournalRow>,
+    ) -> Result<Vec<Told>, Refusal> {
+        let mut last: BTreeMap<Uid, Revision> = BTreeMap::new();
+        for row in rows {
+            let header = &row.header;
+            if header.kind == RowKey::Secret(header.uid).kind() {
+                last.insert(header.uid, header.revision);
+            }
+        }
+        let is_known =
+            |uid: &Uid| self.now.secret(uid).is_some() || self.before.secret(uid).is_some();
+        let gone: BTreeSet<Uid> = last.keys().filter(|uid| !is_known(uid)).copied().collect();
+        let named = self.last_named(&gone);
+        let mut by_revision: Vec<(Revision, Told)> = Vec::new();
+        for (uid, revision) in last {
+            if let Some(told) = self.told(&named, &uid)? {
+                by_revision.push((revision, told));
+            }
+        }
+        by_revision.sort_by_key(|(revision, _)| *revision);
+        Ok(by_revision.into_iter().map(|(_, told)| told).collect())
+    }
+
+    fn told(
+        &self,
+        named: &BTreeMap<Uid, Arc<Secret>>,
+        uid: &Uid,
+    ) -> Result<Option<Told>, Refusal> {
+        if let Some(secret) = self.now.secret(uid) {
+            return Ok(Some(Told::now(secret)));
+        }
+        if self.now.detached(uid).is_some() {
+            // It goes on as a secret of this region.
+            return Ok(None);
+        }
+        let before = self.before.secret(uid).or_else(|| named.get(uid)).cloned();
+        match before {
+            Some(secret) => Ok(Some(Told::gone(secret))),
+            // With its name trimmed away too, only a list tells what is gone.
+            None if self.has_all() && !self.goes_on => Err(lost(self.feed, self.from)),
+            // It was never here, or came and went, or is not here since before.
+            None => Ok(None),
+        }
+    }
+
+    /// Whether this region receives every secret of the feed.
+    fn has_all(&self) -> bool {
+        let own = self.now.region();
+        let is_home = matches!(self.feed, FeedId::Home(home) if Some(home) == own);
+        let entry = own.and_then(|own| self.now.linked(own));
+        is_home
+            || self.now.is_primary(self.feed)
+            || entry.is_some_and(|entry| entry.scope == Scope::All)
+    }
+
+    /// These secrets as the journal last had them: one walk, however many they are.
+    fn last_named(&self, uids: &BTreeSet<Uid>) -> BTreeMap<Uid, Arc<Secret>> {
+        if uids.is_empty() {
+            return BTreeMap::new();
+        }
+        let feed = self.now.feed(self.feed).and_then(machine::Feed::state);
+        let first = feed.map_or(0, |state| state.journal_first.0);
+        let from = match self.goes_on {
+            true => self.from,
+            false => Revision(first.saturating_sub(1)),
+        };
+        let rows = self.now.journal(self.feed, from);
+        let rows = rows.into_iter().flatten();
+        let rows = rows.filter(|row| uids.contains(&row.header.uid));
+        let secrets = rows.filter_map(JournalRow::secret);
+        secrets
+            .map(|secret| (secret.uid, Arc::new(secret)))
+            .collect()
+    }
+
+    /// What differs between the two states, which a snapshot lies between.
+    fn compared(&self) -> Vec<Told> {
+        let is_of = |state: &State, secret: &Secret| {
+            state.feed_of_secret(&secret.uid) == Some(self.feed)
+        };
+        let now = secrets(self.now).filter(|secret| is_of(self.now, secret));
+        let changed = now.filter(|secret| {
+            let before = self.before.secret(&secret.uid);
+            before.is_none_or(|before| before != *secret)
+        });
+        let before = secrets(self.before).filter(|secret| is_of(self.before, secret));
+        let gone = before.filter(|secret| self.now.secret(&secret.uid).is_none());
+        let changed = changed.map(Told::now);
+        changed.chain(gone.cloned().map(Told::gone)).collect()
+    }
+}
