@@ -23,6 +23,7 @@ const CRATES: &[(&str, &str)] = &[
     ("wire", "Connections and messages"),
     ("client", "The Rust client"),
     ("consensus", "Raft"),
+    ("replication", "Between regions"),
     ("store", "Log, rows and snapshots"),
     ("envelope", "Keys and values"),
     ("cli", "The command line"),

@@ -4,8 +4,8 @@
 
 use bytes::Bytes;
 use machine::{
-    BUCKETS, BucketSums, Cursor, Epoch, FeedId, Framed, Hash, Node, NodeId, RegionName, ReplicaReport, ReplicaState,
-    Revision, RowKey, Uid,
+    BUCKETS, BucketSums, Cursor, Epoch, FeedId, Framed, Hash, Node, NodeId, RegionName,
+    ReplicaReport, ReplicaState, Revision, RowKey, Uid,
 };
 use thiserror::Error;
 use wire::replication::v1;

@@ -111,9 +111,6 @@ pub const FENCE_INTERVAL: Duration = Duration::from_secs(1);
 
 // Following.
 
-/// Bytes of one change's header.
-pub const HEADER_BYTES_MAX: usize = 16 << 10;
-
 /// Bytes that a queued change takes beside its header and its body, about.
 pub const CHANGE_BYTES_USUAL: usize = 512;
 
@@ -197,9 +194,6 @@ pub const STAGE_ROWS_MAX: usize = 500;
 
 /// Bytes of rows of a snapshot in one entry, unless one alone is larger.
 pub const STAGE_BYTES_MAX: usize = 512 << 10;
-
-/// Rows of one snapshot.
-pub const STAGED_ROWS_MAX: u64 = 16 << 20;
 
 /// Bytes of values that a snapshot is asked to bring; the rest is fetched after.
 pub const SNAPSHOT_VALUE_BYTES: u64 = machine::limits::STAGED_BYTES_MAX / 2;

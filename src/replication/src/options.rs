@@ -6,9 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use consensus::{Consensus, Epochs};
 use envelope::LinkKey;
-use machine::{
-    ClusterId, MachineVersion, Node, NodeId, RegionName, State, Uid, VersionId, Wrap,
-};
+use machine::{ClusterId, MachineVersion, Node, NodeId, RegionName, State, Uid, VersionId, Wrap};
 use tokio_util::sync::CancellationToken;
 use wire::Channel;
 

@@ -44,7 +44,7 @@ pub(crate) async fn run(following: Arc<Following>, lines: Lines) {
 
 /// Gives what the directory should say of this region; none if it says so, and if it names no such
 /// region at all: only an operator puts one in.
-fn wanted(state: &State, authorities: Vec<Bytes>) -> Option<Region> {
+pub(super) fn wanted(state: &State, authorities: Vec<Bytes>) -> Option<Region> {
     let own = state.region()?;
     let mut entries = state.directory();
     let (_, known) = entries.find(|(_, region)| region.name == *own && region.is_linked())?;
@@ -101,6 +101,3 @@ async fn announce(
         Err(_late) => Err("the node did not answer in time".to_owned()),
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -10,8 +10,8 @@ use crate::follow::incoming::kept;
 use crate::limits::FETCH_ROWS_MAX;
 
 /// Reads the rows of one message.
-pub(crate) fn received(rows: Vec<v1::Row>) -> Result<Vec<ReceivedRow>, Malformed> {
-    let rows = codec::bounded("rows", rows, FETCH_ROWS_MAX)?.into_iter();
+pub(crate) fn received(rows: Vec<v1::Row>, max: usize) -> Result<Vec<ReceivedRow>, Malformed> {
+    let rows = codec::bounded("rows", rows, max)?.into_iter();
     let rows = rows.map(|row| {
         let row = codec::from_row(row)?;
         Ok(ReceivedRow {
@@ -27,7 +27,7 @@ pub(crate) fn asked_for(
     wanted: &mut BTreeSet<RowKey>,
     rows: Vec<v1::Row>,
 ) -> Result<Vec<ReceivedRow>, Malformed> {
-    let rows = received(rows)?;
+    let rows = received(rows, FETCH_ROWS_MAX)?;
     match rows.iter().all(|row| wanted.remove(&row.key)) {
         true => Ok(rows),
         false => Err(Malformed::Form("rows")),
@@ -69,7 +69,7 @@ mod tests {
             field: "rows",
             max: FETCH_ROWS_MAX,
         };
-        assert_eq!(received(rows), Err(too_many));
+        assert_eq!(received(rows, FETCH_ROWS_MAX), Err(too_many));
     }
 
     #[test]
@@ -78,6 +78,6 @@ mod tests {
             key: RowKey::Machine.encode().into(),
             ..row(1)
         };
-        assert_eq!(received(vec![local]), Err(Malformed::Form("key")));
+        assert_eq!(received(vec![local], 1), Err(Malformed::Form("key")));
     }
 }

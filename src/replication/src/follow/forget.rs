@@ -14,7 +14,7 @@ use crate::limits::{FORGET_INTERVAL, STAGED_AGE_MAX};
 
 /// How far a snapshot is, and since when.
 #[derive(Debug, PartialEq, Eq)]
-struct Seen {
+pub(super) struct Seen {
     at: (Epoch, Revision, Hash, u64),
     since: Duration,
 }
@@ -41,7 +41,7 @@ pub(crate) async fn run(following: Arc<Following>, lines: Lines) {
 }
 
 /// Finds the feeds of whose snapshots nothing needs to be kept.
-fn abandoned(
+pub(super) fn abandoned(
     state: &State,
     seen: &mut BTreeMap<FeedId, Seen>,
     is_fetched: impl Fn(&FeedId) -> bool,
@@ -70,6 +70,3 @@ fn abandoned(
     }
     abandoned
 }
-
-#[cfg(test)]
-mod tests;

@@ -2,13 +2,13 @@
 //! machine to judge: only what would cost memory, or an entry for nothing, is refused here.
 
 use bytes::Bytes;
-use machine::limits::{IMPORTED_ROW_BYTES_MAX, WRAPPED_KEY_BYTES_MAX};
+use machine::limits::{HEADER_BYTES_MAX, IMPORTED_ROW_BYTES_MAX, WRAPPED_KEY_BYTES_MAX};
 use machine::{FeedId, Flaw, Framed, Header, Revision, RowKey};
 use wire::replication::v1;
 
 use crate::codec::{self, ReceivedBody};
 use crate::follow::trouble::Trouble;
-use crate::limits::{CHANGE_BYTES_USUAL, HEADER_BYTES_MAX};
+use crate::limits::CHANGE_BYTES_USUAL;
 
 /// A change of a feed, ready to be imported.
 #[derive(Debug, Clone, PartialEq, Eq)]

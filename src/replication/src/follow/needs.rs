@@ -97,15 +97,12 @@ impl Needs {
         {
             return true;
         }
-        let is_over = wait.again <= now;
-        match (
-            state.problem(&uid).map(|problem| problem.kind),
-            self.names.get(&uid),
-        ) {
-            (Some(ProblemKind::NameTaken), Some((account, name))) => {
+        let problem = state.problem(&uid).map(|problem| problem.kind);
+        match (key, problem, self.names.get(&uid)) {
+            (RowKey::Secret(_), Some(ProblemKind::NameTaken), Some((account, name))) => {
                 state.namesakes(account, name).next().is_none()
             }
-            _ => is_over,
+            _ => wait.again <= now,
         }
     }
 
@@ -123,6 +120,3 @@ fn key_name(state: &State, uid: &Uid) -> Option<String> {
     let secret = listed(state, uid)?;
     secret.replica(state.region()?)?.kms_key.clone()
 }
-
-#[cfg(test)]
-mod tests;

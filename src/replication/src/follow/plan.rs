@@ -139,6 +139,3 @@ fn strangers<'n>(
     };
     regions.iter().filter(is_asked).cloned().collect()
 }
-
-#[cfg(test)]
-mod tests;

@@ -163,6 +163,3 @@ pub(crate) fn by_region(due: Vec<Due>) -> BTreeMap<RegionName, Vec<Due>> {
     }
     regions
 }
-
-#[cfg(test)]
-mod tests;

@@ -17,7 +17,7 @@ use crate::work;
 
 /// What is to be done with one secret.
 #[derive(Debug, PartialEq, Eq)]
-enum Wanted {
+pub(super) enum Wanted {
     /// Its wraps are as they should be, or it is none of ours to see to.
     Nothing,
     /// These wraps take the place of those there are.
@@ -120,7 +120,7 @@ async fn propose(following: &Following, rewrap: RewrapSecret) -> Result<(), Stri
 }
 
 /// Finds what is to be done with one secret.
-fn wanted(state: &State, keys: &dyn Keys, uid: &Uid) -> Wanted {
+pub(super) fn wanted(state: &State, keys: &dyn Keys, uid: &Uid) -> Wanted {
     let feed = state.feed_of_secret(uid);
     let Some((secret, own)) = listed(state, uid).zip(state.region()) else {
         return Wanted::Nothing;
@@ -143,6 +143,3 @@ fn wanted(state: &State, keys: &dyn Keys, uid: &Uid) -> Wanted {
         false => Wanted::Wraps(RewrapSecret { uid: *uid, wraps }),
     }
 }
-
-#[cfg(test)]
-mod tests;

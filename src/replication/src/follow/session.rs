@@ -293,6 +293,3 @@ impl Session {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -19,7 +19,8 @@ use crate::follow::lost::Lost;
 use crate::follow::staging::Gathered;
 use crate::follow::wraps::{Named, Wraps};
 use crate::limits::{
-    MESSAGE_TIMEOUT, SNAPSHOT_PAUSE_MAX, SNAPSHOT_PAUSE_MIN, SNAPSHOT_VALUE_BYTES, TROUBLE_PAUSE,
+    FETCH_ROWS_MAX, MESSAGE_TIMEOUT, SNAPSHOT_PAUSE_MAX, SNAPSHOT_PAUSE_MIN, SNAPSHOT_VALUE_BYTES,
+    TROUBLE_PAUSE,
 };
 use crate::work;
 
@@ -181,7 +182,8 @@ impl Fetching<'_> {
 
     /// Makes the rows of one message ready, beside the runtime's workers.
     async fn made(&mut self, rows: Vec<v1::Row>) -> Result<Vec<StagedRow>, Failed> {
-        let rows = received(rows).map_err(|source| Failed::unreadable(self.feed, source))?;
+        let rows = received(rows, FETCH_ROWS_MAX)
+            .map_err(|source| Failed::unreadable(self.feed, source))?;
         let (context, view) = (Arc::clone(&self.following.context), self.following.view());
         let (feed, link) = (self.feed.clone(), Arc::clone(&self.link));
         let mut named = std::mem::take(&mut self.named);

@@ -5,7 +5,7 @@ use machine::limits::STAGED_BYTES_MAX;
 use machine::{ActivateSnapshot, Cursor, FeedId, Flaw, Hash, Row, RowKey, StageRows, StagedRow};
 
 use crate::follow::trouble::Trouble;
-use crate::limits::{STAGE_BYTES_MAX, STAGE_ROWS_MAX, STAGED_ROWS_MAX};
+use crate::limits::{STAGE_BYTES_MAX, STAGE_ROWS_MAX};
 
 /// What is kept of one snapshot, and what goes into the next entry.
 #[derive(Debug)]
@@ -81,13 +81,6 @@ impl Gathered {
         };
         if self.last.is_some_and(|last| row.key <= last) {
             return Err(broken(Flaw::Order));
-        }
-        let rows = self.kept.saturating_add(self.waiting.len() as u64);
-        if rows >= STAGED_ROWS_MAX {
-            return Err(Trouble::SnapshotTooLarge {
-                feed: self.feed.clone(),
-                rows: STAGED_ROWS_MAX,
-            });
         }
         let row = self.fitting(row).ok_or_else(|| broken(Flaw::Kind))?;
         let bytes = row.row.stored().len();
@@ -206,12 +199,5 @@ mod tests {
         assert_eq!(gathered.add(row(5)), Err(broken));
         gathered.add(row(6)).unwrap();
         assert_eq!(gathered.entry().unwrap().first, 6);
-    }
-
-    #[test]
-    fn a_snapshot_of_too_many_rows_is_refused() {
-        let mut gathered = Gathered::resume(FeedId::Root, at(), None, STAGED_ROWS_MAX, 0);
-        let too_large = gathered.add(row(1)).unwrap_err();
-        assert_eq!(too_large.as_str(), "snapshot_too_large");
     }
 }

@@ -58,14 +58,6 @@ pub enum Trouble {
     /// The primary has not what this region has.
     #[error("the primary of feed {0} has less than this region: it was restored from older state")]
     Behind(FeedId),
-    /// The snapshot that is fetched is larger than one may be.
-    #[error("the snapshot of feed {feed} has more than {rows} rows")]
-    SnapshotTooLarge {
-        /// The feed.
-        feed: FeedId,
-        /// The bound.
-        rows: u64,
-    },
 }
 
 impl Trouble {
@@ -80,7 +72,6 @@ impl Trouble {
             Trouble::Trimmed(_) => "trimmed",
             Trouble::Diverged(_) => "diverged",
             Trouble::Behind(_) => "behind",
-            Trouble::SnapshotTooLarge { .. } => "snapshot_too_large",
         }
     }
 

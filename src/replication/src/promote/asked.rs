@@ -152,9 +152,8 @@ fn read(
 ) -> Result<Answer, Malformed> {
     let origin = response.origin.ok_or(Malformed::Missing("origin"))?;
     let cluster = Bytes::copy_from_slice(&context.options.cluster.0);
-    let is_of = origin.cluster == cluster
-        && origin.region == region.as_str()
-        && origin.node == node.id.0;
+    let is_of =
+        origin.cluster == cluster && origin.region == region.as_str() && origin.node == node.id.0;
     if !is_of {
         return Err(Malformed::Form("origin"));
     }

@@ -58,12 +58,7 @@ pub(super) fn next(
 }
 
 impl Batch {
-    fn add(
-        &mut self,
-        view: &View,
-        packer: &Packer,
-        change: Outgoing,
-    ) -> Result<(), ValueError> {
+    fn add(&mut self, view: &View, packer: &Packer, change: Outgoing) -> Result<(), ValueError> {
         let body = packer.pack(view, &change.key, change.body)?;
         let of_body = body
             .as_ref()

@@ -1,11 +1,10 @@
 //! Comparing a feed with its follower: the sums of all buckets, then the rows of those that differ,
-//! all from one view (R4).
+//! all from one state (R4). As with a snapshot, nothing but that is kept meanwhile.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use consensus::View;
-use machine::{Bucket, RowKey};
+use machine::{Bucket, RowKey, State};
 use tokio::time::timeout;
 use tonic::{Request, Streaming};
 use wire::replication::v1;
@@ -42,21 +41,22 @@ pub(super) async fn open(
     context.leads(&view, &feed)?;
     let (packer, encapsulated) =
         Packer::agree(context, &caller.region, &first.stream, &first.public_key)?;
+    let state = State::clone(&view);
     let (producer, rows) = Producer::new(context, caller, place, feed);
     produce(producer, COMPARE_TIME_MAX, move |to| async move {
-        send(&to, &view, requests, &packer, encapsulated).await
+        send(&to, &state, requests, &packer, encapsulated).await
     });
     Ok(rows)
 }
 
 async fn send(
     to: &Producer<Compared>,
-    view: &View,
+    state: &State,
     mut requests: Streaming<v1::CompareRequest>,
     packer: &Packer,
     encapsulated: Bytes,
 ) -> Result<(), Ended> {
-    let Some(feed) = view.feed(to.feed()) else {
+    let Some(feed) = state.feed(to.feed()) else {
         return Ok(());
     };
     let first = v1::CompareResponse {
@@ -72,7 +72,7 @@ async fn send(
         };
         let bucket = u16::try_from(asked.bucket).ok().and_then(Bucket::new);
         let bucket = bucket.ok_or(Malformed::Form("bucket"))?;
-        let (rows, bytes) = rows_of(to, view, packer, bucket)?;
+        let (rows, bytes) = rows_of(to, state, packer, bucket)?;
         let response = v1::CompareResponse {
             rows,
             ..v1::CompareResponse::default()
@@ -90,20 +90,18 @@ async fn send(
 /// bodies fit, the last ones are left out, and fetched by their keys.
 fn rows_of(
     to: &Producer<Compared>,
-    view: &View,
+    state: &State,
     packer: &Packer,
     bucket: Bucket,
 ) -> Result<(Vec<v1::Row>, usize), Refused> {
-    let not_linked = || Refused::NotLinked(to.caller().region.clone());
-    let region = view.linked(&to.caller().region).ok_or_else(not_linked)?;
     let (mut rows, mut bytes) = (Vec::new(), 0);
     let is_in = |key: &RowKey| Bucket::of(&key.encode()) == bucket;
-    for (key, row) in view.rows_of(to.feed(), None).filter(|(key, _)| is_in(key)) {
+    for (key, row) in state.rows_of(to.feed(), None).filter(|(key, _)| is_in(key)) {
         if rows.len() >= BUCKET_ROWS_MAX {
             return Err(Refused::BucketTooLarge);
         }
         let mut room = BUCKET_BYTES_MAX.saturating_sub(bytes) as u64;
-        let made = make(view, region, packer, &key, row.as_ref(), &mut room);
+        let made = make(state, &to.view(), packer, &key, row.as_ref(), &mut room);
         let Some(mut row) = made else {
             continue;
         };

@@ -30,9 +30,8 @@ async fn watch(context: &Context) {
             continue;
         }
         // What is led here changes too, and then an old word may be news.
-        match timeout(FENCE_INTERVAL, heard.changed()).await {
-            Ok(Err(_gone)) => return,
-            Ok(Ok(())) | Err(_) => {}
+        if let Ok(Err(_gone)) = timeout(FENCE_INTERVAL, heard.changed()).await {
+            return;
         }
     }
 }
@@ -50,7 +49,10 @@ async fn fence(context: &Context, answered: &mut BTreeMap<FeedId, Epoch>) -> boo
             feed: feed.clone(),
             epoch: epoch.clone(),
         };
-        match context.propose_as_task("fence", Command::FenceFeed(fence)).await {
+        match context
+            .propose_as_task("fence", Command::FenceFeed(fence))
+            .await
+        {
             Ok(committed) => {
                 let refused = committed.answer.err();
                 tracing::warn!(%feed, %epoch, ?refused, "another region took a feed over");

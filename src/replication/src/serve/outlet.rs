@@ -124,7 +124,10 @@ mod tests {
         let (inlet, mut outlet) = outlet(opened());
         inlet.changes.try_send(changes()).unwrap();
         inlet.alive.try_send(alive(7)).unwrap();
-        inlet.end.send(Some(Status::permission_denied("gone"))).unwrap();
+        inlet
+            .end
+            .send(Some(Status::permission_denied("gone")))
+            .unwrap();
         let last = outlet.next().await.unwrap().unwrap_err();
         assert_eq!(last.message(), "gone");
         assert!(outlet.next().await.is_none());

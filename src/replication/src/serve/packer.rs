@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use consensus::{Broken, Danger, ValueError, View};
 use envelope::{LinkBinding, LinkKey};
-use machine::{Body, Framed, Ordinal, RegionName, Row, RowKey, RowRef, Uid};
+use machine::{Body, Framed, Ordinal, RegionName, Row, RowKey, RowRef, State, Uid};
 use wire::replication::v1;
 
 use crate::codec;
@@ -108,10 +108,10 @@ fn evicted(view: &View, key: &RowKey) -> Result<Option<Framed>, ValueError> {
 }
 
 /// What stands for a row, without its body; none if the state has no such row.
-pub(super) fn outline(view: &View, key: &RowKey, row: Option<&Row>) -> Option<v1::Row> {
+pub(super) fn outline(state: &State, key: &RowKey, row: Option<&Row>) -> Option<v1::Row> {
     let (revision, commitment) = match row {
         Some(row) => (row.origin()?.revision, row.commitment()),
-        None => (view.revision_of(key)?, view.commitment_of(key)?),
+        None => (state.revision_of(key)?, state.commitment_of(key)?),
     };
     Some(v1::Row {
         key: key.encode().into(),

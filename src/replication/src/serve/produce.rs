@@ -65,11 +65,6 @@ impl<T: Send + 'static> Producer<T> {
         &self.feed
     }
 
-    /// Who reads.
-    pub(super) fn caller(&self) -> &Caller {
-        &self.caller
-    }
-
     /// Sends a piece: the caller must still be known, and the feed still be led from here.
     pub(super) async fn send(&self, piece: T, rows_bytes: usize) -> Result<(), Ended> {
         let view = self.view();

@@ -1,10 +1,14 @@
-//! A feed as it stands, in the order of the keys, all of it from one view (R25).
+//! A feed as it stands, in the order of the keys, all of it from one state (R25).
+//!
+//! The state is kept for as long as the follower takes, and nothing else is: values that left memory
+//! are read by the newest view, for as long as that has them, so that a slow follower holds up no
+//! deletion here.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use consensus::View;
-use machine::{Body, Cursor, FeedId, Region, Row, RowKey};
+use machine::{Body, Cursor, FeedId, RegionName, Row, RowKey, State};
 use tonic::Request;
 use wire::replication::v1;
 
@@ -21,7 +25,7 @@ type Fetched = v1::FetchSnapshotResponse;
 
 /// What is sent.
 struct Wanted {
-    view: View,
+    state: State,
     at: Cursor,
     /// The last key that the caller has of this very snapshot.
     after: Option<RowKey>,
@@ -41,11 +45,12 @@ pub(super) fn fetch(
     let feed = codec::from_feed(&asked.feed)?;
     let view = context.options.consensus.local_view();
     context.leads(&view, &feed)?;
-    let (at, after) = resumed(&view, &feed, asked.at.as_ref(), &asked.after)?;
+    let state = State::clone(&view);
+    let (at, after) = resumed(&state, &feed, asked.at.as_ref(), &asked.after)?;
     let (packer, encapsulated) =
         Packer::agree(context, &caller.region, &asked.stream, &asked.public_key)?;
     let wanted = Wanted {
-        view,
+        state,
         at,
         after,
         value_bytes: asked.value_bytes,
@@ -60,7 +65,7 @@ pub(super) fn fetch(
 /// Finds where the feed stands, and from where on rows are wanted: a snapshot goes on only if the
 /// feed has not moved since.
 fn resumed(
-    view: &View,
+    state: &State,
     feed: &FeedId,
     at: Option<&v1::FeedCursor>,
     after: &[u8],
@@ -74,7 +79,7 @@ fn resumed(
         feed: feed.clone(),
         primary: None,
     };
-    let stands = view.feed(feed).ok_or_else(unknown)?.cursor();
+    let stands = state.feed(feed).ok_or_else(unknown)?.cursor();
     match named {
         Some((named, _)) if named != *feed => Err(Malformed::Form("at").into()),
         Some((_, named)) if named == stands => Ok((stands, last)),
@@ -89,13 +94,11 @@ async fn send(
     encapsulated: Bytes,
 ) -> Result<(), Ended> {
     let Wanted {
-        view,
+        state,
         at,
         after,
         mut value_bytes,
     } = wanted;
-    let not_linked = || Refused::NotLinked(to.caller().region.clone());
-    let region = view.linked(&to.caller().region).ok_or_else(not_linked)?;
     let first = v1::FetchSnapshotResponse {
         encapsulated,
         at: Some(codec::cursor(to.feed(), &at)),
@@ -104,10 +107,17 @@ async fn send(
     };
     to.send(first, 0).await?;
     let (mut rows, mut bytes) = (Vec::new(), 0);
-    let from = view.rows_of(to.feed(), after);
+    let from = state.rows_of(to.feed(), after);
     for (key, row) in from.filter(|(key, _)| Some(*key) != after) {
-        let row = make(&view, region, packer, &key, row.as_ref(), &mut value_bytes);
-        let Some(row) = row else {
+        let made = make(
+            &state,
+            &to.view(),
+            packer,
+            &key,
+            row.as_ref(),
+            &mut value_bytes,
+        );
+        let Some(row) = made else {
             continue;
         };
         bytes += bytes_of(&row);
@@ -120,7 +130,7 @@ async fn send(
             to.send(full, std::mem::take(&mut bytes)).await?;
         }
     }
-    let feed_hash = view.feed(to.feed()).map(machine::Feed::hash);
+    let feed_hash = state.feed(to.feed()).map(machine::Feed::hash);
     let last = v1::FetchSnapshotResponse {
         rows,
         feed_hash: feed_hash.map_or_else(Bytes::new, |hash| Bytes::copy_from_slice(&hash.0)),
@@ -129,27 +139,38 @@ async fn send(
     to.send(last, bytes).await
 }
 
-/// Makes a row ready for a region that may have values of so many bytes. A value that is not sent,
-/// or cannot be read in this view any more, is fetched by its key later.
+/// Makes a row of a state ready for a region that may have values of so many bytes. A value that is
+/// not sent, or that the newest view has no more, is fetched by its key later.
 pub(super) fn make(
-    view: &View,
-    region: &Region,
+    state: &State,
+    newest: &View,
     packer: &Packer,
     key: &RowKey,
     row: Option<&Row>,
     value_bytes: &mut u64,
 ) -> Option<v1::Row> {
-    let outline = outline(view, key, row)?;
+    let outline = outline(state, key, row)?;
     let is_value = matches!(key, RowKey::Version(..));
-    let is_wanted = view.is_for(region, key) && (!is_value || *value_bytes > 0);
+    let region = packer.region();
+    let is_wanted = (!is_value || *value_bytes > 0)
+        && is_for(state, region, key)
+        && is_for(newest, region, key);
+    let is_there = || newest.commitment_of(key) == state.commitment_of(key);
     let body = match row {
-        _ if !is_wanted => Body::Withheld,
+        _ if !is_wanted || is_value && !is_there() => Body::Withheld,
         Some(row) => row.framed_body().map_or(Body::Withheld, Body::Here),
         None => Body::Evicted,
     };
-    let packed = packer.pack(view, key, body).ok().flatten();
+    let packed = packer.pack(newest, key, body).ok().flatten();
     let body = packed.filter(|body| !is_value || spend(value_bytes, body));
     Some(v1::Row { body, ..outline })
+}
+
+/// Whether a region holds a row, as a state says. Of a secret that is gone from it nothing more is
+/// known, and nothing is sent.
+fn is_for(state: &State, region: &RegionName, key: &RowKey) -> bool {
+    let linked = state.linked(region);
+    linked.is_some_and(|region| state.is_for(region, key))
 }
 
 /// Takes a value's bytes from what may be sent; when they do not fit, no other value is sent.

@@ -85,7 +85,9 @@ pub(super) async fn open(
         _place: place,
     };
     let feeds = feeds.into_iter();
-    let feeds = feeds.map(|(feed, cursor)| Served { feed, cursor }).collect();
+    let feeds = feeds
+        .map(|(feed, cursor)| Served { feed, cursor })
+        .collect();
     tokio::spawn(stream.drive(requests, inlet, feeds));
     Ok(outlet)
 }
@@ -101,12 +103,7 @@ async fn first(requests: &mut Streaming<v1::FollowRequest>) -> Result<v1::Open, 
 }
 
 impl Stream {
-    async fn drive(
-        self,
-        requests: Streaming<v1::FollowRequest>,
-        inlet: Inlet,
-        feeds: Vec<Served>,
-    ) {
+    async fn drive(self, requests: Streaming<v1::FollowRequest>, inlet: Inlet, feeds: Vec<Served>) {
         let Inlet {
             end,
             alive,

@@ -79,7 +79,10 @@ pub(super) async fn announce(
         said.authorities,
         machine::limits::AUTHORITIES_MAX,
     )?;
-    if !authorities.iter().all(|der| issues_for(context, &caller, der)) {
+    if !authorities
+        .iter()
+        .all(|der| issues_for(context, &caller, der))
+    {
         return Err(Malformed::Form("authorities").into());
     }
     let nodes = bounded("nodes", said.nodes, machine::limits::REGION_NODES_MAX)?;
@@ -100,7 +103,12 @@ pub(super) async fn announce(
     if is_known {
         return Ok(());
     }
-    propose(context, &caller, Command::UpdateRegion(UpdateRegion { region })).await
+    propose(
+        context,
+        &caller,
+        Command::UpdateRegion(UpdateRegion { region }),
+    )
+    .await
 }
 
 /// Whether a certificate is one that a region's nodes may have theirs from.

@@ -86,7 +86,10 @@ impl ReplicationService for Other {
         unasked()
     }
 
-    async fn ask(&self, asked: Request<v1::AskRequest>) -> Result<Response<v1::AskResponse>, Status> {
+    async fn ask(
+        &self,
+        asked: Request<v1::AskRequest>,
+    ) -> Result<Response<v1::AskResponse>, Status> {
         let answers = &self.answers;
         if answers.is_silent {
             std::future::pending::<()>().await;

@@ -68,11 +68,31 @@ async fn refusals(region: &Served, caller: Caller, origin: v1::Origin) -> Vec<St
     vec![
         follows.map(drop).expect_err("a refusal"),
         compares.map(drop).expect_err("a refusal"),
-        client.fetch_rows(rows).await.map(drop).expect_err("a refusal"),
-        client.fetch_snapshot(snapshot).await.map(drop).expect_err("a refusal"),
-        client.ask(v1::AskRequest { origin }).await.map(drop).expect_err("a refusal"),
-        client.announce(announce).await.map(drop).expect_err("a refusal"),
-        client.report(report).await.map(drop).expect_err("a refusal"),
+        client
+            .fetch_rows(rows)
+            .await
+            .map(drop)
+            .expect_err("a refusal"),
+        client
+            .fetch_snapshot(snapshot)
+            .await
+            .map(drop)
+            .expect_err("a refusal"),
+        client
+            .ask(v1::AskRequest { origin })
+            .await
+            .map(drop)
+            .expect_err("a refusal"),
+        client
+            .announce(announce)
+            .await
+            .map(drop)
+            .expect_err("a refusal"),
+        client
+            .report(report)
+            .await
+            .map(drop)
+            .expect_err("a refusal"),
     ]
 }
 
@@ -148,8 +168,15 @@ async fn a_region_that_is_unlinked_is_cut_at_once() {
         north.create(30_000, &[]).await;
     }
     let feeds = [(home(NORTH), start())];
-    let mut west = Following::open(&north, identity(WEST, 1), &feeds).await.expect("a stream");
-    let all = north.state().feed(&home(NORTH)).expect("a feed").revision().0;
+    let mut west = Following::open(&north, identity(WEST, 1), &feeds)
+        .await
+        .expect("a stream");
+    let all = north
+        .state()
+        .feed(&home(NORTH))
+        .expect("a feed")
+        .revision()
+        .0;
     // The reader takes nothing, so that most of the changes have yet to be sent.
     north.unlink(WEST).await;
     let mut changes = 0;
@@ -162,7 +189,10 @@ async fn a_region_that_is_unlinked_is_cut_at_once() {
     };
     assert_eq!(status.code(), Code::PermissionDenied);
     assert_eq!(cause(&status), "NotLinked");
-    assert!((changes as u64) < all / 2, "{changes} of {all} changes came");
+    assert!(
+        (changes as u64) < all / 2,
+        "{changes} of {all} changes came"
+    );
     let again = Following::open(&north, identity(WEST, 1), &feeds).await;
     assert_eq!(cause(&again.map(drop).expect_err("a refusal")), "NotLinked");
 }
@@ -171,12 +201,16 @@ async fn a_region_that_is_unlinked_is_cut_at_once() {
 async fn a_node_that_left_the_directory_is_cut_at_once() {
     let north = Served::founder(NORTH).await;
     north.link(WEST, Scope::All).await;
-    let mut west = Following::open(&north, identity(WEST, 1), &[]).await.expect("a stream");
+    let mut west = Following::open(&north, identity(WEST, 1), &[])
+        .await
+        .expect("a stream");
     let region = Region {
         nodes: vec![node(WEST, 2)],
         ..entry(WEST, Scope::Founder)
     };
-    north.done(Command::UpdateRegion(UpdateRegion { region })).await;
+    north
+        .done(Command::UpdateRegion(UpdateRegion { region }))
+        .await;
     let (_, status) = west.end().await;
     assert_eq!(cause(&status), "NodeUnknown");
 }
@@ -188,19 +222,27 @@ async fn one_region_has_eight_streams_and_no_more() {
     north.link(SOUTH, Scope::All).await;
     let mut streams = Vec::new();
     for _ in 0..8 {
-        streams.push(Following::open(&north, identity(WEST, 1), &[]).await.expect("a stream"));
+        streams.push(
+            Following::open(&north, identity(WEST, 1), &[])
+                .await
+                .expect("a stream"),
+        );
     }
     let ninth = Following::open(&north, identity(WEST, 1), &[]).await;
     let status = ninth.map(drop).expect_err("a refusal");
     assert_eq!(status.code(), Code::ResourceExhausted);
     assert_eq!(cause(&status), "Busy");
-    Following::open(&north, identity(SOUTH, 1), &[]).await.expect("another region's");
+    Following::open(&north, identity(SOUTH, 1), &[])
+        .await
+        .expect("another region's");
     let followers = north.first().replication.followers();
     let open = || followers.of(&name(WEST)).map_or(0, |west| west.streams);
     assert_eq!(open(), 8);
     streams.clear();
     eventually("the streams end", || open() == 0).await;
-    Following::open(&north, identity(WEST, 1), &[]).await.expect("room again");
+    Following::open(&north, identity(WEST, 1), &[])
+        .await
+        .expect("room again");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -217,7 +259,9 @@ async fn a_stream_that_says_nothing_first_is_ended() {
 async fn streams_end_when_the_node_stops() {
     let north = Served::founder(NORTH).await;
     north.link(WEST, Scope::All).await;
-    let mut west = Following::open(&north, identity(WEST, 1), &[]).await.expect("a stream");
+    let mut west = Following::open(&north, identity(WEST, 1), &[])
+        .await
+        .expect("a stream");
     north.first().stop.cancel();
     let (_, status) = west.end().await;
     assert_eq!(status.code(), Code::Unavailable);
@@ -229,11 +273,16 @@ async fn a_second_opening_on_one_stream_is_none() {
     let north = Served::founder(NORTH).await;
     north.link(WEST, Scope::All).await;
     let west = identity(WEST, 1);
-    let mut stream = Following::open(&north, west.clone(), &[]).await.expect("a stream");
+    let mut stream = Following::open(&north, west.clone(), &[])
+        .await
+        .expect("a stream");
     stream.say(Said::Open(v1::Open::default())).await;
     let (_, status) = stream.end().await;
     assert_eq!(status.code(), Code::InvalidArgument);
     let first = Said::Acknowledge(v1::Acknowledge::default());
-    let status = begin(&north, &west, first).await.map(drop).expect_err("a refusal");
+    let status = begin(&north, &west, first)
+        .await
+        .map(drop)
+        .expect_err("a refusal");
     assert_eq!(cause(&status), "Malformed");
 }

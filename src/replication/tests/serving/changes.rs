@@ -22,12 +22,18 @@ use crate::support::{NORTH, SOUTH, WEST, home, identity, name, soon};
 async fn copied(region: &Served, who: &str, scope: Scope, feeds: &[FeedId]) -> Copy {
     let mut copy = Copy::new(who, scope, &region.name);
     let from: Vec<_> = feeds.iter().map(|feed| (feed.clone(), start())).collect();
-    let mut stream = Following::open(region, identity(who, 1), &from).await.expect("a stream");
+    let mut stream = Following::open(region, identity(who, 1), &from)
+        .await
+        .expect("a stream");
     let ends: Vec<Cursor> = feeds
         .iter()
         .map(|feed| region.state().feed(feed).expect("a feed").cursor())
         .collect();
-    while feeds.iter().zip(&ends).any(|(feed, end)| copy.cursor(feed) != *end) {
+    while feeds
+        .iter()
+        .zip(&ends)
+        .any(|(feed, end)| copy.cursor(feed) != *end)
+    {
         let changes = stream.changes().await;
         copy.import(changes).expect("taken in");
     }
@@ -58,7 +64,10 @@ async fn a_region_has_bodies_of_what_is_shared_with_it_and_headers_of_the_rest()
 async fn a_body_is_sent_to_members_then_and_now_only() {
     let north = Served::founder(NORTH).await;
     north.link(WEST, Scope::Selected).await;
-    let (before, after) = (north.create(100, &[WEST]).await, north.create(100, &[]).await);
+    let (before, after) = (
+        north.create(100, &[WEST]).await,
+        north.create(100, &[]).await,
+    );
     north
         .done(Command::UnshareSecret(UnshareSecret {
             uid: before,
@@ -78,9 +87,16 @@ async fn a_body_is_sent_to_members_then_and_now_only() {
         }))
         .await;
     let west = copied(&north, WEST, Scope::Selected, &[FeedId::Root, home(NORTH)]).await;
-    assert!(west.state.secret(&before).is_none(), "it was unshared since");
+    assert!(
+        west.state.secret(&before).is_none(),
+        "it was unshared since"
+    );
     let lacking: Vec<_> = west.state.lacking(after).collect();
-    assert_eq!(lacking.len(), 1, "its value was written before it was shared");
+    assert_eq!(
+        lacking.len(),
+        1,
+        "its value was written before it was shared"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -90,8 +106,15 @@ async fn data_keys_go_out_under_the_streams_key_or_not_at_all() {
     let uid = north.create(100, &[]).await;
     north.put(uid, value(99, 100)).await;
     let feeds = [(home(NORTH), start())];
-    let mut west = Following::open(&north, identity(WEST, 1), &feeds).await.expect("a stream");
-    let all = north.state().feed(&home(NORTH)).expect("a feed").revision().0;
+    let mut west = Following::open(&north, identity(WEST, 1), &feeds)
+        .await
+        .expect("a stream");
+    let all = north
+        .state()
+        .feed(&home(NORTH))
+        .expect("a feed")
+        .revision()
+        .0;
     let (mut sent, mut wrapped) = (0, Vec::new());
     while sent < all {
         let changes = west.changes().await.changes;
@@ -136,7 +159,9 @@ async fn what_is_written_while_a_stream_is_open_follows() {
     let mut copy = Copy::new(WEST, Scope::All, NORTH);
     let now = north.state().feed(&home(NORTH)).expect("a feed").cursor();
     let feeds = [(home(NORTH), start())];
-    let mut west = Following::open(&north, identity(WEST, 1), &feeds).await.expect("a stream");
+    let mut west = Following::open(&north, identity(WEST, 1), &feeds)
+        .await
+        .expect("a stream");
     while copy.cursor(&home(NORTH)) != now {
         copy.import(west.changes().await).expect("taken in");
     }
@@ -156,9 +181,13 @@ async fn no_feed_starves_another() {
         north.create(30_000, &[]).await;
     }
     let feeds = [(home(NORTH), start()), (FeedId::Root, start())];
-    let mut west = Following::open(&north, identity(WEST, 1), &feeds).await.expect("a stream");
-    let first: BTreeSet<String> =
-        [west.changes().await, west.changes().await].into_iter().map(|sent| sent.feed).collect();
+    let mut west = Following::open(&north, identity(WEST, 1), &feeds)
+        .await
+        .expect("a stream");
+    let first: BTreeSet<String> = [west.changes().await, west.changes().await]
+        .into_iter()
+        .map(|sent| sent.feed)
+        .collect();
     assert_eq!(first.len(), 2, "both feeds are in the first two batches");
 }
 
@@ -170,17 +199,32 @@ async fn a_batch_is_no_larger_than_its_bounds() {
         north.create(60_000, &[]).await;
     }
     let feeds = [(home(NORTH), start())];
-    let mut west = Following::open(&north, identity(WEST, 1), &feeds).await.expect("a stream");
-    let all = north.state().feed(&home(NORTH)).expect("a feed").revision().0;
+    let mut west = Following::open(&north, identity(WEST, 1), &feeds)
+        .await
+        .expect("a stream");
+    let all = north
+        .state()
+        .feed(&home(NORTH))
+        .expect("a feed")
+        .revision()
+        .0;
     let mut sent = 0;
     while sent < all {
         let changes = west.changes().await.changes;
         sent += changes.len() as u64;
         let bytes: usize = changes.iter().map(prost::Message::encoded_len).sum();
-        assert!(bytes <= (128 << 10) + (70 << 10), "{bytes} bytes in a batch");
+        assert!(
+            bytes <= (128 << 10) + (70 << 10),
+            "{bytes} bytes in a batch"
+        );
         assert!(changes.len() <= 1_000);
     }
-    let told = north.first().replication.followers().of(&name(WEST)).expect("a follower");
+    let told = north
+        .first()
+        .replication
+        .followers()
+        .of(&name(WEST))
+        .expect("a follower");
     assert_eq!(told.sent.changes, all);
     assert!(told.sent.bytes > 30 * 60_000);
 }
@@ -188,11 +232,16 @@ async fn a_batch_is_no_larger_than_its_bounds() {
 /// What is answered to one who stands at a place of a feed.
 async fn refused_at(region: &Served, feed: FeedId, at: Cursor) -> (v1::NotServedReason, String) {
     let from = [(feed.clone(), at)];
-    let mut west = Following::open(region, identity(WEST, 1), &from).await.expect("a stream");
+    let mut west = Following::open(region, identity(WEST, 1), &from)
+        .await
+        .expect("a stream");
     let told = west.not_served().await;
     assert_eq!(told.feed, feed.to_string());
     let alive = west.alive().await;
-    assert!(alive.feeds.is_empty(), "a feed that is not served has no position");
+    assert!(
+        alive.feeds.is_empty(),
+        "a feed that is not served has no position"
+    );
     (told.reason(), told.primary)
 }
 
@@ -205,14 +254,20 @@ async fn feeds_that_cannot_be_served_are_told_with_the_reason() {
     }
     let at = north.state().feed(&home(NORTH)).expect("a feed").cursor();
     let (reason, primary) = refused_at(&north, home(SOUTH), start()).await;
-    assert_eq!((reason, primary.as_str()), (v1::NotServedReason::NotPrimary, ""));
+    assert_eq!(
+        (reason, primary.as_str()),
+        (v1::NotServedReason::NotPrimary, "")
+    );
 
     let other = Cursor {
         chain: Hash([1; 32]),
         ..at.clone()
     };
     let (reason, primary) = refused_at(&north, home(NORTH), other).await;
-    assert_eq!((reason, primary.as_str()), (v1::NotServedReason::Diverged, NORTH));
+    assert_eq!(
+        (reason, primary.as_str()),
+        (v1::NotServedReason::Diverged, NORTH)
+    );
     let elsewhere = Cursor {
         epoch: Some(Epoch {
             number: 1,
@@ -249,9 +304,11 @@ async fn a_node_that_is_behind_does_not_call_its_follower_ahead() {
         ..north.state().feed(&home(NORTH)).expect("a feed").cursor()
     };
     // Without a quorum nobody can know that the region has not got as far.
-    north.nodes[1].consensus.shutdown().await;
+    north.lose_quorum().await;
     let feeds = [(home(NORTH), ahead)];
-    let mut west = Following::open(&north, identity(WEST, 1), &feeds).await.expect("a stream");
+    let mut west = Following::open(&north, identity(WEST, 1), &feeds)
+        .await
+        .expect("a stream");
     let quiet = tokio::time::timeout(Duration::from_millis(1_500), west.news()).await;
     assert!(quiet.is_err(), "told {quiet:?}");
 }

@@ -46,7 +46,10 @@ async fn next(responses: &mut Responses) -> Result<v1::CompareResponse, Status> 
 async fn sums_and_rows_are_all_of_one_place() {
     let north = Served::founder(NORTH).await;
     north.link(WEST, Scope::Selected).await;
-    let (shared, kept) = (north.create(100, &[WEST]).await, north.create(100, &[]).await);
+    let (shared, kept) = (
+        north.create(100, &[WEST]).await,
+        north.create(100, &[]).await,
+    );
     let view = north.state();
     let feed = view.feed(&home(NORTH)).expect("a feed");
     let (requests, mut responses) = open(&north).await;
@@ -89,7 +92,10 @@ async fn row_of(
     let number = Bucket::of(&key).number();
     requests.send(bucket(number.into())).await.expect("room");
     let mut rows = next(responses).await.expect("rows").rows;
-    assert!(rows.iter().all(|row| Bucket::of(&row.key).number() == number));
+    assert!(
+        rows.iter()
+            .all(|row| Bucket::of(&row.key).number() == number)
+    );
     rows.retain(|row| row.key == key);
     rows.pop().expect("the row")
 }

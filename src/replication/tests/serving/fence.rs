@@ -23,7 +23,9 @@ async fn a_higher_ballot_ends_serving_and_goes_into_the_log() {
     let north = Served::founder(NORTH).await;
     north.link(WEST, Scope::All).await;
     let feeds = [(home(NORTH), start()), (FeedId::Root, start())];
-    let mut west = Following::open(&north, identity(WEST, 1), &feeds).await.expect("a stream");
+    let mut west = Following::open(&north, identity(WEST, 1), &feeds)
+        .await
+        .expect("a stream");
     west.acknowledge(1, &[]).await;
     assert_eq!(west.answered(1).await.feeds.len(), 2);
     let taken = ballot(2, WEST);
@@ -34,7 +36,11 @@ async fn a_higher_ballot_ends_serving_and_goes_into_the_log() {
     assert_eq!(told.primary, WEST);
     let alive = west.alive().await;
     let feeds: Vec<_> = alive.feeds.iter().map(|at| &*at.feed).collect();
-    assert_eq!(feeds, ["root"], "of the feed that was lost there is no position any more");
+    assert_eq!(
+        feeds,
+        ["root"],
+        "of the feed that was lost there is no position any more"
+    );
     eventually("the ballot is in the log", || {
         north.state().fence(&home(NORTH)) == Some(&taken)
     })
@@ -46,7 +52,10 @@ async fn a_higher_ballot_ends_serving_and_goes_into_the_log() {
     };
     let written = north.first().consensus.propose(proposal).await;
     let refused = written.map(|committed| committed.answer.map(drop));
-    assert!(!matches!(refused, Ok(Ok(()))), "it was written all the same");
+    assert!(
+        !matches!(refused, Ok(Ok(()))),
+        "it was written all the same"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -56,7 +65,9 @@ async fn a_ballot_that_is_heard_on_opening_counts() {
     let heard = [(home(NORTH), ballot(2, WEST))];
     north.first().epochs.hear(&north.state(), &heard);
     let feeds = [(home(NORTH), start())];
-    let mut west = Following::open(&north, identity(WEST, 1), &feeds).await.expect("a stream");
+    let mut west = Following::open(&north, identity(WEST, 1), &feeds)
+        .await
+        .expect("a stream");
     assert_eq!(west.not_served().await.primary, WEST);
 }
 
@@ -65,7 +76,9 @@ async fn ballots_of_those_who_may_not_lead_change_nothing() {
     let north = Served::founder(NORTH).await;
     north.link(WEST, Scope::Selected).await;
     let feeds = [(home(NORTH), start()), (FeedId::Root, start())];
-    let mut west = Following::open(&north, identity(WEST, 1), &feeds).await.expect("a stream");
+    let mut west = Following::open(&north, identity(WEST, 1), &feeds)
+        .await
+        .expect("a stream");
     let claims = [
         // A region that was never linked, one that would not have all callers, our own name, one
         // that uses all numbers up.
@@ -76,7 +89,11 @@ async fn ballots_of_those_who_may_not_lead_change_nothing() {
     ];
     for (number, claim) in (1..).zip(claims) {
         west.claim(number, &[], &[claim]).await;
-        assert_eq!(west.answered(number).await.feeds.len(), 2, "claim {number} counted");
+        assert_eq!(
+            west.answered(number).await.feeds.len(),
+            2,
+            "claim {number} counted"
+        );
     }
     tokio::time::sleep(LULL).await;
     assert_eq!(north.state().fence(&home(NORTH)), None);
@@ -87,10 +104,15 @@ async fn ballots_of_those_who_may_not_lead_change_nothing() {
 async fn a_ballot_is_logged_once() {
     let north = Served::founder(NORTH).await;
     north.link(WEST, Scope::All).await;
-    let mut west = Following::open(&north, identity(WEST, 1), &[]).await.expect("a stream");
+    let mut west = Following::open(&north, identity(WEST, 1), &[])
+        .await
+        .expect("a stream");
     let claim = [(home(NORTH), ballot(2, WEST))];
     west.claim(1, &[], &claim).await;
-    eventually("the ballot is in the log", || north.state().fence(&home(NORTH)).is_some()).await;
+    eventually("the ballot is in the log", || {
+        north.state().fence(&home(NORTH)).is_some()
+    })
+    .await;
     let index = north.state().index();
     for number in 2..6 {
         west.claim(number, &[], &claim).await;

@@ -9,9 +9,7 @@ use wire::replication::v1;
 use wire::replication::v1::follow_request::Message as Said;
 
 use crate::support::copy::start;
-use crate::support::following::{
-    Client, Following, STREAM, begin, cause, client, cursor, origin,
-};
+use crate::support::following::{Client, Following, STREAM, begin, cause, client, cursor, origin};
 use crate::support::region::Served;
 use crate::support::{NORTH, WEST, home, identity};
 
@@ -66,19 +64,61 @@ async fn an_opening_that_is_none_is_refused() {
         ..well_formed()
     };
     let cases = [
-        ("no origin", v1::Open { origin: None, ..well_formed() }),
-        ("no stream", v1::Open { stream: Bytes::new(), ..well_formed() }),
-        ("a long stream", v1::Open { stream: Bytes::from_static(&[0; 17]), ..well_formed() }),
-        ("no key", v1::Open { public_key: Bytes::new(), ..well_formed() }),
-        ("a short key", v1::Open { public_key: key().slice(1..), ..well_formed() }),
+        (
+            "no origin",
+            v1::Open {
+                origin: None,
+                ..well_formed()
+            },
+        ),
+        (
+            "no stream",
+            v1::Open {
+                stream: Bytes::new(),
+                ..well_formed()
+            },
+        ),
+        (
+            "a long stream",
+            v1::Open {
+                stream: Bytes::from_static(&[0; 17]),
+                ..well_formed()
+            },
+        ),
+        (
+            "no key",
+            v1::Open {
+                public_key: Bytes::new(),
+                ..well_formed()
+            },
+        ),
+        (
+            "a short key",
+            v1::Open {
+                public_key: key().slice(1..),
+                ..well_formed()
+            },
+        ),
         ("too many feeds", feeds(vec![at.clone(); 66])),
         ("a feed of no name", of(&|at| at.feed.clear())),
-        ("a feed of another kind", of(&|at| "guest/eu-west-1".clone_into(&mut at.feed))),
-        ("a feed of no region", of(&|at| "home/..".clone_into(&mut at.feed))),
-        ("a short chain", of(&|at| at.chain = Bytes::from_static(&[0; 31]))),
+        (
+            "a feed of another kind",
+            of(&|at| "guest/eu-west-1".clone_into(&mut at.feed)),
+        ),
+        (
+            "a feed of no region",
+            of(&|at| "home/..".clone_into(&mut at.feed)),
+        ),
+        (
+            "a short chain",
+            of(&|at| at.chain = Bytes::from_static(&[0; 31])),
+        ),
         ("a revision without epoch", of(&|at| at.revision = 1)),
         ("an epoch without region", of(&|at| at.epoch = 1)),
-        ("an epoch of no region", of(&|at| "?".clone_into(&mut at.epoch_region))),
+        (
+            "an epoch of no region",
+            of(&|at| "?".clone_into(&mut at.epoch_region)),
+        ),
         ("too many claims", claims(vec![claim("root", WEST); 66])),
         ("a claim to nothing", claims(vec![claim("", WEST)])),
         ("a claim of nobody", claims(vec![claim("root", "")])),
@@ -89,7 +129,9 @@ async fn an_opening_that_is_none_is_refused() {
     }
     assert_eq!(north.state().node_hash(), before);
     let feeds = [(home(NORTH), start())];
-    Following::open(&north, identity(WEST, 1), &feeds).await.expect("the next is served");
+    Following::open(&north, identity(WEST, 1), &feeds)
+        .await
+        .expect("the next is served");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,23 +149,38 @@ async fn an_acknowledgement_that_is_none_ends_the_stream() {
         ..cursor(&FeedId::Root, &start())
     };
     let cases = [
-        ("no origin", v1::Acknowledge { origin: None, ..said(1, vec![]) }),
+        (
+            "no origin",
+            v1::Acknowledge {
+                origin: None,
+                ..said(1, vec![])
+            },
+        ),
         ("no number", said(0, vec![])),
-        ("too many feeds", said(1, vec![cursor(&FeedId::Root, &start()); 66])),
+        (
+            "too many feeds",
+            said(1, vec![cursor(&FeedId::Root, &start()); 66]),
+        ),
         ("a short chain", said(1, vec![short])),
     ];
     for (what, acknowledge) in cases {
-        let mut west = Following::open(&north, identity(WEST, 1), &[]).await.expect("a stream");
+        let mut west = Following::open(&north, identity(WEST, 1), &[])
+            .await
+            .expect("a stream");
         west.say(Said::Acknowledge(acknowledge)).await;
         let (_, status) = west.end().await;
         is_invalid(&status, what);
     }
-    let mut west = Following::open(&north, identity(WEST, 1), &[]).await.expect("a stream");
+    let mut west = Following::open(&north, identity(WEST, 1), &[])
+        .await
+        .expect("a stream");
     west.acknowledge(5, &[]).await;
     west.acknowledge(5, &[]).await;
     let (_, status) = west.end().await;
     is_invalid(&status, "a number twice");
-    let mut west = Following::open(&north, identity(WEST, 1), &[]).await.expect("a stream");
+    let mut west = Following::open(&north, identity(WEST, 1), &[])
+        .await
+        .expect("a stream");
     let forged = v1::Acknowledge {
         origin: Some(origin(&identity(NORTH, 1), &[])),
         ..said(1, vec![])
@@ -151,12 +208,48 @@ async fn rows_and_snapshots_are_asked_for_properly_or_not_at_all() {
     };
     let local = Bytes::from(RowKey::Machine.encode());
     let cases = [
-        ("no feed", v1::FetchRowsRequest { feed: String::new(), ..rows() }),
-        ("no key of a row", v1::FetchRowsRequest { keys: vec![Bytes::new()], ..rows() }),
-        ("a local row", v1::FetchRowsRequest { keys: vec![local.clone()], ..rows() }),
-        ("too many keys", v1::FetchRowsRequest { keys: vec![local; 1_001], ..rows() }),
-        ("no stream", v1::FetchRowsRequest { stream: Bytes::new(), ..rows() }),
-        ("no public key", v1::FetchRowsRequest { public_key: Bytes::new(), ..rows() }),
+        (
+            "no feed",
+            v1::FetchRowsRequest {
+                feed: String::new(),
+                ..rows()
+            },
+        ),
+        (
+            "no key of a row",
+            v1::FetchRowsRequest {
+                keys: vec![Bytes::new()],
+                ..rows()
+            },
+        ),
+        (
+            "a local row",
+            v1::FetchRowsRequest {
+                keys: vec![local.clone()],
+                ..rows()
+            },
+        ),
+        (
+            "too many keys",
+            v1::FetchRowsRequest {
+                keys: vec![local; 1_001],
+                ..rows()
+            },
+        ),
+        (
+            "no stream",
+            v1::FetchRowsRequest {
+                stream: Bytes::new(),
+                ..rows()
+            },
+        ),
+        (
+            "no public key",
+            v1::FetchRowsRequest {
+                public_key: Bytes::new(),
+                ..rows()
+            },
+        ),
     ];
     for (what, request) in cases {
         is_invalid(&fetch(&mut client, request).await.expect_err(what), what);
@@ -173,9 +266,27 @@ async fn rows_and_snapshots_are_asked_for_properly_or_not_at_all() {
     let other = Some(cursor(&FeedId::Root, &start()));
     let odd = Bytes::from_static(&[0x48, 1]);
     let cases = [
-        ("no feed", v1::FetchSnapshotRequest { feed: "root/".to_owned(), ..snapshot() }),
-        ("after no key", v1::FetchSnapshotRequest { after: odd, ..snapshot() }),
-        ("at another feed's place", v1::FetchSnapshotRequest { at: other, ..snapshot() }),
+        (
+            "no feed",
+            v1::FetchSnapshotRequest {
+                feed: "root/".to_owned(),
+                ..snapshot()
+            },
+        ),
+        (
+            "after no key",
+            v1::FetchSnapshotRequest {
+                after: odd,
+                ..snapshot()
+            },
+        ),
+        (
+            "at another feed's place",
+            v1::FetchSnapshotRequest {
+                at: other,
+                ..snapshot()
+            },
+        ),
     ];
     for (what, request) in cases {
         let fetched = client.fetch_snapshot(request).await.map(drop);
@@ -207,13 +318,35 @@ async fn what_regions_say_of_themselves_is_bounded() {
         access_day: 0,
     };
     let cases = [
-        ("a short uid", vec![v1::ReplicaReport { uid: Bytes::new(), ..sound.clone() }]),
-        ("no state", vec![v1::ReplicaReport { state: 0, ..sound.clone() }]),
-        ("another state", vec![v1::ReplicaReport { state: 77, ..sound.clone() }]),
+        (
+            "a short uid",
+            vec![v1::ReplicaReport {
+                uid: Bytes::new(),
+                ..sound.clone()
+            }],
+        ),
+        (
+            "no state",
+            vec![v1::ReplicaReport {
+                state: 0,
+                ..sound.clone()
+            }],
+        ),
+        (
+            "another state",
+            vec![v1::ReplicaReport {
+                state: 77,
+                ..sound.clone()
+            }],
+        ),
         ("too many", vec![sound; 1_001]),
     ];
     for (what, replicas) in cases {
-        let status = client.report(report(replicas)).await.map(drop).expect_err(what);
+        let status = client
+            .report(report(replicas))
+            .await
+            .map(drop)
+            .expect_err(what);
         is_invalid(&status, what);
     }
     let node = v1::Node {
@@ -233,8 +366,14 @@ async fn what_regions_say_of_themselves_is_bounded() {
         ..node.clone()
     };
     let cases = [
-        ("no certificate", announce(vec![junk.clone()], vec![node.clone()])),
-        ("too many certificates", announce(vec![junk; 5], vec![node.clone()])),
+        (
+            "no certificate",
+            announce(vec![junk.clone()], vec![node.clone()]),
+        ),
+        (
+            "too many certificates",
+            announce(vec![junk; 5], vec![node.clone()]),
+        ),
         ("a node of no key", announce(vec![], vec![short])),
         ("too many nodes", announce(vec![], vec![node; 17])),
     ];

@@ -32,7 +32,10 @@ async fn fetch(
     let (mut rows, mut encapsulated) = (Vec::new(), Bytes::new());
     while let Some(response) = responses.message().await? {
         if !response.encapsulated.is_empty() {
-            assert!(encapsulated.is_empty() && rows.is_empty(), "only in the first");
+            assert!(
+                encapsulated.is_empty() && rows.is_empty(),
+                "only in the first"
+            );
             encapsulated = response.encapsulated;
         }
         rows.extend(response.rows);
@@ -44,7 +47,10 @@ async fn fetch(
 async fn only_rows_that_the_region_holds_are_sent() {
     let north = Served::founder(NORTH).await;
     north.link(WEST, Scope::Selected).await;
-    let (shared, kept) = (north.create(100, &[WEST]).await, north.create(100, &[]).await);
+    let (shared, kept) = (
+        north.create(100, &[WEST]).await,
+        north.create(100, &[]).await,
+    );
     let unknown = home(NORTH).uid_of([9; 16]);
     let keys = [
         RowKey::Secret(shared),
@@ -57,14 +63,21 @@ async fn only_rows_that_the_region_holds_are_sent() {
         RowKey::Account(Ordinal(1)),
     ];
     let offer = LinkOffer::generate().expect("an offer");
-    let (rows, encapsulated) =
-        fetch(&north, &home(NORTH), &keys, offer.public_key()).await.expect("rows");
-    let sent: BTreeSet<_> = rows.iter().map(|row| RowKey::decode(&row.key).unwrap()).collect();
+    let (rows, encapsulated) = fetch(&north, &home(NORTH), &keys, offer.public_key())
+        .await
+        .expect("rows");
+    let sent: BTreeSet<_> = rows
+        .iter()
+        .map(|row| RowKey::decode(&row.key).unwrap())
+        .collect();
     assert_eq!(sent, BTreeSet::from([keys[0], keys[1]]));
     let state = north.state();
     for row in &rows {
         let key = RowKey::decode(&row.key).expect("a key");
-        assert_eq!(Some(row.revision), state.revision_of(&key).map(|revision| revision.0));
+        assert_eq!(
+            Some(row.revision),
+            state.revision_of(&key).map(|revision| revision.0)
+        );
         let commitment = state.commitment_of(&key).expect("a commitment");
         assert_eq!(row.commitment.as_ref(), commitment.0);
         let body = row.body.as_ref().expect("a body");
@@ -79,8 +92,9 @@ async fn only_rows_that_the_region_holds_are_sent() {
     };
     offer.accept(&encapsulated, &binding).expect("a key");
     let offer = LinkOffer::generate().expect("an offer");
-    let (rows, encapsulated) =
-        fetch(&north, &home(NORTH), &[], offer.public_key()).await.expect("rows");
+    let (rows, encapsulated) = fetch(&north, &home(NORTH), &[], offer.public_key())
+        .await
+        .expect("rows");
     assert!(rows.is_empty() && !encapsulated.is_empty());
 }
 
@@ -93,7 +107,12 @@ async fn many_large_rows_come_in_small_messages() {
         keys.push(RowKey::Version(north.create(60_000, &[]).await, Ordinal(1)));
     }
     let offer = LinkOffer::generate().expect("an offer");
-    let (rows, _) = fetch(&north, &home(NORTH), &keys, offer.public_key()).await.expect("rows");
-    let sent: Vec<_> = rows.iter().map(|row| RowKey::decode(&row.key).unwrap()).collect();
+    let (rows, _) = fetch(&north, &home(NORTH), &keys, offer.public_key())
+        .await
+        .expect("rows");
+    let sent: Vec<_> = rows
+        .iter()
+        .map(|row| RowKey::decode(&row.key).unwrap())
+        .collect();
     assert_eq!(sent, keys, "in the order they were asked for");
 }

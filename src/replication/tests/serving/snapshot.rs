@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use envelope::LinkOffer;
 use machine::{
-    ActivateSnapshot, Command, FeedId, Ordinal, RowKey, Scope, StageRows, StagedRow, TrimFeed,
+    ActivateSnapshot, Command, FeedId, Ordinal, RowKey, Scope, Seen, StageRows, StagedRow,
+    TrimFeed, UnshareSecret,
 };
 use tonic::Status;
 use wire::Caller;
@@ -30,7 +31,8 @@ impl Fetched {
 
     fn keys(&self) -> Vec<RowKey> {
         let rows = self.rows.iter();
-        rows.map(|row| RowKey::decode(&row.key).expect("a key")).collect()
+        rows.map(|row| RowKey::decode(&row.key).expect("a key"))
+            .collect()
     }
 }
 
@@ -81,7 +83,9 @@ async fn a_snapshot_makes_the_feed_anew() {
         upto: revision,
     };
     north.done(Command::TrimFeed(trim)).await;
-    let fetched = fetch(&north, request(&feed, u64::MAX)).await.expect("a snapshot");
+    let fetched = fetch(&north, request(&feed, u64::MAX))
+        .await
+        .expect("a snapshot");
     assert!(fetched.keys().is_sorted(), "in the order of the keys");
     let mut west = Copy::new(WEST, Scope::Selected, NORTH);
     let (_, at) = place(&fetched);
@@ -104,9 +108,13 @@ async fn a_snapshot_makes_the_feed_anew() {
         feed_hash: hash(&fetched.feed_hash),
         rows: count,
     };
-    west.apply(Command::ActivateSnapshot(activate)).expect("activated");
+    west.apply(Command::ActivateSnapshot(activate))
+        .expect("activated");
     let here = west.state.feed(&feed).expect("a feed");
-    assert_eq!(here.hash(), north.state().feed(&feed).expect("a feed").hash());
+    assert_eq!(
+        here.hash(),
+        north.state().feed(&feed).expect("a feed").hash()
+    );
     for (uid, is_shared) in shared {
         assert_eq!(west.state.secret(&uid).is_some(), is_shared);
     }
@@ -133,19 +141,26 @@ async fn no_more_bytes_of_values_come_than_were_asked_for() {
         north.create(1_000, &[]).await;
     }
     let feed = home(NORTH);
-    let all = fetch(&north, request(&feed, u64::MAX)).await.expect("a snapshot");
+    let all = fetch(&north, request(&feed, u64::MAX))
+        .await
+        .expect("a snapshot");
     assert_eq!(all.bodies(), all.rows.len());
     let none = fetch(&north, request(&feed, 0)).await.expect("a snapshot");
     assert_eq!((none.keys(), &none.feed_hash), (all.keys(), &all.feed_hash));
     assert_eq!(none.bodies(), all.rows.len() - 10, "all but the values");
-    let some = fetch(&north, request(&feed, 5_000)).await.expect("a snapshot");
+    let some = fetch(&north, request(&feed, 5_000))
+        .await
+        .expect("a snapshot");
     let values: usize = some
         .rows
         .iter()
         .filter(|row| matches!(RowKey::decode(&row.key), Ok(RowKey::Version(..))))
         .filter_map(|row| Some(row.body.as_ref()?.bytes.len()))
         .sum();
-    assert!((3_000..=5_000).contains(&values), "{values} bytes of values");
+    assert!(
+        (3_000..=5_000).contains(&values),
+        "{values} bytes of values"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -156,7 +171,9 @@ async fn a_snapshot_goes_on_only_if_the_feed_has_not_moved() {
         north.create(10, &[]).await;
     }
     let feed = home(NORTH);
-    let all = fetch(&north, request(&feed, u64::MAX)).await.expect("a snapshot");
+    let all = fetch(&north, request(&feed, u64::MAX))
+        .await
+        .expect("a snapshot");
     let middle = all.rows[all.rows.len() / 2].key.clone();
     let rest = v1::FetchSnapshotRequest {
         at: all.at.clone(),
@@ -195,7 +212,9 @@ async fn a_snapshot_breaks_off_when_its_reader_is_unlinked() {
         match responses.message().await {
             Ok(Some(response)) => {
                 let keys = response.rows.iter().map(|row| RowKey::decode(&row.key));
-                values += keys.filter(|key| matches!(key, Ok(RowKey::Version(_, Ordinal(1))))).count();
+                values += keys
+                    .filter(|key| matches!(key, Ok(RowKey::Version(_, Ordinal(1)))))
+                    .count();
             }
             Ok(None) => panic!("it came to its end"),
             Err(status) => break status,
@@ -203,4 +222,41 @@ async fn a_snapshot_breaks_off_when_its_reader_is_unlinked() {
     };
     assert_eq!(cause(&status), "NotLinked");
     assert!(values < 20, "{values} of 40 values came");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_unshared_during_a_snapshot_is_not_sent_any_more() {
+    let north = Served::founder(NORTH).await;
+    north.link(WEST, Scope::Selected).await;
+    let mut uids = Vec::new();
+    for _ in 0..40 {
+        uids.push(north.create(60_000, &[WEST]).await);
+    }
+    uids.sort();
+    let last = *uids.last().expect("a secret");
+    let mut client = client(&north, Caller::Peer(identity(WEST, 1)));
+    let asked = client.fetch_snapshot(request(&home(NORTH), u64::MAX)).await;
+    let mut responses = asked.expect("a snapshot").into_inner();
+    let mut rows = responses
+        .message()
+        .await
+        .expect("the first")
+        .expect("one")
+        .rows;
+    let unshare = UnshareSecret {
+        uid: last,
+        regions: vec![name(WEST)],
+        seen: Seen::default(),
+    };
+    north.done(Command::UnshareSecret(unshare)).await;
+    while let Some(response) = responses.message().await.expect("a part") {
+        rows.extend(response.rows);
+    }
+    let key = RowKey::Version(last, Ordinal(1)).encode();
+    let row = rows
+        .iter()
+        .find(|row| row.key == key)
+        .expect("what stands for it");
+    assert_eq!(row.body, None);
+    assert_eq!(rows.iter().filter(|row| row.body.is_none()).count(), 1);
 }

@@ -152,7 +152,13 @@ pub async fn begin(
     region: &Served,
     who: &PeerIdentity,
     first: Said,
-) -> Result<(mpsc::Sender<v1::FollowRequest>, Streaming<v1::FollowResponse>), Status> {
+) -> Result<
+    (
+        mpsc::Sender<v1::FollowRequest>,
+        Streaming<v1::FollowResponse>,
+    ),
+    Status,
+> {
     let (requests, asked) = mpsc::channel(64);
     let first = v1::FollowRequest {
         message: Some(first),

@@ -6,23 +6,23 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use consensus::{
-    Committed, Consensus, Danger, Epochs, Keep, NoAges, Proposal, Reads, Role, SystemClock, Timing,
+    Committed, Consensus, Danger, Epochs, Keep, NoAges, Proposal, Reads, SystemClock, Timing,
 };
 use envelope::LinkKey;
 use machine::{
     AccountId, AdmitNode, ArnSuffix, Audit, Command, CreateSecret, Found, Hash, Introduction,
     IssueJoinToken, IssueLinkToken, KeyId, KeyState, KeyVersion, KmsKey, LinkRegion,
-    MACHINE_VERSION, MachineVersion, NewVersion, NodeId, PutSecretValue, Region, Rejection, Replica, RequestId,
-    Scope, SealedValue, SecretName, Seen, Stamp, State, Uid, UnlinkRegion, ValueKind, VersionId,
-    Wrap,
+    MACHINE_VERSION, MachineVersion, NewVersion, NodeId, PutSecretValue, Region, Rejection,
+    Replica, RequestId, Scope, SealedValue, SecretName, Seen, Stamp, State, Uid, UnlinkRegion,
+    ValueKind, VersionId, Wrap,
 };
-use strongroom_replication::{Keys, Options, Own, Replication};
 use store::{Cipher, CipherFault, MemoryLog, MemoryRows, Place, SnapshotDir, Stamped};
+use strongroom_replication::{Keys, Options, Own, Replication};
 use tokio_util::sync::CancellationToken;
 use wire::Caller;
 
 use super::pipes::{Pipes, Ways};
-use super::{CLUSTER, address, eventually, home, identity, name, node, soon};
+use super::{CLUSTER, address, home, identity, name, node, soon};
 
 pub const ACCOUNT: &str = "000000000001";
 pub const KEY: KeyId = KeyId([2; 16]);
@@ -151,7 +151,10 @@ impl Served {
         learns.expect("a learner");
         let deadline = soon();
         while let Err(error) = first.promote(member.id, soon()).await {
-            assert!(tokio::time::Instant::now() < deadline, "not promoted: {error}");
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "not promoted: {error}"
+            );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         self.nodes.push(joined);
@@ -203,7 +206,8 @@ impl Served {
 
     pub async fn unlink(&self, region: &str) {
         let region = name(region);
-        self.done(Command::UnlinkRegion(UnlinkRegion { region })).await;
+        self.done(Command::UnlinkRegion(UnlinkRegion { region }))
+            .await;
     }
 
     /// Creates a secret with one version of so many bytes, shared with regions.
@@ -225,13 +229,19 @@ impl Served {
         self.done(Command::PutSecretValue(put)).await;
     }
 
-    /// Waits until a node that runs leads, and a quorum hears it.
-    pub async fn led(&self) {
-        eventually("a leader", || {
-            let status = self.first().consensus.status();
-            status.role == Role::Leader
-        })
-        .await;
+    /// Ends the second of two nodes, and waits until the first has no quorum any more: a promise of
+    /// the one that is gone counts for a while.
+    pub async fn lose_quorum(&self) {
+        self.nodes[1].consensus.shutdown().await;
+        let deadline = soon();
+        loop {
+            let soon = tokio::time::Instant::now() + Duration::from_millis(50);
+            if self.first().consensus.read(soon).await.is_err() {
+                return;
+            }
+            assert!(soon < deadline, "there is a quorum of one in two");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// A caller's way to the first node.

@@ -1,0 +1,52 @@
+use bytes::Bytes;
+use machine::{Command, Scope, UpdateRegion};
+
+use super::support::{Kingdom, WEST, node, pair};
+use crate::follow::announce::wanted;
+
+fn authority(text: &'static [u8]) -> Vec<Bytes> {
+    vec![Bytes::from_static(text)]
+}
+
+#[test]
+fn an_entry_that_is_true_is_left_alone() {
+    let (_, west) = pair(Scope::Selected);
+    assert_eq!(wanted(&west.state, authority(b"authority")), None);
+}
+
+#[test]
+fn an_entry_that_is_not_true_any_more_is_renewed_without_a_word_of_its_scope() {
+    let (mut north, mut west) = pair(Scope::All);
+    let region = wanted(&west.state, authority(b"a newer one")).expect("to be renewed");
+    assert_eq!(region.authorities, authority(b"a newer one"));
+    assert_eq!(
+        (region.nodes.as_slice(), region.scope),
+        (&[node(WEST, 1)][..], Scope::Founder)
+    );
+    north.done(Command::UpdateRegion(UpdateRegion { region }));
+    west.follow(
+        &machine::FeedId::Root,
+        &north,
+        &super::support::TestKeys::default(),
+    );
+    assert_eq!(wanted(&west.state, authority(b"a newer one")), None);
+    let scope = west
+        .state
+        .linked(west.state.region().unwrap())
+        .map(|entry| entry.scope);
+    assert_eq!(scope, Some(Scope::All));
+}
+
+#[test]
+fn the_first_region_puts_itself_into_the_directory() {
+    let north = Kingdom::founder();
+    assert!(wanted(&north.state, authority(b"authority")).is_some());
+}
+
+#[test]
+fn a_region_that_knows_no_directory_or_no_authority_says_nothing() {
+    let west = Kingdom::linked(WEST, Scope::Selected);
+    assert_eq!(wanted(&west.state, authority(b"a newer one")), None);
+    let (_, west) = pair(Scope::Selected);
+    assert_eq!(wanted(&west.state, Vec::new()), None);
+}
