@@ -6,6 +6,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::prelude::*;
+
 use crate::broken::Broken;
 use crate::seed::{self, Outcome};
 use crate::trace::Trace;
@@ -70,6 +73,9 @@ pub fn one<Summary: Debug>(run: impl FnOnce(u64, &Trace, &Path) -> Result<Summar
         *PANICKED.lock().unwrap() = Some(panic.to_string().replace('\n', " "));
     }));
     let trace = Trace::new(std::env::var_os("SIM_TRACE").is_some());
+    if std::env::var_os("SIM_LOG").is_some() {
+        show_logs();
+    }
     let dir = std::env::var_os("SIM_DIR").expect("a directory");
     // A panic outside of a task is told like one inside.
     let run = AssertUnwindSafe(|| run(seed, &trace, dir.as_ref()));
@@ -84,6 +90,20 @@ pub fn one<Summary: Debug>(run: impl FnOnce(u64, &Trace, &Path) -> Result<Summar
         // Whatever unwinds has called the hook.
         (None, None) => println!("sim violation: no task panics"),
     }
+}
+
+/// Shows what our own crates log, on standard error.
+fn show_logs() {
+    let ours = ["strongroom_consensus", "strongroom_replication"];
+    let ours = ours.map(|name| (name, LevelFilter::DEBUG));
+    let layer = tracing_subscriber::fmt::layer()
+        .without_time()
+        .with_ansi(false);
+    let layer = layer.with_writer(std::io::stderr);
+    let ours = Targets::new().with_targets(ours);
+    tracing_subscriber::registry()
+        .with(layer.with_filter(ours))
+        .init();
 }
 
 /// Runs all seeds, as many at a time as there are processors, until three have failed. Answers how

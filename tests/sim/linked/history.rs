@@ -9,6 +9,7 @@ use crate::service::Seen;
 
 /// One operation on one secret.
 #[derive(Debug, Clone)]
+#[expect(dead_code, reason = "some of it is for whoever reads a violation")]
 pub struct Operation {
     pub region: u64,
     pub host: u64,

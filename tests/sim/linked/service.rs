@@ -30,6 +30,7 @@ pub struct Node {
 
 /// What came of a write.
 #[derive(Debug, Clone)]
+#[expect(dead_code, reason = "the reason is for whoever reads a trace")]
 pub enum Wrote {
     /// It was accepted, and is at that place.
     Done(Accepted),

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use consensus::View;
 use machine::{Cursor, FeedId, Hash, Revision, Scope};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -167,43 +168,52 @@ impl World {
                 self.finish(first, move |node| script::grow(node, host))?;
             }
             if region == 1 {
-                self.wait_until("the first region is in its own directory", World::is_listed)?;
+                self.wait_until(World::is_listed)?;
             }
         }
-        self.wait_until("every region follows all feeds", World::is_linked)
+        self.wait_until(World::is_linked)
     }
 
-    /// Whether the directory of the first region has its nodes.
-    fn is_listed(&self) -> bool {
+    /// Says what the directory of the first region lacks of itself.
+    fn is_listed(&self) -> Result<(), String> {
         let first = self.hosts.iter().find_map(Host::view);
         let first = first.expect("the first region");
-        let entry = first.linked(&region::name(1));
-        entry.is_some_and(|entry| entry.nodes.len() == self.ids_of(1).len())
+        self.lists(&first, 1)
     }
 
-    /// Whether every node has all feeds, and the nodes of all regions in its directory.
-    fn is_linked(&self) -> bool {
-        self.hosts.iter().all(|host| {
+    /// Says what a node lacks of the feeds, or of the nodes of all regions.
+    fn is_linked(&self) -> Result<(), String> {
+        for host in &self.hosts {
             let view = host.view().expect("a node that is up");
-            (1..=self.regions).all(|region| {
-                let entry = view
-                    .directory()
-                    .find(|(_, entry)| entry.name == region::name(region));
-                let nodes = entry.map(|(_, entry)| entry.nodes.len());
-                let has_feed = view.primary_of(&region::home(region)).is_some();
-                has_feed && nodes == Some(self.ids_of(region).len())
-            })
-        })
+            for region in 1..=self.regions {
+                let named = |how: String| format!("on node {}: {how}", host.id);
+                self.lists(&view, region).map_err(named)?;
+                if view.primary_of(&region::home(region)).is_none() {
+                    return Err(named(format!("no feed {}", region::home(region))));
+                }
+            }
+        }
+        Ok(())
     }
 
-    fn wait_until(&mut self, what: &str, is_so: impl Fn(&World) -> bool) -> Result<(), Violation> {
+    fn lists(&self, view: &View, region: u64) -> Result<(), String> {
+        let name = region::name(region);
+        let entry = view.directory().find(|(_, entry)| entry.name == name);
+        let nodes = entry.map_or(0, |(_, entry)| entry.nodes.len());
+        let is_listed = nodes == self.ids_of(region).len();
+        is_listed
+            .then_some(())
+            .ok_or_else(|| format!("{nodes} nodes of {name}"))
+    }
+
+    fn wait_until(
+        &mut self,
+        is_so: impl Fn(&World) -> Result<(), String>,
+    ) -> Result<(), Violation> {
         let late = self.now + FOUNDING;
-        while !is_so(self) {
+        while let Err(how) = is_so(self) {
             if self.now >= late {
-                return Err(violation(
-                    "healthy regions work",
-                    format!("not in time: {what}"),
-                ));
+                return Err(violation("healthy regions work", how));
             }
             self.step()?;
         }
@@ -299,7 +309,7 @@ impl World {
     }
 
     /// Takes what a node has applied.
-    fn see(&mut self, id: u64, view: &consensus::View) -> Result<(), Violation> {
+    fn see(&mut self, id: u64, view: &View) -> Result<(), Violation> {
         let (region, index) = (region::of(id), view.index().0);
         let (last, cursors) = self.seen.entry(id).or_default();
         if *last == index {

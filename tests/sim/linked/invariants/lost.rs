@@ -17,6 +17,7 @@ const SEEN_LATE: Duration = Duration::from_millis(10);
 
 /// A promotion that was answered.
 #[derive(Debug)]
+#[expect(dead_code, reason = "who promoted is for whoever reads a violation")]
 pub struct Promotion {
     pub by: RegionName,
     pub over: RegionName,
