@@ -7,13 +7,14 @@ use std::io;
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt};
-use machine::{Command, Entry, LogIndex, Ordinal, Row, RowKey, State, Uid};
+use machine::{Applied, Command, Entry, LogIndex, Ordinal, Row, RowKey, State, Uid};
 use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
 use openraft::{EntryPayload, OptionalSend};
 use tokio::time::Instant;
 
 use crate::backlog::{Backlog, RowChange};
 use crate::clock::Clocks;
+use crate::danger::{Broken, Danger};
 use crate::fault::{Fault, Faults};
 use crate::limits::{
     APPLY_BYTES_MAX, APPLY_ENTRIES_MAX, APPLY_TOLD, ENTRY_BYTES_LONG, ENTRY_BYTES_USUAL,
@@ -45,6 +46,8 @@ pub struct Machine {
     faults: Faults,
     /// Nothing, but in a build that is broken on purpose.
     own_clock: Option<Arc<Clocks>>,
+    /// What a build that is broken on purpose leaves out.
+    danger: Danger,
 }
 
 /// What a batch has changed so far.
@@ -92,6 +95,7 @@ impl Machine {
             turn,
             faults,
             own_clock: None,
+            danger: Danger::NONE,
         };
         machine.residents.load(&machine.state, root.index());
         machine.evict();
@@ -104,6 +108,11 @@ impl Machine {
     /// A broken build: entries are applied at this clock's time.
     pub(crate) fn apply_by(&mut self, clock: Arc<Clocks>) {
         self.own_clock = Some(clock);
+    }
+
+    /// A broken build: entries are applied without what it leaves out.
+    pub(crate) fn leave_out(&mut self, danger: Danger) {
+        self.danger = danger;
     }
 
     fn apply_one(&mut self, entry: LogEntry, batch: &mut Unpublished) -> Result<Reply, io::Error> {
@@ -125,10 +134,10 @@ impl Machine {
                 if let Some(clock) = &self.own_clock {
                     entry.stamp = clock.now();
                 }
-                let (state, index) = (&mut self.state, LogIndex(id.index));
+                let index = LogIndex(id.index);
                 let applied = match takes_long(&entry.command, bytes.len()) {
-                    true => work::beside_others(|| machine::apply(state, index, &entry)),
-                    false => machine::apply(state, index, &entry),
+                    true => work::beside_others(|| self.apply(index, &entry)),
+                    false => self.apply(index, &entry),
                 };
                 for change in applied.changes {
                     self.note(change.key, change.row, id.index, batch);
@@ -142,6 +151,13 @@ impl Machine {
         self.applied = Some(id);
         batch.entries += 1;
         Ok(reply)
+    }
+
+    fn apply(&mut self, index: LogIndex, entry: &Entry) -> Applied {
+        match self.danger.is(Broken::ImportUnchecked) {
+            true => machine::danger_apply_wherever_it_stands(&mut self.state, index, entry),
+            false => machine::apply(&mut self.state, index, entry),
+        }
     }
 
     fn note(&mut self, key: RowKey, row: Option<Row>, index: u64, batch: &mut Unpublished) {
