@@ -9,18 +9,20 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use strongroom_machine::{
-    ActivateSnapshot, Applied, Body, Bucket, Command, Cursor, Entry, FeedId, FillRows, Framed,
+    ActivateSnapshot, Applied, Body, Bucket, Change, Command, Cursor, Entry, FeedId, FillRows, Framed,
     Hash, ImportChanges, ImportedChange, LogIndex, MachineVersion, MendBucket, NotServed, Outgoing,
-    RegionName, RowKey, Scope, SentBody, StageRows, StagedRow, State, Uid, apply,
+    RegionName, Row, RowKey, Scope, SentBody, StageRows, StagedRow, State, Uid, VersionId, apply,
 };
 
-use crate::support::{Failure, default_key, entry, letter, wrap};
+use crate::support::{Failure, account, default_key, entry, letter, reload, wrap};
 
 /// A region: its state, and where its log is.
 #[derive(Clone, Debug)]
 pub struct Site {
     pub name: RegionName,
     pub state: State,
+    /// Another node of the region: it may have been started again, and keep no value in memory.
+    pub twin: State,
     pub index: u64,
 }
 
@@ -39,6 +41,7 @@ impl Site {
         Site {
             name,
             state: State::new(),
+            twin: State::new(),
             index: 0,
         }
     }
@@ -55,7 +58,29 @@ impl Site {
         }
         // What only a newer build can read is tried on this one's rules all the same.
         let entry = Entry::decode(&made.encode()).unwrap_or(made);
-        apply(&mut self.state, LogIndex(self.index), &entry)
+        let mirrored = apply(&mut self.twin, LogIndex(self.index), &entry);
+        let applied = apply(&mut self.state, LogIndex(self.index), &entry);
+        assert_eq!(mirrored.answer, applied.answer, "two nodes answer alike");
+        assert_eq!(mirrored.changes, applied.changes, "two nodes change alike");
+        applied
+    }
+
+    /// Starts the other node again, from rows as a store has them, and lets go of all values.
+    pub fn restart_twin(&mut self) -> Result<(), Failure> {
+        self.twin = reload(&self.state)?;
+        let values: Vec<(Uid, VersionId)> = all_versions(&self.state);
+        for (uid, version) in values {
+            self.twin.evict(&uid, &version);
+        }
+        Ok(())
+    }
+
+    /// Puts or deletes a row as a fault of the disk or of a build would.
+    pub fn spoil(&mut self, key: RowKey, row: Option<Row>) {
+        let header = None;
+        let change = Change { key, row, header };
+        self.state.evolve(&change);
+        self.twin.evolve(&change);
     }
 
     pub fn cursor(&self, feed: &FeedId) -> Cursor {
@@ -72,6 +97,16 @@ impl Site {
         let scope = self.state.linked(&self.name).map(|entry| entry.scope);
         *feed == FeedId::Home(self.name.clone()) || scope == Some(Scope::All)
     }
+}
+
+fn all_versions(state: &State) -> Vec<(Uid, VersionId)> {
+    let account = account().ok();
+    let secrets = account.iter().flat_map(|account| state.secrets(account));
+    let versions = secrets.flat_map(|secret| {
+        let versions = secret.versions.iter();
+        versions.map(|version| (secret.uid, version.id.clone()))
+    });
+    versions.collect()
 }
 
 impl Net {

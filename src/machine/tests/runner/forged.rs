@@ -9,7 +9,7 @@ use strongroom_machine::{
 
 use crate::net::forge::{BLIND, Forger, commitment, row, sent, storage};
 use crate::net::{changes, import};
-use crate::runner::{Arguments, Runner, links, seen};
+use crate::runner::{Arguments, Runner, links};
 use crate::support::{ACCOUNT, Failure, default_key, region, uid_named, version, wrap};
 
 impl Runner {
@@ -74,7 +74,7 @@ impl Runner {
         };
         let origin = held.origin().ok_or("no feed row")?.clone();
         let spoilt = row(&key, &origin.feed, origin.revision, &origin.bytes);
-        seen::spoilt(&mut site.state, key, spoilt.filter(|_| !is_lost));
+        site.spoil(key, spoilt.filter(|_| !is_lost));
         Ok(String::new())
     }
 }

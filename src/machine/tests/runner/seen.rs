@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use strongroom_machine::{Change, Label, RegionName, Row, RowKey, RowRef, State};
+use strongroom_machine::{Label, RegionName, Row, RowKey, RowRef, State};
 
 use crate::net::{Net, Site};
 use crate::runner::{Arguments, feeds, print};
@@ -131,13 +131,4 @@ fn holders(state: &State, of: &Arguments<'_>) -> Result<String, Failure> {
     let letters: Vec<&str> = holders.iter().map(letter).collect();
     let current = secret.labelled(Label::CURRENT).is_some();
     Ok(format!("{}, current {current}", letters.join(" ")))
-}
-
-/// Puts or deletes a row as a fault of the disk or of a build would.
-pub fn spoilt(state: &mut State, key: RowKey, row: Option<Row>) {
-    state.evolve(&Change {
-        key,
-        row,
-        header: None,
-    });
 }
