@@ -1,33 +1,46 @@
 //! The task that keeps this region's entry of the directory true: its nodes and their keys, and the
-//! certificates that issue theirs (R17).
+//! certificates that issue theirs (R17). It runs on every node: one that joined and leads already
+//! is not known to other regions, which refuse its calls. Then one that is known speaks for it.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use machine::limits::{AUTHORITIES_MAX, REGION_NODES_MAX};
-use machine::{Command, FeedId, Node, Region, Scope, State, UpdateRegion};
+use machine::{Command, FeedId, Node, NodeId, Region, RegionName, Scope, State, UpdateRegion};
 use tokio::time::{sleep, timeout};
 use wire::replication::v1;
 
 use crate::codec;
 use crate::follow::Following;
 use crate::follow::line::client;
-use crate::follow::supervisor::Lines;
 use crate::limits::{ANNOUNCE_INTERVAL, ANNOUNCE_PAUSE, MESSAGE_TIMEOUT};
 
-/// Runs until it is dropped.
-pub(crate) async fn run(following: Arc<Following>, lines: Lines) {
+/// Runs until the node stops.
+pub(crate) async fn run(following: Arc<Following>) {
+    let stop = following.context.options.stop.clone();
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = keep_true(&following) => {}
+    }
+}
+
+async fn keep_true(following: &Arc<Following>) {
     loop {
         let view = following.view();
-        let authorities = following.context.options.own.authorities();
-        let Some(region) = wanted(&view, authorities) else {
+        let options = &following.context.options;
+        let leader = options.consensus.status().leader;
+        let wanted = wanted(&view, options.own.authorities());
+        let wanted = wanted.filter(|_| speaks(&view, options.node, leader));
+        let Some(region) = wanted else {
+            drop(view);
             sleep(ANNOUNCE_INTERVAL).await;
             continue;
         };
         let told = match view.is_primary(&FeedId::Root) {
-            true => update(&following, region).await,
-            false => announce(&following, &lines, &view, region).await,
+            true => update(following, region).await,
+            false => announce(following, &view, region).await,
         };
+        drop(view);
         match told {
             Ok(()) => tracing::info!("this region's entry of the directory is renewed"),
             Err(reason) => {
@@ -40,6 +53,23 @@ pub(crate) async fn run(following: Arc<Following>, lines: Lines) {
         // Until it comes back with the root feed it is not seen here.
         sleep(ANNOUNCE_PAUSE).await;
     }
+}
+
+/// Whether a node speaks for its region: the one that leads, if other regions know it or none is
+/// to be asked, else the first of those that are known.
+pub(super) fn speaks(state: &State, own: NodeId, leader: Option<NodeId>) -> bool {
+    if state.is_primary(&FeedId::Root) {
+        return leader == Some(own);
+    }
+    let is_known = |id: &NodeId| {
+        let entry = state.region().and_then(|region| state.linked(region));
+        let mut nodes = entry.into_iter().flat_map(|entry| &entry.nodes);
+        let member = state.node(*id);
+        nodes.any(|node| member.is_some_and(|member| **member == *node))
+    };
+    let mut members = state.nodes().map(|node| node.id);
+    let speaker = leader.filter(is_known).or_else(|| members.find(is_known));
+    speaker == Some(own)
 }
 
 /// Gives what the directory should say of this region; none if it says so, and if it names no such
@@ -75,24 +105,35 @@ async fn update(following: &Following, region: Region) -> Result<(), String> {
         .map_err(|error| error.to_string())
 }
 
-async fn announce(
-    following: &Following,
-    lines: &Lines,
-    state: &State,
-    region: Region,
-) -> Result<(), String> {
+/// Tells the primary of the root feed, by whichever of its nodes answers.
+async fn announce(following: &Following, state: &State, region: Region) -> Result<(), String> {
     let primary = state.primary_of(&FeedId::Root);
     let primary = primary.ok_or("the root feed is not here yet")?;
-    let line = lines.borrow().get(primary).cloned();
-    let line = line.ok_or_else(|| format!("region {primary} is not linked"))?;
-    let node = line.node.borrow().clone();
-    let node = node.ok_or_else(|| format!("no stream to region {primary} is open"))?;
+    let entry = state.linked(primary);
+    let entry = entry.ok_or_else(|| format!("region {primary} is not linked"))?;
+    let mut refused = format!("region {primary} has no nodes");
+    for node in &entry.nodes {
+        match tell(following, state, &entry.name, node, &region).await {
+            Ok(()) => return Ok(()),
+            Err(reason) => refused = reason,
+        }
+    }
+    Err(refused)
+}
+
+async fn tell(
+    following: &Following,
+    state: &State,
+    primary: &RegionName,
+    node: &Node,
+    region: &Region,
+) -> Result<(), String> {
     let context = &following.context;
-    let channel = context.options.regions.channel(&line.region, &node);
+    let channel = context.options.regions.channel(primary, node);
     let mut client = client(channel.map_err(|error| error.to_string())?);
     let request = v1::AnnounceRequest {
         origin: Some(context.origin(state)),
-        authorities: region.authorities,
+        authorities: region.authorities.clone(),
         nodes: region.nodes.iter().map(codec::node).collect(),
     };
     match timeout(MESSAGE_TIMEOUT, client.announce(request)).await {

@@ -75,9 +75,10 @@ impl Following {
         }
     }
 
-    /// Starts the task of this node; it ends with `Options::stop`.
+    /// Starts the tasks of this node; they end with `Options::stop`.
     pub(crate) fn start(self: &Arc<Self>) {
         tokio::spawn(supervisor::run(Arc::clone(self)));
+        tokio::spawn(announce::run(Arc::clone(self)));
     }
 
     /// The time since boot.

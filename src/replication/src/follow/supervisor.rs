@@ -11,7 +11,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use crate::follow::line::Line;
 use crate::follow::notes::Notes;
 use crate::follow::plan::{Asked, plan};
-use crate::follow::{Following, announce, fill, forget, mend, region, report, rewrap, snapshot};
+use crate::follow::{Following, fill, forget, mend, region, report, rewrap, snapshot};
 use crate::limits::PLAN_INTERVAL;
 
 /// Runs until the node stops.
@@ -69,7 +69,6 @@ impl<'a> Term<'a> {
         let own = || Arc::clone(self.following);
         self.tasks.spawn(report::run(own(), lines.clone()));
         self.tasks.spawn(rewrap::run(own()));
-        self.tasks.spawn(announce::run(own(), lines.clone()));
         self.tasks.spawn(forget::run(own(), lines));
         self.following.touched.all();
         let mut ticks = interval(PLAN_INTERVAL);

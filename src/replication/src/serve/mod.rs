@@ -1,9 +1,9 @@
 //! Serving: what nodes of other regions ask of this one.
 //!
 //! Any node serves, from what it has applied: that is committed, and so never taken back. What
-//! needs more says so: a numbered sign of life and the feeds named in an answer to Ask are confirmed
-//! by a quorum. Whoever calls is looked up in the directory with every call, every message and every
-//! turn of a stream (R17).
+//! needs more says so: a numbered sign of life and the feeds named in an answer to Ask are
+//! confirmed by a quorum. Whoever calls is looked up in the directory with every call, every
+//! message and every turn of a stream (R17).
 
 mod batch;
 mod compare;

@@ -1,7 +1,8 @@
 //! What a follower reads: its stream, in the order in which things must go out.
 //!
-//! Signs of life go before changes, whatever waits; nothing goes out once the stream was ended. Each
-//! lane holds one message, so that what a slow reader leaves here is one batch and one sign of life.
+//! Signs of life go before changes, whatever waits; nothing goes out once the stream was ended.
+//! Each lane holds one message, so that what a slow reader leaves here is one batch and one sign of
+//! life.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -1,5 +1,5 @@
-//! Streams of rows: made piece by piece where it may block, no faster than they are read, and for no
-//! longer than their caller is known.
+//! Streams of rows: made piece by piece where it may block, no faster than they are read, and for
+//! no longer than their caller is known.
 
 use std::future::Future;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! A feed as it stands, in the order of the keys, all of it from one state (R25).
 //!
-//! The state is kept for as long as the follower takes, and nothing else is: values that left memory
-//! are read by the newest view, for as long as that has them, so that a slow follower holds up no
-//! deletion here.
+//! The state is kept for as long as the follower takes, and nothing else is: values that left
+//! memory are read by the newest view, for as long as that has them, so that a slow follower holds
+//! up no deletion here.
 
 use std::sync::Arc;
 

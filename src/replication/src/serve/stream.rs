@@ -1,8 +1,8 @@
 //! A follower's stream: changes as they are applied here, and signs of life between them.
 //!
 //! Four things go on at once, and the first that ends ends the stream: the caller is looked up with
-//! every entry applied, what it says is heard, signs of life are given, changes are sent. Feeds take
-//! turns batch by batch, and a batch is made only when there is room for it.
+//! every entry applied, what it says is heard, signs of life are given, changes are sent. Feeds
+//! take turns batch by batch, and a batch is made only when there is room for it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use machine::{Cursor, Epoch, FeedId};
 use tonic::{Request, Response, Status, Streaming};
 use wire::replication::v1;
@@ -107,7 +106,7 @@ impl ReplicationService for Other {
         let feeds = answers.feeds.iter();
         Ok(Response::new(v1::AskResponse {
             origin: Some(v1::Origin {
-                cluster: cluster.unwrap_or_else(Bytes::new),
+                cluster: cluster.unwrap_or_default(),
                 region,
                 node: 1,
                 epochs: claims.collect(),

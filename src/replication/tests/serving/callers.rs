@@ -11,49 +11,15 @@ use wire::replication::v1::follow_response::Message;
 use wire::{Caller, ClientIdentity, PeerIdentity};
 
 use crate::support::copy::start;
-use crate::support::following::{Following, STREAM, begin, cause, client, origin};
+use crate::support::following::{Client, Following, STREAM, begin, cause, client, origin};
 use crate::support::region::{Served, entry};
 use crate::support::{CLUSTER, NORTH, SOUTH, WEST, eventually, home, identity, name, node};
 
 /// Calls every rpc, and gives how each was refused.
 async fn refusals(region: &Served, caller: Caller, origin: v1::Origin) -> Vec<Status> {
     let mut client = client(region, caller);
+    let mut statuses = streams(&mut client, &origin).await;
     let origin = Some(origin);
-    let offer = LinkOffer::generate().expect("an offer");
-    let key = Bytes::copy_from_slice(offer.public_key());
-    let (stream, feed) = (Bytes::copy_from_slice(&STREAM), home(NORTH).to_string());
-    let open = v1::Open {
-        origin: origin.clone(),
-        stream: stream.clone(),
-        public_key: key.clone(),
-        feeds: Vec::new(),
-    };
-    let open = v1::FollowRequest {
-        message: Some(Said::Open(open)),
-    };
-    let compare = v1::CompareRequest {
-        origin: origin.clone(),
-        stream: stream.clone(),
-        public_key: key.clone(),
-        feed: feed.clone(),
-        bucket: 0,
-    };
-    let rows = v1::FetchRowsRequest {
-        origin: origin.clone(),
-        stream: stream.clone(),
-        public_key: key.clone(),
-        feed: feed.clone(),
-        keys: Vec::new(),
-    };
-    let snapshot = v1::FetchSnapshotRequest {
-        origin: origin.clone(),
-        stream,
-        public_key: key,
-        feed,
-        at: None,
-        after: Bytes::new(),
-        value_bytes: 0,
-    };
     let announce = v1::AnnounceRequest {
         origin: origin.clone(),
         authorities: Vec::new(),
@@ -63,37 +29,60 @@ async fn refusals(region: &Served, caller: Caller, origin: v1::Origin) -> Vec<St
         origin: origin.clone(),
         replicas: Vec::new(),
     };
-    let follows = client.follow(tokio_stream::once(open)).await;
-    let compares = client.compare(tokio_stream::once(compare)).await;
-    vec![
-        follows.map(drop).expect_err("a refusal"),
-        compares.map(drop).expect_err("a refusal"),
-        client
-            .fetch_rows(rows)
-            .await
-            .map(drop)
-            .expect_err("a refusal"),
-        client
-            .fetch_snapshot(snapshot)
-            .await
-            .map(drop)
-            .expect_err("a refusal"),
-        client
-            .ask(v1::AskRequest { origin })
-            .await
-            .map(drop)
-            .expect_err("a refusal"),
-        client
-            .announce(announce)
-            .await
-            .map(drop)
-            .expect_err("a refusal"),
-        client
-            .report(report)
-            .await
-            .map(drop)
-            .expect_err("a refusal"),
-    ]
+    let asked = client.ask(v1::AskRequest { origin }).await.map(drop);
+    let announced = client.announce(announce).await.map(drop);
+    let reported = client.report(report).await.map(drop);
+    let answers = [asked, announced, reported];
+    statuses.extend(answers.map(|answer| answer.expect_err("a refusal")));
+    statuses
+}
+
+/// Calls every rpc that streams.
+async fn streams(client: &mut Client, origin: &v1::Origin) -> Vec<Status> {
+    let origin = || Some(origin.clone());
+    let offer = LinkOffer::generate().expect("an offer");
+    let key = || Bytes::copy_from_slice(offer.public_key());
+    let (stream, feed) = (Bytes::copy_from_slice(&STREAM), home(NORTH).to_string());
+    let open = v1::Open {
+        origin: origin(),
+        stream: stream.clone(),
+        public_key: key(),
+        feeds: Vec::new(),
+    };
+    let open = v1::FollowRequest {
+        message: Some(Said::Open(open)),
+    };
+    let compare = v1::CompareRequest {
+        origin: origin(),
+        stream: stream.clone(),
+        public_key: key(),
+        feed: feed.clone(),
+        bucket: 0,
+    };
+    let rows = v1::FetchRowsRequest {
+        origin: origin(),
+        stream: stream.clone(),
+        public_key: key(),
+        feed: feed.clone(),
+        keys: Vec::new(),
+    };
+    let snapshot = v1::FetchSnapshotRequest {
+        origin: origin(),
+        stream,
+        public_key: key(),
+        feed,
+        at: None,
+        after: Bytes::new(),
+        value_bytes: 0,
+    };
+    let answers = [
+        client.follow(tokio_stream::once(open)).await.map(drop),
+        client.compare(tokio_stream::once(compare)).await.map(drop),
+        client.fetch_rows(rows).await.map(drop),
+        client.fetch_snapshot(snapshot).await.map(drop),
+    ];
+    let refused = answers.map(|answer| answer.expect_err("a refusal"));
+    refused.into()
 }
 
 async fn all_refuse(region: &Served, caller: Caller, origin: v1::Origin, why: &str) {

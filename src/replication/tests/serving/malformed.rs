@@ -1,4 +1,5 @@
-//! Messages that are none: each is refused as such, nothing is changed, and the next call is served.
+//! Messages that are none: each is refused as such, nothing is changed, and the next call is
+//! served.
 
 use bytes::Bytes;
 use envelope::LinkOffer;
@@ -41,87 +42,77 @@ fn claim(feed: &str, region: &str) -> v1::Claim {
     }
 }
 
+/// An opening that asks for feeds.
+fn of_feeds(feeds: Vec<v1::FeedCursor>) -> v1::Open {
+    v1::Open {
+        feeds,
+        ..well_formed()
+    }
+}
+
+/// An opening that asks for one feed from a place that was changed.
+fn of(change: impl Fn(&mut v1::FeedCursor)) -> v1::Open {
+    let mut at = cursor(&home(NORTH), &start());
+    change(&mut at);
+    of_feeds(vec![at])
+}
+
+/// An opening that claims something.
+fn claiming(epochs: Vec<v1::Claim>) -> v1::Open {
+    v1::Open {
+        origin: Some(v1::Origin {
+            epochs,
+            ..origin(&identity(WEST, 1), &[])
+        }),
+        ..well_formed()
+    }
+}
+
+/// An opening with something else for a stream's name and a key.
+fn with(stream: &'static [u8], public_key: Bytes) -> v1::Open {
+    v1::Open {
+        stream: Bytes::from_static(stream),
+        public_key,
+        ..well_formed()
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_opening_that_is_none_is_refused() {
     let north = Served::founder(NORTH).await;
     north.link(WEST, Scope::All).await;
     let before = north.state().node_hash();
     let at = cursor(&home(NORTH), &start());
-    let feeds = |feeds: Vec<v1::FeedCursor>| v1::Open {
-        feeds,
-        ..well_formed()
-    };
-    let of = |change: &dyn Fn(&mut v1::FeedCursor)| {
-        let mut at = at.clone();
-        change(&mut at);
-        feeds(vec![at])
-    };
-    let claims = |epochs: Vec<v1::Claim>| v1::Open {
-        origin: Some(v1::Origin {
-            epochs,
-            ..origin(&identity(WEST, 1), &[])
-        }),
+    let nobody = v1::Open {
+        origin: None,
         ..well_formed()
     };
     let cases = [
+        ("no origin", nobody),
+        ("no stream", with(&[], key())),
+        ("a long stream", with(&[0; 17], key())),
+        ("no key", with(&STREAM, Bytes::new())),
+        ("a short key", with(&STREAM, key().slice(1..))),
+        ("too many feeds", of_feeds(vec![at; 66])),
+        ("no feed", of(|at| at.feed.clear())),
         (
-            "no origin",
-            v1::Open {
-                origin: None,
-                ..well_formed()
-            },
+            "another kind",
+            of(|at| "guest/eu-west-1".clone_into(&mut at.feed)),
         ),
-        (
-            "no stream",
-            v1::Open {
-                stream: Bytes::new(),
-                ..well_formed()
-            },
-        ),
-        (
-            "a long stream",
-            v1::Open {
-                stream: Bytes::from_static(&[0; 17]),
-                ..well_formed()
-            },
-        ),
-        (
-            "no key",
-            v1::Open {
-                public_key: Bytes::new(),
-                ..well_formed()
-            },
-        ),
-        (
-            "a short key",
-            v1::Open {
-                public_key: key().slice(1..),
-                ..well_formed()
-            },
-        ),
-        ("too many feeds", feeds(vec![at.clone(); 66])),
-        ("a feed of no name", of(&|at| at.feed.clear())),
-        (
-            "a feed of another kind",
-            of(&|at| "guest/eu-west-1".clone_into(&mut at.feed)),
-        ),
-        (
-            "a feed of no region",
-            of(&|at| "home/..".clone_into(&mut at.feed)),
-        ),
+        ("no region", of(|at| "home/..".clone_into(&mut at.feed))),
         (
             "a short chain",
-            of(&|at| at.chain = Bytes::from_static(&[0; 31])),
+            of(|at| at.chain = Bytes::from_static(&[0; 31])),
         ),
-        ("a revision without epoch", of(&|at| at.revision = 1)),
-        ("an epoch without region", of(&|at| at.epoch = 1)),
+        ("a revision without epoch", of(|at| at.revision = 1)),
+        ("an epoch without region", of(|at| at.epoch = 1)),
         (
-            "an epoch of no region",
-            of(&|at| "?".clone_into(&mut at.epoch_region)),
+            "an epoch of none",
+            of(|at| "?".clone_into(&mut at.epoch_region)),
         ),
-        ("too many claims", claims(vec![claim("root", WEST); 66])),
-        ("a claim to nothing", claims(vec![claim("", WEST)])),
-        ("a claim of nobody", claims(vec![claim("root", "")])),
+        ("too many claims", claiming(vec![claim("root", WEST); 66])),
+        ("a claim to nothing", claiming(vec![claim("", WEST)])),
+        ("a claim of nobody", claiming(vec![claim("root", "")])),
     ];
     for (what, open) in cases {
         let begun = begin(&north, &identity(WEST, 1), Said::Open(open)).await;

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use machine::{Epoch, FeedId, MACHINE_VERSION, ReplicaState, Scope};
 use tokio::time::Instant;
@@ -13,7 +11,7 @@ use wire::replication::v1;
 
 use crate::support::following::{cause, client, cursor, origin};
 use crate::support::region::Served;
-use crate::support::{NORTH, SOUTH, WEST, home, identity, name};
+use crate::support::{NORTH, SOUTH, WEST, authority, home, identity, name};
 
 async fn ask(region: &Served) -> Result<v1::AskResponse, Status> {
     let request = v1::AskRequest {
@@ -115,21 +113,6 @@ fn announce(authorities: Vec<Bytes>, ids: &[u64]) -> v1::AnnounceRequest {
         authorities,
         nodes: nodes.collect(),
     }
-}
-
-/// The certificate that issues those of a region's nodes.
-fn authority(cluster: &str, region: &str) -> Bytes {
-    let directory = tempfile::tempdir().expect("a directory");
-    let layout = wire::certs::Layout::new(directory.path());
-    wire::certs::init(&layout, Some(cluster), region).expect("authorities");
-    let pem = std::fs::read_to_string(layout.issuer(region).cert).expect("a certificate");
-    let begun = pem
-        .split("-----BEGIN CERTIFICATE-----")
-        .nth(1)
-        .expect("a beginning");
-    let body = begun.split("-----END").next().expect("an end");
-    let text: String = body.split_whitespace().collect();
-    STANDARD.decode(text).expect("base64").into()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,9 @@ pub mod region;
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use machine::{ClusterId, FeedId, Hash, Node, NodeId, RegionName};
 use tokio::time::Instant;
 use wire::PeerIdentity;
@@ -57,6 +60,21 @@ pub fn identity(region: &str, id: u64) -> PeerIdentity {
         node: id,
         public_key: node(region, id).public_key.0,
     }
+}
+
+/// The certificate that issues those of a region's nodes.
+pub fn authority(cluster: &str, region: &str) -> Bytes {
+    let directory = tempfile::tempdir().expect("a directory");
+    let layout = wire::certs::Layout::new(directory.path());
+    wire::certs::init(&layout, Some(cluster), region).expect("authorities");
+    let pem = std::fs::read_to_string(layout.issuer(region).cert).expect("a certificate");
+    let begun = pem
+        .split("-----BEGIN CERTIFICATE-----")
+        .nth(1)
+        .expect("a beginning");
+    let body = begun.split("-----END").next().expect("an end");
+    let text: String = body.split_whitespace().collect();
+    STANDARD.decode(text).expect("base64").into()
 }
 
 /// Waits until `true`, or fails the test.

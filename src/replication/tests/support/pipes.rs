@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::pin::Pin;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
@@ -28,6 +29,8 @@ pub struct Incoming {
 #[derive(Default)]
 pub struct Pipes {
     listeners: Mutex<HashMap<String, mpsc::Sender<Incoming>>>,
+    /// Whether regions keep their entries of the directory true.
+    pub is_told_of: AtomicBool,
 }
 
 impl Pipes {

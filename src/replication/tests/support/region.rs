@@ -5,9 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use consensus::{
-    Committed, Consensus, Danger, Epochs, Keep, NoAges, Proposal, Reads, SystemClock, Timing,
-};
+use consensus::{Committed, Consensus, Danger, Epochs, Keep, Proposal, Reads, SystemClock, Timing};
 use envelope::LinkKey;
 use machine::{
     AccountId, AdmitNode, ArnSuffix, Audit, Command, CreateSecret, Found, Hash, Introduction,
@@ -17,12 +15,12 @@ use machine::{
     ValueKind, VersionId, Wrap,
 };
 use store::{Cipher, CipherFault, MemoryLog, MemoryRows, Place, SnapshotDir, Stamped};
-use strongroom_replication::{Keys, Options, Own, Replication};
+use strongroom_replication::{Keys, Options, Own, Replication, Staleness};
 use tokio_util::sync::CancellationToken;
 use wire::Caller;
 
 use super::pipes::{Pipes, Ways};
-use super::{CLUSTER, address, home, identity, name, node, soon};
+use super::{CLUSTER, address, authority, home, identity, name, node, soon};
 
 pub const ACCOUNT: &str = "000000000001";
 pub const KEY: KeyId = KeyId([2; 16]);
@@ -35,7 +33,16 @@ pub struct Running {
     pub replication: Replication,
     pub epochs: Arc<Epochs>,
     pub stop: CancellationToken,
+    linked: Linked,
     _dir: tempfile::TempDir,
+}
+
+/// What a node has for other regions.
+struct Linked {
+    staleness: Arc<Staleness>,
+    ways: Arc<Ways>,
+    pipes: Arc<Pipes>,
+    authority: Bytes,
 }
 
 /// A region.
@@ -59,6 +66,7 @@ impl Running {
             pipes: Arc::clone(pipes),
             own: identity(region, id),
         });
+        let staleness = Arc::new(Staleness::new(Arc::new(SystemClock)));
         let options = consensus::Options {
             node: NodeId(id),
             cluster: CLUSTER,
@@ -68,7 +76,7 @@ impl Running {
             scrub_interval: Duration::ZERO,
             reads: Reads::default(),
             epochs: Arc::clone(&epochs),
-            ages: Arc::new(NoAges),
+            ages: Arc::clone(&staleness) as Arc<_>,
             danger: Danger::NONE,
         };
         let consensus = Consensus::open(
@@ -80,6 +88,33 @@ impl Running {
             Arc::new(SystemClock),
         );
         let consensus = consensus.await.expect("a node");
+        let linked = Linked {
+            staleness,
+            ways,
+            pipes: Arc::clone(pipes),
+            authority: authority(&CLUSTER.to_string(), region),
+        };
+        let (replication, stop) = linked.replicate(&consensus, &epochs, region, id);
+        Running {
+            consensus,
+            replication,
+            epochs,
+            stop,
+            linked,
+            _dir: dir,
+        }
+    }
+}
+
+impl Linked {
+    /// Begins to serve and to follow.
+    fn replicate(
+        &self,
+        consensus: &Consensus,
+        epochs: &Arc<Epochs>,
+        region: &str,
+        id: u64,
+    ) -> (Replication, CancellationToken) {
         let stop = CancellationToken::new();
         let replication = Replication::new(Options {
             consensus: consensus.clone(),
@@ -87,25 +122,23 @@ impl Running {
             cluster: CLUSTER,
             region: name(region),
             keys: Arc::new(MarkedKeys),
-            regions: ways,
-            epochs: Arc::clone(&epochs),
-            own: Arc::new(Told),
+            regions: Arc::clone(&self.ways) as Arc<_>,
+            epochs: Arc::clone(epochs),
+            own: Arc::new(Told {
+                pipes: Arc::clone(&self.pipes),
+                authority: self.authority.clone(),
+            }),
+            staleness: Arc::clone(&self.staleness),
             stop: stop.clone(),
         });
         replication.start();
         let serving = tonic::transport::Server::builder()
             .add_service(consensus.raft_service())
             .add_service(replication.service());
-        let incoming = pipes.listen(&address(region, id));
+        let incoming = self.pipes.listen(&address(region, id));
         let incoming = tokio_stream::StreamExt::map(incoming, Ok::<_, std::io::Error>);
         tokio::spawn(serving.serve_with_incoming(incoming));
-        Running {
-            consensus,
-            replication,
-            epochs,
-            stop,
-            _dir: dir,
-        }
+        (replication, stop)
     }
 }
 
@@ -185,6 +218,21 @@ impl Served {
 
     pub async fn try_done(&self, command: Command) -> Result<(), Rejection> {
         self.propose(command).await.answer.map(|_outcome| ())
+    }
+
+    /// Nobody reaches the first node, and it reaches no other region.
+    pub fn isolate(&self) {
+        self.pipes.hang_up(&address(&self.name, 1));
+        self.first().stop.cancel();
+    }
+
+    /// The first node is back.
+    pub fn come_back(&mut self) {
+        let name = self.name.clone();
+        let first = self.nodes.first_mut().expect("a node");
+        let (consensus, epochs) = (first.consensus.clone(), Arc::clone(&first.epochs));
+        let back = first.linked.replicate(&consensus, &epochs, &name, 1);
+        (first.replication, first.stop) = back;
     }
 
     /// Links a region of one node.
@@ -339,6 +387,9 @@ pub fn value(number: u8, bytes: usize) -> NewVersion {
 /// known in tests which version a key is of.
 pub const MARK: &[u8] = b"linked:";
 
+/// The name of a key that wraps nothing in any region.
+pub const BROKEN_KEY: &str = "alias/broken";
+
 /// Keys that seal nothing.
 pub struct MarkedKeys;
 
@@ -359,12 +410,15 @@ impl Keys for MarkedKeys {
     fn take(
         &self,
         _: &State,
-        _: Option<&str>,
+        key_name: Option<&str>,
         _: &Uid,
         _: &VersionId,
         _: &LinkKey,
         wrapped: &[u8],
     ) -> Result<Wrap, String> {
+        if key_name == Some(BROKEN_KEY) {
+            return Err("The key can't be used.".to_owned());
+        }
         let dek = wrapped.strip_prefix(MARK).ok_or("not a wrapped key")?;
         Ok(Wrap {
             key_id: KEY,
@@ -385,11 +439,18 @@ impl Keys for MarkedKeys {
     }
 }
 
-struct Told;
+/// What a region tells of itself: nothing that would change the directory, unless a test wants it.
+struct Told {
+    pipes: Arc<Pipes>,
+    authority: Bytes,
+}
 
 impl Own for Told {
     fn authorities(&self) -> Vec<Bytes> {
-        vec![Bytes::from_static(b"authority")]
+        match self.pipes.is_told_of.load(Ordering::Relaxed) {
+            true => vec![self.authority.clone()],
+            false => Vec::new(),
+        }
     }
 
     fn machine_version(&self) -> MachineVersion {

@@ -1,8 +1,8 @@
 use bytes::Bytes;
-use machine::{Command, Scope, UpdateRegion};
+use machine::{AdmitNode, Command, Hash, IssueJoinToken, NodeId, Scope, Stamp, UpdateRegion};
 
 use super::support::{Kingdom, WEST, node, pair};
-use crate::follow::announce::wanted;
+use crate::follow::announce::{speaks, wanted};
 
 fn authority(text: &'static [u8]) -> Vec<Bytes> {
     vec![Bytes::from_static(text)]
@@ -49,4 +49,23 @@ fn a_region_that_knows_no_directory_or_no_authority_says_nothing() {
     assert_eq!(wanted(&west.state, authority(b"a newer one")), None);
     let (_, west) = pair(Scope::Selected);
     assert_eq!(wanted(&west.state, Vec::new()), None);
+}
+
+#[test]
+fn a_node_that_is_known_speaks_for_a_leader_that_is_not() {
+    let (_, mut west) = pair(Scope::Selected);
+    let token_digest = Hash([5; 32]);
+    west.done(Command::IssueJoinToken(IssueJoinToken {
+        digest: token_digest,
+        expires: Stamp(u64::MAX >> 12),
+    }));
+    west.done(Command::AdmitNode(AdmitNode {
+        token_digest,
+        node: node(WEST, 2),
+    }));
+    let speaks = |own, leader| speaks(&west.state, NodeId(own), Some(NodeId(leader)));
+    assert!(wanted(&west.state, authority(b"authority")).is_some());
+    assert!(speaks(1, 1) && !speaks(2, 1));
+    // Other regions refuse what they do not know.
+    assert!(speaks(1, 2) && !speaks(2, 2));
 }
