@@ -230,7 +230,11 @@ impl Stage {
             (status == ReplicationState::InSync).then_some(())
         });
         // Its name is taken at home too, by the replica.
-        let refused = self.run(create(&self.primary, "calls/primary")).unwrap_err();
+        let another = CreateSecretRequest {
+            client_request_token: version(9),
+            ..creation("calls/primary")
+        };
+        let refused = self.run(self.primary.create_secret(another)).unwrap_err();
         assert_eq!(refused.reason(), "ResourceExistsException", "{refused}");
         let other = CreateSecretRequest {
             add_replica_regions: vec![to(NAMES[A])],

@@ -43,7 +43,6 @@ fn a_forged_stream_is_refused_by_name_changes_nothing_and_stops_no_other_feed() 
 fn forge(cluster: &Cluster, relay: &Relay, forgery: Forgery, round: u64) -> String {
     let name = |of: &str| format!("forged/{forgery:?}/{round}/{of}");
     let feed = NAMES[A];
-    let before = place(cluster, B, feed);
     let noted = cluster.regions[B].nodes().into_iter().map(|node| cluster.regions[B].log(node).len());
     let noted: Vec<usize> = noted.collect();
     relay.forge(Some((forgery, FEED)));
@@ -64,6 +63,8 @@ fn forge(cluster: &Cluster, relay: &Relay, forgery: Forgery, round: u64) -> Stri
     let is_named = names(forgery).iter().any(|name| reason.contains(name));
     assert!(is_named, "{forgery:?}: {reason}");
     // Other feeds go on meanwhile, and this one stands where it stood, with the same hash.
+    let stands = place(cluster, B, feed);
+    assert!(stands.revision < place(cluster, A, feed).revision, "nothing forged is there");
     cluster.runtime.block_on(async {
         create(&cluster.client(C), &name("c")).await.unwrap();
     });
@@ -71,7 +72,7 @@ fn forge(cluster: &Cluster, relay: &Relay, forgery: Forgery, round: u64) -> Stri
     until_within(PATIENCE, "the other feed goes on", || {
         (place(cluster, B, NAMES[C]) == of_third).then_some(())
     });
-    assert_eq!(place(cluster, B, feed), before, "{forgery:?}");
+    assert_eq!(place(cluster, B, feed), stands, "{forgery:?}");
     relay.forge(None);
     reason
 }
