@@ -326,7 +326,7 @@ impl World {
             if cursor.revision > last.revision {
                 last.clone_from(&cursor);
             }
-            self.ways.see(region, feed, &cursor);
+            self.ways.see(region, index, feed, &cursor);
         }
         self.hashes.see(region, id, view)?;
         members::check_held(id, view, &self.chronicle)

@@ -13,26 +13,28 @@ pub const NAME: &str = "I3 a region shows a beginning of each feed and never goe
 
 #[derive(Default)]
 pub struct Ways {
-    furthest: BTreeMap<(u64, FeedId), Cursor>,
+    /// By region and feed: the newest index of its log that was seen, and the place there.
+    newest: BTreeMap<(u64, FeedId), (u64, Cursor)>,
     /// Pairs of places, the earlier first, of which the history between is not yet known.
     open: Vec<(u64, FeedId, Cursor, Cursor)>,
 }
 
 impl Ways {
-    /// Takes where a node of a region stands in a feed.
-    pub fn see(&mut self, region: u64, feed: &FeedId, at: &Cursor) {
+    /// Takes where a node of a region stands in a feed at an index of the region's log. A node may
+    /// be behind the others of its region.
+    pub fn see(&mut self, region: u64, index: u64, feed: &FeedId, at: &Cursor) {
         let key = (region, feed.clone());
-        let Some(furthest) = self.furthest.get_mut(&key) else {
-            self.furthest.insert(key, at.clone());
-            return;
+        let (newest, known) = self
+            .newest
+            .entry(key)
+            .or_insert_with(|| (index, at.clone()));
+        let (early, late) = match index >= *newest {
+            true => (known.clone(), at.clone()),
+            false => (at.clone(), known.clone()),
         };
-        let (early, late) = match at.revision >= furthest.revision {
-            true => (furthest.clone(), at.clone()),
-            // A node may be behind the others of its region.
-            false => (at.clone(), furthest.clone()),
-        };
+        *newest = index.max(*newest);
+        known.clone_from(&late);
         if early != late {
-            *furthest = late.clone();
             self.open.push((region, feed.clone(), early, late));
         }
     }
