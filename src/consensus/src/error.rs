@@ -27,7 +27,7 @@ pub enum Unavailable {
     NoSpace,
     /// Another region leads the feed by a higher ballot, as was heard; this region's own log does
     /// not say so yet. Nothing was written.
-    #[error("feed {feed} was taken over by ballot {epoch}: send the call to region {}", epoch.region)]
+    #[error("feed {feed} was taken over by ballot {epoch}: ask region {}", epoch.region)]
     Fenced {
         /// The feed.
         feed: FeedId,

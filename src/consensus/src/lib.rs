@@ -175,9 +175,9 @@ impl Consensus {
         self.view_at(LogIndex(index), deadline).await
     }
 
-    /// What this node has heard of who leads which feed. Ask [`Epochs::fenced`] with a new view just
-    /// before a write or a read is answered: a write that was committed meanwhile is of unknown
-    /// outcome then (R28).
+    /// What this node has heard of who leads which feed. Ask [`Epochs::fenced`] with a new view
+    /// just before a write or a read is answered: a write that was committed meanwhile is of
+    /// unknown outcome then (R28).
     pub fn epochs(&self) -> &Arc<Epochs> {
         &self.inner.epochs
     }

@@ -68,8 +68,7 @@ pub const APPLY_TOLD: Duration = Duration::from_millis(50);
 pub const ENTRY_ROWS_BYTES_USUAL: usize = 2 * ENTRY_BYTES_MAX;
 
 /// Bytes of rows in the backlog up to which another batch is applied: it then still fits.
-pub const BACKLOG_ROOM_BYTES: usize =
-    BACKLOG_BYTES_MAX - APPLY_BYTES_MAX - ENTRY_ROWS_BYTES_USUAL;
+pub const BACKLOG_ROOM_BYTES: usize = BACKLOG_BYTES_MAX - APPLY_BYTES_MAX - ENTRY_ROWS_BYTES_USUAL;
 
 /// Deleted values kept in the rows for readers of older states before apply waits for the readers.
 pub const DEFERRED_VALUES_MAX: usize = 200_000;

@@ -220,7 +220,7 @@ impl Proposer {
         })
     }
 
-    /// Refuses what would be written to a feed that another region leads by now, as was heard (R28).
+    /// Refuses what would be written to a feed that another region leads, as was heard (R28).
     fn check_fence(&self, command: &Command) -> Result<(), Failed> {
         match self.links.fenced(command) {
             None => Ok(()),

@@ -13,8 +13,8 @@ use crate::types::{LogId, StoredMembership};
 use crate::values::Values;
 
 /// A state as of one index of the log. Holding it costs memory, never blocks a writer, and keeps
-/// every value it shows readable, unless another takes the place of its row: reading it then answers
-/// [`ValueError::Superseded`].
+/// every value it shows readable, unless another takes the place of its row: reading it is then
+/// answered with [`ValueError::Superseded`].
 #[derive(Clone)]
 pub struct View {
     root: Arc<Root>,

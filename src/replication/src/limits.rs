@@ -156,6 +156,9 @@ pub const BACKOFF_MIN: Duration = Duration::from_millis(50);
 /// Longest such pause.
 pub const BACKOFF_MAX: Duration = Duration::from_secs(2);
 
+/// Shortest pause after a node said what it should not.
+pub const FAULT_PAUSE_MIN: Duration = Duration::from_secs(5);
+
 /// Time for which a stream must have lasted to count as a good one.
 pub const STREAM_PROVEN_AFTER: Duration = Duration::from_secs(5);
 
@@ -164,6 +167,9 @@ pub const LOST_NODE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Time for which a node that said what it should not is passed over if there are others.
 pub const FAULTY_NODE_PAUSE: Duration = Duration::from_secs(30);
+
+/// Time for which no stream is given up for a node that leads, and that was lost.
+pub const AVOIDED_NODE_PAUSE: Duration = Duration::from_secs(60);
 
 /// Messages that wait to be sent on one stream.
 pub const OUTBOX_MAX: usize = 8;
@@ -212,6 +218,9 @@ pub const STAGED_AGE_MAX: Duration = Duration::from_secs(10 * 60);
 
 /// Rows that are asked for by their keys at once.
 pub const FILL_ROWS_MAX: usize = 500;
+
+/// Requests for rows of one feed before those of another one have their turn.
+pub const FILL_ROUNDS_MAX: usize = 16;
 
 /// Time between two looks for rows that are missing, when nothing came that may lack some.
 pub const FILL_INTERVAL: Duration = Duration::from_secs(5);

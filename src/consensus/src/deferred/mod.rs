@@ -6,9 +6,9 @@
 //! however much is kept.
 //!
 //! A key is kept once, for the last readers that may want it. What is to stand there afterwards may
-//! change meanwhile, and waits with it: nothing, or the row of a value that is kept from this region.
-//! A value that comes does not wait: it is written over the one that is kept, whose readers are told
-//! to read again.
+//! change meanwhile, and waits with it: nothing, or what stands for a value that this region is not
+//! to have. A value that comes does not wait: it is written over the one that is kept, whose readers
+//! are told to read again.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Range;
@@ -203,11 +203,7 @@ impl Deferred {
     pub(crate) fn kept(&self) -> Kept {
         Kept {
             keys: self.keys.keys().cloned().collect(),
-            named: self
-                .groups
-                .iter()
-                .map(|group| self.row_of(group))
-                .collect(),
+            named: self.groups.iter().map(|group| self.row_of(group)).collect(),
         }
     }
 }

@@ -122,7 +122,9 @@ fn a_row_has_room_for_all_that_it_names() {
     let most = u64::try_from(DEFERRED_GROUP_MAX).expect("a number");
     deferred.push(&era.watch(), &keys(u64::MAX - most - 1..u64::MAX));
     let hidden = keys(u64::MAX - most - 1..u64::MAX);
-    let hidden = hidden.into_iter().map(|key| (key, vec![0; HIDDEN_BYTES_MAX]));
+    let hidden = hidden
+        .into_iter()
+        .map(|key| (key, vec![0; HIDDEN_BYTES_MAX]));
     let mut batch = Batch::default();
     deferred.add_to(&mut batch, hidden.collect(), usize::MAX);
     assert_eq!(batch.puts.len(), 2);
@@ -200,6 +202,20 @@ fn a_value_in_the_place_of_one_that_was_kept_twice_is_never_deleted() {
         .expect("written");
     drop(last);
     rows.write(step(&mut deferred, &[])).expect("written");
+    assert_eq!(restarted(&rows, &deferred), all(&keys(0..1), b"value"));
+}
+
+#[test]
+fn a_value_that_came_again_is_not_deleted_by_what_named_it_before_it_was_kept_once_more() {
+    let (mut deferred, first, last) = (Deferred::default(), Era::default(), Era::default());
+    let rows = MemoryRows::default();
+    deferred.push(&first.watch(), &keys(0..2));
+    rows.write(step(&mut deferred, &[])).expect("written");
+    deferred.push(&last.watch(), &keys(0..1));
+    rows.write(step(&mut deferred, &[])).expect("written");
+    rows.write(step(&mut deferred, &keys(0..1)))
+        .expect("written");
+    assert_eq!(deferred.numbers(), 0..2);
     assert_eq!(restarted(&rows, &deferred), all(&keys(0..1), b"value"));
 }
 

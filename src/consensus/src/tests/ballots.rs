@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use machine::{Command, Epoch, FeedId, FenceFeed, Rejection, Scope, State};
+use machine::{
+    Command, DeleteSecret, Epoch, FeedId, FenceFeed, Rejection, Scope, Seen, State, TakeOver,
+    UnlinkRegion,
+};
 
 use super::eventually;
 use super::linked::{OTHER, Remote, apply, home, linked, name};
 use super::node::{Disk, REGION, Settings};
-use super::region::{Region, create, propose};
+use super::region::{Region, create, propose, uid_of, value};
 use crate::{Epochs, Unavailable};
 
 /// The test region as a state: linked to the other one, of whose root feed it knows.
@@ -35,7 +38,9 @@ fn only_what_a_region_may_claim_is_heard() {
     let fences = |feed: &FeedId, epoch: Epoch| {
         let epochs = Epochs::default();
         epochs.hear(&state, &[(feed.clone(), epoch)]);
-        epochs.claims(&state).contains(&(feed.clone(), ballot(2, OTHER)))
+        epochs
+            .claims(&state)
+            .contains(&(feed.clone(), ballot(2, OTHER)))
             || epochs.fenced(&state, feed).is_some()
     };
     assert!(fences(&own, ballot(2, OTHER)));
@@ -52,7 +57,11 @@ fn only_what_a_region_may_claim_is_heard() {
     // that is not led from here.
     epochs.hear(&state, &[(FeedId::Root, ballot(2, OTHER))]);
     assert_eq!(epochs.fenced(&state, &FeedId::Root), None);
-    assert!(epochs.claims(&state).contains(&(FeedId::Root, ballot(2, OTHER))));
+    assert!(
+        epochs
+            .claims(&state)
+            .contains(&(FeedId::Root, ballot(2, OTHER)))
+    );
 }
 
 #[test]
@@ -66,16 +75,14 @@ fn the_highest_ballot_is_told_until_the_state_holds_as_high_a_one() {
         epochs.hear(&state, &[(own.clone(), ballot(number, OTHER))]);
     }
     assert!(watch.has_changed().expect("it lives"));
-    let highest = (own.clone(), ballot(3, OTHER));
+    let highest = [(own.clone(), ballot(3, OTHER))];
     assert_eq!(epochs.fenced(&state, &own), Some(ballot(3, OTHER)));
-    assert_eq!(epochs.news(&state), [highest.clone()]);
-    assert_eq!(epochs.unnoted(&state), [highest.clone()]);
+    assert_eq!(epochs.news(&state), highest);
+    assert_eq!(epochs.unnoted(&state), highest);
+    let [heard] = highest;
     assert_eq!(
         epochs.claims(&state),
-        [
-            (FeedId::Root, ballot(1, OTHER)),
-            highest
-        ]
+        [(FeedId::Root, ballot(1, OTHER)), heard]
     );
     watch.mark_unchanged();
     epochs.hear(&state, &[(own.clone(), ballot(3, OTHER))]);
@@ -91,6 +98,35 @@ fn the_highest_ballot_is_told_until_the_state_holds_as_high_a_one() {
         Epochs::default().fenced(&state, &own),
         Some(ballot(3, OTHER))
     );
+}
+
+#[test]
+fn a_command_is_held_against_the_feed_whose_primary_it_asks() {
+    let mut remote = Remote::new(Scope::Selected);
+    let uid = remote.creates(1, value(1, 10));
+    let mut state = state();
+    let changes = remote.changes(&home(OTHER), &state);
+    apply(&mut state, 3, 3, Command::ImportChanges(changes.clone()));
+    let feed = |command: Command| command.feed(&state);
+    let delete = |uid| {
+        Command::DeleteSecret(DeleteSecret {
+            uid,
+            window_days: None,
+            seen: Seen::default(),
+        })
+    };
+    assert_eq!(feed(create(None).1), Some(home(REGION)));
+    assert_eq!(feed(delete(uid)), Some(home(OTHER)));
+    assert_eq!(feed(delete(uid_of(OTHER, 9))), None, "it is not here");
+    let region = name(OTHER);
+    let unlink = UnlinkRegion {
+        region: region.clone(),
+    };
+    assert_eq!(feed(Command::UnlinkRegion(unlink)), Some(FeedId::Root));
+    // What makes a region lead, or takes in what another one wrote, asks no primary.
+    let heard = Vec::new();
+    assert_eq!(feed(Command::TakeOver(TakeOver { region, heard })), None);
+    assert_eq!(feed(Command::ImportChanges(changes)), None);
 }
 
 /// A region of three, linked to the other one.
@@ -176,7 +212,9 @@ async fn a_ballot_is_noted_while_no_disk_has_space_and_then_the_machine_refuses(
         region.node(leader).consensus.epochs().unnoted(&view)
     };
     for (feed, epoch) in due {
-        region.accepts(Command::FenceFeed(FenceFeed { feed, epoch })).await;
+        region
+            .accepts(Command::FenceFeed(FenceFeed { feed, epoch }))
+            .await;
     }
     for node in region.nodes.values() {
         node.consensus.tell_free_bytes(u64::MAX, u64::MAX);

@@ -109,7 +109,12 @@ async fn one_entry_that_changes_a_hundred_thousand_rows_is_written_while_readers
     let (before, after) = (root(State::new(), 1), root(State::new(), 2));
     let (over, none) = (before.era.watch(), || root(State::new(), 0));
     let backlog = &storage.backlog;
-    backlog.push(values(VALUES).collect(), over.clone(), Arc::clone(&before), none());
+    backlog.push(
+        values(VALUES).collect(),
+        over.clone(),
+        Arc::clone(&before),
+        none(),
+    );
     backlog.written_at(1).await;
     let gone = (0..VALUES).flat_map(|number| {
         let hidden = RowChange::PutHidden(key(number), vec![2; 60].into());
@@ -126,7 +131,9 @@ async fn one_entry_that_changes_a_hundred_thousand_rows_is_written_while_readers
     let row = |number| at.rows.row(&key(number)).expect("readable").expect("there");
     assert_eq!(row(7), [1; 200]);
     assert_eq!(row(ROWS - 1), [3; 600]);
-    let named = usize::try_from(VALUES).expect("few").div_ceil(DEFERRED_GROUP_MAX);
+    let named = usize::try_from(VALUES)
+        .expect("few")
+        .div_ceil(DEFERRED_GROUP_MAX);
     let count = at.rows.space().expect("its size").rows;
     assert_eq!(count, u64::from(ROWS) + named as u64);
     assert!(!backlog.is_full(), "the next entry is applied");

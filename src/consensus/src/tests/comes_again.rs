@@ -195,6 +195,9 @@ async fn the_scrub_takes_a_value_that_is_kept_for_readers_for_no_damage() {
         values.health().scrubbed > from + 3 * rows
     })
     .await;
+    // What it found goes to the rows with the next batch.
+    copied.region.write(1).await.expect("written");
+    copied.written().await;
     assert_eq!(values.health().damaged, 0);
     assert_eq!(copied.reads(&before).expect("readable"), 5);
 }
@@ -271,7 +274,12 @@ async fn a_view_that_meets_another_value_under_its_key_is_told_to_read_again() {
     let read = |root: &Arc<Root>| storage.values.read(root, &key).map(drop);
     read(&older).expect("its own");
     let changes = others.into_iter().chain(again);
-    backlog.push(changes.collect(), over, Arc::clone(&newer), Arc::clone(&older));
+    backlog.push(
+        changes.collect(),
+        over,
+        Arc::clone(&newer),
+        Arc::clone(&older),
+    );
     backlog.written_at(9).await;
     read(&newer).expect("its own");
     let told = read(&older);
@@ -319,7 +327,10 @@ fn a_value_that_came_again_stays_in_memory_until_the_rows_have_it_again() {
     assert!(state.is_resident(&uid, Ordinal(1)), "the rows have it not");
     residents.evict(&mut state, 5);
     assert!(!state.is_resident(&uid, Ordinal(1)));
-    assert_eq!((state.counts().resident_value_bytes, residents.count()), (0, 0));
+    assert_eq!(
+        (state.counts().resident_value_bytes, residents.count()),
+        (0, 0)
+    );
 }
 
 #[test]

@@ -43,10 +43,7 @@ fn described(region: &str, scope: Scope) -> machine::Region {
 pub(super) fn linked(scope: Scope) -> Found {
     Found {
         introduction: Some(Introduction {
-            regions: vec![
-                described(OTHER, Scope::Founder),
-                described(REGION, scope),
-            ],
+            regions: vec![described(OTHER, Scope::Founder), described(REGION, scope)],
             home_exists: false,
         }),
         ..found()

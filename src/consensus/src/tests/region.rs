@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use machine::{
-    AccountId, AdmitNode, ArnSuffix, Audit, Command, CreateSecret, DeleteSecret, FeedId, Found, Hash,
-    IssueJoinToken, KeyId, KeyState, KeyVersion, KmsKey, MACHINE_VERSION, NewVersion, NodeId,
+    AccountId, AdmitNode, ArnSuffix, Audit, Command, CreateSecret, DeleteSecret, FeedId, Found,
+    Hash, IssueJoinToken, KeyId, KeyState, KeyVersion, KmsKey, MACHINE_VERSION, NewVersion, NodeId,
     RegionName, RequestId, SealedValue, SecretName, Seen, Stamp, Uid, ValueKind, VersionId, Wrap,
 };
 use tokio::time::Instant;
@@ -40,12 +40,7 @@ impl Region {
     }
 
     /// The same, founded as it is told.
-    pub(super) async fn founded(
-        disk: Disk,
-        size: u64,
-        settings: Settings,
-        found: Found,
-    ) -> Region {
+    pub(super) async fn founded(disk: Disk, size: u64, settings: Settings, found: Found) -> Region {
         let fabric = Fabric::new();
         let first = Running::start(disk, &fabric, settings).await;
         let mut region = Region {

@@ -20,7 +20,8 @@ use crate::follow::trouble::Trouble;
 use crate::follow::verdict::{Verdict, judge};
 use crate::follow::wraps::{Named, Place, Wraps};
 use crate::limits::{
-    FILL_FAILED_PAUSE, FILL_INTERVAL, IMPORT_BYTES_MAX, IMPORT_PAUSE_MIN, MESSAGE_TIMEOUT,
+    FETCH_TIME_MAX, FILL_FAILED_PAUSE, FILL_INTERVAL, FILL_ROUNDS_MAX, IMPORT_BYTES_MAX,
+    IMPORT_PAUSE_MIN, MESSAGE_TIMEOUT,
 };
 use crate::work;
 
@@ -35,29 +36,35 @@ enum Failed {
 
 /// Runs until it is dropped.
 pub(crate) async fn run(following: Arc<Following>, line: Arc<Line>) {
-    let mut needs = Needs::default();
+    let (mut needs, mut has_more) = (Needs::default(), false);
     loop {
-        // Whatever wakes it, what comes together is asked for together.
-        let _ = timeout(FILL_INTERVAL, line.lacking.notified()).await;
+        if !has_more {
+            let _ = timeout(FILL_INTERVAL, line.lacking.notified()).await;
+        }
+        has_more = false;
         let feeds = line.asked.borrow().clone();
         for feed in feeds {
-            if let Err(error) = fill(&following, &line, &feed, &mut needs).await {
-                let region = &line.region;
-                tracing::warn!(%region, %feed, %error, "rows that are missing could not be had");
-                sleep(FILL_FAILED_PAUSE).await;
+            match fill(&following, &line, &feed, &mut needs).await {
+                Ok(is_done) => has_more |= !is_done,
+                Err(error) => {
+                    let region = &line.region;
+                    tracing::warn!(%region, %feed, %error, "missing rows could not be had");
+                    sleep(FILL_FAILED_PAUSE).await;
+                }
             }
         }
     }
 }
 
-/// Asks for what is missing of a feed until nothing is that can be had now.
+/// Asks for what is missing of a feed, so much in its turn; says whether nothing is missing any more
+/// that can be had now.
 async fn fill(
     following: &Arc<Following>,
     line: &Line,
     feed: &FeedId,
     needs: &mut Needs,
-) -> Result<(), Failed> {
-    loop {
+) -> Result<bool, Failed> {
+    for _ in 0..FILL_ROUNDS_MAX {
         let (view, own, of) = (following.view(), std::mem::take(needs), feed.clone());
         let now = following.now();
         // Where much is missing, all of it is walked over.
@@ -68,15 +75,21 @@ async fn fill(
         let (own, wanted) = found.await.map_err(Lost::of)?;
         *needs = own;
         if wanted.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
-        let asked = ask(following, line, feed, &wanted, needs).await;
-        if let Err(Failed::Lost(_)) = asked {
-            return asked;
+        let asking = ask(following, line, feed, &wanted, needs);
+        // However many messages come, there is an end to them.
+        let asked = match timeout(FETCH_TIME_MAX, asking).await {
+            Ok(asked) => asked,
+            Err(_late) => Err(Lost::of("the rows did not come in time").into()),
+        };
+        if let Err(Failed::Lost(lost)) = asked {
+            return Err(Failed::Lost(lost));
         }
         needs.asked(&following.view(), &wanted, following.now());
         asked?;
     }
+    Ok(false)
 }
 
 /// Asks for rows and proposes those that come.

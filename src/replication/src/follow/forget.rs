@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use machine::{Command, Epoch, FeedId, ForgetStaged, Hash, Revision, State};
+use machine::{Epoch, FeedId, Hash, Revision, State};
 use tokio::time::sleep;
 
 use crate::follow::Following;
+use crate::follow::kept::forget_all;
 use crate::follow::supervisor::Lines;
 use crate::limits::{FORGET_INTERVAL, STAGED_AGE_MAX};
 
@@ -31,10 +32,9 @@ pub(crate) async fn run(following: Arc<Following>, lines: Lines) {
         };
         let view = following.view();
         for feed in abandoned(&view, &mut seen, is_fetched, following.now()) {
-            let command = Command::ForgetStaged(ForgetStaged { feed: feed.clone() });
-            match following.propose("forget", command).await {
-                Ok(_) => tracing::info!(%feed, "what was kept of a snapshot is forgotten"),
-                Err(error) => tracing::warn!(%feed, %error, "a snapshot is not forgotten yet"),
+            match forget_all(&following, &feed).await {
+                Ok(()) => tracing::info!(%feed, "what was kept of a snapshot is forgotten"),
+                Err(error) => tracing::warn!(%feed, ?error, "a snapshot is not forgotten yet"),
             }
         }
     }

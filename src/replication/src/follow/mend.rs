@@ -57,9 +57,14 @@ pub(crate) async fn run(following: Arc<Following>, line: Arc<Line>) {
             }
             let region = &line.region;
             let pause = match timeout(MEND_PATIENCE * 2, mend(&following, &line, &feed)).await {
+                // The next checkpoint says that all is right again.
+                Ok(Ok(0)) => MEND_PAUSE,
                 Ok(Ok(buckets)) => {
                     tracing::warn!(%region, %feed, buckets, "rows that differed were put right");
-                    MEND_PAUSE
+                    match buckets > BUCKETS_ASKED_MAX {
+                        true => Duration::ZERO,
+                        false => MEND_PAUSE,
+                    }
                 }
                 // It is seldom that a feed moves on at just the wrong moment.
                 Ok(Err(Failed::Elsewhere)) => Duration::ZERO,

@@ -13,6 +13,7 @@ mod forget;
 mod import;
 mod incoming;
 mod kept;
+mod lag;
 mod lane;
 mod line;
 mod lost;
@@ -52,6 +53,9 @@ use crate::context::Context;
 use crate::follow::touched::Touched;
 use crate::limits::{PROPOSE_TIMEOUT, REASONS_MAX};
 
+pub(crate) use lag::lags;
+
+pub use lag::Lag;
 pub use progress::{Progress, RegionProgress};
 pub use staleness::Staleness;
 pub use trouble::Trouble;

@@ -31,7 +31,7 @@ pub struct RegionProgress {
     pub changes_per_second: f64,
     /// Streams opened since this node started.
     pub streams: u64,
-    /// Why the last stream ended; empty before.
+    /// Why the last stream ended that was not opened anew at once; empty before.
     pub last_end: String,
     /// Feeds that are not followed for a while, and why.
     pub troubles: BTreeMap<FeedId, Trouble>,
@@ -75,10 +75,13 @@ impl Progress {
         });
     }
 
-    pub(crate) fn closed(&self, region: &RegionName, why: String) {
+    /// Takes that a stream ended, and why; without a reason if it is opened anew at once.
+    pub(crate) fn closed(&self, region: &RegionName, why: Option<String>) {
         self.with(region, |known| {
             known.told.node = None;
-            known.told.last_end = why;
+            if let Some(why) = why {
+                known.told.last_end = why;
+            }
         });
     }
 
@@ -202,7 +205,8 @@ mod tests {
         progress.opened(&region(), NodeId(1));
         progress.received(&region(), 100, 2);
         progress.imported(&region(), 2);
-        progress.closed(&region(), "it went silent".to_owned());
+        progress.closed(&region(), Some("it went silent".to_owned()));
+        progress.closed(&region(), None);
         progress.ended();
         let (_, told) = progress.all().remove(0);
         assert_eq!((told.node, told.streams), (None, 1));

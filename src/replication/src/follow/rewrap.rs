@@ -92,7 +92,7 @@ async fn rewrap(following: &Arc<Following>, uids: Vec<Uid>, failed: &mut BTreeSe
         }
         // Whoever asks about the copy is to be told of what goes wrong, and of what went right again.
         if following.reason(uid, reason) {
-            following.touched.reportable(uid);
+            following.touched.reportable(Some(uid));
         }
     }
 }
@@ -109,7 +109,7 @@ async fn propose(following: &Following, rewrap: RewrapSecret) -> Result<(), Stri
                 Err(Rejection::SecretWithheld(_) | Rejection::VersionNotFound(_)) => return Ok(()),
                 Err(rejection) => return Err(short(&rejection.to_string())),
                 Ok(_) => {
-                    following.touched.reportable(uid);
+                    following.touched.reportable(Some(uid));
                     return Ok(());
                 }
             },

@@ -7,7 +7,7 @@ use std::time::Duration;
 use machine::NodeId;
 
 use crate::limits::{
-    BACKOFF_MAX, BACKOFF_MIN, FAULTY_NODE_PAUSE, LOST_NODE_PAUSE, STREAM_PROVEN_AFTER,
+    AVOIDED_NODE_PAUSE, BACKOFF_MAX, BACKOFF_MIN, FAULT_PAUSE_MIN, FAULTY_NODE_PAUSE, LOST_NODE_PAUSE, STREAM_PROVEN_AFTER,
 };
 
 /// Where the streams to one region went, and how they ended.
@@ -18,6 +18,9 @@ pub(crate) struct Route {
     failures: u32,
     /// Nodes that are passed over until then.
     shunned: BTreeMap<NodeId, Duration>,
+    /// Nodes that no stream which works is given up for until then: one that leads, and that only
+    /// this region cannot reach, would break the stream again and again.
+    avoided: BTreeMap<NodeId, Duration>,
 }
 
 /// How a stream ended, as far as the next one is concerned.
@@ -36,8 +39,9 @@ pub(crate) enum End {
 impl Route {
     /// Gives the node to dial next; none of an empty list.
     pub(crate) fn next(&mut self, nodes: &[NodeId], now: Duration) -> Option<NodeId> {
-        self.shunned
-            .retain(|node, until| nodes.contains(node) && *until > now);
+        for passed in [&mut self.shunned, &mut self.avoided] {
+            passed.retain(|node, until| nodes.contains(node) && *until > now);
+        }
         let is_good = |node: &NodeId| nodes.contains(node) && !self.shunned.contains_key(node);
         let preferred = self.preferred.filter(is_good);
         let later = nodes.iter().filter(|node| Some(**node) > self.last);
@@ -54,7 +58,8 @@ impl Route {
 
     /// Whether a node that is said to lead can be hoped to answer.
     pub(crate) fn may_go(&self, node: NodeId, now: Duration) -> bool {
-        self.shunned.get(&node).is_none_or(|until| *until <= now)
+        let is_over = |until: &Duration| *until <= now;
+        self.shunned.get(&node).is_none_or(is_over) && self.avoided.get(&node).is_none_or(is_over)
     }
 
     /// Takes how the stream to `node`, which was open for `lasted`, ended, and gives the pause
@@ -88,9 +93,15 @@ impl Route {
         };
         self.preferred = self.preferred.filter(|preferred| *preferred != node);
         self.shunned.insert(node, now.saturating_add(pause));
+        let until = now.saturating_add(AVOIDED_NODE_PAUSE);
+        self.avoided.insert(node, until);
         let doubled = 1_u32.checked_shl(self.failures).unwrap_or(u32::MAX);
         let pause = BACKOFF_MIN.saturating_mul(doubled).min(BACKOFF_MAX);
         self.failures = self.failures.saturating_add(1).min(u32::BITS);
+        let pause = match end {
+            End::Faulty => pause.max(FAULT_PAUSE_MIN),
+            _ => pause,
+        };
         pause.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0))
     }
 }
@@ -130,7 +141,8 @@ mod tests {
         route.ended(leader, End::Lost, Duration::ZERO, NOW, 0.5);
         assert!(!route.may_go(leader, NOW));
         assert_ne!(route.next(&NODES, NOW), Some(leader));
-        assert!(route.may_go(leader, NOW + LOST_NODE_PAUSE));
+        assert!(!route.may_go(leader, NOW + LOST_NODE_PAUSE));
+        assert!(route.may_go(leader, NOW + AVOIDED_NODE_PAUSE));
     }
 
     #[test]

@@ -159,8 +159,12 @@ impl Fetching<'_> {
         first: v1::FetchSnapshotResponse,
         rows: &mut Streaming<v1::FetchSnapshotResponse>,
     ) -> Result<u64, Failed> {
-        let mut message = first;
+        let (mut message, mut is_first) = (first, true);
         loop {
+            if message.rows.is_empty() && message.feed_hash.is_empty() && !is_first {
+                return Err(Failed::unreadable(self.feed, Malformed::Missing("rows")));
+            }
+            is_first = false;
             let feed_hash = std::mem::take(&mut message.feed_hash);
             for row in self.made(message.rows).await? {
                 self.gathered.add(row).map_err(Failed::Trouble)?;

@@ -232,10 +232,14 @@ impl Stream<'_> {
         let Stream { line, node, .. } = self;
         self.following.progress.opened(&line.region, node.id);
         line.opened(node.clone(), self.is_first);
-        if self.is_first {
-            self.following.touched.all();
+        let (region, node) = (&line.region, node.id);
+        match self.is_first {
+            true => tracing::info!(%region, %node, "a region is followed"),
+            false => tracing::debug!(%region, %node, "a stream is opened anew"),
         }
-        tracing::info!(region = %line.region, node = %node.id, "a region is followed");
+        if self.is_first {
+            self.following.touched.reportable(None);
+        }
         Ok(())
     }
 
@@ -250,8 +254,11 @@ impl Stream<'_> {
         match outcome {
             Outcome::At { cursor, changes } => {
                 self.following.progress.imported(&self.line.region, changes);
-                self.line.notes().resolved(&feed);
                 self.line.lacking.notify_one();
+                // What came behind it may have been wrong, and have stopped the feed meanwhile.
+                if self.session.lane(&feed).is_some() {
+                    self.line.notes().resolved(&feed);
+                }
                 self.landed(&feed, cursor)
             }
             Outcome::Again => {

@@ -11,6 +11,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use crate::follow::line::Line;
 use crate::follow::notes::Notes;
 use crate::follow::plan::{Asked, plan};
+use crate::follow::trouble::Trouble;
 use crate::follow::{Following, fill, forget, mend, region, report, rewrap, snapshot};
 use crate::limits::PLAN_INTERVAL;
 
@@ -132,6 +133,9 @@ impl<'a> Term<'a> {
         for (region, (line, _)) in &self.lines {
             let notes = line.notes();
             let troubles = notes.troubles();
+            // That a region does not lead what another one does is nobody's trouble.
+            let is_trouble = |trouble: &&Trouble| !matches!(trouble, Trouble::NotPrimary { .. });
+            let troubles = troubles.filter(|(_, trouble)| is_trouble(trouble));
             let troubles = troubles.map(|(feed, trouble)| (feed.clone(), trouble.clone()));
             progress.troubles(region, troubles.collect());
         }

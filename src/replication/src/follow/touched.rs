@@ -67,10 +67,13 @@ impl Touched {
         self.wake.iter().for_each(Notify::notify_one);
     }
 
-    /// Takes that there is something to report of a secret, and no more.
-    pub(crate) fn reportable(&self, uid: Uid) {
+    /// Takes that there is something to report of a secret, or of any, and no more.
+    pub(crate) fn reportable(&self, uid: Option<Uid>) {
         let [report, _] = &mut *self.lock();
-        report.add(uid);
+        match uid {
+            Some(uid) => report.add(uid),
+            None => report.all(),
+        }
         let [wake, _] = &self.wake;
         wake.notify_one();
     }

@@ -1,7 +1,8 @@
 //! A primary that means harm: what it sends is refused by name, and the region goes on.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use consensus::Keep;
@@ -25,6 +26,7 @@ type Sent =
 
 /// Sends what a test made up, whatever it is asked.
 struct Forger {
+    opened: Arc<AtomicUsize>,
     script: Arc<dyn Fn() -> Vec<Message> + Send + Sync>,
 }
 
@@ -45,6 +47,7 @@ impl ReplicationService for Forger {
         &self,
         request: Request<Streaming<v1::FollowRequest>>,
     ) -> Result<Response<Sent>, Status> {
+        self.opened.fetch_add(1, Ordering::SeqCst);
         let mut requests = request.into_inner();
         let first = requests.message().await?.and_then(|first| first.message);
         let Some(v1::follow_request::Message::Open(open)) = first else {
@@ -127,8 +130,17 @@ impl ReplicationService for Forger {
 
 /// West, whose only other region is a forger's.
 async fn forged(script: impl Fn() -> Vec<Message> + Send + Sync + 'static) -> Served {
+    counted(script).await.0
+}
+
+/// The same, with the number of streams that west has opened.
+async fn counted(
+    script: impl Fn() -> Vec<Message> + Send + Sync + 'static,
+) -> (Served, Arc<AtomicUsize>) {
+    let opened: Arc<AtomicUsize> = Arc::default();
     let pipes: Arc<Pipes> = Arc::default();
     let forger = Forger {
+        opened: Arc::clone(&opened),
         script: Arc::new(script),
     };
     let incoming = pipes
@@ -143,7 +155,8 @@ async fn forged(script: impl Fn() -> Vec<Message> + Send + Sync + 'static) -> Se
         regions: vec![entry(NORTH, Scope::Founder), entry(WEST, Scope::Selected)],
         home_exists: false,
     };
-    Served::found(&pipes, WEST, Keep::default(), Some(introduction)).await
+    let west = Served::found(&pipes, WEST, Keep::default(), Some(introduction)).await;
+    (west, opened)
 }
 
 fn changes(feed: &FeedId, header: &'static [u8]) -> Message {
@@ -235,4 +248,43 @@ async fn a_message_without_end_is_refused() {
     })
     .await;
     outcome(&west, "refused").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_feed_that_breaks_after_good_changes_is_left_for_a_while() {
+    let north = Served::founder(NORTH).await;
+    let view = north.state();
+    // What north's own log says of its root feed, and then nonsense.
+    let good: Vec<v1::Change> = view
+        .journal(&FeedId::Root, machine::Revision(0))
+        .unwrap()
+        .map(|row| v1::Change {
+            header: row.header_bytes.clone(),
+            body: row.body.clone().zip(row.blind).map(|(bytes, blind)| v1::RowBody {
+                blind: Bytes::copy_from_slice(&blind.0),
+                bytes,
+                wrapped_dek: Bytes::new(),
+            }),
+        })
+        .collect();
+    let count = good.len() as u64;
+    let script = move || {
+        let feed = FeedId::Root.to_string();
+        let good = Message::Changes(v1::Changes {
+            feed,
+            changes: good.clone(),
+        });
+        vec![good, changes(&FeedId::Root, b"no header")]
+    };
+    let (west, opened) = counted(script).await;
+    eventually("the good changes are here", || {
+        stands(&west, &FeedId::Root).revision.0 == count
+    })
+    .await;
+    // One stream for each set of feeds: not one after the other for the one that is broken.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let opened = opened.load(Ordering::SeqCst);
+    assert!(opened < 6, "{opened} streams");
+    let (_, told) = west.first().replication.progress().all().remove(0);
+    assert_eq!(told.troubles[&FeedId::Root].as_str(), "broken");
 }

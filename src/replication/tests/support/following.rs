@@ -82,11 +82,14 @@ impl Following {
         }
     }
 
-    /// What is said of a feed that is not served.
+    /// What is said of a feed that is not served; changes before it are passed over.
     pub async fn not_served(&mut self) -> v1::NotServed {
-        match self.news().await.expect("a message") {
-            Message::NotServed(not_served) => not_served,
-            other => panic!("it is served: {other:?}"),
+        loop {
+            match self.news().await.expect("a message") {
+                Message::NotServed(not_served) => return not_served,
+                Message::Changes(_) => {}
+                other => panic!("it is served: {other:?}"),
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! A region whose nodes run, and what tests do to it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -42,7 +42,6 @@ struct Linked {
     staleness: Arc<Staleness>,
     ways: Arc<Ways>,
     pipes: Arc<Pipes>,
-    authority: Bytes,
 }
 
 /// A region.
@@ -92,7 +91,6 @@ impl Running {
             staleness,
             ways,
             pipes: Arc::clone(pipes),
-            authority: authority(&CLUSTER.to_string(), region),
         };
         let (replication, stop) = linked.replicate(&consensus, &epochs, region, id);
         Running {
@@ -126,7 +124,8 @@ impl Linked {
             epochs: Arc::clone(epochs),
             own: Arc::new(Told {
                 pipes: Arc::clone(&self.pipes),
-                authority: self.authority.clone(),
+                region: region.to_owned(),
+                authority: OnceLock::new(),
             }),
             staleness: Arc::clone(&self.staleness),
             stop: stop.clone(),
@@ -442,13 +441,17 @@ impl Keys for MarkedKeys {
 /// What a region tells of itself: nothing that would change the directory, unless a test wants it.
 struct Told {
     pipes: Arc<Pipes>,
-    authority: Bytes,
+    region: String,
+    authority: OnceLock<Bytes>,
 }
 
 impl Own for Told {
     fn authorities(&self) -> Vec<Bytes> {
         match self.pipes.is_told_of.load(Ordering::Relaxed) {
-            true => vec![self.authority.clone()],
+            true => {
+                let made = || authority(&CLUSTER.to_string(), &self.region);
+                vec![self.authority.get_or_init(made).clone()]
+            }
             false => Vec::new(),
         }
     }
