@@ -20,6 +20,10 @@ pub(crate) enum Domain {
     LinkKey,
     /// A DEK under a link key.
     LinkWrap,
+    /// A call that one region hands on to another, under a link key.
+    LinkCall,
+    /// The answer to it, under the same key.
+    LinkAnswer,
 }
 
 impl Domain {
@@ -33,6 +37,8 @@ impl Domain {
             Domain::StorageBlock => "strongroom/storage-block/v1",
             Domain::LinkKey => "strongroom/link-key/v1",
             Domain::LinkWrap => "strongroom/link-wrap/v1",
+            Domain::LinkCall => "strongroom/link-call/v1",
+            Domain::LinkAnswer => "strongroom/link-answer/v1",
         }
     }
 
@@ -69,6 +75,8 @@ mod tests {
             Domain::StorageBlock,
             Domain::LinkKey,
             Domain::LinkWrap,
+            Domain::LinkCall,
+            Domain::LinkAnswer,
         ];
         let names: std::collections::BTreeSet<_> = domains.iter().map(|d| d.name()).collect();
         assert_eq!(names.len(), domains.len());

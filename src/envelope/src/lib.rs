@@ -35,9 +35,9 @@ pub use error::{OpenFailed, SealFailed};
 pub use kek::{Kek, RewrapFailed, Sealed};
 pub use keyring::{KeyringError, StorageKeyring};
 pub use limits::{
-    KEY_VERSIONS_MAX, LINK_ENCAPSULATED_BYTES, LINK_PUBLIC_KEY_BYTES, LINK_REGION_BYTES_MAX,
-    ROOT_KEY_FILE_BYTES_MAX, SEALED_BLOCK_BYTES_MAX, VALUE_BYTES_MAX,
+    KEY_VERSIONS_MAX, LINK_CALL_BYTES_MAX, LINK_ENCAPSULATED_BYTES, LINK_PUBLIC_KEY_BYTES,
+    LINK_REGION_BYTES_MAX, ROOT_KEY_FILE_BYTES_MAX, SEALED_BLOCK_BYTES_MAX, VALUE_BYTES_MAX,
 };
-pub use link::{LinkBinding, LinkFailed, LinkKey, LinkOffer};
+pub use link::{CallPart, LinkBinding, LinkFailed, LinkKey, LinkOffer};
 pub use provider::{FileProvider, ProviderError, SealProvider};
 pub use root::RootKey;

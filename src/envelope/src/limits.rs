@@ -25,3 +25,6 @@ pub const LINK_ENCAPSULATED_BYTES: usize = 1_120;
 
 /// The longest name of a region that a link key is bound to, in bytes.
 pub const LINK_REGION_BYTES_MAX: usize = 128;
+
+/// The longest call, or answer to one, that is sealed under a link key, in bytes.
+pub const LINK_CALL_BYTES_MAX: usize = 512 * 1024;

@@ -6,8 +6,9 @@
 )]
 
 use envelope::{
-    EncryptionContext, Kek, LINK_ENCAPSULATED_BYTES, LINK_PUBLIC_KEY_BYTES, LINK_REGION_BYTES_MAX,
-    LinkBinding, LinkFailed, LinkKey, LinkOffer, OpenFailed, RewrapFailed, Sealed,
+    CallPart, EncryptionContext, Kek, LINK_CALL_BYTES_MAX, LINK_ENCAPSULATED_BYTES,
+    LINK_PUBLIC_KEY_BYTES, LINK_REGION_BYTES_MAX, LinkBinding, LinkFailed, LinkKey, LinkOffer,
+    OpenFailed, RewrapFailed, SealFailed, Sealed,
 };
 use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, prop_assert_ne, proptest};
 use proptest::test_runner::Config;
@@ -357,4 +358,32 @@ proptest! {
         prop_assert!(primary.rewrap_out(&kek(7), &context(), FROM, &wrap).is_err());
         prop_assert!(follower.rewrap_in(&kek(8), &context(), TO, &wrap).is_err());
     }
+}
+
+#[test]
+fn a_call_opens_at_the_other_end_as_what_it_is_and_as_nothing_else() {
+    let (one, other) = link(&binding(), &binding());
+    let call = one.seal_call(CallPart::Call, b"a call").unwrap();
+    let opened = other.open_call(CallPart::Call, &call).unwrap();
+    assert_eq!(opened.as_slice(), b"a call");
+    let answer = other.seal_call(CallPart::Answer, b"").unwrap();
+    let opened = one.open_call(CallPart::Answer, &answer).unwrap();
+    assert!(opened.is_empty());
+    let unauthentic = |opened: Result<_, OpenFailed>| {
+        assert_eq!(opened.map(drop), Err(OpenFailed::Unauthentic));
+    };
+    unauthentic(other.open_call(CallPart::Answer, &call));
+    unauthentic(one.open_call(CallPart::Call, &answer));
+    let (stranger, _) = link(&binding(), &binding());
+    unauthentic(stranger.open_call(CallPart::Call, &call));
+    for bit in 8..call.len() * 8 {
+        unauthentic(other.open_call(CallPart::Call, &flipped(&call, bit)));
+    }
+    unauthentic(other.open_call(CallPart::Call, &[]));
+    unauthentic(other.open_call(CallPart::Call, &call[..20]));
+    let longest = vec![7; LINK_CALL_BYTES_MAX];
+    one.seal_call(CallPart::Call, &longest).unwrap();
+    let too_long = vec![7; LINK_CALL_BYTES_MAX + 1];
+    let refused = one.seal_call(CallPart::Call, &too_long);
+    assert!(matches!(refused, Err(SealFailed::TooLarge { .. })));
 }

@@ -10,6 +10,7 @@ mod directory;
 mod door;
 mod errors;
 mod fence;
+mod forward;
 mod freshness;
 mod health;
 mod keys;

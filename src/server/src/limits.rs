@@ -108,3 +108,13 @@ pub const DIRECTORY_PAUSE: std::time::Duration = std::time::Duration::from_secs(
 pub const NODE_STATUS_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(3);
 /// Pause between two looks for secrets that came here without a change of their feed.
 pub const WATCH_COMPARE_INTERVAL: std::time::Duration = std::time::Duration::from_secs(2);
+/// Calls handed on to other regions, or taken from them, at once.
+pub const FORWARDS_MAX: usize = 64;
+/// Largest message of a call that is handed on: a request, sealed, with room.
+pub const FORWARD_BYTES_MAX: usize = 320 << 10;
+/// Longest wait for each message of a call that is handed on.
+pub const FORWARD_OPEN_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
+/// Ballots that are taken of one message.
+pub const CLAIMS_MAX: usize = machine::limits::REGIONS_MAX + 1;
+/// Time before its deadline at which a call for a fresher state is told how old it is.
+pub const FRESH_MARGIN: std::time::Duration = std::time::Duration::from_millis(100);

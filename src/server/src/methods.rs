@@ -208,6 +208,7 @@ pub const METHODS: &[Method] = &[
     region("/strongroom.replication.v1.ReplicationService/Ask"),
     region("/strongroom.replication.v1.ReplicationService/Announce"),
     region("/strongroom.replication.v1.ReplicationService/Report"),
+    region("/strongroom.replication.v1.ForwardService/Forward"),
     stranger("/grpc.health.v1.Health/Check"),
     // A stream costs memory for as long as its caller likes: not for strangers.
     stream("/grpc.health.v1.Health/Watch"),

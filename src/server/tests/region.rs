@@ -12,6 +12,7 @@ mod region {
     mod batch;
     mod canary;
     mod elsewhere;
+    mod forward;
     mod life;
     mod link_tokens;
     mod linked;

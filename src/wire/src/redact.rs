@@ -12,6 +12,7 @@ use zeroize::Zeroize;
 
 use crate::{
     admin::v1::{CreateJoinTokenResponse, CreateLinkTokenResponse, JoinRequest, LinkRequest},
+    replication::v1::{ForwardedAnswer, ForwardedCall},
     secrets::v1::{
         CreateSecretRequest, GetRandomPasswordResponse, GetSecretValueResponse,
         PutSecretValueRequest, SecretValueEntry, UpdateSecretRequest, create_secret_request,
@@ -132,6 +133,29 @@ impl Debug for CreateJoinTokenResponse {
         f.debug_struct("CreateJoinTokenResponse")
             .field("token", &REDACTED)
             .field("expires", &self.expires)
+            .finish()
+    }
+}
+
+impl Debug for ForwardedCall {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("ForwardedCall")
+            .field("caller", &self.caller)
+            .field("request_id", &self.request_id)
+            .field("method", &self.method)
+            .field("region", &self.region)
+            .field("wait_ms", &self.wait_ms)
+            .field("plain_request", &REDACTED)
+            .finish()
+    }
+}
+
+impl Debug for ForwardedAnswer {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("ForwardedAnswer")
+            .field("plain_reply", &REDACTED)
+            .field("position", &self.position)
+            .field("refusal", &self.refusal)
             .finish()
     }
 }

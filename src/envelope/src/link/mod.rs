@@ -24,6 +24,7 @@
 //! of the stream does.
 
 mod agreement;
+mod call;
 mod offer;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ use std::fmt;
 
 use thiserror::Error;
 
+pub use call::CallPart;
 pub use offer::LinkOffer;
 
 use crate::aead;

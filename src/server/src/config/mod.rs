@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::sections::{
     ApiSection, ClusterSection, ConsensusSection, LimitsSection, LogFormat, LogSection,
-    NodeSection, OperationsSection, PeersSection, ReadsName, SealProviderName, SealSection,
-    SecretsSection, StorageSection, TlsSection,
+    NodeSection, OperationsSection, PeersSection, ReadsName, RegionsSection, SealProviderName,
+    SealSection, SecretsSection, StorageSection, TlsSection,
 };
 pub use self::size::{Size, SizeError};
 use self::variables::Variables;
@@ -49,6 +49,8 @@ pub struct Config {
     pub consensus: ConsensusSection,
     /// The root key.
     pub seal: SealSection,
+    /// Other regions.
+    pub regions: RegionsSection,
     /// Rules of secrets.
     pub secrets: SecretsSection,
     /// Bounds.
@@ -107,6 +109,10 @@ impl Default for Config {
             seal: SealSection {
                 provider: SealProviderName::File,
                 root_key: "/etc/strongroom/root.key".into(),
+            },
+            regions: RegionsSection {
+                forward_writes: false,
+                accept_forwarded: false,
             },
             secrets: SecretsSection {
                 young_version_protection: Duration::from_secs(24 * 60 * 60),

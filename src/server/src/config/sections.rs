@@ -145,6 +145,18 @@ pub enum SealProviderName {
     File,
 }
 
+/// What this region does for others, and they for it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegionsSection {
+    /// Hands a write to what another region leads on to that region, instead of refusing it with
+    /// where to go. The other region must accept that.
+    pub forward_writes: bool,
+    /// Takes writes that nodes of linked regions hand on for their callers. Whoever has the key of
+    /// such a node can then write here as any caller.
+    pub accept_forwarded: bool,
+}
+
 /// Rules of the secrets themselves.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]

@@ -36,6 +36,15 @@ impl Refusal {
         self.with_hint(PRIMARY_REGION, region.to_string())
     }
 
+    /// The region to make the call in, if that is why it was refused and nothing was done.
+    #[must_use]
+    pub fn led_by(&self) -> Option<RegionName> {
+        let is_elsewhere = matches!(self.reason, Reason::InvalidParameter | Reason::NotPrimary);
+        let mut hints = self.hints.iter().filter(|_| is_elsewhere);
+        let (_, region) = hints.find(|(name, _)| *name == PRIMARY_REGION)?;
+        region.parse().ok()
+    }
+
     /// Adds where the region that is named as primary is called, if this state knows.
     #[must_use]
     pub fn with_addresses(self, state: &State) -> Self {

@@ -10,6 +10,8 @@ use replication::Replication;
 pub struct RegionMetrics {
     /// Regions that asked to be linked, by outcome.
     pub links: IntCounterVec,
+    /// Calls that other regions handed on to this one, by outcome.
+    pub forwards: IntCounterVec,
     /// Promotions of this region by this node.
     pub promotions: IntCounter,
     /// Reads that were refused because the state was older than asked for.
@@ -34,8 +36,9 @@ impl RegionMetrics {
             Box::new(made.failed.clone()),
             Box::new(made.incomplete.clone()),
         ];
-        let labelled: [Box<dyn prometheus::core::Collector>; 8] = [
+        let labelled: [Box<dyn prometheus::core::Collector>; 9] = [
             Box::new(made.links.clone()),
+            Box::new(made.forwards.clone()),
             Box::new(made.lag.clone()),
             Box::new(made.follower_lag.clone()),
             Box::new(made.staleness.clone()),
@@ -57,6 +60,11 @@ impl RegionMetrics {
             links: counters(
                 "strongroom_server_links_total",
                 "regions that asked to be linked, by outcome",
+                "outcome",
+            )?,
+            forwards: counters(
+                "strongroom_server_forwards_total",
+                "calls that other regions handed on to this one, by outcome",
                 "outcome",
             )?,
             promotions: IntCounter::new(
@@ -184,6 +192,7 @@ impl RegionMetrics {
     #[cfg(test)]
     pub(super) fn show_all(&self) {
         self.links.with_label_values(&["linked"]).inc();
+        self.forwards.with_label_values(&["answered"]).inc();
         self.lag.with_label_values(&["root"]).set(0);
         self.follower_lag.with_label_values(&["eu-west-1"]).set(0);
         self.staleness.with_label_values(&["root"]).set(0.0);

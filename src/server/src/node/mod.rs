@@ -4,6 +4,7 @@ mod assembly;
 mod error;
 mod first;
 mod linked;
+mod parts;
 mod peers;
 mod serve;
 
@@ -19,10 +20,11 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use wire::{CredentialFiles, Credentials, Dialer, Identity as Name, PeerIdentity};
 
-use self::assembly::{Assembly, Opening, Parts};
+use self::assembly::Assembly;
 pub use self::error::StartError;
 pub use self::first::Start;
 use self::first::{Advertised, Founding, sealed_keyring};
+use self::parts::{Opening, Parts};
 use self::serve::{Bound, Servers, Stops};
 use crate::accesses::Accesses;
 use crate::config::{Config, SealProviderName};

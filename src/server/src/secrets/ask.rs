@@ -95,7 +95,11 @@ impl<T> Answer<T> {
 }
 
 impl Reading {
-    fn of(metadata: &MetadataMap) -> Result<Self, Refusal> {
+    /// What the metadata of a request says.
+    ///
+    /// # Errors
+    /// When it is not understood.
+    pub(super) fn of(metadata: &MetadataMap) -> Result<Self, Refusal> {
         let eventual = match metadata.get(CONSISTENCY).map(|value| value.to_str()) {
             None | Some(Ok("linearizable")) => false,
             Some(Ok("eventual")) => true,

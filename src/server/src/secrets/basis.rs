@@ -13,7 +13,7 @@ use super::{Secrets, regions};
 use crate::door::Call;
 use crate::errors::Refusal;
 use crate::fence::Fence;
-use crate::limits::FRESH_PAUSE;
+use crate::limits::{FRESH_MARGIN, FRESH_PAUSE};
 use crate::staleness::Ages;
 
 /// What a call is about: of that it is said how old it is.
@@ -68,7 +68,7 @@ impl Secrets {
             match basis.staleness() {
                 None => return Ok(basis),
                 Some(Age(Some(staleness))) if staleness <= max => return Ok(basis),
-                Some(Age(staleness)) if Instant::now() + FRESH_PAUSE >= call.deadline => {
+                Some(Age(staleness)) if Instant::now() + FRESH_MARGIN >= call.deadline => {
                     self.metrics.regions.too_stale.inc();
                     return Err(Refusal::too_stale(staleness));
                 }

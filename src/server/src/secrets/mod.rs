@@ -12,6 +12,7 @@ mod delete;
 mod describe;
 mod detach;
 mod filter;
+mod forwarded;
 mod get;
 mod list;
 mod not_yet;
@@ -47,6 +48,7 @@ use crate::accesses::Accesses;
 use crate::door::Call;
 use crate::errors::{Reason, Refusal};
 use crate::fence::Fence;
+use crate::forward::Forwarder;
 use crate::freshness::Freshness;
 use crate::metrics::Metrics;
 use crate::staleness::Staleness;
@@ -61,6 +63,7 @@ pub struct Secrets {
     freshness: Arc<Freshness>,
     staleness: Arc<Staleness>,
     fence: Fence,
+    forwarder: Option<Arc<Forwarder>>,
     watches: Arc<Semaphore>,
     metrics: Metrics,
     young_protection_ms: u64,
@@ -81,6 +84,8 @@ pub struct SecretsOptions {
     pub staleness: Arc<Staleness>,
     /// Looks for other regions that have taken over.
     pub fence: Fence,
+    /// Hands writes on to the regions that lead what they are about; none refuses them.
+    pub forwarder: Option<Arc<Forwarder>>,
     /// Counts watches.
     pub metrics: Metrics,
     /// Watches open at once.
@@ -102,6 +107,7 @@ impl Secrets {
             freshness: options.freshness,
             staleness: options.staleness,
             fence: options.fence,
+            forwarder: options.forwarder,
             watches: Arc::new(Semaphore::new(options.watches_max)),
             metrics: options.metrics,
             young_protection_ms: protection.unwrap_or(u64::MAX),

@@ -7,8 +7,8 @@ use tonic::{Request, Response, Status};
 use wire::secrets::v1 as api;
 use wire::secrets::v1::secrets_service_server::SecretsService;
 
-use super::Secrets;
 use super::ask::{Answer, Ask};
+use super::{Secrets, forwarded};
 use crate::errors::Refusal;
 
 type Replied<T> = Result<Response<T>, Status>;
@@ -25,7 +25,9 @@ impl SecretsService for Secrets {
         &self,
         request: Request<api::CreateSecretRequest>,
     ) -> Replied<api::CreateSecretResponse> {
-        Answer::reply(self.create(Ask::of(request)?).await)
+        let kept = self.kept(forwarded::CREATE, &request)?;
+        let outcome = self.create(Ask::of(request)?).await;
+        self.told(kept, outcome).await
     }
 
     async fn get_secret_value(
@@ -39,14 +41,18 @@ impl SecretsService for Secrets {
         &self,
         request: Request<api::PutSecretValueRequest>,
     ) -> Replied<api::PutSecretValueResponse> {
-        Answer::reply(self.put(Ask::of(request)?).await)
+        let kept = self.kept(forwarded::PUT, &request)?;
+        let outcome = self.put(Ask::of(request)?).await;
+        self.told(kept, outcome).await
     }
 
     async fn update_secret(
         &self,
         request: Request<api::UpdateSecretRequest>,
     ) -> Replied<api::UpdateSecretResponse> {
-        Answer::reply(self.update(Ask::of(request)?).await)
+        let kept = self.kept(forwarded::UPDATE, &request)?;
+        let outcome = self.update(Ask::of(request)?).await;
+        self.told(kept, outcome).await
     }
 
     async fn describe_secret(
@@ -81,35 +87,45 @@ impl SecretsService for Secrets {
         &self,
         request: Request<api::UpdateSecretVersionStageRequest>,
     ) -> Replied<api::UpdateSecretVersionStageResponse> {
-        Answer::reply(self.update_stage(Ask::of(request)?).await)
+        let kept = self.kept(forwarded::STAGE, &request)?;
+        let outcome = self.update_stage(Ask::of(request)?).await;
+        self.told(kept, outcome).await
     }
 
     async fn delete_secret(
         &self,
         request: Request<api::DeleteSecretRequest>,
     ) -> Replied<api::DeleteSecretResponse> {
-        Answer::reply(self.delete(Ask::of(request)?).await)
+        let kept = self.kept(forwarded::DELETE, &request)?;
+        let outcome = self.delete(Ask::of(request)?).await;
+        self.told(kept, outcome).await
     }
 
     async fn restore_secret(
         &self,
         request: Request<api::RestoreSecretRequest>,
     ) -> Replied<api::RestoreSecretResponse> {
-        Answer::reply(self.restore(Ask::of(request)?).await)
+        let kept = self.kept(forwarded::RESTORE, &request)?;
+        let outcome = self.restore(Ask::of(request)?).await;
+        self.told(kept, outcome).await
     }
 
     async fn tag_resource(
         &self,
         request: Request<api::TagResourceRequest>,
     ) -> Replied<api::TagResourceResponse> {
-        Answer::reply(self.tag(Ask::of(request)?).await)
+        let kept = self.kept(forwarded::TAG, &request)?;
+        let outcome = self.tag(Ask::of(request)?).await;
+        self.told(kept, outcome).await
     }
 
     async fn untag_resource(
         &self,
         request: Request<api::UntagResourceRequest>,
     ) -> Replied<api::UntagResourceResponse> {
-        Answer::reply(self.untag(Ask::of(request)?).await)
+        let kept = self.kept(forwarded::UNTAG, &request)?;
+        let outcome = self.untag(Ask::of(request)?).await;
+        self.told(kept, outcome).await
     }
 
     async fn get_random_password(
@@ -141,14 +157,18 @@ impl SecretsService for Secrets {
         &self,
         request: Request<api::ReplicateSecretToRegionsRequest>,
     ) -> Replied<api::ReplicateSecretToRegionsResponse> {
-        Answer::reply(self.replicate(Ask::of(request)?).await)
+        let kept = self.kept(forwarded::REPLICATE, &request)?;
+        let outcome = self.replicate(Ask::of(request)?).await;
+        self.told(kept, outcome).await
     }
 
     async fn remove_regions_from_replication(
         &self,
         request: Request<api::RemoveRegionsFromReplicationRequest>,
     ) -> Replied<api::RemoveRegionsFromReplicationResponse> {
-        Answer::reply(self.remove_regions(Ask::of(request)?).await)
+        let kept = self.kept(forwarded::REMOVE_REGIONS, &request)?;
+        let outcome = self.remove_regions(Ask::of(request)?).await;
+        self.told(kept, outcome).await
     }
 
     async fn stop_replication_to_replica(

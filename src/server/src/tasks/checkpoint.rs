@@ -1,8 +1,8 @@
-//! Writes a checkpoint into each feed led here that has changed since its last one (R4).
+//! Writes a checkpoint into each feed that is led here and has changed since its last one (R4).
 
 use machine::{Checkpoint, Command, FeedId};
 
-use super::Tasks;
+use super::{Tasks, may_write};
 use crate::limits::CHECKPOINT_INTERVAL;
 
 impl Tasks {
@@ -25,7 +25,10 @@ impl Tasks {
     fn changed_feeds(&self) -> Vec<FeedId> {
         let view = self.consensus.local_view();
         let changed = view.feeds().filter_map(|feed| {
-            let state = feed.state().filter(|state| view.is_primary(&state.feed))?;
+            let state = feed.state()?;
+            if !may_write(&view, &state.feed) {
+                return None;
+            }
             // The checkpoint is a change itself: it stands one revision behind its own.
             let covered = feed
                 .checkpoint()

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use consensus::{Clock, Consensus, Proposal, Role, Unavailable};
-use machine::{Audit, Command, Outcome, Rejection, RequestId};
+use machine::{Audit, Command, FeedId, Outcome, Rejection, RequestId, State};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -46,6 +46,12 @@ enum TaskError {
     Unavailable(#[from] Unavailable),
     #[error(transparent)]
     Rejected(#[from] Rejection),
+}
+
+/// Whether this region writes to a feed, as far as the state knows: another one does it elsewhere,
+/// and what is proposed all the same is an entry for nothing.
+fn may_write(state: &State, feed: &FeedId) -> bool {
+    state.is_primary(feed) && state.fence(feed).is_none()
 }
 
 impl Tasks {

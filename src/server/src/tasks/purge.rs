@@ -2,7 +2,7 @@
 
 use machine::{Command, Outcome, PurgeSecret};
 
-use super::Tasks;
+use super::{Tasks, may_write};
 use crate::limits::PURGES_MAX;
 
 impl Tasks {
@@ -37,7 +37,14 @@ impl Tasks {
 
     fn due(&self) -> Vec<PurgeSecret> {
         let view = self.consensus.local_view();
-        let due = view.due(self.clock.now()).take(PURGES_MAX);
+        let is_writable = |uid| {
+            let feed = view.feed_of_secret(uid);
+            feed.is_some_and(|feed| may_write(&view, feed))
+        };
+        let due = view.due(self.clock.now());
+        let due = due
+            .filter(|secret| is_writable(&secret.uid))
+            .take(PURGES_MAX);
         due.filter_map(|secret| {
             let deletion_date = secret.deletion?.due;
             Some(PurgeSecret {

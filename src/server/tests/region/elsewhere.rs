@@ -197,18 +197,17 @@ async fn the_directory_is_changed_where_the_root_feed_is_led() {
         scope: RegionScope::All.into(),
         lifetime: None,
     });
-    let unlinked = second.admin(0);
-    let mut unlinked = unlinked;
+    let mut directory = second.admin(0);
     let statuses = [
         made.await.map(drop).unwrap_err(),
-        unlinked
+        directory
             .unlink_region(admin::UnlinkRegionRequest {
                 region: OTHER.to_owned(),
             })
             .await
             .map(drop)
             .unwrap_err(),
-        unlinked
+        directory
             .set_region_scope(admin::SetRegionScopeRequest {
                 region: OTHER.to_owned(),
                 scope: RegionScope::Selected.into(),

@@ -32,6 +32,8 @@ pub struct Files {
     pub dir: Arc<TempDir>,
     pub layout: Layout,
     pub region: &'static str,
+    /// What a test sets in the configuration of each node.
+    pub tune: fn(&mut Config),
 }
 
 impl Files {
@@ -43,6 +45,7 @@ impl Files {
             dir,
             layout,
             region: REGION,
+            tune: |_| {},
         };
         files.client(ADMIN);
         FileProvider::create(files.root_key()).unwrap();
@@ -54,6 +57,7 @@ impl Files {
         certs::add_region(&self.layout, region, Existing::Refuse).unwrap();
         let files = Self {
             region,
+            tune: |_| {},
             ..self.clone()
         };
         FileProvider::create(files.root_key()).unwrap();
@@ -112,6 +116,7 @@ impl Files {
         config.secrets.purge_interval = Duration::from_millis(200);
         config.secrets.access_record_interval = Duration::from_millis(50);
         config.limits.shutdown_timeout = Duration::from_secs(2);
+        (self.tune)(&mut config);
         config
     }
 
@@ -143,7 +148,12 @@ pub struct Region {
 
 impl Region {
     pub async fn start(count: u64) -> Self {
-        let files = Files::new();
+        Self::start_tuned(count, |_| {}).await
+    }
+
+    pub async fn start_tuned(count: u64, tune: fn(&mut Config)) -> Self {
+        let mut files = Files::new();
+        files.tune = tune;
         let bootstrap = Start::Bootstrap {
             administrator: ADMIN.to_owned(),
         };
@@ -152,7 +162,18 @@ impl Region {
 
     /// Starts a region that is linked to this one, and waits until it is ready.
     pub async fn link(&self, name: &'static str, scope: RegionScope, count: u64) -> Self {
-        let files = self.files.beside(name);
+        self.link_tuned(name, scope, count, |_| {}).await
+    }
+
+    pub async fn link_tuned(
+        &self,
+        name: &'static str,
+        scope: RegionScope,
+        count: u64,
+        tune: fn(&mut Config),
+    ) -> Self {
+        let mut files = self.files.beside(name);
+        files.tune = tune;
         let token = Zeroizing::new(self.link_token(name, scope).await);
         let address = self.nodes[0].addresses().api.to_string();
         Self::begin(files, Start::Link { address, token }, count).await

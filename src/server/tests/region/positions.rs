@@ -13,7 +13,7 @@ use wire::secrets::v1::{SecretChange, SecretState, WatchResponse};
 
 use super::harness::{OTHER, REGION, Region, assert_refused, eventually, refusal, told, two};
 use super::requests::{
-    create, force_delete, get, metadata, put, read, remove_regions, replicate, with,
+    create, force_delete, get, metadata, put, read, remove_regions, replicate, token, with,
 };
 
 const POSITION: &str = "strongroom-position";
@@ -145,8 +145,10 @@ async fn a_watch_in_the_other_region_tells_what_is_there_and_goes_on_over_a_prom
     promote(&second, REGION).await;
     there.put_secret_value(put("s", 3, "z")).await.unwrap();
     let mut names = Vec::new();
-    while names.last().is_none_or(|name| name != "s") {
-        names.push(change(&mut stream).await.1.name);
+    let mut last = SecretChange::default();
+    while !last.version_ids_to_stages.contains_key(&token(3)) {
+        last = change(&mut stream).await.1;
+        names.push(last.name.clone());
     }
     assert!(names.contains(&"own".to_owned()), "{names:?}");
     drop(stream);

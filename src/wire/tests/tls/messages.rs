@@ -6,7 +6,8 @@ use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, FieldDescriptor, Kind, Value};
 use wire::{
     DESCRIPTOR_SET,
-    admin::v1::{CreateJoinTokenResponse, JoinRequest},
+    admin::v1::{CreateJoinTokenResponse, CreateLinkTokenResponse, JoinRequest, LinkRequest},
+    replication::v1::{ForwardedAnswer, ForwardedCall},
     secrets::v1::{
         CreateSecretRequest, GetRandomPasswordResponse, GetSecretValueResponse,
         PutSecretValueRequest, SecretValueEntry, UpdateSecretRequest,
@@ -22,7 +23,7 @@ const CANARY: &str = "canary-4711";
 type Print = fn(&[u8]) -> String;
 
 /// Every message of `redact.rs`.
-const BY_HAND: [(&str, Print); 8] = [
+const BY_HAND: [(&str, Print); 12] = [
     (
         "strongroom.secrets.v1.CreateSecretRequest",
         print::<CreateSecretRequest>,
@@ -52,6 +53,19 @@ const BY_HAND: [(&str, Print); 8] = [
         print::<CreateJoinTokenResponse>,
     ),
     ("strongroom.admin.v1.JoinRequest", print::<JoinRequest>),
+    (
+        "strongroom.admin.v1.CreateLinkTokenResponse",
+        print::<CreateLinkTokenResponse>,
+    ),
+    ("strongroom.admin.v1.LinkRequest", print::<LinkRequest>),
+    (
+        "strongroom.replication.v1.ForwardedCall",
+        print::<ForwardedCall>,
+    ),
+    (
+        "strongroom.replication.v1.ForwardedAnswer",
+        print::<ForwardedAnswer>,
+    ),
 ];
 
 fn print<M: Message + Default + Debug>(encoded: &[u8]) -> String {
@@ -124,6 +138,8 @@ fn fields_that_hold_secrets_are_marked() {
                 "secret_binary",
                 "random_password",
                 "rotation_token",
+                "plain_request",
+                "plain_reply",
             ];
             let is_secret = secret.contains(&name) || name == "token";
             assert_eq!(

@@ -1,0 +1,283 @@
+//! Writes that are handed on to the region that leads what they are about, for callers of this one:
+//! both regions must be configured for it.
+//!
+//! ```text
+//! this region                                   the one that leads
+//! ForwardOpen ───────────────────────────────►  makes a key pair for this call
+//!             ◄─────────────────────────────── ForwardOffer
+//! SealedCall  ───────────────────────────────►  opens it, makes the call as its own, seals
+//!             ◄─────────────────────────────── SealedAnswer
+//! ```
+//!
+//! Invariants: a request leaves this node only under a key that both nodes have agreed upon for it
+//! alone, inside of TLS to a node whose key the directory pins. A call that was handed on is not
+//! handed on again. Once the sealed call is sent, a broken stream leaves its outcome unknown.
+
+mod claims;
+mod serve;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use consensus::{Consensus, Epochs};
+use envelope::{CallPart, LinkBinding, LinkKey};
+use machine::{ClusterId, Node, NodeId, RegionName, Token};
+use prost::Message;
+use replication::Regions;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::{Instant, timeout_at};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Status, Streaming};
+use wire::replication::v1 as api;
+use wire::replication::v1::forward_request::Message as Asked;
+use wire::replication::v1::forward_response::Message as Told;
+use wire::replication::v1::forward_service_client::ForwardServiceClient;
+use zeroize::Zeroizing;
+
+pub use self::serve::{Accepting, AcceptingOptions};
+use crate::door::Call;
+use crate::errors::{Reason, Refusal};
+use crate::limits::{FORWARD_BYTES_MAX, FORWARDS_MAX};
+
+/// Hands calls on.
+pub struct Forwarder {
+    consensus: Consensus,
+    epochs: Arc<Epochs>,
+    regions: Arc<dyn Regions>,
+    origin: Origin,
+    room: Semaphore,
+}
+
+/// Who this node is, in messages to other regions.
+#[derive(Clone)]
+pub struct Origin {
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// The region.
+    pub region: RegionName,
+    /// The node.
+    pub node: NodeId,
+}
+
+/// A call as it came, kept to be handed on.
+pub struct Kept {
+    /// Who makes it, until when, under which id.
+    pub call: Call,
+    /// The full path of the rpc.
+    pub method: &'static str,
+    /// The region it belongs to.
+    pub region: RegionName,
+    /// The encoded request.
+    pub request: Zeroizing<Vec<u8>>,
+}
+
+/// What came of it.
+pub struct Forwarded {
+    /// The encoded reply.
+    pub reply: Bytes,
+    /// The positions after it.
+    pub position: Token,
+}
+
+/// A stream that is open to a node, which has offered a key.
+struct Line {
+    sender: mpsc::Sender<api::ForwardRequest>,
+    answers: Streaming<api::ForwardResponse>,
+    key: LinkKey,
+    encapsulated: Vec<u8>,
+}
+
+impl Forwarder {
+    /// Hands calls on as this node.
+    #[must_use]
+    pub fn new(
+        consensus: Consensus,
+        epochs: Arc<Epochs>,
+        regions: Arc<dyn Regions>,
+        origin: Origin,
+    ) -> Self {
+        Self {
+            consensus,
+            epochs,
+            regions,
+            origin,
+            room: Semaphore::new(FORWARDS_MAX),
+        }
+    }
+
+    /// Hands a call on to a region.
+    ///
+    /// # Errors
+    /// What the other region refused it with; `ServiceUnavailable` if none of its nodes took it,
+    /// `OutcomeUnknown` if one took it and did not answer.
+    pub async fn forward(&self, to: &RegionName, kept: &Kept) -> Result<Forwarded, Status> {
+        let _room = self
+            .room
+            .try_acquire()
+            .map_err(|_| Refusal::new(Reason::Throttling, "Rate exceeded"))?;
+        let deadline = kept.call.deadline;
+        let mut line = self.line(to, deadline).await?;
+        let sealed = self.sealed(&line.key, kept)?;
+        let message = Asked::Call(api::SealedCall {
+            encapsulated: std::mem::take(&mut line.encapsulated).into(),
+            sealed: sealed.into(),
+        });
+        let unknown = || -> Status {
+            let lost = "The region that leads this was lost while it worked on it.";
+            Refusal::new(Reason::OutcomeUnknown, lost)
+                .with_primary(to)
+                .into()
+        };
+        line.sender
+            .send(request(message))
+            .await
+            .map_err(|_| unknown())?;
+        let answered = timeout_at(deadline, line.answers.message()).await;
+        let answer = match answered {
+            Ok(Ok(Some(api::ForwardResponse {
+                message: Some(Told::Answer(answer)),
+            }))) => answer,
+            // It says itself what became of the call.
+            Ok(Err(status)) if !status.details().is_empty() => return Err(status),
+            _ => return Err(unknown()),
+        };
+        let opened = line.key.open_call(CallPart::Answer, &answer.sealed);
+        let opened = Bytes::from_owner(opened.map_err(|_| unknown())?);
+        read(api::ForwardedAnswer::decode(opened).map_err(|_| unknown())?)
+    }
+
+    /// A stream to the first node of a region that takes one.
+    async fn line(&self, to: &RegionName, deadline: Instant) -> Result<Line, Status> {
+        let view = self.consensus.local_view();
+        let nodes: Vec<Node> = view
+            .linked(to)
+            .map_or_else(Vec::new, |region| region.nodes.clone());
+        drop(view);
+        let mut refused = None;
+        for node in &nodes {
+            match timeout_at(deadline, self.open(to, node)).await {
+                Ok(Ok(line)) => return Ok(line),
+                Ok(Err(status)) => {
+                    tracing::debug!(%status, region = %to, node = node.id.0, "call not taken");
+                    refused = Some(status);
+                }
+                Err(_late) => break,
+            }
+        }
+        match refused {
+            Some(status) if status.code() == Code::PermissionDenied => {
+                let accepts_none = format!("Region {to} accepts no calls of other regions.");
+                Err(Refusal::parameter(accepts_none)
+                    .with_primary(to)
+                    .with_addresses(&self.consensus.local_view())
+                    .into())
+            }
+            Some(_) | None => {
+                let unreached = format!("No node of region {to} takes the call.");
+                Err(Refusal::new(Reason::ServiceUnavailable, unreached).into())
+            }
+        }
+    }
+
+    async fn open(&self, to: &RegionName, node: &Node) -> Result<Line, Status> {
+        let channel = self.regions.channel(to, node);
+        let channel = channel.map_err(|error| Status::unavailable(error.to_string()))?;
+        let mut client = ForwardServiceClient::new(channel)
+            .max_decoding_message_size(FORWARD_BYTES_MAX)
+            .max_encoding_message_size(FORWARD_BYTES_MAX);
+        let mut stream = [0; 16];
+        getrandom::fill(&mut stream).map_err(|_| Refusal::internal())?;
+        let view = self.consensus.local_view();
+        let open = Asked::Open(api::ForwardOpen {
+            origin: Some(self.origin.message(&self.epochs, &view)),
+            stream: stream.to_vec().into(),
+        });
+        drop(view);
+        let (sender, receiver) = mpsc::channel(2);
+        // There is room for both messages.
+        let _ = sender.send(request(open)).await;
+        let answers = client.forward(ReceiverStream::new(receiver)).await?;
+        let mut answers = answers.into_inner();
+        let offer = match answers.message().await? {
+            Some(api::ForwardResponse {
+                message: Some(Told::Offer(offer)),
+            }) => offer,
+            _ => return Err(Status::unavailable("no key was offered")),
+        };
+        claims::hear(
+            &self.epochs,
+            &self.consensus.local_view(),
+            offer.origin.as_ref(),
+        );
+        let binding = self.binding(to, stream);
+        let made = LinkKey::encapsulate(&offer.public_key, &binding);
+        let (key, encapsulated) = made.map_err(|error| Status::unavailable(error.to_string()))?;
+        Ok(Line {
+            sender,
+            answers,
+            key,
+            encapsulated,
+        })
+    }
+
+    fn binding(&self, to: &RegionName, stream: [u8; 16]) -> LinkBinding {
+        LinkBinding {
+            cluster: self.origin.cluster.0,
+            from: self.origin.region.to_string(),
+            to: to.to_string(),
+            stream,
+        }
+    }
+
+    fn sealed(&self, key: &LinkKey, kept: &Kept) -> Result<Vec<u8>, Refusal> {
+        let left = kept.call.deadline.saturating_duration_since(Instant::now());
+        let call = api::ForwardedCall {
+            caller: kept.call.caller.to_string(),
+            request_id: kept.call.request.to_vec().into(),
+            method: kept.method.to_owned(),
+            region: kept.region.to_string(),
+            wait_ms: millis(left),
+            plain_request: Bytes::from_owner(Zeroizing::new(kept.request.to_vec())),
+        };
+        let plain = Zeroizing::new(call.encode_to_vec());
+        key.seal_call(CallPart::Call, &plain).map_err(|error| {
+            tracing::error!(%error, "a call could not be sealed");
+            Refusal::internal()
+        })
+    }
+}
+
+impl Origin {
+    fn message(&self, epochs: &Epochs, state: &machine::State) -> api::Origin {
+        api::Origin {
+            cluster: Bytes::copy_from_slice(&self.cluster.0),
+            region: self.region.to_string(),
+            node: self.node.0,
+            epochs: claims::of(&epochs.claims(state)),
+        }
+    }
+}
+
+fn request(message: Asked) -> api::ForwardRequest {
+    api::ForwardRequest {
+        message: Some(message),
+    }
+}
+
+fn read(answer: api::ForwardedAnswer) -> Result<Forwarded, Status> {
+    if let Some(refusal) = answer.refusal {
+        let code = Code::from_i32(refusal.code);
+        return Err(Status::with_details(code, refusal.message, refusal.details));
+    }
+    // A position that is none says nothing; the call was made all the same.
+    let position = Token::decode(&answer.position).unwrap_or_default();
+    Ok(Forwarded {
+        reply: answer.plain_reply.clone(),
+        position,
+    })
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}

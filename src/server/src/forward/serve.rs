@@ -1,0 +1,253 @@
+//! Taking calls that another region hands on, and making them as this region's own.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use consensus::{Consensus, Epochs};
+use envelope::{CallPart, LinkBinding, LinkKey, LinkOffer};
+use futures::Stream;
+use prost::Message;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::{Instant, timeout};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming};
+use wire::replication::v1 as api;
+use wire::replication::v1::forward_request::Message as Asked;
+use wire::replication::v1::forward_response::Message as Told;
+use wire::replication::v1::forward_service_server::ForwardService;
+use wire::{Caller, PeerIdentity};
+use zeroize::Zeroizing;
+
+use super::{Forwarded, Origin, claims};
+use crate::door::Call;
+use crate::errors::{Reason, Refusal};
+use crate::limits::{FORWARD_OPEN_TIMEOUT, FORWARDS_MAX};
+use crate::metrics::Metrics;
+use crate::secrets::Secrets;
+
+/// Makes calls for callers of other regions.
+#[derive(Clone)]
+pub struct Accepting {
+    options: Arc<AcceptingOptions>,
+    room: Arc<Semaphore>,
+}
+
+/// What the service is made with.
+pub struct AcceptingOptions {
+    /// Makes the calls.
+    pub secrets: Secrets,
+    /// Knows the administrator.
+    pub consensus: Consensus,
+    /// The ballots heard of.
+    pub epochs: Arc<Epochs>,
+    /// Who this node is.
+    pub origin: Origin,
+    /// Whether the operator lets other regions make calls here.
+    pub accepts: bool,
+    /// Longest time one call may take.
+    pub deadline_max: Duration,
+    /// Counts calls.
+    pub metrics: Metrics,
+    /// Ends the streams when the node stops.
+    pub stop: CancellationToken,
+}
+
+type Answers = Pin<Box<dyn Stream<Item = Result<api::ForwardResponse, Status>> + Send>>;
+
+impl Accepting {
+    /// The service over these parts.
+    #[must_use]
+    pub fn new(options: AcceptingOptions) -> Self {
+        Self {
+            options: Arc::new(options),
+            room: Arc::new(Semaphore::new(FORWARDS_MAX)),
+        }
+    }
+
+    async fn take(
+        self,
+        peer: PeerIdentity,
+        mut asked: Streaming<api::ForwardRequest>,
+        sender: mpsc::Sender<Result<api::ForwardResponse, Status>>,
+        _room: OwnedSemaphorePermit,
+    ) {
+        let stop = self.options.stop.clone();
+        let answered = tokio::select! {
+            answered = self.answer(&peer, &mut asked, &sender) => answered,
+            () = stop.cancelled() => {
+                Err(Refusal::new(Reason::OutcomeUnknown, "This node is stopping.").into())
+            }
+        };
+        let outcome = if answered.is_ok() {
+            "answered"
+        } else {
+            "refused"
+        };
+        let forwards = &self.options.metrics.regions.forwards;
+        forwards.with_label_values(&[outcome]).inc();
+        let last = answered.map(|answer| response(Told::Answer(answer)));
+        // The other region may be gone; then its caller is told that the outcome is unknown.
+        let _ = sender.send(last).await;
+    }
+
+    async fn answer(
+        &self,
+        peer: &PeerIdentity,
+        asked: &mut Streaming<api::ForwardRequest>,
+        sender: &mpsc::Sender<Result<api::ForwardResponse, Status>>,
+    ) -> Result<api::SealedAnswer, Status> {
+        let Some(Asked::Open(open)) = next(asked).await? else {
+            return Err(malformed());
+        };
+        let stream = self.check(peer, &open)?;
+        let offer = LinkOffer::generate().map_err(|_| Refusal::internal())?;
+        let view = self.options.consensus.local_view();
+        let offered = api::ForwardOffer {
+            origin: Some(self.options.origin.message(&self.options.epochs, &view)),
+            public_key: Bytes::copy_from_slice(offer.public_key()),
+        };
+        drop(view);
+        let sent = sender.send(Ok(response(Told::Offer(offered)))).await;
+        sent.map_err(|_| malformed())?;
+        let Some(Asked::Call(call)) = next(asked).await? else {
+            return Err(malformed());
+        };
+        let binding = LinkBinding {
+            cluster: self.options.origin.cluster.0,
+            from: peer.region.clone(),
+            to: self.options.origin.region.to_string(),
+            stream,
+        };
+        let key = offer.accept(&call.encapsulated, &binding);
+        let key = key.map_err(|_| malformed())?;
+        let opened = key.open_call(CallPart::Call, &call.sealed);
+        let opened = Bytes::from_owner(opened.map_err(|_| malformed())?);
+        let call = api::ForwardedCall::decode(opened).map_err(|_| malformed())?;
+        sealed(&key, self.perform(call).await)
+    }
+
+    /// The stream's id, if the message is the peer's.
+    fn check(&self, peer: &PeerIdentity, open: &api::ForwardOpen) -> Result<[u8; 16], Status> {
+        let origin = open.origin.as_ref().ok_or_else(malformed)?;
+        let own = &self.options.origin;
+        let is_its_own = *origin.cluster == own.cluster.0
+            && origin.region == peer.region
+            && origin.node == peer.node;
+        if !is_its_own {
+            return Err(Refusal::denied().into());
+        }
+        let view = self.options.consensus.local_view();
+        claims::hear(&self.options.epochs, &view, Some(origin));
+        (*open.stream).try_into().map_err(|_| malformed())
+    }
+
+    async fn perform(&self, call: api::ForwardedCall) -> Result<Forwarded, Refusal> {
+        let view = self.options.consensus.local_view();
+        let administrator = view.administrator().map(|name| format!("client/{name}"));
+        if administrator.as_deref() != Some(&*call.caller) {
+            return Err(Refusal::denied());
+        }
+        drop(view);
+        let region = call.region.parse();
+        let region = region.map_err(|_| Refusal::parameter("The region is none."))?;
+        let request: [u8; 16] = (*call.request_id)
+            .try_into()
+            .map_err(|_| Refusal::parameter("The request id is none."))?;
+        let span = Duration::from_millis(call.wait_ms).min(self.options.deadline_max);
+        let own = Call {
+            deadline: Instant::now() + span,
+            request,
+            caller: call.caller.clone().into(),
+        };
+        let performed =
+            self.options
+                .secrets
+                .perform(&call.method, own, region, call.plain_request.clone());
+        let late = || Refusal::new(Reason::RequestTimeout, "The deadline passed.");
+        timeout(span, performed).await.map_err(|_| late())?
+    }
+}
+
+#[tonic::async_trait]
+impl ForwardService for Accepting {
+    type ForwardStream = Answers;
+
+    async fn forward(
+        &self,
+        request: Request<Streaming<api::ForwardRequest>>,
+    ) -> Result<Response<Answers>, Status> {
+        // The door lets only nodes of linked regions through; without one the call fails closed.
+        let Some(Caller::Peer(peer)) = request.extensions().get::<Caller>().cloned() else {
+            return Err(Refusal::denied().into());
+        };
+        if !self.options.accepts {
+            return Err(Refusal::denied().into());
+        }
+        let room = Arc::clone(&self.room).try_acquire_owned();
+        let room = room.map_err(|_| Refusal::new(Reason::Throttling, "Rate exceeded"))?;
+        let (sender, receiver) = mpsc::channel(2);
+        let taking = self.clone().take(peer, request.into_inner(), sender, room);
+        tokio::spawn(taking);
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+}
+
+async fn next(asked: &mut Streaming<api::ForwardRequest>) -> Result<Option<Asked>, Status> {
+    let late = || Refusal::new(Reason::ServiceUnavailable, "Nothing came in time.");
+    let message = timeout(FORWARD_OPEN_TIMEOUT, asked.message()).await;
+    let message = message.map_err(|_| late())??;
+    Ok(message.and_then(|message| message.message))
+}
+
+fn response(message: Told) -> api::ForwardResponse {
+    api::ForwardResponse {
+        message: Some(message),
+    }
+}
+
+fn sealed(
+    key: &LinkKey,
+    performed: Result<Forwarded, Refusal>,
+) -> Result<api::SealedAnswer, Status> {
+    let answer = match performed {
+        Ok(forwarded) => api::ForwardedAnswer {
+            plain_reply: forwarded.reply,
+            position: forwarded.position.encode(),
+            refusal: None,
+        },
+        Err(refusal) => {
+            let status = Status::from(refusal);
+            api::ForwardedAnswer {
+                refusal: Some(api::ForwardedRefusal {
+                    code: status.code().into(),
+                    message: status.message().to_owned(),
+                    details: Bytes::copy_from_slice(status.details()),
+                }),
+                ..api::ForwardedAnswer::default()
+            }
+        }
+    };
+    let plain = Zeroizing::new(answer.encode_to_vec());
+    let sealed = key.seal_call(CallPart::Answer, &plain).map_err(|error| {
+        tracing::error!(%error, "an answer could not be sealed");
+        Status::from(Refusal::new(
+            Reason::OutcomeUnknown,
+            "The answer could not be sealed.",
+        ))
+    })?;
+    Ok(api::SealedAnswer {
+        sealed: sealed.into(),
+    })
+}
+
+/// A message that is none of this exchange. Nothing was done.
+fn malformed() -> Status {
+    Refusal::new(
+        Reason::Serialization,
+        "The message is not one of a forwarded call.",
+    )
+    .into()
+}

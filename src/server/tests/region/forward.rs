@@ -1,0 +1,136 @@
+//! Writes that a region hands on to the one that leads what they are about.
+
+use wire::admin::v1 as admin;
+use wire::admin::v1::RegionScope;
+use wire::secrets::v1 as api;
+
+use super::harness::{OTHER, REGION, Region, assert_refused, eventually, refusal, told};
+use super::requests::{
+    create, delete, get, labels, metadata, put, read, restore, stage, tag, untag, update, with,
+};
+
+/// A region that accepts what the other one hands on, if it is told to.
+async fn two(accepts: bool) -> (Region, Region) {
+    let first = match accepts {
+        true => {
+            let accept = |config: &mut strongroom_server::Config| {
+                config.regions.accept_forwarded = true;
+            };
+            Region::start_tuned(1, accept).await
+        }
+        false => Region::start(1).await,
+    };
+    let forward = |config: &mut strongroom_server::Config| config.regions.forward_writes = true;
+    let second = first.link_tuned(OTHER, RegionScope::All, 1, forward).await;
+    (first, second)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_to_a_copy_is_made_where_it_is_led() {
+    let (first, second) = two(true).await;
+    let (mut client, mut there) = (first.secrets(0), second.secrets(0));
+    client.create_secret(create("s", 1, "one")).await.unwrap();
+    eventually("the copy is there", async || {
+        read(&mut there, "s").await.is_ok()
+    })
+    .await;
+    let wrote = there.put_secret_value(put("s", 2, "two")).await.unwrap();
+    let position = metadata(&wrote, "strongroom-position").unwrap();
+    let wrote = wrote.into_inner();
+    assert!(wrote.arn.contains(OTHER), "{}", wrote.arn);
+    assert_eq!(read(&mut client, "s").await.unwrap(), "two");
+    // What was written is seen here by its position.
+    let seen = there
+        .get_secret_value(with("strongroom-min-position", &position, get("s")))
+        .await;
+    let text = api::get_secret_value_response::Value::SecretString("two".to_owned());
+    assert_eq!(seen.unwrap().into_inner().value, Some(text));
+    // A repeated one changes nothing, another one of the same token is refused, as there.
+    there.put_secret_value(put("s", 2, "two")).await.unwrap();
+    let (reason, ..) = refusal(there.put_secret_value(put("s", 2, "other")).await);
+    assert_eq!(reason, "ResourceExistsException");
+    let changed = api::UpdateSecretRequest {
+        description: Some("words".to_owned()),
+        ..update("s")
+    };
+    there.update_secret(changed).await.unwrap();
+    let moved = stage("s", "AWSCURRENT", Some(2), Some(1));
+    there.update_secret_version_stage(moved).await.unwrap();
+    there
+        .tag_resource(tag("s", &[("a", "1"), ("b", "2")]))
+        .await
+        .unwrap();
+    there.untag_resource(untag("s", &["a"])).await.unwrap();
+    assert_eq!(labels(&mut client, "s").await, "1:AWSCURRENT 2:AWSPREVIOUS");
+    there.delete_secret(delete("s")).await.unwrap();
+    let (reason, ..) = refusal(there.put_secret_value(put("s", 3, "x")).await);
+    assert_eq!(reason, "InvalidRequestException");
+    there.restore_secret(restore("s")).await.unwrap();
+    assert_eq!(read(&mut client, "s").await.unwrap(), "one");
+    let (reason, ..) = refusal(there.put_secret_value(put("nobody", 1, "x")).await);
+    assert_eq!(reason, "ResourceNotFoundException");
+    second.stop().await;
+    first.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_created_where_its_region_is_led() {
+    let (first, second) = two(true).await;
+    let mut there = second.secrets(0);
+    let request = with("strongroom-region", REGION, create("theirs", 1, "x"));
+    let made = there.create_secret(request).await.unwrap().into_inner();
+    assert!(made.arn.contains(REGION), "{}", made.arn);
+    assert_eq!(read(&mut first.secrets(0), "theirs").await.unwrap(), "x");
+    let request = admin::PromoteRegionRequest {
+        lost: OTHER.to_owned(),
+        force: true,
+    };
+    first.admin(0).promote_region(request).await.unwrap();
+    let mut made = None;
+    eventually("the region has heard who leads it", async || {
+        made = there.create_secret(create("own", 1, "y")).await.ok();
+        made.is_some()
+    })
+    .await;
+    let made = made.unwrap().into_inner();
+    assert!(made.arn.contains(OTHER), "{}", made.arn);
+    eventually("it is led there", async || {
+        read(&mut first.secrets(0), "own")
+            .await
+            .is_ok_and(|found| found == "y")
+    })
+    .await;
+    second.stop().await;
+    first.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_region_that_accepts_none_is_named_and_does_nothing() {
+    let (first, second) = two(false).await;
+    let (mut client, mut there) = (first.secrets(0), second.secrets(0));
+    client.create_secret(create("s", 1, "one")).await.unwrap();
+    eventually("the copy is there", async || {
+        read(&mut there, "s").await.is_ok()
+    })
+    .await;
+    let status = there
+        .put_secret_value(put("s", 2, "two"))
+        .await
+        .unwrap_err();
+    assert_eq!(told(&status, "primary_region"), REGION);
+    assert_eq!(told(&status, "primary_addresses"), first.address());
+    assert_refused(
+        Err::<(), _>(status),
+        "InvalidParameterException",
+        "Region eu-west-1 accepts no calls of other regions.",
+    );
+    assert_eq!(read(&mut client, "s").await.unwrap(), "one");
+    first.stop().await;
+    let status = there
+        .put_secret_value(put("s", 2, "two"))
+        .await
+        .unwrap_err();
+    let (reason, ..) = refusal(Err::<(), _>(status));
+    assert_eq!(reason, "ServiceUnavailable");
+    second.stop().await;
+}
