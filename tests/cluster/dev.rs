@@ -1,5 +1,5 @@
-//! `strongroom dev`: what it prints can be pasted, its data is kept, a region is taken over, and its
-//! refusals are sentences.
+//! `strongroom dev`: what it prints can be pasted, its data is kept, a region is taken over, and
+//! its refusals are sentences.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use client::secrets::v1::{GetSecretValueRequest, PutSecretValueRequest, put_secret_value_request};
+use client::{Client, Options};
 use serde_json::{Value as Json, json};
 
 use strongroom_tests::dev::Dev;
@@ -248,4 +250,54 @@ fn an_upgrade_is_finished_once_and_asks() {
     dev.ask(&["stop-node", "3"]);
     let silent = dev.within(FIRST, &[&finalize[..], &["--yes"]].concat());
     assert!([65, 69].contains(&silent.code.unwrap()), "{silent:?}");
+}
+
+#[tokio::test]
+async fn a_client_writes_where_a_secret_is_led_and_reads_at_once_what_it_wrote() {
+    let parent = tempfile::tempdir().unwrap();
+    let dev = start(parent.path());
+    let (first, second) = (dev.environment(FIRST), dev.environment(SECOND));
+    let of = |environment: &Environment, name: &str| {
+        let mut variables = environment.iter();
+        let found = variables.find(|(variable, _)| variable == name);
+        found.unwrap().1.clone()
+    };
+    let endpoints = |environment: &Environment| -> Vec<String> {
+        let listed = of(environment, "STRONGROOM_ENDPOINTS");
+        listed.split(',').map(str::to_owned).collect()
+    };
+    let path = |name| of(&second, name);
+    let options = Options::new(
+        endpoints(&second),
+        path("STRONGROOM_CA"),
+        path("STRONGROOM_CERT"),
+        path("STRONGROOM_KEY"),
+    );
+    let reader = Client::connect(options).unwrap();
+    let writer = reader
+        .clone()
+        .with_region_endpoints(FIRST, &endpoints(&first));
+    let writer = writer.unwrap();
+
+    with(&first, "0", &["secret", "create", "app/db"]).done();
+    described(&second, "app/db", |_| true);
+    let put = |value: String| PutSecretValueRequest {
+        secret_id: "app/db".to_owned(),
+        value: Some(put_secret_value_request::Value::SecretString(value)),
+        ..Default::default()
+    };
+    let refused = reader.put_secret_value(put("1".to_owned())).await;
+    assert_eq!(refused.unwrap_err().primary_region(), Some(FIRST));
+    for value in 1..=20 {
+        let written = writer
+            .put_secret_value(put(value.to_string()))
+            .await
+            .unwrap();
+        let get = GetSecretValueRequest {
+            secret_id: "app/db".to_owned(),
+            ..Default::default()
+        };
+        let read = writer.get_secret_value(get).await.unwrap();
+        assert_eq!(read.version_id, written.version_id);
+    }
 }

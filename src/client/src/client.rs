@@ -142,8 +142,8 @@ impl Client {
     }
 
     /// The same client, whose calls belong to a region, such as `eu-west-1`, and not to that of the
-    /// node they are sent to: a secret is created in it, and ARNs show it. The node's region must be
-    /// primary of it, or for reads, know it.
+    /// node they are sent to: a secret is created in it, and ARNs show it. The node's region must
+    /// be primary of it, or for reads, know it.
     ///
     /// # Errors
     /// [`Error::Region`] if it is no region's name.
