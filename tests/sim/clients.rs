@@ -9,8 +9,9 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 use tokio::time::Instant;
 
+use crate::call::Call;
 use crate::history::{Kind, Operation, Violation, violation};
-use crate::host::{Call, Host};
+use crate::host::Host;
 use crate::invariants::{labels, linearizable};
 use crate::region;
 use crate::vault::Vault;

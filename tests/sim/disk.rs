@@ -11,7 +11,8 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use store::{
-    Attendant, Batch, Bounds, Done, Fault, Log, Mark, MemoryRows, Record, Row, RowScan, Rows, Space,
+    Attendant, Batch, Bounds, Cipher, CipherFault, Done, Fault, Log, Mark, MemoryRows, Place,
+    Record, Row, RowScan, Rows, Space,
 };
 
 /// The log of one node. It outlives the process.
@@ -381,5 +382,22 @@ impl Rows for SimRows {
 
     fn space(&self) -> Result<Space, Fault> {
         self.rows.space()
+    }
+}
+
+/// The simulated disk is watched for loss, not for what stands on it.
+pub struct Plain;
+
+impl Cipher for Plain {
+    fn seal(&self, _: Place<'_>, plain: &[u8]) -> Result<Vec<u8>, CipherFault> {
+        Ok(plain.to_vec())
+    }
+
+    fn open(&self, _: Place<'_>, sealed: &[u8]) -> Result<Vec<u8>, CipherFault> {
+        Ok(sealed.to_vec())
+    }
+
+    fn is_current(&self, _: &[u8]) -> bool {
+        true
     }
 }

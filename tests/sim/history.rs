@@ -1,6 +1,6 @@
 //! What clients asked and were answered, in the order they saw it.
 
-use std::fmt;
+pub use crate::violation::{Violation, violation};
 
 /// One operation on one secret.
 #[derive(Debug, Clone)]
@@ -21,24 +21,4 @@ pub enum Kind {
     Write(u64),
     /// Read this version as the current one; zero is none.
     Read(u64),
-}
-
-/// What must never be: the invariant that was broken, and how.
-#[derive(Debug, Clone)]
-pub struct Violation {
-    pub invariant: &'static str,
-    pub how: String,
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.invariant, self.how)
-    }
-}
-
-pub fn violation(invariant: &'static str, how: impl Into<String>) -> Violation {
-    Violation {
-        invariant,
-        how: how.into(),
-    }
 }

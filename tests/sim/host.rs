@@ -6,23 +6,21 @@
 
 use std::future::Future;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use consensus::{Clock, Consensus, Danger, Keep, Options, Reads, Timing};
-use machine::{NodeId, Stamp};
-use store::{Cipher, CipherFault, Place, SnapshotDir, Stamped};
+use consensus::{Consensus, Danger, Keep, NoAges, Options, Reads, Timing};
+use machine::NodeId;
+use store::{SnapshotDir, Stamped};
 use tokio::runtime::Runtime;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
-use crate::disk::{End, SimLog, SimRows};
+use crate::call::Call;
+use crate::clock::Wall;
+use crate::disk::{End, Plain, SimLog, SimRows};
 use crate::network::{Network, SimPeers};
 use crate::region;
-
-/// Unix milliseconds at which every simulation begins.
-const BEGIN_MS: u64 = 1_900_000_000_000;
 
 pub struct Host {
     pub id: u64,
@@ -44,57 +42,6 @@ pub struct Host {
 struct Running {
     runtime: Runtime,
     consensus: Consensus,
-}
-
-/// A wall clock that goes at its host's rate and can be set.
-#[derive(Clone, Default)]
-pub struct Wall {
-    elapsed_us: Arc<AtomicU64>,
-    offset_ms: Arc<AtomicI64>,
-}
-
-impl Wall {
-    /// Sets the clock so far from the time of the simulation; zero sets it right.
-    pub fn set(&self, now: Duration, off_ms: i64) {
-        let now_ms = BEGIN_MS + u64::try_from(now.as_millis()).expect("a short time");
-        let right_ms = now_ms.cast_signed() - self.elapsed_ms().cast_signed();
-        self.offset_ms.store(right_ms + off_ms, Ordering::Relaxed);
-    }
-
-    fn elapsed_ms(&self) -> u64 {
-        self.elapsed_us.load(Ordering::Relaxed) / 1_000
-    }
-
-    fn advance(&self, by: Duration) {
-        let by = u64::try_from(by.as_micros()).expect("a short time");
-        self.elapsed_us.fetch_add(by, Ordering::Relaxed);
-    }
-}
-
-impl Clock for Wall {
-    fn now(&self) -> Stamp {
-        let offset = self.offset_ms.load(Ordering::Relaxed);
-        Stamp(self.elapsed_ms().saturating_add_signed(offset))
-    }
-
-    fn since_boot(&self) -> Duration {
-        Duration::from_micros(self.elapsed_us.load(Ordering::Relaxed))
-    }
-}
-
-/// A call on a node. It never answers when the node ends before it.
-pub struct Call<T>(Arc<Mutex<Option<T>>>);
-
-impl<T> Call<T> {
-    pub fn answer(&self) -> Option<T> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    /// Whether the node ended with the call.
-    pub fn is_lost(&self) -> bool {
-        let answer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        answer.is_none() && Arc::strong_count(&self.0) == 1
-    }
 }
 
 impl Host {
@@ -202,14 +149,8 @@ impl Host {
         T: Send + 'static,
     {
         let running = self.running.as_ref()?;
-        let consensus = running.consensus.clone();
-        let slot = Arc::new(Mutex::new(None));
-        let answer = Arc::clone(&slot);
-        running.runtime.spawn(async move {
-            let answered = call(consensus).await;
-            *answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(answered);
-        });
-        Some(Call(slot))
+        let answer = call(running.consensus.clone());
+        Some(Call::make(&running.runtime, answer))
     }
 }
 
@@ -227,23 +168,8 @@ fn options(node: u64, danger: Danger) -> Options {
         },
         scrub_interval: Duration::ZERO,
         reads: Reads::Lease,
+        epochs: Arc::default(),
+        ages: Arc::new(NoAges),
         danger,
-    }
-}
-
-/// The simulated disk is watched for loss, not for what stands on it.
-struct Plain;
-
-impl Cipher for Plain {
-    fn seal(&self, _: Place<'_>, plain: &[u8]) -> Result<Vec<u8>, CipherFault> {
-        Ok(plain.to_vec())
-    }
-
-    fn open(&self, _: Place<'_>, sealed: &[u8]) -> Result<Vec<u8>, CipherFault> {
-        Ok(sealed.to_vec())
-    }
-
-    fn is_current(&self, _: &[u8]) -> bool {
-        true
     }
 }

@@ -76,6 +76,8 @@ pub async fn create(consensus: Consensus, uid: Uid, number: u64) -> Result<(), S
         kms_key: None,
         tags: Vec::new(),
         new: None,
+        region: None,
+        replicas: Vec::new(),
         seen: Seen::default(),
     });
     propose(&consensus, command).await

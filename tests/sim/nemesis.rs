@@ -8,9 +8,9 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 
 use crate::broken::Broken;
+use crate::call::Call;
 use crate::disk::{End, Sync};
 use crate::history::Violation;
-use crate::host::Call;
 use crate::membership;
 use crate::network::Latency;
 use crate::world::World;

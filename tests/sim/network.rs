@@ -39,9 +39,13 @@ struct Links {
     connections: BTreeMap<u64, Connection>,
     last: u64,
     trace: Trace,
-    /// Bytes that must never be seen here.
+    guard: Guard,
+    /// What was sent and must never be.
     forbidden: Option<String>,
 }
+
+/// Looks at what a node sends to another one; gives what must not be there.
+pub type Guard = Arc<dyn Fn(u64, u64, &[u8]) -> Option<String> + Send + Sync>;
 
 /// How long parcels take.
 #[derive(Debug, Clone, Copy)]
@@ -88,7 +92,7 @@ enum After {
 }
 
 impl Network {
-    pub fn new(seed: u64, trace: Trace) -> Network {
+    pub fn new(seed: u64, trace: Trace, guard: Guard) -> Network {
         Network(Arc::new(Mutex::new(Links {
             now: Duration::ZERO,
             rng: StdRng::seed_from_u64(seed ^ 0x006e_6574),
@@ -99,6 +103,7 @@ impl Network {
             connections: BTreeMap::new(),
             last: 0,
             trace,
+            guard,
             forbidden: None,
         })))
     }
@@ -127,7 +132,7 @@ impl Network {
         links.latency = Latency::default();
     }
 
-    /// A plaintext that was sent between nodes, if any was.
+    /// What was sent between nodes and must never be, if anything was.
     pub fn seen_forbidden(&self) -> Option<String> {
         self.lock().forbidden.clone()
     }
@@ -174,6 +179,19 @@ impl Network {
         self.lock().forget();
     }
 
+    /// A channel from one node to another, which connects when it is first used.
+    pub fn channel(&self, from: u64, to: u64) -> Channel {
+        let network = self.clone();
+        let endpoint = Endpoint::from_static("http://peer")
+            .connect_timeout(Duration::from_millis(500))
+            .http2_keep_alive_interval(Duration::from_millis(500))
+            .keep_alive_timeout(Duration::from_millis(500))
+            .keep_alive_while_idle(true);
+        endpoint.connect_with_connector_lazy(tower::service_fn(
+            move |_uri: tonic::codegen::http::Uri| network.clone().dial(from, to),
+        ))
+    }
+
     async fn dial(self, from: u64, to: u64) -> std::io::Result<TokioIo<Pipe>> {
         let refused = || std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
         let (opened, opening) = oneshot::channel();
@@ -201,7 +219,7 @@ impl Network {
     /// Sends bytes to the other end.
     pub(crate) fn send(&self, id: u64, end: usize, bytes: &[u8]) {
         let mut links = self.lock();
-        links.look_at(bytes);
+        links.look_at(id, end, bytes);
         links.send(id, 1 - end, Parcel::Bytes(bytes.to_vec()));
     }
 
@@ -306,13 +324,13 @@ impl Links {
             .retain(|_, connection| connection.held != [false, false]);
     }
 
-    fn look_at(&mut self, bytes: &[u8]) {
-        let mark = crate::vault::PLAINTEXT.as_bytes();
-        if self.forbidden.is_none()
-            && let Some(at) = memchr::memmem::find(bytes, mark)
-        {
-            let end = (at + mark.len() + 8).min(bytes.len());
-            self.forbidden = Some(String::from_utf8_lossy(&bytes[at..end]).into_owned());
+    fn look_at(&mut self, id: u64, end: usize, bytes: &[u8]) {
+        let Some(connection) = self.connections.get(&id) else {
+            return;
+        };
+        let (from, to) = (connection.nodes[end], connection.nodes[1 - end]);
+        if self.forbidden.is_none() {
+            self.forbidden = (self.guard)(from, to, bytes);
         }
     }
 }
@@ -346,14 +364,6 @@ pub struct SimPeers {
 
 impl Peers for SimPeers {
     fn channel(&self, peer: &Peer) -> Result<Channel, PeerError> {
-        let (network, from, to) = (self.network.clone(), self.node, peer.node.0);
-        let endpoint = Endpoint::from_static("http://peer")
-            .connect_timeout(Duration::from_millis(500))
-            .http2_keep_alive_interval(Duration::from_millis(500))
-            .keep_alive_timeout(Duration::from_millis(500))
-            .keep_alive_while_idle(true);
-        Ok(endpoint.connect_with_connector_lazy(tower::service_fn(
-            move |_uri: tonic::codegen::http::Uri| network.clone().dial(from, to),
-        )))
+        Ok(self.network.channel(self.node, peer.node.0))
     }
 }

@@ -1,8 +1,8 @@
 //! The region of the simulation: who its nodes are, and what founds it.
 
 use machine::{
-    AccountId, Audit, ClusterId, Found, Hash, KeyId, KeyState, KeyVersion, KmsKey, MACHINE_VERSION,
-    Node, NodeId, RegionName, RequestId, Stamp,
+    AccountId, Audit, ClusterId, FeedId, Found, Hash, KeyId, KeyState, KeyVersion, KmsKey,
+    MACHINE_VERSION, Node, NodeId, RegionName, RequestId, Stamp, Uid,
 };
 use wire::PeerIdentity;
 
@@ -16,6 +16,11 @@ pub fn account() -> AccountId {
 
 pub fn name() -> RegionName {
     RegionName::new(REGION).expect("a region")
+}
+
+/// A uid that the region gives out.
+pub fn uid(number: u8) -> Uid {
+    FeedId::Home(name()).uid_of([number; 16])
 }
 
 pub fn public_key(node: u64) -> [u8; 32] {
@@ -65,5 +70,6 @@ pub fn found() -> Found {
         },
         node: member(1),
         machine_version: MACHINE_VERSION,
+        introduction: None,
     }
 }

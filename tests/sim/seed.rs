@@ -21,7 +21,7 @@ pub struct Outcome {
 pub fn run(seed: u64, broken: Option<Broken>) -> Outcome {
     let mut command = Command::new(std::env::current_exe().expect("this test"));
     command.args([
-        "the_simulated_region",
+        crate::PROCESS,
         "--exact",
         "--nocapture",
         "--include-ignored",
@@ -44,7 +44,8 @@ pub fn run(seed: u64, broken: Option<Broken>) -> Outcome {
         let found = told.lines().find_map(|line| line.split_once(name));
         found.map(|(_, rest)| rest.trim().to_owned())
     };
-    if std::env::var_os("SIM_TRACE").is_some() {
+    let is_told = |name: &&str| std::env::var_os(name).is_some();
+    if ["SIM_TRACE", "SIM_LOG"].iter().any(is_told) {
         eprint!("{}", String::from_utf8_lossy(&output.stderr));
     }
     let Some(trace) = line("sim trace:") else {

@@ -6,6 +6,7 @@ use consensus::View;
 use envelope::{EncryptionContext, Kek};
 use machine::{NewVersion, SealedValue, Uid, ValueKind, VersionId, Wrap};
 
+use crate::network::Guard;
 use crate::region::{CLUSTER, KEY, REGION};
 
 /// Every value begins so: on the wire it must not be seen.
@@ -78,6 +79,16 @@ impl Vault {
         }
         Ok(number)
     }
+}
+
+/// Finds a plaintext in what is sent.
+pub fn guard() -> Guard {
+    Arc::new(|_, _, bytes| {
+        let mark = PLAINTEXT.as_bytes();
+        let at = memchr::memmem::find(bytes, mark)?;
+        let end = (at + mark.len() + 8).min(bytes.len());
+        Some(String::from_utf8_lossy(&bytes[at..end]).into_owned())
+    })
 }
 
 fn context(uid: Uid, version: &VersionId) -> EncryptionContext<'_> {

@@ -22,8 +22,9 @@ use crate::invariants::{acknowledged, linearizable, sealed};
 use crate::membership;
 use crate::nemesis::Nemesis;
 use crate::network::Network;
+use crate::region;
 use crate::trace::Trace;
-use crate::vault::Vault;
+use crate::vault::{self, Vault};
 
 /// How far time goes in one step.
 const STEP: Duration = Duration::from_millis(2);
@@ -97,7 +98,7 @@ impl World {
         World {
             now: Duration::ZERO,
             hosts: Vec::new(),
-            network: Network::new(seed, trace.clone()),
+            network: Network::new(seed, trace.clone(), vault::guard()),
             trace,
             seed,
             broken,
@@ -118,7 +119,7 @@ impl World {
         for node in 2..=nodes {
             self.finish(1, move |consensus| membership::grow(consensus, node))?;
         }
-        let uids: Vec<machine::Uid> = (1..=SECRETS).map(|at| machine::Uid([at; 16])).collect();
+        let uids: Vec<machine::Uid> = (1..=SECRETS).map(region::uid).collect();
         for (uid, number) in uids.iter().copied().zip(1..) {
             self.finish(1, move |consensus| {
                 membership::create(consensus, uid, number)
@@ -229,7 +230,7 @@ impl World {
         }
         let leader = self.wait_for_leader(late)?;
         for (at, voter) in self.voters(leader).iter().enumerate() {
-            let uid = machine::Uid([100 + u8::try_from(at).expect("few"); 16]);
+            let uid = region::uid(100 + u8::try_from(at).expect("few"));
             let number = 100 + u64::try_from(at).expect("few");
             let created = self.finish(*voter, move |consensus| {
                 membership::create_at_last(consensus, uid, number)

@@ -7,17 +7,18 @@ use std::io;
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt};
-use machine::{Entry, LogIndex, Ordinal, Row, RowKey, State, Uid};
+use machine::{Applied, Command, Entry, LogIndex, Ordinal, Row, RowKey, State, Uid};
 use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
 use openraft::{EntryPayload, OptionalSend};
 use tokio::time::Instant;
 
 use crate::backlog::{Backlog, RowChange};
 use crate::clock::Clocks;
+use crate::danger::{Broken, Danger};
 use crate::fault::{Fault, Faults};
 use crate::limits::{
-    APPLY_BYTES_MAX, APPLY_ENTRIES_MAX, APPLY_TOLD, ENTRY_BYTES_USUAL, SNAPSHOT_SMALL_BYTES,
-    SNAPSHOT_WAIT_FACTOR,
+    APPLY_BYTES_MAX, APPLY_ENTRIES_MAX, APPLY_TOLD, ENTRY_BYTES_LONG, ENTRY_BYTES_USUAL,
+    SNAPSHOT_SMALL_BYTES, SNAPSHOT_WAIT_FACTOR,
 };
 use crate::residents::Residents;
 use crate::snapshot::{SnapshotBuilder, SnapshotFile, Snapshots};
@@ -27,6 +28,7 @@ use crate::types::{
 };
 use crate::upkeep::Work;
 use crate::view::{Era, Published, Root};
+use crate::work;
 
 /// One region's machine on one node. openraft's state machine task owns it.
 pub struct Machine {
@@ -44,6 +46,8 @@ pub struct Machine {
     faults: Faults,
     /// Nothing, but in a build that is broken on purpose.
     own_clock: Option<Arc<Clocks>>,
+    /// What a build that is broken on purpose leaves out.
+    danger: Danger,
 }
 
 /// What a batch has changed so far.
@@ -91,6 +95,7 @@ impl Machine {
             turn,
             faults,
             own_clock: None,
+            danger: Danger::NONE,
         };
         machine.residents.load(&machine.state, root.index());
         machine.evict();
@@ -103,6 +108,11 @@ impl Machine {
     /// A broken build: entries are applied at this clock's time.
     pub(crate) fn apply_by(&mut self, clock: Arc<Clocks>) {
         self.own_clock = Some(clock);
+    }
+
+    /// A broken build: entries are applied without what it leaves out.
+    pub(crate) fn leave_out(&mut self, danger: Danger) {
+        self.danger = danger;
     }
 
     fn apply_one(&mut self, entry: LogEntry, batch: &mut Unpublished) -> Result<Reply, io::Error> {
@@ -124,7 +134,11 @@ impl Machine {
                 if let Some(clock) = &self.own_clock {
                     entry.stamp = clock.now();
                 }
-                let applied = machine::apply(&mut self.state, LogIndex(id.index), &entry);
+                let index = LogIndex(id.index);
+                let applied = match takes_long(&entry.command, bytes.len()) {
+                    true => work::beside_others(|| self.apply(index, &entry)),
+                    false => self.apply(index, &entry),
+                };
                 for change in applied.changes {
                     self.note(change.key, change.row, id.index, batch);
                 }
@@ -137,6 +151,13 @@ impl Machine {
         self.applied = Some(id);
         batch.entries += 1;
         Ok(reply)
+    }
+
+    fn apply(&mut self, index: LogIndex, entry: &Entry) -> Applied {
+        match self.danger.is(Broken::ImportUnchecked) {
+            true => machine::danger_apply_wherever_it_stands(&mut self.state, index, entry),
+            false => machine::apply(&mut self.state, index, entry),
+        }
     }
 
     fn note(&mut self, key: RowKey, row: Option<Row>, index: u64, batch: &mut Unpublished) {
@@ -322,6 +343,16 @@ impl RaftStateMachine<TypeConfig> for Machine {
     async fn get_current_snapshot(&mut self) -> Result<Option<SnapshotOf>, io::Error> {
         Ok(self.snapshots.current())
     }
+}
+
+/// Whether others should not wait for an entry: it brings much, or looks at all rows of a feed. A
+/// leader whose worker is not free for so long would be given up.
+fn takes_long(command: &Command, bytes: usize) -> bool {
+    let looks_at_all = matches!(
+        command,
+        Command::ActivateSnapshot(_) | Command::MendBucket(_)
+    );
+    looks_at_all || bytes >= ENTRY_BYTES_LONG
 }
 
 /// A large state is written again only once that much was written to the log: else the snapshots

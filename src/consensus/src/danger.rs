@@ -42,6 +42,13 @@ pub enum Broken {
     ReleasedIsPromised,
     /// Entries are applied at the time of the node's own clock, not of the leader's stamp.
     AppliesByOwnClock,
+    /// What was heard of other regions' ballots is looked at neither before an entry is appended
+    /// nor before a call is answered.
+    FenceUnchecked,
+    /// Changes of another region are taken in wherever its feed stands here.
+    ImportUnchecked,
+    /// Another region is sent the bodies of secrets that it does not hold.
+    SendsToNonMembers,
 }
 
 /// What this build leaves out: nothing, but in tests.
@@ -66,13 +73,15 @@ impl Danger {
         }
     }
 
+    /// Whether that is broken in this build.
     #[cfg(any(test, debug_assertions))]
-    pub(crate) fn is(self, broken: Broken) -> bool {
+    pub fn is(self, broken: Broken) -> bool {
         self.broken == Some(broken)
     }
 
+    /// Whether that is broken in this build: it is not.
     #[cfg(not(any(test, debug_assertions)))]
-    pub(crate) const fn is(self, _broken: Broken) -> bool {
+    pub const fn is(self, _broken: Broken) -> bool {
         false
     }
 }

@@ -101,14 +101,6 @@ impl Epochs {
         self.count.load(Ordering::Acquire) == 0
     }
 
-    /// Forgets all of it, as a node that starts again.
-    #[cfg(test)]
-    pub(crate) fn forget(&self) {
-        let mut heard = self.lock();
-        heard.clear();
-        self.count.store(0, Ordering::Release);
-    }
-
     fn above(&self, state: &State, feed: &FeedId) -> Option<Epoch> {
         if self.is_empty() {
             return None;

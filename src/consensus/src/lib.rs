@@ -294,6 +294,11 @@ impl Consensus {
         })
     }
 
+    /// What this build leaves out, for what is built on this crate: nothing, but in tests.
+    pub fn danger(&self) -> Danger {
+        self.inner.rounds.danger
+    }
+
     /// Counts what this node holds in queues and lists.
     pub fn held(&self) -> Held {
         let inner = &self.inner;

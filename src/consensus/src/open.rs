@@ -137,6 +137,7 @@ impl Consensus {
         if danger.is(Broken::AppliesByOwnClock) {
             storage.machine.apply_by(Arc::clone(&clocks));
         }
+        storage.machine.leave_out(danger);
         let promises = Promises::new(Arc::clone(&clocks), storage.log.has_vote(), danger);
         let promises = Arc::new(promises);
         let lagging = Arc::<PeerSet>::default();

@@ -20,6 +20,7 @@ use crate::barrier::wait_ms;
 use crate::claims::from_claim;
 use crate::clock::{ClockRefused, Clocks};
 use crate::core;
+use crate::danger::{Broken, Danger};
 use crate::error::Unavailable;
 use crate::limits::{ENTRY_BYTES_MAX, LATE_ANSWER_MAX, PROPOSALS_MAX, RETRY_PAUSE};
 use crate::links::{Lane, Links};
@@ -66,6 +67,7 @@ pub(crate) struct Proposer {
     space: Arc<Space>,
     heard: Arc<LeaderHeard>,
     node: u64,
+    danger: Danger,
     permits: Semaphore,
 }
 
@@ -84,6 +86,7 @@ impl Proposer {
             space: Arc::clone(space),
             heard: Arc::clone(heard),
             node: rounds.node,
+            danger: rounds.danger,
             permits: Semaphore::new(PROPOSALS_MAX),
         }
     }
@@ -222,7 +225,8 @@ impl Proposer {
 
     /// Refuses what would be written to a feed that another region leads, as was heard (R28).
     fn check_fence(&self, command: &Command) -> Result<(), Failed> {
-        match self.links.fenced(command) {
+        let fenced = self.links.fenced(command);
+        match fenced.filter(|_| !self.danger.is(Broken::FenceUnchecked)) {
             None => Ok(()),
             Some((feed, epoch)) => Err(Failed::Final(Unavailable::Fenced { feed, epoch })),
         }

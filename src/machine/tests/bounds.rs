@@ -1,13 +1,18 @@
 //! What would grow for ever does not.
 
+mod net;
 mod support;
 
+use prost::Message as _;
 use strongroom_machine::{
-    ArnSuffix, Command, CreateSecret, FeedId, LogIndex, RegionName, Revision, SecretName, Seen,
-    State, UpdateSecret, apply, limits,
+    ArnSuffix, Command, CreateSecret, FeedId, Field, ForgetStaged, LogIndex, Ordinal, RegionName,
+    Rejection, Replica, Revision, RowKey, Scope, SecretName, Seen, ShareSecret, State,
+    UpdateSecret, apply, limits,
 };
 
-use support::{Failure, account, entry, found, reload, uid};
+use net::forge::{Forger, storage};
+use net::{Net, Snapshot};
+use support::{Failure, account, default_key, entry, found, region, reload, uid, uid_in, wrap};
 
 #[test]
 fn a_journal_keeps_below_its_cap() -> Result<(), Failure> {
@@ -56,5 +61,135 @@ fn a_journal_keeps_below_its_cap() -> Result<(), Failure> {
         .ok_or("trimmed too far")?;
     assert_eq!(rows.count() as u64, feed.revision().0 - first.0 + 1);
     assert_eq!(reload(&state)?.node_hash(), state.node_hash());
+    Ok(())
+}
+
+/// Two regions, of which the second receives everything.
+fn two_regions() -> Result<(Net, RegionName, RegionName), Failure> {
+    let mut net = Net {
+        now_ms: 1_000_000,
+        ..Net::default()
+    };
+    net.found(&[("b", Scope::All)])?;
+    Ok((net, region("a")?, region("b")?))
+}
+
+#[test]
+fn another_region_brings_no_more_versions_of_a_secret_than_it_may() -> Result<(), Failure> {
+    let (mut net, a, b) = two_regions()?;
+    let feed = FeedId::Home(b);
+    net.follow_all(&a, &feed)?;
+    let mut forger = Forger::new(&feed, &net.site(&a)?.cursor(&feed));
+    forger.members = vec![a.to_string()];
+    let uid = uid_in("eu-west-1", 1);
+    let body = storage::Version {
+        nonce: vec![4; 12].into(),
+        ciphertext: vec![5; 16].into(),
+        description: None,
+    };
+    let body = body.encode_to_vec();
+    let count = limits::VERSIONS_TAKEN_MAX as u64 + 50;
+    for ordinal in 1..=count {
+        let key = RowKey::Version(uid, Ordinal(ordinal));
+        forger.put(&key, &body, Some(wrap(default_key(&a), 1)));
+    }
+    net.accepted(&a, Command::ImportChanges(forger.command()))?;
+    let state = &net.site(&a)?.state;
+    assert_eq!(state.counts().versions, limits::VERSIONS_TAKEN_MAX as u64);
+    assert_eq!(state.counts().withheld, 50);
+    assert!(state.problem(&uid).is_some());
+    // What is gone leaves no reason behind.
+    for ordinal in 1..=count {
+        forger.delete(&RowKey::Version(uid, Ordinal(ordinal)));
+    }
+    net.accepted(&a, Command::ImportChanges(forger.command()))?;
+    let counts = net.site(&a)?.state.counts();
+    assert_eq!((counts.versions, counts.withheld, counts.problems), (0, 0, 0));
+    Ok(())
+}
+
+#[test]
+fn a_secret_is_never_shared_in_a_row_that_other_regions_refuse() -> Result<(), Failure> {
+    let (mut net, a, _) = two_regions()?;
+    let create = CreateSecret {
+        uid: uid(1),
+        account: account()?,
+        name: SecretName::new("s")?,
+        arn_suffix: ArnSuffix::new("AbC123")?,
+        description: String::new(),
+        kms_key: None,
+        tags: Vec::new(),
+        new: None,
+        region: None,
+        replicas: Vec::new(),
+        seen: Seen::default(),
+    };
+    net.accepted(&a, Command::CreateSecret(create))?;
+    let key = "🔑".repeat(limits::KEY_NAME_CHARS_MAX);
+    let mut refused = 0;
+    for number in 1..limits::REGIONS_MAX - 1 {
+        let name = RegionName::new(&format!("spare-{number}"))?;
+        net.link(&a, &name, Scope::Selected)?;
+        let share = Command::ShareSecret(ShareSecret {
+            uid: uid(1),
+            replicas: vec![Replica {
+                region: name,
+                kms_key: Some(key.clone()),
+                force: false,
+            }],
+            seen: Seen::default(),
+        });
+        match net.apply(&a, share).answer {
+            Ok(_) => assert_eq!(refused, 0),
+            Err(rejection) => {
+                let max = limits::IMPORTED_ROW_BYTES_MAX as u64;
+                let field = Field::Replicas;
+                assert_eq!(rejection, Rejection::TooLong { field, max });
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 0);
+    net.catch_up()?;
+    let b = &net.site(&region("b")?)?.state;
+    assert!(b.secret(&uid(1)).is_some());
+    Ok(())
+}
+
+#[test]
+fn a_snapshot_that_is_given_up_is_forgotten_in_steps() -> Result<(), Failure> {
+    let (mut net, a, b) = two_regions()?;
+    let feed = FeedId::Home(a.clone());
+    let rows = limits::UNSTAGED_MAX as u64 + 500;
+    let hidden = storage::Tombstone { purged_ms: 1 }.encode_to_vec();
+    let mut snapshot = Snapshot::take(net.site(&a)?, net.site(&b)?, &feed, true)?;
+    for number in 1..=rows {
+        let key = RowKey::Tombstone(uid(number));
+        let row = net::forge::row(&key, &feed, Revision(1), &hidden).ok_or("no row")?;
+        snapshot.rows.push(strongroom_machine::StagedRow {
+            key,
+            row,
+            wrap: None,
+            problem: String::new(),
+        });
+    }
+    for first in (0..snapshot.rows.len()).step_by(limits::IMPORTED_MAX) {
+        net.accepted(&b, snapshot.part(first, limits::IMPORTED_MAX))?;
+    }
+    let staged = |net: &Net| -> Result<u64, Failure> {
+        let feed = net.site(&b)?.state.feed(&feed).and_then(|feed| feed.staging().cloned());
+        Ok(feed.map_or(0, |staging| staging.rows))
+    };
+    assert_eq!(staged(&net)?, rows + 1);
+    let forget = || Command::ForgetStaged(ForgetStaged { feed: feed.clone() });
+    net.accepted(&b, forget())?;
+    assert_eq!(staged(&net)?, 501);
+    // What is left is no part of any snapshot.
+    let moved = Err(Rejection::SnapshotMoved(feed.clone()));
+    assert_eq!(net.apply(&b, snapshot.part(501, 10)).answer, moved);
+    assert_eq!(net.apply(&b, snapshot.activate()).answer, moved);
+    net.accepted(&b, forget())?;
+    assert_eq!(staged(&net)?, 0);
+    assert!(net.apply(&b, forget()).changes.is_empty());
     Ok(())
 }

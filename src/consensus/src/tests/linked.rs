@@ -10,6 +10,7 @@ use machine::{
 
 use super::node::{Disk, REGION, Settings, member};
 use super::region::{ACCOUNT, KEY, Region, audit, found, uid_of};
+use crate::Unavailable;
 
 /// The other region: it founded the cluster.
 pub(super) const OTHER: &str = "us-east-1";
@@ -237,11 +238,21 @@ impl Region {
         region
     }
 
-    /// Proposes a command that is accepted.
+    /// Proposes a command that is accepted, again if another node leads meanwhile.
     pub(super) async fn accepts(&self, command: Command) {
-        let via = self.leader().await;
-        let committed = self.propose(via, command).await.expect("committed");
-        committed.answer.expect("accepted");
+        let mut is_unknown = false;
+        loop {
+            let via = self.leader().await;
+            match self.propose(via, command.clone()).await {
+                Ok(committed) => {
+                    let rejected = committed.answer.err();
+                    assert!(rejected.is_none() || is_unknown, "{rejected:?}");
+                    return;
+                }
+                Err(Unavailable::OutcomeUnknown) => is_unknown = true,
+                Err(error) => panic!("not committed: {error}"),
+            }
+        }
     }
 
     /// Takes in what it has not of a feed.

@@ -3,13 +3,14 @@
 use crate::decide::draft::Draft;
 use crate::decide::intake::Intake;
 use crate::ids::Uid;
+use crate::position::FeedId;
 use crate::row::{Row, RowKey};
 use crate::state::State;
 
 impl Intake<'_, '_> {
     /// Drops the bodies of a secret's rows, and what is only of use with them.
     pub(super) fn hide_secret(&mut self, uid: Uid) {
-        hide_versions(self.draft, &self.scratch, uid);
+        hide_versions(self.draft, &self.scratch, &self.feed, uid);
         self.sync();
     }
 
@@ -36,13 +37,11 @@ impl Intake<'_, '_> {
     }
 }
 
-/// Drops the bodies of a secret's versions, and what is only of use with them.
-pub(super) fn hide_versions(draft: &mut Draft<'_>, state: &State, uid: Uid) {
-    let Some(feed) = state.feed_of_secret(&uid).cloned() else {
-        return;
-    };
+/// Drops the bodies of a secret's versions, and what is only of use with them. The secret itself
+/// may not be here.
+pub(super) fn hide_versions(draft: &mut Draft<'_>, state: &State, feed: &FeedId, uid: Uid) {
     for (ordinal, revision, commitment) in state.held_versions(uid) {
-        let row = Row::hidden(&feed, revision, commitment);
+        let row = Row::hidden(feed, revision, commitment);
         draft.replace(RowKey::Version(uid, ordinal), Some(row));
         if state.wrap_row(uid, ordinal).is_some() {
             draft.delete(RowKey::Wrap(uid, ordinal));

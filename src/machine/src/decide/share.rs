@@ -60,12 +60,13 @@ pub(super) fn add_replicas(
         };
         let words = replica.kms_key.as_deref().unwrap_or_default();
         bounded(Field::KeyAlias, words.chars().count(), KEY_NAME_CHARS_MAX)?;
-        let known = secret.replicas.iter_mut();
-        match known.into_iter().find(|known| known.region == *region) {
-            Some(known) if known == replica => continue,
-            Some(known) => known.clone_from(replica),
-            None => secret.replicas.push(replica.clone()),
+        let mut known = secret.replicas.iter_mut();
+        if let Some(known) = known.find(|known| known.region == *region) {
+            // What the region said of its copy holds until it says other things.
+            known.clone_from(replica);
+            continue;
         }
+        secret.replicas.push(replica.clone());
         let status = ReplicaStatus {
             state: ReplicaState::InProgress,
             message: String::new(),
@@ -204,7 +205,7 @@ pub(super) fn detach(draft: &mut Draft<'_>, detach: &DetachSecret) -> Result<Out
     }
     key::usable(state, detach.kms_key.as_ref())?;
     let versions = renumbered(state, &copy, &detach.versions)?;
-    hide_versions(draft, state, copy.uid);
+    hide_versions(draft, state, &feed, copy.uid);
     if let Some((revision, commitment)) = state.secret_commitment(&copy.uid) {
         let hidden = Row::hidden(&feed, revision, commitment);
         draft.replace(RowKey::Secret(copy.uid), Some(hidden));

@@ -1,6 +1,8 @@
 //! Why a secret of another region is not kept, or not whole: rows of this region only, which its
 //! primary is told of.
 
+use std::sync::Arc;
+
 use crate::decide::intake::Intake;
 use crate::ids::{Ordinal, Uid};
 use crate::limits::MESSAGE_CHARS_MAX;
@@ -44,14 +46,19 @@ impl Intake<'_, '_> {
     /// its name before: it is read by its full ARN only then.
     pub(super) fn note_kept(&mut self, secret: &Secret) {
         let uid = secret.uid;
-        let had_it = |other: &Uid| *other != uid && !self.scratch.has_name_problem(other);
+        let since = match self.scratch.secret_row(&uid) {
+            Some(_) => self.scratch.late_since(&uid),
+            None => Some(self.draft.stamp),
+        };
+        let is_before =
+            |other: &Arc<Secret>| other.uid != uid && self.scratch.late_since(&other.uid) < since;
         let others = self.scratch.namesakes(&secret.account, &secret.name);
-        let is_late = others.map(|other| other.uid).any(|other| had_it(&other));
+        let is_late = others.filter(|other| is_before(other)).count() > 0;
         // What a value that came before its secret was refused for is left: it is still missing.
         let was_refused = self.scratch.is_withheld(&RowKey::Secret(uid));
         if is_late {
             self.note_problem(uid, ProblemKind::NameTaken, "");
-        } else if was_refused || self.scratch.has_name_problem(&uid) {
+        } else if was_refused || self.scratch.late_since(&uid).is_some() {
             self.clear_problem(uid);
         }
     }
@@ -66,7 +73,7 @@ impl Intake<'_, '_> {
         let is_whole = is_here && !self.scratch.is_incomplete(&uid);
         let is_gone = self.scratch.feed_of_secret(&uid).is_none()
             && self.scratch.strays(uid, Ordinal(0)).is_empty();
-        if is_gone || (is_whole && !self.scratch.has_name_problem(&uid)) {
+        if is_gone || (is_whole && self.scratch.late_since(&uid).is_none()) {
             self.clear_problem(uid);
         }
     }

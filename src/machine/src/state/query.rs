@@ -124,16 +124,16 @@ impl State {
     }
 
     /// Orders secrets of one name: this region's own, then what had the name first here.
-    fn rank(&self, secret: &Secret) -> (bool, bool, Stamp, Uid) {
+    fn rank(&self, secret: &Secret) -> (bool, Option<Stamp>, Stamp, Uid) {
         let is_foreign = self.feed_of_secret(&secret.uid) != self.home().as_ref();
-        let is_late = self.has_name_problem(&secret.uid);
-        (is_foreign, is_late, secret.created, secret.uid)
+        let late = self.late_since(&secret.uid);
+        (is_foreign, late, secret.created, secret.uid)
     }
 
-    /// Says whether another secret had a secret's name here before it.
-    pub(crate) fn has_name_problem(&self, uid: &Uid) -> bool {
-        let problem = self.problem(uid);
-        problem.is_some_and(|problem| problem.kind == ProblemKind::NameTaken)
+    /// Says since when a secret is here whose name another one had before it; none of others.
+    pub(crate) fn late_since(&self, uid: &Uid) -> Option<Stamp> {
+        let problem = self.problem(uid)?;
+        (problem.kind == ProblemKind::NameTaken).then_some(problem.since)
     }
 
     /// Gives the secrets of an account in the order they were created.

@@ -2,23 +2,30 @@
 
 use std::sync::Arc;
 
+use crate::answer::Outcome;
 use crate::change::Change;
 use crate::codec::Body;
 use crate::command::{
-    AdmitNode, Command, CreateSecret, DeleteSecret, Found, IssueJoinToken, KeyState, KeyVersion,
-    KmsKey, Node, Seen, SetMachineVersion,
+    AdmitNode, Command, CreateSecret, Cursor, DeleteSecret, Found, ImportChanges, IssueJoinToken,
+    KeyState, KeyVersion, KmsKey, Node, Seen, SetMachineVersion, StageRows, StagedRow, TagResource,
 };
 use crate::decide::MACHINE_VERSION;
 use crate::entry::{Audit, Entry};
 use crate::ids::{
-    ClusterId, Hash, KeyId, LogIndex, MachineVersion, NodeId, RequestId, Revision, Stamp, Uid,
+    ClusterId, Hash, KeyId, LogIndex, MachineVersion, NodeId, Ordinal, RequestId, Revision, Stamp,
+    Uid,
 };
-use crate::limits::{FORGOTTEN_MAX, NODES_EVER_MAX, SECRETS_MAX, TOMBSTONES_MAX};
+use crate::limits::{
+    FEED_BYTES_MAX, FEED_ROWS_MAX, FORGOTTEN_MAX, NODES_EVER_MAX, SECRETS_MAX, STAGED_BYTES_MAX,
+    TOMBSTONES_MAX,
+};
 use crate::names::{AccountId, ArnSuffix, NameError, RegionName, SecretName};
-use crate::position::FeedId;
+use crate::position::{Epoch, FeedId};
+use crate::region::{Region, Scope};
 use crate::rejection::Rejection;
-use crate::row::{Kept, RetiredNode, Row, RowKey, Tombstone};
-use crate::state::State;
+use crate::row::{Kept, RetiredNode, Row, RowKey, Staging, Tombstone};
+use crate::secret::{SealedValue, StoredVersion};
+use crate::state::{RowRef, State, Weight};
 
 #[test]
 fn an_account_owns_no_more_secrets_than_it_may() -> Result<(), NameError> {
@@ -216,4 +223,137 @@ fn entry(command: Command) -> Entry {
         seed: [0; 32],
         command,
     }
+}
+
+#[test]
+fn a_feed_that_is_full_takes_nothing_more_from_callers_or_from_its_primary() -> Result<(), NameError>
+{
+    let mut state = founded(MACHINE_VERSION)?;
+    let (uid, home) = (ours([1; 16])?, FeedId::Home(RegionName::new("eu-north-1")?));
+    assert!(apply(&mut state, 2, create(uid)?).is_ok());
+    let limit = Err(Rejection::FeedLimit(home.clone()));
+    let full = [(FEED_ROWS_MAX, 0), (0, FEED_BYTES_MAX)];
+    for (rows, bytes) in full {
+        weigh(&mut state, &home, rows, bytes);
+        assert_eq!(apply(&mut state, 3, create(ours([2; 16])?)?), limit);
+        let tag = Command::TagResource(TagResource {
+            uid,
+            tags: Vec::new(),
+            seen: Seen::default(),
+        });
+        assert_eq!(apply(&mut state, 4, tag), limit);
+        // Who follows it goes on, for what was on the way, and not for ever.
+        let import = |state: &State| {
+            let cursor = state.feed(&home).map(|feed| feed.cursor());
+            Some(Command::ImportChanges(ImportChanges {
+                feed: home.clone(),
+                after: cursor?,
+                changes: Vec::new(),
+            }))
+        };
+        let command = import(&state).expect("a feed");
+        assert!(apply(&mut state, 5, command.clone()).is_ok());
+        weigh(&mut state, &home, rows / 8 * 9, bytes / 8 * 9);
+        assert_eq!(apply(&mut state, 6, command), limit);
+    }
+    // What makes it smaller is always taken.
+    let delete = Command::DeleteSecret(DeleteSecret {
+        uid,
+        window_days: None,
+        seen: Seen::default(),
+    });
+    assert!(apply(&mut state, 7, delete).is_ok());
+    Ok(())
+}
+
+fn weigh(state: &mut State, feed: &FeedId, rows: u64, bytes: u64) {
+    let feed = state.feeds.get_mut(&feed.uid()).expect("a feed");
+    feed.weight = Weight { rows, bytes };
+}
+
+fn apply(state: &mut State, index: u64, command: Command) -> Result<Outcome, Rejection> {
+    crate::apply(state, LogIndex(index), &entry(command)).answer
+}
+
+#[test]
+fn a_feed_is_weighed_by_its_rows_whatever_became_of_them() -> Result<(), NameError> {
+    let mut state = founded(MACHINE_VERSION)?;
+    let home = FeedId::Home(RegionName::new("eu-north-1")?);
+    let uid = ours([1; 16])?;
+    assert!(apply(&mut state, 2, create(uid)?).is_ok());
+    let weight = |state: &State| state.feed(&home).map(|feed| feed.weight());
+    let rows = |state: &State| state.rows_of(&home, None).count() as u64;
+    assert_eq!(weight(&state).map(|weight| weight.rows), Some(rows(&state)));
+    let before = weight(&state);
+    let key = RowKey::Secret(uid);
+    let row = match state.row(&key) {
+        Some(RowRef::Here(row)) => row,
+        other => panic!("{other:?}"),
+    };
+    put(&mut state, key, row.without_body().expect("a feed row"));
+    assert_eq!(weight(&state).map(|weight| weight.rows), Some(rows(&state)));
+    assert_ne!(weight(&state), before);
+    put(&mut state, key, row);
+    assert_eq!(weight(&state), before);
+    Ok(())
+}
+
+#[test]
+fn a_snapshot_keeps_no_more_values_than_it_may() -> Result<(), NameError> {
+    let mut state = founded(MACHINE_VERSION)?;
+    let name = RegionName::new("eu-west-1")?;
+    let region = Region {
+        scope: Scope::All,
+        ..Region::founder(name.clone())
+    };
+    let root = FeedId::Root;
+    let kept = Kept::fed(region, &root, root.uid(), Revision(9), &Hash::ZERO);
+    put(&mut state, RowKey::Region(Ordinal(2)), Region::into_row(Arc::new(kept)));
+    let feed = FeedId::Home(name.clone());
+    let epoch = Epoch {
+        number: 1,
+        region: name,
+    };
+    let staging = Staging {
+        feed: feed.clone(),
+        epoch: epoch.clone(),
+        revision: Revision(9),
+        chain: Hash::ZERO,
+        rows: 0,
+        bytes: STAGED_BYTES_MAX,
+    };
+    let staging = Staging::into_row(Arc::new(Kept::local(&staging)));
+    put(&mut state, RowKey::Staging(feed.uid()), staging);
+    let key = RowKey::Version(feed.uid_of([1; 16]), Ordinal(1));
+    let value = StoredVersion {
+        sealed: Arc::new(SealedValue {
+            nonce: [0; 12],
+            ciphertext: Default::default(),
+        }),
+        description: None,
+    };
+    let value = Kept::fed(value, &feed, feed.uid(), Revision(2), &Hash::ZERO);
+    let value = StoredVersion::into_row(Arc::new(value));
+    let hidden = value.without_body().expect("a feed row");
+    let stage = |row: Row| {
+        Command::StageRows(StageRows {
+            feed: feed.clone(),
+            at: Cursor {
+                epoch: Some(epoch.clone()),
+                revision: Revision(9),
+                chain: Hash::ZERO,
+            },
+            first: 0,
+            rows: vec![StagedRow {
+                key,
+                row,
+                wrap: None,
+                problem: String::new(),
+            }],
+        })
+    };
+    let refused = apply(&mut state, 2, stage(value));
+    assert!(matches!(refused, Err(Rejection::TooLong { .. })), "{refused:?}");
+    assert!(apply(&mut state, 3, stage(hidden)).is_ok());
+    Ok(())
 }

@@ -8,7 +8,9 @@ use strongroom_machine::{
 };
 
 use crate::runner::{Arguments, DAY_MS};
-use crate::support::{ACCOUNT, DEFAULT_KEY, Failure, found, new, node, uid, version, wrap};
+use crate::support::{
+    ACCOUNT, Failure, default_key, found, new, node, region, uid_named, version, wrap,
+};
 
 pub fn command(name: &str, of: &Arguments<'_>, now_ms: u64) -> Result<Command, Failure> {
     Ok(match name {
@@ -130,7 +132,10 @@ fn create(of: &Arguments<'_>) -> Result<Command, Failure> {
         "suffix",
         "seen",
         "long",
+        "in",
+        "region",
     ];
+    let replicas = of.keyed("in").map(|list| of.replicas(list)).transpose()?;
     Ok(Command::CreateSecret(CreateSecret {
         uid: of.uid()?,
         account: AccountId::new(of.keyed("account").unwrap_or(ACCOUNT))?,
@@ -140,8 +145,8 @@ fn create(of: &Arguments<'_>) -> Result<Command, Failure> {
         kms_key: of.key("kms")?,
         tags: of.tags(&known),
         new: of.new_version()?,
-        region: None,
-        replicas: Vec::new(),
+        region: of.keyed("region").map(region).transpose()?,
+        replicas: replicas.unwrap_or_default(),
         seen: of.seen()?,
     }))
 }
@@ -149,7 +154,7 @@ fn create(of: &Arguments<'_>) -> Result<Command, Failure> {
 fn put(of: &Arguments<'_>) -> Result<Command, Failure> {
     let bytes = usize::try_from(of.keyed_number("bytes")?.unwrap_or(32))?;
     let mut new = new(of.word(1)?, bytes)?;
-    new.wrap.key_id = of.key("wrap")?.unwrap_or(DEFAULT_KEY);
+    new.wrap.key_id = of.key("wrap")?.unwrap_or(default_key(&of.at));
     let labels = of
         .keyed("labels")
         .map(|labels| labels.split('/'))
@@ -176,7 +181,7 @@ fn update(of: &Arguments<'_>) -> Result<Command, Failure> {
         .map(|names| names.split('/'))
         .into_iter()
         .flatten();
-    let rewrapped = rewrapped.map(|name| Ok((version(name)?, wrap(DEFAULT_KEY, 1))));
+    let rewrapped = rewrapped.map(|name| Ok((version(name)?, wrap(default_key(&of.at), 1))));
     Ok(Command::UpdateSecret(UpdateSecret {
         uid: of.uid()?,
         description: described(of)?,
@@ -212,10 +217,10 @@ fn many_tags(of: &Arguments<'_>) -> Result<Command, Failure> {
 }
 
 fn touched(text: &str) -> Result<Uid, Failure> {
-    Ok(uid(text.parse()?))
+    uid_named(text)
 }
 
-fn digest(n: u64) -> Hash {
+pub fn digest(n: u64) -> Hash {
     let mut bytes = [0; 32];
     bytes[24..].copy_from_slice(&n.to_be_bytes());
     Hash(bytes)

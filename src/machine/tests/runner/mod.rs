@@ -1,36 +1,48 @@
-//! Runs the commands of a script against one state.
+//! Runs the commands of a script: against one region, or against the one that stands before the
+//! command.
 
 mod commands;
+mod feeds;
+mod forged;
+mod links;
 mod print;
 mod queries;
+mod seen;
 
 use std::error::Error;
 
-use goldenscript::{Argument, Command as Line, Context};
+use goldenscript::{Argument, Block, Command as Line, Context};
 use strongroom_machine::{
-    Command, Entry, FeedId, KeyId, LogIndex, MachineVersion, NewVersion, RegionName, Revision,
-    RowKey, Seen, SeenRow, State, Tag, Uid, apply,
+    Applied, Command, FeedId, KeyId, MachineVersion, NewVersion, RegionName, Replica, Revision,
+    RowKey, Seen, SeenRow, Tag, Uid,
 };
 
-use crate::support::{DEFAULT_KEY, Failure, REGION, entry, new, reload, uid, wrap};
+use crate::net::forge::Forger;
+use crate::net::{Net, Snapshot};
+use crate::support::{Failure, default_key, new, region, reload, uid_named, wrap};
 
 const DAY_MS: u64 = strongroom_machine::limits::DAY_MS;
 
-/// One state, its log index and the leader's clock.
+/// The regions and the leaders' clock.
 pub struct Runner {
-    state: State,
-    index: u64,
-    now_ms: u64,
+    net: Net,
     machine_version: MachineVersion,
+    /// What is being sent, from one command to the next.
+    snapshot: Option<Snapshot>,
+    forger: Option<Forger>,
 }
 
 impl Runner {
     pub fn new(machine_version: MachineVersion) -> Runner {
+        let now_ms = 100 * DAY_MS;
         Runner {
-            state: State::new(),
-            index: 0,
-            now_ms: 100 * DAY_MS,
+            net: Net {
+                now_ms,
+                ..Net::default()
+            },
             machine_version,
+            snapshot: None,
+            forger: None,
         }
     }
 }
@@ -38,72 +50,104 @@ impl Runner {
 impl goldenscript::Runner for Runner {
     type Command = Line;
 
-    fn run(&mut self, line: &Line, _: &Context) -> Result<String, Box<dyn Error>> {
-        let arguments = Arguments::new(line);
+    fn run(&mut self, line: &Line, context: &Context) -> Result<String, Box<dyn Error>> {
+        let at = region(context.prefix.as_deref().unwrap_or("a"))?;
+        let of = Arguments::new(line, &at);
         let output = match line.name.as_str() {
             "day" => {
-                self.now_ms = arguments.number(0)?.saturating_mul(DAY_MS);
+                self.net.now_ms = of.number(0)?.saturating_mul(DAY_MS);
                 String::new()
             }
             "clock" => {
-                self.now_ms = arguments.number(0)?;
+                self.net.now_ms = of.number(0)?;
                 String::new()
             }
-            "repeat" => self.repeat(&arguments)?,
-            name if queries::is_query(name) => queries::answer(&mut self.state, name, &arguments)?,
-            _ => {
-                let mut command = commands::command(line.name.as_str(), &arguments, self.now_ms)?;
-                if let (Command::Found(found), None) =
-                    (&mut command, arguments.keyed("machine-version"))
-                {
-                    found.machine_version = self.machine_version;
-                }
-                self.apply(command)?
+            "repeat" => self.repeat(&at, &of)?,
+            name if queries::is_query(name) => {
+                let site = self.net.sites.entry(at.clone());
+                let site = site.or_insert_with(|| crate::net::Site::new(at.clone()));
+                queries::answer(&mut site.state, name, &of)?
             }
+            name => match self.between(&at, name, &of)? {
+                Some(output) => output,
+                None => {
+                    let command = self.command(&at, name, &of)?;
+                    self.apply(&at, command)?
+                }
+            },
         };
         Ok(shortened(&output))
+    }
+
+    fn end_block(&mut self, _: &Block) -> Result<String, Box<dyn Error>> {
+        for site in self.net.sites.values() {
+            let counts = site.state.counts();
+            let is_whole = counts.value_bytes == counts.resident_value_bytes;
+            if is_whole && reload(&site.state)?.node_hash() != site.state.node_hash() {
+                return Err("the state is not the same after a reload".into());
+            }
+        }
+        Ok(String::new())
     }
 }
 
 impl Runner {
-    /// Applies an entry as it comes out of the log.
-    fn apply(&mut self, command: Command) -> Result<String, Failure> {
-        self.index += 1;
-        let entry = entry(self.now_ms, command);
-        // What only a newer build can read is tried on this one's rules all the same.
-        let entry = Entry::decode(&entry.encode()).unwrap_or(entry);
-        let before = self.state.node_hash();
-        let applied = apply(&mut self.state, LogIndex(self.index), &entry);
-        if applied.changes.is_empty() && before != self.state.node_hash() {
+    /// Runs what needs more than one region, or asks about that.
+    fn between(
+        &mut self,
+        at: &RegionName,
+        name: &str,
+        of: &Arguments<'_>,
+    ) -> Result<Option<String>, Failure> {
+        Ok(match seen::answer(&self.net, at, name, of)? {
+            Some(output) => Some(output),
+            None => match self.feeds(at, name, of)? {
+                Some(output) => Some(output),
+                None => self.forged(at, name, of)?,
+            },
+        })
+    }
+
+    fn command(&self, at: &RegionName, name: &str, of: &Arguments<'_>) -> Result<Command, Failure> {
+        if let Some(command) = self.link_command(at, name, of)? {
+            return Ok(command);
+        }
+        let mut command = commands::command(name, of, self.net.now_ms)?;
+        if let (Command::Found(found), None) = (&mut command, of.keyed("machine-version")) {
+            found.machine_version = self.machine_version;
+        }
+        Ok(command)
+    }
+
+    /// Applies an entry and prints what came of it.
+    fn apply(&mut self, at: &RegionName, command: Command) -> Result<String, Failure> {
+        Ok(print::applied(&self.applied(at, command)?))
+    }
+
+    fn applied(&mut self, at: &RegionName, command: Command) -> Result<Applied, Failure> {
+        let before = self.net.sites.get(at).map(|site| site.state.clone());
+        let applied = self.net.apply(at, command);
+        let state = &self.net.site(at)?.state;
+        if applied.changes.is_empty() && before.unwrap_or_default().node_hash() != state.node_hash()
+        {
             return Err("the state changed without a change".into());
         }
-        let counts = self.state.counts();
-        let is_whole = counts.value_bytes == counts.resident_value_bytes;
-        if is_whole && reload(&self.state)?.node_hash() != self.state.node_hash() {
-            return Err("the state is not the same after a reload".into());
-        }
-        Ok(print::applied(&applied))
+        Ok(applied)
     }
 
     /// `repeat 3 put 1 v`: numbers the last word; prints the last answer.
-    fn repeat(&mut self, arguments: &Arguments<'_>) -> Result<String, Failure> {
-        let (times, first) = (
-            arguments.number(0)?,
-            arguments.keyed_number("first")?.unwrap_or(1),
-        );
-        let name = arguments.word(1)?;
+    fn repeat(&mut self, at: &RegionName, of: &Arguments<'_>) -> Result<String, Failure> {
+        let (times, first) = (of.number(0)?, of.keyed_number("first")?.unwrap_or(1));
+        let name = of.word(1)?;
         let mut output = String::new();
         for n in first..first + times {
-            let numbered = arguments.numbered(2, n);
-            let arguments = Arguments {
-                words: numbered,
-                keyed: arguments.keyed.clone(),
+            let numbered = Arguments {
+                words: of.numbered(2, n),
+                keyed: of.keyed.clone(),
+                at: of.at.clone(),
             };
-            let command = commands::command(name, &arguments, self.now_ms)?;
-            self.index += 1;
-            let entry = entry(self.now_ms, command);
-            let applied = apply(&mut self.state, LogIndex(self.index), &entry);
-            output = print::applied(&applied);
+            let command = self.command(at, name, &numbered)?;
+            output = print::applied(&self.net.apply(at, command));
         }
         Ok(output)
     }
@@ -113,13 +157,16 @@ impl Runner {
 pub struct Arguments<'a> {
     words: Vec<String>,
     keyed: Vec<(&'a str, &'a str)>,
+    /// The region they are said to.
+    at: RegionName,
 }
 
 impl<'a> Arguments<'a> {
-    fn new(line: &'a Line) -> Arguments<'a> {
+    fn new(line: &'a Line, at: &RegionName) -> Arguments<'a> {
         let mut arguments = Arguments {
             words: Vec::new(),
             keyed: Vec::new(),
+            at: at.clone(),
         };
         for argument in &line.args {
             match argument {
@@ -152,7 +199,7 @@ impl<'a> Arguments<'a> {
     }
 
     pub fn uid(&self) -> Result<Uid, Failure> {
-        self.number(0).map(uid)
+        uid_named(self.word(0)?)
     }
 
     pub fn keyed(&self, key: &str) -> Option<&'a str> {
@@ -187,7 +234,7 @@ impl<'a> Arguments<'a> {
             return Ok(None);
         };
         let mut new = new(name, usize::try_from(bytes)?)?;
-        new.wrap = wrap(self.key("wrap")?.unwrap_or(DEFAULT_KEY), 1);
+        new.wrap = wrap(self.key("wrap")?.unwrap_or(default_key(&self.at)), 1);
         Ok(Some(new))
     }
 
@@ -205,9 +252,27 @@ impl<'a> Arguments<'a> {
 
     pub fn feed(&self, at: usize) -> Result<FeedId, Failure> {
         match self.word(at)? {
-            "home" => Ok(FeedId::Home(RegionName::new(REGION)?)),
-            other => Ok(other.parse()?),
+            "home" => Ok(FeedId::Home(self.at.clone())),
+            "root" => Ok(FeedId::Root),
+            written if written.contains('/') => Ok(written.parse()?),
+            letter => Ok(FeedId::Home(region(letter)?)),
         }
+    }
+
+    /// `b/c.force/d@alias`: regions, and where a secret there gives way, and the key there.
+    fn replicas(&self, list: &str) -> Result<Vec<Replica>, Failure> {
+        let replicas = list.split('/').map(|told| {
+            let (told, kms_key) = match told.split_once('@') {
+                Some((told, key)) => (told, Some(key.to_owned())),
+                None => (told, None),
+            };
+            Ok(Replica {
+                region: region(told.trim_end_matches(".force"))?,
+                kms_key,
+                force: told.ends_with(".force"),
+            })
+        });
+        replicas.collect()
     }
 
     fn tags(&self, except: &[&str]) -> Vec<Tag> {

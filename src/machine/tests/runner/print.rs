@@ -7,6 +7,8 @@ use strongroom_machine::{
     Version,
 };
 
+use crate::support::uid_name;
+
 pub fn applied(applied: &Applied) -> String {
     let mut output = match &applied.answer {
         Ok(outcome) => format!("accepted{}\n", self::outcome(outcome)),
@@ -38,7 +40,7 @@ fn outcome(outcome: &Outcome) -> String {
             version,
             unchanged,
         } => {
-            let mut text = format!(": secret {}", number(secret.uid));
+            let mut text = format!(": secret {}", uid_name(secret.uid));
             if let Some(version) = version {
                 let _ = write!(text, " version {version}");
             }
@@ -86,9 +88,9 @@ fn change(change: &Change) -> Option<String> {
     }
 }
 
-fn key(key: &RowKey) -> String {
+pub fn key(key: &RowKey) -> String {
     let versioned =
-        |kind: &str, uid: &Uid, ordinal: &Ordinal| format!("{kind} {}/{ordinal}", number(*uid));
+        |kind: &str, uid: &Uid, ordinal: &Ordinal| format!("{kind} {}/{ordinal}", uid_name(*uid));
     match key {
         RowKey::Machine => "machine".to_owned(),
         RowKey::Clock => "clock".to_owned(),
@@ -98,22 +100,22 @@ fn key(key: &RowKey) -> String {
         RowKey::JoinToken(digest) => format!("join token {}", digest.0[31]),
         RowKey::KmsKey(id) => format!("kms key {}", id.0[0]),
         RowKey::Wrap(uid, ordinal) => versioned("wrap", uid, ordinal),
-        RowKey::Access(uid) => format!("access {}", number(*uid)),
+        RowKey::Access(uid) => format!("access {}", uid_name(*uid)),
         RowKey::Epoch(_, number) => format!("epoch {number}"),
         RowKey::Checkpoint(_) => "checkpoint".to_owned(),
         RowKey::Account(number) => format!("account {number}"),
         RowKey::Region(number) => format!("region {number}"),
         RowKey::Principal(number) => format!("principal {number}"),
-        RowKey::Secret(uid) => format!("secret {}", number(*uid)),
+        RowKey::Secret(uid) => format!("secret {}", uid_name(*uid)),
         RowKey::Version(uid, ordinal) => versioned("version", uid, ordinal),
-        RowKey::Tombstone(uid) => format!("tombstone {}", number(*uid)),
+        RowKey::Tombstone(uid) => format!("tombstone {}", uid_name(*uid)),
         RowKey::Journal(_, revision) => format!("journal {revision}"),
         RowKey::LinkToken(digest) => format!("link token {}", digest.0[31]),
         RowKey::Introduction => "introduction".to_owned(),
         RowKey::Fence(_) => "fence".to_owned(),
         RowKey::Replica(uid, region) => versioned("replica", uid, region),
-        RowKey::Problem(uid) => format!("problem {}", problem(*uid)),
-        RowKey::Detached(uid) => format!("detached {}", number(*uid)),
+        RowKey::Problem(uid) => format!("problem {}", uid_name(*uid)),
+        RowKey::Detached(uid) => format!("detached {}", uid_name(*uid)),
         RowKey::Staging(_) => "staging".to_owned(),
         RowKey::Staged(_, at) => format!("staged {at}"),
     }
@@ -174,7 +176,7 @@ fn row(row: &Row) -> String {
             )
         }
         Row::Problem(kept) => format!(": {:?} {:?}", kept.body().kind, kept.body().message),
-        Row::Detached(kept) => format!(": is secret {}", number(kept.body().new_uid)),
+        Row::Detached(kept) => format!(": is secret {}", uid_name(kept.body().new_uid)),
         Row::Staging(kept) => {
             let staging = kept.body();
             format!(
@@ -193,16 +195,6 @@ fn row(row: &Row) -> String {
         }
         Row::Withheld(_) => ": withheld".to_owned(),
         _ => String::new(),
-    }
-}
-
-/// A secret's number, or what stands for a feed's.
-fn problem(uid: Uid) -> String {
-    let number = number(uid);
-    if number < 1000 {
-        number.to_string()
-    } else {
-        "of the feed".to_owned()
     }
 }
 
@@ -267,5 +259,3 @@ pub fn version(version: &Version) -> String {
         format!("{id}:{}", labels.join(","))
     }
 }
-
-pub use crate::support::number;

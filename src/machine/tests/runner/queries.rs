@@ -7,7 +7,7 @@ use strongroom_machine::{
 };
 
 use crate::runner::{Arguments, print};
-use crate::support::{Failure, REGION, account, reload, version};
+use crate::support::{Failure, REGION, account, reload, uid_name, version};
 
 const NAMES: [&str; 13] = [
     "read", "resolve", "list", "due", "holds", "journal", "evict", "reload", "counts", "nodes",
@@ -22,7 +22,7 @@ pub fn answer(state: &mut State, name: &str, of: &Arguments<'_>) -> Result<Strin
     match name {
         "read" => read(state, of),
         "resolve" => Ok(match state.resolve(&account()?, &of.word(0)?.parse()?) {
-            Some(secret) => format!("secret {} {}", print::number(secret.uid), secret.arn()),
+            Some(secret) => format!("secret {} {}", uid_name(secret.uid), secret.arn()),
             None => "not found".to_owned(),
         }),
         "name" => Ok(match of.word(0)?.parse::<SecretId>() {
@@ -68,7 +68,9 @@ pub fn answer(state: &mut State, name: &str, of: &Arguments<'_>) -> Result<Strin
 
 fn read(state: &State, of: &Arguments<'_>) -> Result<String, Failure> {
     let uid = of.uid()?;
-    let secret = state.secret(&uid).ok_or("no such secret")?;
+    let Some(secret) = state.secret(&uid) else {
+        return Ok("no such secret".to_owned());
+    };
     let id = of.keyed("version").map(version).transpose()?;
     let label = of.keyed("label").map(Label::new).transpose()?;
     Ok(match secret.select(id.as_ref(), label.as_ref()) {
@@ -100,7 +102,7 @@ fn listed<'a>(
     let line = |secret: &std::sync::Arc<strongroom_machine::Secret>| {
         format!(
             "secret {}: {}\n",
-            print::number(secret.uid),
+            uid_name(secret.uid),
             print::secret(secret)
         )
     };
@@ -145,12 +147,7 @@ fn journal(state: &State, of: &Arguments<'_>) -> Result<String, Failure> {
         } else {
             "without body"
         };
-        let (kind, uid) = (header.kind, print::number(header.uid));
-        let uid = if uid < 1000 {
-            uid.to_string()
-        } else {
-            "feed".to_owned()
-        };
+        let (kind, uid) = (header.kind, uid_name(header.uid));
         let ordinal = header.ordinal;
         writeln!(
             output,

@@ -16,6 +16,14 @@ pub type Failure = Box<dyn Error>;
 pub const ACCOUNT: &str = "000000000001";
 pub const REGION: &str = "eu-north-1";
 pub const DEFAULT_KEY: KeyId = KeyId([1; 16]);
+/// The regions of tests with several, by the letter that stands for them.
+pub const REGIONS: [(&str, &str); 5] = [
+    ("a", REGION),
+    ("b", "eu-west-1"),
+    ("c", "us-east-1"),
+    ("d", "us-west-1"),
+    ("e", "ap-south-1"),
+];
 
 pub fn account() -> Result<AccountId, Failure> {
     Ok(AccountId::new(ACCOUNT)?)
@@ -35,9 +43,50 @@ pub fn uid_in(region: &str, n: u64) -> Uid {
     }
 }
 
-/// Gives the number of a secret.
-pub fn number(uid: Uid) -> u128 {
-    u128::from_be_bytes(uid.0) & (u128::MAX >> 32)
+/// Gives the region a letter stands for; any other name stands for itself.
+pub fn region(letter: &str) -> Result<RegionName, Failure> {
+    let known = REGIONS.iter().find(|(short, _)| *short == letter);
+    Ok(RegionName::new(known.map_or(letter, |(_, name)| name))?)
+}
+
+/// Gives the letter of a region, or its name if it has none.
+pub fn letter(region: &RegionName) -> &str {
+    let known = REGIONS.iter().find(|(_, name)| *name == region.as_str());
+    known.map_or(region.as_str(), |(short, _)| short)
+}
+
+/// Gives the default key of a region: each has its own.
+pub fn default_key(region: &RegionName) -> KeyId {
+    let at = REGIONS
+        .iter()
+        .position(|(_, name)| *name == region.as_str());
+    let number = at.and_then(|at| u8::try_from(at).ok()).unwrap_or_default();
+    KeyId([number + 1; 16])
+}
+
+/// Names a secret: by its number, with the letter of its region in front but for the first one.
+pub fn uid_name(uid: Uid) -> String {
+    let number = u128::from_be_bytes(uid.0) & (u128::MAX >> 32);
+    let gives = |name: &str| {
+        let name = RegionName::new(name);
+        name.is_ok_and(|name| FeedId::Home(name).gives(&uid))
+    };
+    let home = REGIONS.iter().skip(1).find(|(_, name)| gives(name));
+    match home {
+        // Numbers in tests are small: this is a feed.
+        _ if number >> 32 != 0 => "feed".to_owned(),
+        Some((letter, _)) => format!("{letter}{number}"),
+        None => number.to_string(),
+    }
+}
+
+/// Finds a secret by its name.
+pub fn uid_named(name: &str) -> Result<Uid, Failure> {
+    let (letter, number) = match name.find(|first: char| first.is_ascii_digit()) {
+        Some(1) => name.split_at(1),
+        _ => ("a", name),
+    };
+    Ok(uid_in(region(letter)?.as_str(), number.parse()?))
 }
 
 /// Makes a version id of a short name: padded with hyphens to its least length.
