@@ -45,6 +45,8 @@ struct Shape {
     severed: BTreeSet<(u8, u8)>,
     /// How late everything is between two regions.
     delays: BTreeMap<(u8, u8), Duration>,
+    /// Bytes a second that pass in one direction of a connection between two regions.
+    rates: BTreeMap<(u8, u8), u64>,
 }
 
 /// One direction of a connection.
@@ -115,6 +117,14 @@ impl Network {
     pub fn delay(&self, from: u8, to: u8, delay: Duration) {
         self.reshape(|shape| {
             shape.delays.insert((from, to), delay);
+        });
+    }
+
+    /// Lets so many bytes a second pass from one region to another, on each connection; 0 is no
+    /// bound.
+    pub fn throttle(&self, from: u8, to: u8, rate: u64) {
+        self.reshape(|shape| {
+            shape.rates.insert((from, to), rate);
         });
     }
 
@@ -199,11 +209,17 @@ impl Way {
     fn take(&self, mut from: TcpStream, pieces: &SyncSender<Piece>) {
         let mut buffer = vec![0; 64 * 1024];
         loop {
+            // A slow road takes little at a time, so that what waits for it waits where it is sent.
+            let rate = self.rate();
+            let most = rate.map_or(buffer.len(), |rate| usize::try_from(rate / 100).unwrap());
             // The end of a connection is a packet too.
-            let count = from.read(&mut buffer).unwrap_or(0);
+            let count = from.read(&mut buffer[..most]).unwrap_or(0);
             let piece = (Instant::now() + self.delay(), buffer[..count].to_vec());
             if pieces.send(piece).is_err() || count == 0 {
                 return;
+            }
+            if let Some(rate) = rate {
+                std::thread::sleep(Duration::from_secs_f64(count as f64 / rate as f64));
             }
         }
     }
@@ -235,6 +251,12 @@ impl Way {
         let shape = self.wire.shape.lock().unwrap();
         let regions = (self.from.region, self.to.region);
         shape.delays.get(&regions).copied().unwrap_or_default()
+    }
+
+    fn rate(&self) -> Option<u64> {
+        let shape = self.wire.shape.lock().unwrap();
+        let rate = shape.rates.get(&(self.from.region, self.to.region));
+        rate.copied().filter(|rate| *rate > 0)
     }
 
     fn note(&self, piece: &[u8]) {

@@ -324,13 +324,18 @@ impl Region {
     /// What a node's operations port answers, with the status line before it.
     #[track_caller]
     pub fn probe(&self, node: u64, path: &str) -> String {
-        let mut stream = TcpStream::connect(self.operations(node)).unwrap();
+        self.try_probe(node, path).unwrap()
+    }
+
+    /// Likewise of a node that may not be there yet.
+    pub fn try_probe(&self, node: u64, path: &str) -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(self.operations(node))?;
         let request =
             format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).unwrap();
+        stream.write_all(request.as_bytes())?;
         let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
     }
 
     /// The nodes that run.

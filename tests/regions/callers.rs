@@ -36,7 +36,7 @@ pub fn creation(name: &str) -> CreateSecretRequest {
 
 /// Stores a number.
 pub async fn put(client: &Client, name: &str, number: Number) -> Result<(), Error> {
-    client.put_secret_value(storing(name, number)).await.map(drop)
+    client.put_secret_value(storing(name, number, 1)).await.map(drop)
 }
 
 /// Stores a number, and gives where its region's home feed was then.
@@ -46,8 +46,19 @@ pub async fn put_at(
     name: &str,
     number: Number,
 ) -> Result<Position, Error> {
+    put_wide(client, home, name, number, 1).await
+}
+
+/// Likewise, with zeros before it that make it so many characters.
+pub async fn put_wide(
+    client: &Client,
+    home: &FeedId,
+    name: &str,
+    number: Number,
+    width: usize,
+) -> Result<Position, Error> {
     let (client, last) = client.clone().showing();
-    client.put_secret_value(storing(name, number)).await?;
+    client.put_secret_value(storing(name, number, width)).await?;
     let shown = last.shown().expect("an answer shows a state");
     let token = shown.position.expect("an answer has a position");
     Ok(position_of(&token, home).expect("a write has a position in its feed"))
@@ -59,13 +70,13 @@ pub fn position_of(token: &str, feed: &FeedId) -> Option<Position> {
     token.positions.into_iter().find(|position| position.feed == *feed)
 }
 
-fn storing(name: &str, number: Number) -> PutSecretValueRequest {
+fn storing(name: &str, number: Number, width: usize) -> PutSecretValueRequest {
     PutSecretValueRequest {
         secret_id: name.into(),
         client_request_token: version(number),
-        value: Some(put_secret_value_request::Value::SecretString(
-            number.to_string(),
-        )),
+        value: Some(put_secret_value_request::Value::SecretString(format!(
+            "{number:0>width$}"
+        ))),
         ..PutSecretValueRequest::default()
     }
 }

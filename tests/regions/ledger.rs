@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use client::Client;
+use client::{Client, Error};
 use machine::{FeedId, Position};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::task::JoinSet;
 
-use crate::callers::{Number, put_at};
+use crate::callers::{Number, put_wide};
 
 /// Callers that write at once, each to secrets of its own.
 const WRITERS: usize = 12;
@@ -31,6 +31,8 @@ pub struct Acknowledged {
 pub struct Ledger {
     pub home: FeedId,
     pub names: Vec<String>,
+    /// Characters of a value.
+    width: usize,
     state: Mutex<State>,
     stop: AtomicBool,
 }
@@ -43,11 +45,12 @@ struct State {
 }
 
 impl Ledger {
-    /// Of secrets whose last number is 1.
-    pub fn new(home: FeedId, names: Vec<String>) -> Arc<Self> {
+    /// Of secrets whose last number is 1. Values have so many characters at least.
+    pub fn new(home: FeedId, names: Vec<String>, width: usize) -> Arc<Self> {
         Arc::new(Self {
             home,
             names,
+            width,
             state: Mutex::default(),
             stop: AtomicBool::new(false),
         })
@@ -75,12 +78,16 @@ impl Ledger {
         while !self.stop.load(Ordering::SeqCst) {
             let secret = random.random_range(0..own) * WRITERS + writer;
             let number = self.next(secret);
-            match put_at(&client, &self.home, &self.names[secret], number).await {
+            match self.put(&client, secret, number).await {
                 Ok(position) => self.acknowledge(secret, number, position),
                 // It may be there or not; the next number goes on after it.
                 Err(_error) => {}
             }
         }
+    }
+
+    async fn put(&self, client: &Client, secret: usize, number: Number) -> Result<Position, Error> {
+        put_wide(client, &self.home, &self.names[secret], number, self.width).await
     }
 
     fn next(&self, secret: usize) -> Number {

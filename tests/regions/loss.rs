@@ -36,6 +36,26 @@ const PROBE: &str = "loss/probe";
 /// made each 100 ms, and here the machine is busy.
 const SLACK: Duration = Duration::from_millis(250);
 
+/// Characters of a value on a slow road, and the bytes a second that pass there: what is announced
+/// is then far ahead of what arrives.
+const WIDE: usize = 16 << 10;
+const SLOW: u64 = 128 << 10;
+
+/// How the region is lost.
+#[derive(Clone, Copy, Debug)]
+enum Loss {
+    /// Its nodes are killed; what they have sent arrives.
+    Killed,
+    /// The road is cut first.
+    CutOff,
+    /// The road is too slow for what is written, and the nodes are killed.
+    Slow,
+}
+
+impl Loss {
+    const ALL: [Self; 3] = [Self::Slow, Self::CutOff, Self::Killed];
+}
+
 /// What the trials came to.
 #[derive(Default)]
 struct Sum {
@@ -90,9 +110,16 @@ fn try_losses(trials: u64, secrets: usize, random: &mut StdRng, sum: &mut Sum) {
     for trial in 1..=trials {
         cluster.thaw();
         cluster.wait_until_equal();
-        let ledger = Ledger::new(home(), names.clone());
-        let line = lose(&mut cluster, &ledger, random, trial % 20 == 1, sum);
-        println!("trial {trial} with {secrets} secrets: {line}");
+        let kind = Loss::ALL[usize::try_from(trial).unwrap() % Loss::ALL.len()];
+        let width = if matches!(kind, Loss::Slow) { WIDE } else { 1 };
+        let ledger = Ledger::new(home(), names.clone(), width);
+        let line = lose(&mut cluster, &ledger, kind, random, sum);
+        println!("trial {trial} with {secrets} secrets, {kind:?}: {line}");
+        if trial % 20 == 3 {
+            look_back(&mut cluster, &line, &ledger);
+        }
+        cluster.cut(A, B, false);
+        cluster.network().throttle(number(A), number(B), 0);
     }
 }
 

@@ -94,15 +94,17 @@ fn a_recorded_stream_does_not_open_with_the_later_keys_of_either_region() {
     let shared = cluster.runtime.block_on(client.create_secret(SHARED.creation(&[NAMES[B]])));
     shared.unwrap();
     let own = credentials(&cluster, B, 1);
-    let recorded = cluster.runtime.block_on(record(&cluster, &own));
-    let later = cluster.runtime.block_on(record(&cluster, &own));
-    // The key of the stream opens what came on it, and no other key does.
-    assert!(recorded.opens(recorded.offer(), &recorded.encapsulated));
-    assert!(later.opens(later.offer(), &later.encapsulated));
-    let fresh = || LinkOffer::generate().unwrap();
-    assert!(!recorded.opens(fresh(), &recorded.encapsulated), "a later key of the follower");
-    assert!(!recorded.opens(later.offer(), &later.encapsulated), "the key of a later stream");
-    assert!(!recorded.opens(later.offer(), &recorded.encapsulated));
+    let record = || cluster.runtime.block_on(record(&cluster, &own));
+    let (recorded, later, latest) = (record(), record(), record());
+    // An offer is good for one try, so each of these has one of its own.
+    let fresh = LinkOffer::generate().unwrap();
+    assert!(!recorded.opens(fresh, &recorded.encapsulated), "a later key of the follower");
+    let opens = recorded.opens(later.offer(), &recorded.encapsulated);
+    assert!(!opens, "a key of the follower's that was used for another stream");
+    let opens = recorded.opens(latest.offer(), &latest.encapsulated);
+    assert!(!opens, "the key that both have agreed upon for a later stream");
+    let opens = recorded.opens(recorded.offer(), &recorded.encapsulated);
+    assert!(opens, "its own key opens what came on it");
 }
 
 impl Canaries {

@@ -111,7 +111,7 @@ impl Stage {
         cluster.wait_until_equal();
         let home = FeedId::Home(RegionName::new(NAMES[A]).unwrap());
         let mut stage = Self {
-            ledger: Ledger::new(home, names),
+            ledger: Ledger::new(home, names, 1),
             callers: JoinSet::new(),
             seen: Seen::default(),
             random: StdRng::seed_from_u64(seed),
