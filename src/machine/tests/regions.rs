@@ -30,6 +30,7 @@ fn regions_agree_whatever_they_do_and_are_whole_in_the_end() {
         let config = Config {
             cases: 1,
             failure_persistence: None,
+            max_shrink_iters: 4000,
             ..Config::default()
         };
         let mut bytes = [0; 32];
@@ -66,6 +67,12 @@ fn heal(world: &mut World) -> Result<(), Failure> {
         for feed in &feeds {
             world.mend(name, feed)?;
         }
+    }
+    world.net.catch_up()?;
+    // That all is right again only the next checkpoint says.
+    for feed in &feeds {
+        world.write(feed)?;
+        world.checkpoint(feed)?;
     }
     world.net.catch_up()?;
     for name in &names {

@@ -4,7 +4,7 @@ use proptest::prelude::{BoxedStrategy, Strategy, any};
 use proptest::prop_oneof;
 use strongroom_machine::{
     Body, Checkpoint, Command, DeleteSecret, DetachSecret, FeedId, FenceFeed, ForgetStaged, Label,
-    NewVersion, PurgeSecret, PutSecretValue, RecordAccess, RegionName, Replica, ReplicaReport,
+    NewVersion, PurgeSecret, PutSecretValue, RecordAccess, Region, RegionName, Replica, ReplicaReport,
     ReplicaState, ReportReplicas, RestoreSecret, RewrapSecret, Revision, Row, RowKey, Scope,
     SecretName, Seen, ShareSecret, Stamp, Tag, TagResource, TakeOver, TrimFeed, Uid,
     UnshareSecret, UpdateRegion, UpdateSecret, UpdateSecretVersionStage, ArnSuffix, CreateSecret,
@@ -12,7 +12,7 @@ use strongroom_machine::{
 
 use crate::net::steps::described;
 use crate::net::{Snapshot, changes, fill, forge, import, mends};
-use crate::support::{Failure, account, default_key, new, uid_in, version, wrap};
+use crate::support::{Failure, account, default_key, new, node, uid_in, version, wrap};
 use crate::world::World;
 
 /// One thing that happens. Numbers are taken modulo what there is.
@@ -391,6 +391,38 @@ impl World {
         };
         let checkpoint = Checkpoint { feed: feed.clone() };
         self.apply(&leader, Command::Checkpoint(checkpoint)).map(drop)
+    }
+
+    /// Moves a feed on.
+    pub fn write(&mut self, feed: &FeedId) -> Result<(), Failure> {
+        let Some((leader, _)) = self.net.leader(feed) else {
+            return Ok(());
+        };
+        let command = match feed {
+            FeedId::Root => Command::UpdateRegion(UpdateRegion {
+                region: Region {
+                    nodes: vec![node(7, 7)],
+                    ..described(&leader, Scope::Founder)
+                },
+            }),
+            FeedId::Home(region) => Command::CreateSecret(CreateSecret {
+                uid: uid_in(region.as_str(), 9),
+                account: account()?,
+                name: SecretName::new(&format!("last/{region}"))?,
+                arn_suffix: ArnSuffix::new("AbC123")?,
+                description: String::new(),
+                kms_key: None,
+                tags: Vec::new(),
+                new: None,
+                region: Some(region.clone()),
+                replicas: Vec::new(),
+                seen: Seen::default(),
+            }),
+        };
+        match self.apply(&leader, command)?.answer {
+            Ok(_) => Ok(()),
+            Err(rejection) => Err(format!("{leader}: {rejection:?}").into()),
+        }
     }
 
     pub fn fence(&mut self, at: &RegionName, feed: &FeedId) -> Result<(), Failure> {
