@@ -4,7 +4,7 @@ use machine::{FeedId, Scope};
 
 use crate::linked::{caught_up, pair};
 use crate::support::region::audit;
-use crate::support::{NORTH, WEST, eventually, name, soon};
+use crate::support::{NORTH, WEST, eventually, home, name, soon};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_node_that_joins_gets_into_the_directory_of_all_regions() {
@@ -25,6 +25,7 @@ async fn a_node_that_joins_gets_into_the_directory_of_all_regions() {
 async fn a_region_that_is_unlinked_follows_no_more() {
     let (north, west) = pair(Scope::Selected).await;
     caught_up(&west, &north, &FeedId::Root).await;
+    caught_up(&north, &west, &home(WEST)).await;
     let replication = &west.first().replication;
     let is_followed = || {
         let all = replication.progress().all();

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use bytes::Bytes;
 use consensus::Keep;
 use machine::{Cursor, FeedId, Introduction, ReplicaState, Scope, Uid};
 
@@ -78,4 +79,18 @@ pub fn has(region: &Served, uid: &Uid, number: u8) -> bool {
     let (view, version) = (region.state(), version_id(number));
     let is_here = matches!(view.value(uid, &version), Ok(Some(_)));
     is_here && view.wrap(uid, &version).is_some()
+}
+
+/// Waits until what the directory says of regions is true, so that nobody writes to it any more.
+pub async fn settled(north: &Served, regions: &[&str]) {
+    eventually("all entries are renewed", || {
+        let view = north.state();
+        let is_true = |region: &&str| {
+            let entry = view.linked(&name(region));
+            let mut authorities = entry.into_iter().flat_map(|entry| &entry.authorities);
+            authorities.any(|der| *der != Bytes::from_static(b"authority"))
+        };
+        regions.iter().all(is_true)
+    })
+    .await;
 }

@@ -2,7 +2,7 @@
 
 use machine::{Command, FeedId, Scope};
 
-use crate::linked::{beside, caught_up, has, north_home, pair};
+use crate::linked::{beside, caught_up, has, north_home, pair, settled};
 use crate::support::region::audit;
 use crate::support::{NORTH, SOUTH, WEST, eventually, home, name, soon};
 
@@ -10,6 +10,7 @@ use crate::support::{NORTH, SOUTH, WEST, eventually, home, name, soon};
 async fn a_third_region_follows_the_one_that_took_over_and_so_does_the_lost_one() {
     let (north, west) = pair(Scope::All).await;
     let south = beside(&north, SOUTH, Scope::All).await;
+    settled(&north, &[WEST, SOUTH]).await;
     let first = north.create(100, &[]).await;
     for region in [&west, &south] {
         caught_up(region, &north, &FeedId::Root).await;
@@ -42,6 +43,7 @@ async fn a_third_region_follows_the_one_that_took_over_and_so_does_the_lost_one(
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_region_with_changes_that_nobody_else_has_is_in_trouble_and_destroys_nothing() {
     let (north, mut west) = pair(Scope::All).await;
+    settled(&north, &[WEST]).await;
     caught_up(&west, &north, &FeedId::Root).await;
     caught_up(&west, &north, &north_home()).await;
     // West hears nothing of what north writes last.
