@@ -1,15 +1,19 @@
 //! Letting go of what this region keeps of a row of another one's feed.
 
+use std::sync::Arc;
+
 use crate::decide::draft::Draft;
 use crate::decide::intake::Intake;
 use crate::ids::Uid;
 use crate::position::FeedId;
 use crate::row::{Row, RowKey};
+use crate::secret::Secret;
 use crate::state::State;
 
 impl Intake<'_, '_> {
     /// Drops the bodies of a secret's rows, and what is only of use with them.
     pub(super) fn hide_secret(&mut self, uid: Uid) {
+        free_name(self.draft, &self.scratch, uid);
         hide_versions(self.draft, &self.scratch, &self.feed, uid);
         self.sync();
     }
@@ -29,11 +33,32 @@ impl Intake<'_, '_> {
                 }
                 let statuses: Vec<RowKey> = self.scratch.replica_keys(uid).collect();
                 statuses.into_iter().for_each(|key| self.draft.delete(key));
+                free_name(self.draft, &self.scratch, uid);
                 self.clear_problem(uid);
             }
             _ => {}
         }
         self.sync();
+    }
+}
+
+/// Lets the next secret have a name that another one had, which goes: where every secret is
+/// received, several may be of one name.
+pub(super) fn free_name(draft: &mut Draft<'_>, state: &State, uid: Uid) {
+    let Some(secret) = state.secret(&uid) else {
+        return;
+    };
+    let others = state.namesakes(&secret.account, &secret.name);
+    let others: Vec<&Arc<Secret>> = others.filter(|other| other.uid != uid).collect();
+    let has_problem = |other: &&Arc<Secret>| state.has_name_problem(&other.uid);
+    if !others.iter().all(has_problem) {
+        return;
+    }
+    let next = others
+        .into_iter()
+        .min_by_key(|other| (other.created, other.uid));
+    if let Some(next) = next {
+        draft.delete(RowKey::Problem(next.uid));
     }
 }
 

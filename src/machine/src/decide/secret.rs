@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::answer::Outcome;
 use crate::command::{CreateSecret, DeleteSecret, PurgeSecret, RestoreSecret};
 use crate::decide::draft::Draft;
+use crate::decide::hide::free_name;
 use crate::decide::{
     BOUNDED_REMAINS, REGIONS, bounded, key, roomy, share, tag, unmoved, version, writable,
 };
@@ -301,7 +302,11 @@ pub(super) fn erase(draft: &mut Draft<'_>, feed: &FeedId, secret: &Secret) {
             purged: draft.stamp,
         },
     );
-    if draft.state.access(&secret.uid).is_some() {
+    if state.access(&secret.uid).is_some() {
         draft.delete(RowKey::Access(secret.uid));
+    }
+    free_name(draft, state, secret.uid);
+    if state.problem(&secret.uid).is_some() {
+        draft.delete(RowKey::Problem(secret.uid));
     }
 }

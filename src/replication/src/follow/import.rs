@@ -52,10 +52,10 @@ async fn outcome(following: &Arc<Following>, batch: Batch, link: Arc<LinkKey>) -
             feed: &batch.feed,
             link: &link,
         };
-        wraps.import(&batch)
+        (wraps.import(&batch), wraps.shared_anew(&batch))
     });
     // The runtime stops; a panic has ended the process.
-    let Ok(command) = made.await else {
+    let Ok((command, shared)) = made.await else {
         return Outcome::Again;
     };
     let answered = following
@@ -68,6 +68,7 @@ async fn outcome(following: &Arc<Following>, batch: Batch, link: Arc<LinkKey>) -
         Verdict::Again | Verdict::Restage => return Outcome::Again,
     };
     following.touched.add(uids);
+    following.touched.shared(shared);
     match view {
         Ok(view) => Outcome::At {
             cursor: cursor(&view, &feed),

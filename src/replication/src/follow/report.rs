@@ -43,6 +43,11 @@ pub(crate) async fn run(following: Arc<Following>, lines: Lines) {
         sleep(REPORT_LINGER).await;
         reporter.forget_what_may_be_lost();
         let mut list = reporter.following.touched.take(Reader::Report);
+        match list.is_all {
+            // Some of them may have been shared anew.
+            true => reporter.reports.forget(),
+            false => reporter.reports.forget_of(&list.anew),
+        }
         list.uids.append(&mut reporter.again);
         match list.is_all || Instant::now() >= walk_at {
             true => {

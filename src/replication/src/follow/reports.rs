@@ -1,6 +1,6 @@
 //! What this region says of its copies: only what is new, to each primary of what it leads (R22).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use machine::{Epoch, ProblemKind, RegionName, ReplicaReport, ReplicaState, RowKey, State, Uid};
@@ -42,6 +42,11 @@ impl Reports {
                 self.told.insert(uid, Told::of(due));
             }
         }
+    }
+
+    /// Forgets what was told of secrets: whoever was told does not know it any more.
+    pub(crate) fn forget_of(&mut self, uids: &BTreeSet<Uid>) {
+        self.told.retain(|uid, _| !uids.contains(uid));
     }
 
     /// Forgets what was told: whoever was told may not know it any more.

@@ -29,6 +29,9 @@ pub(crate) enum Reader {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct List {
     pub(crate) uids: BTreeSet<Uid>,
+    /// Those among them that were shared with this region anew: whoever shared them has forgotten
+    /// what it was told.
+    pub(crate) anew: BTreeSet<Uid>,
     /// Whether there were too many to list: any secret may have been.
     pub(crate) is_all: bool,
 }
@@ -47,6 +50,7 @@ impl List {
     fn all(&mut self) {
         self.is_all = true;
         self.uids.clear();
+        self.anew.clear();
     }
 }
 
@@ -59,6 +63,19 @@ impl Touched {
         }
         drop(lists);
         self.wake.iter().for_each(Notify::notify_one);
+    }
+
+    /// Takes that secrets were shared with this region anew, or otherwise than before.
+    pub(crate) fn shared(&self, uids: impl IntoIterator<Item = Uid>) {
+        let [report, _] = &mut *self.lock();
+        for uid in uids {
+            report.add(uid);
+            if !report.is_all {
+                report.anew.insert(uid);
+            }
+        }
+        let [wake, _] = &self.wake;
+        wake.notify_one();
     }
 
     /// Takes that something may have been done to any secret.
@@ -119,6 +136,19 @@ mod tests {
         assert_eq!(touched.take(Reader::Report).uids.len(), 2);
         assert_eq!(touched.take(Reader::Report), List::default());
         assert_eq!(touched.take(Reader::Rewrap).uids.len(), 2);
+    }
+
+    #[test]
+    fn whoever_reports_knows_what_was_shared_anew() {
+        let touched = Touched::default();
+        touched.add([uid(1)]);
+        touched.shared([uid(2)]);
+        let list = touched.take(Reader::Report);
+        assert_eq!((list.uids.len(), list.anew), (2, [uid(2)].into()));
+        assert_eq!(touched.take(Reader::Rewrap).uids.len(), 1);
+        touched.all();
+        touched.shared([uid(3)]);
+        assert!(touched.take(Reader::Report).anew.is_empty());
     }
 
     #[test]

@@ -82,6 +82,26 @@ impl Wraps<'_> {
         }
     }
 
+    /// Finds the secrets of a batch that are shared with this region anew, or otherwise than before.
+    pub(crate) fn shared_anew(&self, batch: &Batch) -> Vec<Uid> {
+        let of = |secret: &Secret| secret.replica(self.own).cloned();
+        let (mut known, mut anew) = (BTreeMap::new(), Vec::new());
+        for change in &batch.changes {
+            let RowKey::Secret(uid) = change.key else {
+                continue;
+            };
+            let before = known.remove(&uid);
+            let before =
+                before.unwrap_or_else(|| listed(self.state, &uid).and_then(|secret| of(&secret)));
+            let now = self.secret_of(change).and_then(|secret| of(&secret));
+            if now.is_some() && now != before {
+                anew.push(uid);
+            }
+            known.insert(uid, now);
+        }
+        anew
+    }
+
     /// Makes a row of a snapshot; one whose body is not what was committed to is kept without.
     pub(crate) fn staged(&self, row: &ReceivedRow, named: &Named) -> StagedRow {
         let place = Place::of(row);
