@@ -86,13 +86,17 @@ async fn a_secret_is_created_where_its_region_is_led() {
         force: true,
     };
     first.admin(0).promote_region(request).await.unwrap();
-    let mut made = None;
-    eventually("the region has heard who leads it", async || {
-        made = there.create_secret(create("own", 1, "y")).await.ok();
-        made.is_some()
+    // Before it has heard of it, it would create it itself.
+    eventually("the region knows who leads it", async || {
+        let mut asked = second.admin(0);
+        let listed = asked.list_regions(admin::ListRegionsRequest {}).await;
+        let listed = listed.unwrap().into_inner();
+        let leader = listed.regions.iter().find(|entry| entry.name == REGION);
+        leader.is_some_and(|entry| entry.leads.iter().any(|feed| feed.feed == OTHER))
     })
     .await;
-    let made = made.unwrap().into_inner();
+    let made = there.create_secret(create("own", 1, "y")).await.unwrap();
+    let made = made.into_inner();
     assert!(made.arn.contains(OTHER), "{}", made.arn);
     eventually("it is led there", async || {
         read(&mut first.secrets(0), "own")
