@@ -1,9 +1,11 @@
 //! Promotion: the other region takes over, and the old one gives way.
 
+use strongroom_server::{Node, Start};
 use wire::admin::v1 as admin;
 use wire::admin::v1::RegionScope;
 use wire::secrets::v1 as api;
 use wire::secrets::v1::ReplicationState;
+use zeroize::Zeroizing;
 
 use super::harness::{
     ADMIN, OTHER, REGION, Region, assert_refused, eventually, refusal, told, two,
@@ -306,6 +308,51 @@ async fn a_client_of_any_region_administers_the_cluster() {
                 .arn
         ),
     );
+    second.stop().await;
+    first.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_region_that_was_lost_for_good_comes_back_with_its_secrets_led_elsewhere() {
+    let (first, second) = two(RegionScope::All).await;
+    second
+        .secrets(0)
+        .create_secret(create("mine", 1, "kept"))
+        .await
+        .unwrap();
+    // What is shared with nobody is lost with its region; this one is shared.
+    second
+        .secrets(0)
+        .replicate_secret_to_regions(replicate("mine", &[REGION]))
+        .await
+        .unwrap();
+    until_there(&first, "mine", "kept").await;
+    let files = second.stop().await;
+    promote(&first, OTHER, false).await;
+    std::fs::remove_dir_all(files.config(1).node.data).unwrap();
+    let token = first.link_token(OTHER, RegionScope::All).await;
+    let start = Start::Link {
+        address: first.address(),
+        token: Zeroizing::new(token),
+    };
+    let second = Region {
+        nodes: vec![Node::start(files.config(1), start).await.unwrap()],
+        files,
+    };
+    eventually("the region is ready", async || {
+        second.nodes[0].ready().is_ok()
+    })
+    .await;
+    until_there(&second, "mine", "kept").await;
+    let refused = second.secrets(0).create_secret(create("new", 1, "x")).await;
+    let status = refused.unwrap_err();
+    assert_eq!(told(&status, "primary_region"), REGION);
+    first
+        .secrets(0)
+        .put_secret_value(put("mine", 2, "newer"))
+        .await
+        .unwrap();
+    until_there(&second, "mine", "newer").await;
     second.stop().await;
     first.stop().await;
 }
