@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use machine::{Cursor, FeedId, RegionName};
 use tokio::time::Instant;
@@ -30,6 +31,9 @@ pub struct Announced {
     pub cursor: Cursor,
     /// When it was said.
     pub at: Instant,
+    /// An instant before which the primary had acknowledged nothing that is not in the position:
+    /// when the last question was sent that it answered. None if it never answered one.
+    pub complete: Option<Instant>,
 }
 
 impl Heard {
@@ -62,8 +66,14 @@ impl Heard {
 
     /// Takes note of where a linked region says that a feed stands which it leads. A position of an
     /// epoch that is not its own is no announcement; an older one than it announced before came
-    /// late.
-    pub(crate) fn announce(&self, region: &RegionName, feed: &FeedId, cursor: &Cursor) {
+    /// late. `age` is the time since the question was sent that is answered by this, if one is.
+    pub(crate) fn announce(
+        &self,
+        region: &RegionName,
+        feed: &FeedId,
+        cursor: &Cursor,
+        age: Option<Duration>,
+    ) {
         let is_own = cursor.epoch.as_ref().map(|epoch| &epoch.region) == Some(region);
         let mut inner = self.lock();
         let is_newer = match inner.feeds.get(feed) {
@@ -72,10 +82,15 @@ impl Heard {
             None => inner.feeds.len() < FEEDS_MAX,
         };
         if is_own && is_newer {
+            let at = Instant::now();
+            let known = inner.feeds.get(feed).filter(|known| known.by == *region);
+            let before = known.and_then(|known| known.complete);
+            let complete = age.and_then(|age| at.checked_sub(age));
             let announced = Announced {
                 by: region.clone(),
                 cursor: cursor.clone(),
-                at: Instant::now(),
+                at,
+                complete: before.max(complete),
             };
             inner.feeds.insert(feed.clone(), announced);
         }
@@ -117,15 +132,16 @@ mod tests {
     fn a_late_announcement_moves_nothing_back() {
         let heard = Heard::default();
         let (primary, feed) = (region("eu-north-1"), FeedId::Root);
-        heard.announce(&primary, &feed, &at(1, "eu-north-1", 9));
-        heard.announce(&primary, &feed, &at(1, "eu-north-1", 8));
+        heard.announce(&primary, &feed, &at(1, "eu-north-1", 9), None);
+        heard.announce(&primary, &feed, &at(1, "eu-north-1", 8), None);
         assert_eq!(heard.announced(&feed).unwrap().cursor.revision.0, 9);
     }
 
     #[test]
     fn a_region_announces_its_own_epochs_only() {
         let heard = Heard::default();
-        heard.announce(&region("eu-west-1"), &FeedId::Root, &at(1, "eu-north-1", 9));
+        let feed = FeedId::Root;
+        heard.announce(&region("eu-west-1"), &feed, &at(1, "eu-north-1", 9), None);
         assert_eq!(heard.announced(&FeedId::Root), None);
     }
 
@@ -133,8 +149,28 @@ mod tests {
     fn the_next_primary_is_heard_whatever_the_one_before_said() {
         let heard = Heard::default();
         let feed = FeedId::Root;
-        heard.announce(&region("eu-north-1"), &feed, &at(900, "eu-north-1", 9));
-        heard.announce(&region("eu-west-1"), &feed, &at(2, "eu-west-1", 3));
-        assert_eq!(heard.announced(&feed).unwrap().by, region("eu-west-1"));
+        let age = Some(Duration::ZERO);
+        heard.announce(&region("eu-north-1"), &feed, &at(900, "eu-north-1", 9), age);
+        heard.announce(&region("eu-west-1"), &feed, &at(2, "eu-west-1", 3), None);
+        let announced = heard.announced(&feed).unwrap();
+        assert_eq!(announced.by, region("eu-west-1"));
+        assert_eq!(announced.complete, None, "what the one before answered is no answer of it");
+    }
+
+    #[test]
+    fn a_position_is_complete_as_of_the_last_question_that_was_answered() {
+        let heard = Heard::default();
+        let (primary, feed) = (region("eu-north-1"), FeedId::Root);
+        let complete = |revision, age| {
+            heard.announce(&primary, &feed, &at(1, "eu-north-1", revision), age);
+            heard.announced(&feed).unwrap().complete
+        };
+        assert_eq!(complete(1, None), None);
+        let began = Instant::now();
+        let first = complete(2, Some(Duration::ZERO));
+        assert!(first >= Some(began));
+        assert_eq!(complete(3, None), first, "no question is answered");
+        assert_eq!(complete(4, Some(Duration::from_secs(1))), first, "an older one came late");
+        assert_eq!(complete(3, Some(Duration::ZERO)), first, "an older position came late");
     }
 }

@@ -47,8 +47,9 @@ pub struct PromotedFeed {
     pub epoch: Epoch,
     /// Changes that the lost region announced and that are not here.
     pub missing: u64,
-    /// How long before the promotion the lost region was last heard by this node; none if it never
-    /// was. What it acknowledged after that is missing too, and nobody here knows how much.
+    /// How long before the promotion this node sent the last question that the lost region answered:
+    /// what that acknowledged since then and did not announce is missing too, and nobody here knows
+    /// how much. None if it never answered one.
     pub unheard: Option<Duration>,
     /// The region that has most of the feed beyond what is here, of those that answered.
     pub further: Option<Further>,
@@ -143,7 +144,7 @@ fn note(context: &Context, view: &View, region: &RegionName, lost: &RegionName, 
     context.options.epochs.hear(view, &answer.claims);
     if region == lost {
         for (feed, cursor) in &answer.feeds {
-            context.heard.announce(region, feed, cursor);
+            context.heard.announce(region, feed, cursor, None);
         }
     }
 }
@@ -180,13 +181,13 @@ fn described(
     let feed = last.feed.clone();
     let announced = context.heard.announced(&feed);
     let announced = announced.filter(|said| said.cursor.epoch.as_ref() == Some(&last.epoch));
-    let missing = announced.map_or(0, |said| {
+    let missing = announced.as_ref().map_or(0, |said| {
         said.cursor.revision.0.saturating_sub(last.revision.0)
     });
-    let last_heard = context.heard.last_heard(lost);
+    let complete = announced.and_then(|said| said.complete);
     PromotedFeed {
         missing,
-        unheard: last_heard.map(|heard| at.saturating_duration_since(heard)),
+        unheard: complete.map(|complete| at.saturating_duration_since(complete)),
         further: further(answers, lost, &last),
         withheld_secrets: withheld.get(&feed).copied().unwrap_or(0),
         feed,

@@ -69,6 +69,9 @@ pub(crate) enum Event {
     Alive {
         claims: Vec<(FeedId, Epoch)>,
         places: Vec<(FeedId, Cursor)>,
+        /// When the question was sent that is answered: nothing was acknowledged before then that
+        /// is not in the places. None if nothing is answered.
+        asked: Option<Duration>,
         confirmed: Vec<(FeedId, Duration)>,
     },
     /// A feed does not go on; who leads it, by the word of whoever does not.
@@ -247,13 +250,14 @@ impl Session {
         // It speaks for itself only.
         let region = &self.primary.region;
         places.retain(|(_, at)| at.epoch.as_ref().map(|epoch| &epoch.region) == Some(region));
+        let mut asked = None;
         if alive.number > 0 {
             let followed = places
                 .iter()
                 .filter(|(feed, _)| self.lanes.contains_key(feed));
             let followed: Vec<(FeedId, Cursor)> = followed.cloned().collect();
             let answered = self.questions.answer(alive.number, &followed);
-            answered.map_err(|_never| StreamFault::NeverAsked(alive.number))?;
+            asked = answered.map_err(|_never| StreamFault::NeverAsked(alive.number))?;
         }
         let mut confirmed = Vec::new();
         for (feed, lane) in &self.lanes {
@@ -263,6 +267,7 @@ impl Session {
         Ok(Event::Alive {
             claims,
             places,
+            asked,
             confirmed,
         })
     }

@@ -126,18 +126,19 @@ impl Questions {
         self.last
     }
 
-    /// Takes the answer to a question. One that comes twice, or very late, says nothing.
+    /// Takes the answer to a question, and gives when that was asked. One that comes twice, or very
+    /// late, says nothing.
     pub(crate) fn answer(
         &mut self,
         number: u64,
         places: &[(FeedId, Cursor)],
-    ) -> Result<(), NeverAsked> {
+    ) -> Result<Option<Duration>, NeverAsked> {
         if number > self.last {
             return Err(NeverAsked);
         }
         let known = self.asked.iter().find(|(asked, _)| *asked == number);
         let Some((_, asked)) = known.copied() else {
-            return Ok(());
+            return Ok(None);
         };
         self.asked.retain(|(other, _)| *other > number);
         for (feed, place) in places.iter().take(FEEDS_MAX) {
@@ -148,7 +149,7 @@ impl Questions {
                 asked,
             });
         }
-        Ok(())
+        Ok(Some(asked))
     }
 
     /// Finds since when everything is applied, now that the feed stands at `cursor`; none if no

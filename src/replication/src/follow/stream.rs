@@ -197,11 +197,13 @@ impl Stream<'_> {
             Event::Alive {
                 claims,
                 places,
+                asked,
                 confirmed,
             } => {
                 self.hear(&claims);
+                let age = asked.map(|asked| now.saturating_sub(asked));
                 for (feed, at) in &places {
-                    context.heard.announce(region, feed, at);
+                    context.heard.announce(region, feed, at, age);
                 }
                 for (feed, at) in confirmed {
                     self.following.staleness().confirm(&feed, at);
