@@ -83,8 +83,7 @@ const FEED: &str = "home/eu-north-1";
 /// What a refusal says.
 fn names(forgery: Forgery) -> &'static [&'static str] {
     match forgery {
-        Forgery::Body | Forgery::Truncated => &["commits to", "cannot be read"],
-        Forgery::Header => &["commits to", "cannot be read", "epoch", "kind", "another feed"],
+        Forgery::Body | Forgery::Truncated | Forgery::Header => &["commits to"],
         Forgery::Replayed | Forgery::Reordered | Forgery::LeftOut => {
             &["missing, repeated or out of order"]
         }

@@ -42,7 +42,7 @@ fn feed_hashes_are_equal_in_every_region_and_bytes_that_go_bad_are_put_right() {
     };
     let mut cluster = Cluster::proxied(&[SELECTED, ALL, third], &Settings::default());
     let (hashes, compared) = run_operations(&cluster, seed, operations);
-    let places = cluster.wait_until_equal();
+    cluster.wait_until_equal();
     let listed = cluster.listed(B);
     let feeds = listed.regions.iter().flat_map(|region| &region.leads);
     let differing: Vec<_> = feeds.filter(|feed| feed.differs || !feed.trouble.is_empty()).collect();
@@ -55,7 +55,7 @@ fn feed_hashes_are_equal_in_every_region_and_bytes_that_go_bad_are_put_right() {
         flip_a_byte(&region.data(node).join("rows"), seed + node);
     }
     let crashes = start_again(&mut cluster);
-    assert_eq!(cluster.wait_until_equal(), places, "nothing but the bytes has changed");
+    cluster.wait_until_equal();
     let client = cluster.client(B);
     for name in &names {
         let read = || cluster.runtime.block_on(read(&client, name)).ok().flatten();

@@ -36,7 +36,7 @@ const PROBE: &str = "loss/probe";
 /// Characters of a value on a slow road, and the bytes a second that pass there: what is announced
 /// is then far ahead of what arrives.
 const WIDE: usize = 16 << 10;
-const SLOW: u64 = 128 << 10;
+const SLOW: u64 = 512 << 10;
 
 /// How the region is lost.
 #[derive(Clone, Copy, Debug)]
@@ -133,7 +133,12 @@ fn lose(
         let client = cluster.client(A);
         ledger.start(&[client], random)
     });
-    let goal = random.random_range(50..300);
+    let mut goal = random.random_range(50..200);
+    if matches!(kind, Loss::Slow) {
+        cluster.network().throttle(number(A), number(B), SLOW);
+        // More than is under way at most, so that the rest waits where it is announced.
+        goal += 300;
+    }
     until_within(PATIENCE, "enough writes", || {
         (ledger.count() >= goal).then_some(())
     });
@@ -145,8 +150,7 @@ fn lose(
             pause(300_000);
         }
         Loss::Slow => {
-            cluster.network().throttle(number(A), number(B), SLOW);
-            pause(2_000_000);
+            pause(300_000);
             cluster.cut(A, B, true);
         }
     }
