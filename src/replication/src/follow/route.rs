@@ -7,7 +7,8 @@ use std::time::Duration;
 use machine::NodeId;
 
 use crate::limits::{
-    AVOIDED_NODE_PAUSE, BACKOFF_MAX, BACKOFF_MIN, FAULT_PAUSE_MIN, FAULTY_NODE_PAUSE, LOST_NODE_PAUSE, STREAM_PROVEN_AFTER,
+    AVOIDED_NODE_PAUSE, BACKOFF_MAX, BACKOFF_MIN, FAULT_PAUSE_MIN, FAULTY_NODE_PAUSE,
+    LOST_NODE_PAUSE, STREAM_PROVEN_AFTER,
 };
 
 /// Where the streams to one region went, and how they ended.

@@ -260,11 +260,15 @@ async fn a_feed_that_breaks_after_good_changes_is_left_for_a_while() {
         .unwrap()
         .map(|row| v1::Change {
             header: row.header_bytes.clone(),
-            body: row.body.clone().zip(row.blind).map(|(bytes, blind)| v1::RowBody {
-                blind: Bytes::copy_from_slice(&blind.0),
-                bytes,
-                wrapped_dek: Bytes::new(),
-            }),
+            body: row
+                .body
+                .clone()
+                .zip(row.blind)
+                .map(|(bytes, blind)| v1::RowBody {
+                    blind: Bytes::copy_from_slice(&blind.0),
+                    bytes,
+                    wrapped_dek: Bytes::new(),
+                }),
         })
         .collect();
     let count = good.len() as u64;

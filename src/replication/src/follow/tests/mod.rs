@@ -3,6 +3,7 @@
 mod announce;
 mod forget;
 mod hostile;
+mod lag;
 mod lane;
 mod mend;
 mod needs;
