@@ -109,7 +109,8 @@ impl FeedId {
         Uid(uid)
     }
 
-    fn prefix(&self) -> [u8; 4] {
+    /// Gives what all of its secrets' uids begin with.
+    pub(crate) fn prefix(&self) -> [u8; 4] {
         let Uid([a, b, c, d, ..]) = self.uid();
         [a, b, c, d]
     }

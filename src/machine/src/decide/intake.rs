@@ -27,8 +27,10 @@ pub(super) struct Intake<'d, 's> {
     evolved: usize,
     /// The last checkpoint that was passed, and the sums there.
     pub(super) passed: Option<(FeedCheckpoint, BucketSums)>,
-    /// The feeds of all other regions, if this is the first one's.
-    others_of_first: Option<Vec<FeedId>>,
+    /// What the uids of the feed's secrets begin with.
+    prefix: [u8; 4],
+    /// What those of all other regions begin with, if this is the first one's feed.
+    others_of_first: Option<Vec<[u8; 4]>>,
 }
 
 /// What another region says of a row.
@@ -70,6 +72,7 @@ impl<'d, 's> Intake<'d, 's> {
             evolved: draft.changes().len(),
             others_of_first: others_of_first(draft.state, feed),
             draft,
+            prefix: feed.prefix(),
             feed: feed.clone(),
             own,
             passed: None,
@@ -103,7 +106,7 @@ impl<'d, 's> Intake<'d, 's> {
         let is_ours = |uid: &Uid| {
             let holder = self.scratch.feed_of_secret(uid);
             let is_free = holder.is_none_or(|feed| *feed == self.feed);
-            is_free && (self.feed.gives(uid) || self.is_of_first_release(uid))
+            is_free && (uid.0.starts_with(&self.prefix) || self.is_of_first_release(uid))
         };
         let is_root = self.feed == FeedId::Root;
         let flaw = match key {
@@ -126,7 +129,7 @@ impl<'d, 's> Intake<'d, 's> {
     /// anyhow, but never as another region's.
     fn is_of_first_release(&self, uid: &Uid) -> bool {
         let others = self.others_of_first.as_ref();
-        others.is_some_and(|others| !others.iter().any(|other| other.gives(uid)))
+        others.is_some_and(|others| !others.iter().any(|other| uid.0.starts_with(other)))
     }
 
     /// Rejects if the feed holds as much as it may.
@@ -251,7 +254,7 @@ impl<'d, 's> Intake<'d, 's> {
                 self.draft.put(RowKey::Wrap(uid, ordinal), wrap);
                 return row;
             }
-            Some(Err(kind)) => self.note_problem(uid, kind, offer.problem),
+            Some(Err(kind)) => self.note_value(uid, kind, offer.problem),
             None => {}
         }
         if self.scratch.wrap_row(uid, ordinal).is_some() {
@@ -289,8 +292,9 @@ impl Sent {
     }
 }
 
-/// Gives the feeds of all other regions if a feed is that of the region that founded the cluster.
-fn others_of_first(state: &State, feed: &FeedId) -> Option<Vec<FeedId>> {
+/// Gives what the uids of all other regions begin with, if a feed is that of the region that
+/// founded the cluster.
+fn others_of_first(state: &State, feed: &FeedId) -> Option<Vec<[u8; 4]>> {
     let FeedId::Home(region) = feed else {
         return None;
     };
@@ -298,7 +302,7 @@ fn others_of_first(state: &State, feed: &FeedId) -> Option<Vec<FeedId>> {
         let directory = state.directory().map(|(_, entry)| entry.as_ref());
         let names = directory.chain(state.regions()).map(|entry| &entry.name);
         let others = names.filter(|name| *name != region).cloned();
-        others.map(FeedId::Home).collect()
+        others.map(|name| FeedId::Home(name).prefix()).collect()
     };
     state.is_first(region).then(others)
 }

@@ -35,6 +35,13 @@ impl Intake<'_, '_> {
         }
     }
 
+    /// Notes why a value is not kept, unless the secret's name is the reason for more.
+    pub(super) fn note_value(&mut self, uid: Uid, kind: ProblemKind, words: &str) {
+        if self.scratch.late_since(&uid).is_none() {
+            self.note_problem(uid, kind, words);
+        }
+    }
+
     pub(super) fn clear_problem(&mut self, uid: Uid) {
         if self.scratch.problem(&uid).is_some() {
             self.draft.delete(RowKey::Problem(uid));

@@ -9,7 +9,7 @@ use crate::decide::draft::Draft;
 use crate::decide::{DESCRIBED_VERSIONS, bounded, key, label, roomy, secret, unmoved};
 use crate::ids::{Ordinal, Uid};
 use crate::limits::{
-    LABELS_MAX, SEAL_BYTES_MAX, UNLABELLED_VERSIONS_MAX, VALUE_BYTES_MAX, WRAPPED_KEY_BYTES_MAX,
+    LABELS_MAX, ORDINAL_MAX, SEAL_BYTES_MAX, UNLABELLED_VERSIONS_MAX, VALUE_BYTES_MAX, WRAPPED_KEY_BYTES_MAX,
 };
 use crate::names::{Label, VersionId};
 use crate::position::FeedId;
@@ -86,6 +86,10 @@ pub(super) fn add(
     bounded(Field::VersionStages, labels.len(), LABELS_MAX)?;
     wrapped(draft.state, &new.wrap)?;
     let ordinal = spare(draft, feed, secret);
+    // Another region, whose secret it was, may have come close to the end of all numbers.
+    if ordinal.0 >= ORDINAL_MAX {
+        return Err(Rejection::VersionLimit);
+    }
     secret.next_ordinal = Ordinal(ordinal.0.saturating_add(1));
     secret.versions.push(Version {
         id: new.id.clone(),

@@ -5,12 +5,12 @@ pub mod steps;
 use std::collections::BTreeMap;
 
 use strongroom_machine::{
-    Applied, Command, Cursor, Epoch, FeedId, Hash, RegionName, Revision, Row, RowKey, RowRef, Scope,
-    State,
+    Applied, Command, Cursor, Epoch, FeedId, Hash, Label, Outcome, RegionName, Revision, Row,
+    RowKey, RowRef, Scope, State,
 };
 
 use crate::net::{Net, Site};
-use crate::support::{Failure, region, reload};
+use crate::support::{Failure, account, region, reload};
 
 /// A place in a feed: its epoch, its revision and its chain.
 type Place = (FeedId, Epoch, Revision, Hash);
@@ -30,6 +30,10 @@ pub struct World {
     pub spoilt: Vec<(RegionName, FeedId)>,
     /// Feeds of which a region stands between two changes of one entry.
     pub halves: Vec<(RegionName, FeedId)>,
+    /// Feeds that were taken over there: the other half is lost for ever.
+    torn: Vec<FeedId>,
+    /// The regions that were to have the body of a row, by what the row is committed to.
+    members: BTreeMap<Hash, Vec<RegionName>>,
     steps: u64,
 }
 
@@ -48,6 +52,8 @@ impl World {
             known: BTreeMap::new(),
             spoilt: Vec::new(),
             halves: Vec::new(),
+            torn: Vec::new(),
+            members: BTreeMap::new(),
             steps: 0,
         })
     }
@@ -66,15 +72,41 @@ impl World {
         }
         if self.steps.is_multiple_of(8) {
             let again = reload(&site.state)?;
+            let weights = |state: &State| -> Vec<_> {
+                let feeds = state.feeds().filter(|feed| feed.state().is_some());
+                feeds.map(|feed| (feed.position(), feed.weight())).collect()
+            };
             let same = again.node_hash() == site.state.node_hash()
+                && weights(&again) == weights(&site.state)
                 && again.counts() == site.state.counts()
                 && again.rows().eq(site.state.rows());
             if !same {
                 return Err("the state is not the same after a reload".into());
             }
         }
+        self.note(at, &applied);
         self.check(at)?;
         Ok(applied)
+    }
+
+    /// Remembers who was to have which body, and which feeds were taken over in the middle.
+    fn note(&mut self, at: &RegionName, applied: &Applied) {
+        let headers = applied.changes.iter().filter_map(|change| change.header.as_ref());
+        for header in headers {
+            let members = header.members.to_vec();
+            self.members.insert(header.commitment, members);
+        }
+        if let Ok(Outcome::TakenOver(taken)) = &applied.answer {
+            for feed in taken.feeds.iter().map(|taken| &taken.last.feed) {
+                if self.is_half(at, feed) {
+                    self.torn.push(feed.clone());
+                }
+            }
+        }
+    }
+
+    fn is_half(&self, at: &RegionName, feed: &FeedId) -> bool {
+        self.torn.contains(feed) || self.halves.iter().any(|(name, of)| name == at && of == feed)
     }
 
     pub fn is_spoilt(&self, at: &RegionName, feed: &FeedId) -> bool {
@@ -107,12 +139,62 @@ impl World {
             }
             let known = self.known.entry(place).or_default();
             agrees(site, feed, known)?;
-            let is_half = self.halves.iter().any(|(name, of)| name == at && of == feed);
-            if !is_half {
-                bodies_are_held(&site.state, feed)?;
+            self.bodies_are_held(site, feed)?;
+            self.values_are_known(site, feed)?;
+        }
+        secrets_are_found(&site.state)
+    }
+
+    /// Bodies are where they were to be when they were made, or where their secret is.
+    fn bodies_are_held(&self, site: &Site, feed: &FeedId) -> Result<(), Failure> {
+        let state = &site.state;
+        for (key, row) in state.rows_of(feed, None) {
+            let Some(row) = row.filter(|row| key.is_of_secret() && !row.is_withheld()) else {
+                continue;
+            };
+            let uid = key.uid();
+            let members = self.members.get(&row.commitment());
+            let is_member = members.is_some_and(|members| members.contains(&site.name));
+            let is_value = matches!(key, RowKey::Version(..));
+            let is_here = is_value && state.row(&RowKey::Secret(uid)).is_some();
+            if !is_member && !site.receives_all(feed) && !is_here {
+                return Err(format!("{key:?} is not for {}", site.name).into());
+            }
+            let is_hidden = state.is_withheld(&RowKey::Secret(uid));
+            if is_value && is_hidden && !self.is_half(&site.name, feed) {
+                return Err(format!("{key:?} is here without its secret").into());
+            }
+            if is_value && state.row(&RowKey::Wrap(uid, key.ordinal())).is_none() {
+                return Err(format!("{key:?} has no key").into());
             }
         }
-        secrets_are_whole(&site.state)
+        Ok(())
+    }
+
+    /// The values of a secret are here or known to be missing, and keys are those of values.
+    fn values_are_known(&self, site: &Site, feed: &FeedId) -> Result<(), Failure> {
+        let state = &site.state;
+        let account = account()?;
+        let secrets = state.secrets(&account);
+        for secret in secrets.filter(|secret| feed.gives(&secret.uid)) {
+            for version in &secret.versions {
+                let key = RowKey::Version(secret.uid, version.ordinal);
+                if state.row(&key).is_none() && !self.is_half(&site.name, feed) {
+                    return Err(format!("the value {key:?} is nowhere").into());
+                }
+            }
+        }
+        for (key, _) in state.rows() {
+            let RowKey::Wrap(uid, ordinal) = key else {
+                continue;
+            };
+            let value = state.row(&RowKey::Version(uid, ordinal));
+            let is_value = matches!(value, Some(RowRef::Here(Row::Version(_))));
+            if feed.gives(&uid) && !is_value {
+                return Err(format!("{key:?} is the key of nothing").into());
+            }
+        }
+        Ok(())
     }
 }
 
@@ -144,32 +226,9 @@ fn agrees(site: &Site, feed: &FeedId, known: &mut Known) -> Result<(), Failure> 
     Ok(())
 }
 
-/// Bodies are where their secret is held, and values have their keys.
-fn bodies_are_held(state: &State, feed: &FeedId) -> Result<(), Failure> {
-    for (key, row) in state.rows_of(feed, None) {
-        match (key, row) {
-            (RowKey::Secret(_), Some(Row::Secret(kept))) => {
-                if !state.holds_secret(feed, kept.body()) {
-                    return Err(format!("{key:?} is not for this region").into());
-                }
-            }
-            (RowKey::Version(uid, ordinal), Some(Row::Version(_))) => {
-                if state.is_withheld(&RowKey::Secret(uid)) {
-                    return Err(format!("{key:?} is here without its secret").into());
-                }
-                if state.row(&RowKey::Wrap(uid, ordinal)).is_none() {
-                    return Err(format!("{key:?} has no key").into());
-                }
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// A secret is found by what it says of itself, and its values are here or known to be missing.
-fn secrets_are_whole(state: &State) -> Result<(), Failure> {
-    let account = crate::support::account()?;
+/// I6, and a secret is found by what it says of itself.
+fn secrets_are_found(state: &State) -> Result<(), Failure> {
+    let account = account()?;
     for secret in state.secrets(&account) {
         let namesakes: Vec<_> = state.namesakes(&account, &secret.name).collect();
         if !namesakes.iter().any(|other| other.uid == secret.uid) {
@@ -181,32 +240,13 @@ fn secrets_are_whole(state: &State) -> Result<(), Failure> {
         if namesakes.len() > 1 && late.count() == 0 {
             return Err("several secrets have a name, and none came later".into());
         }
-        let currents = secret.versions.iter().filter(|version| version.holds("AWSCURRENT"));
+        let currents = secret
+            .versions
+            .iter()
+            .filter(|version| version.holds(Label::CURRENT));
         if currents.count() != usize::from(!secret.versions.is_empty()) {
             return Err("a secret has no current version, or several".into());
         }
-        for version in &secret.versions {
-            let is_here = state.value(&secret.uid, &version.id).is_some();
-            let key = RowKey::Version(secret.uid, version.ordinal);
-            if !is_here && !state.is_withheld(&key) && !is_half_erased(state, &key) {
-                return Err(format!("the value {key:?} is nowhere").into());
-            }
-        }
-    }
-    for (key, row) in state.rows() {
-        let RowKey::Wrap(uid, ordinal) = key else {
-            continue;
-        };
-        let version = state.row(&RowKey::Version(uid, ordinal));
-        let is_value = matches!(version, Some(RowRef::Here(Row::Version(_))));
-        if !is_value && row != RowRef::Evicted {
-            return Err(format!("{key:?} is the key of nothing").into());
-        }
     }
     Ok(())
-}
-
-/// Of an entry that deletes a secret the values go first.
-fn is_half_erased(state: &State, key: &RowKey) -> bool {
-    state.row(key).is_none()
 }
