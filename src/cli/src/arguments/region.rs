@@ -24,7 +24,7 @@ pub enum Verb {
     /// List the regions: what each receives, what it leads, and whether it is heard.
     #[command(after_help = "Example:\n  strongroom region list")]
     List,
-    /// Show how far regions follow each other: lag, position, staleness, throughput, trouble.
+    /// Show how far regions follow each other: lag, position, staleness, trouble, throughput.
     ///
     /// POSITION is epoch and revision. LAG counts the changes that the primary has announced and
     /// the follower does not have.

@@ -16,8 +16,8 @@ pub const HEADING: [&str; 9] = [
     "POSITION",
     "STALENESS",
     "HEARD",
-    "RECEIVED",
     "TROUBLE",
+    "RECEIVED",
 ];
 
 /// How one region follows one feed.
@@ -151,8 +151,8 @@ impl Following {
             self.position.as_ref().map(place).unwrap_or_default(),
             self.staleness.as_ref().map(age).unwrap_or_default(),
             self.heard.as_ref().map(age).unwrap_or_default(),
-            received.unwrap_or_default(),
             self.trouble.clone(),
+            received.unwrap_or_default(),
         ]
     }
 
@@ -250,17 +250,17 @@ mod tests {
             "1/40",
             "120 ms",
             "",
-            "3/s, 4 KiB/s",
             "",
+            "3/s, 4 KiB/s",
         ];
         assert_eq!(near, expected);
         let moved = of(feed(Some(at("eu-west-1", 2, 50)), ""), false);
         assert_eq!(
-            (moved[3].as_str(), moved[8].as_str()),
+            (moved[3].as_str(), moved[7].as_str()),
             ("", "not connected")
         );
         let apart = of(feed(None, "history set aside; needs Return"), false);
-        assert_eq!(apart[8], "history set aside; needs Return");
+        assert_eq!(apart[7], "history set aside; needs Return");
     }
 
     #[test]
