@@ -71,7 +71,11 @@ struct Sum {
 fn a_promotion_counts_what_was_announced_and_is_missing_and_the_rest_of_the_loss_is_younger() {
     let (seed, trials) = seed_and_count(TRIALS);
     let mut random = StdRng::seed_from_u64(seed);
-    let large = if trials > TRIALS { LARGE_TRIALS.min(trials / 2) } else { 0 };
+    let large = if trials > TRIALS {
+        LARGE_TRIALS.min(trials / 2)
+    } else {
+        0
+    };
     let mut sum = Sum::default();
     for (trials, secrets) in [(trials - large, SECRETS), (large, LARGE_SECRETS)] {
         if trials > 0 {
@@ -79,7 +83,11 @@ fn a_promotion_counts_what_was_announced_and_is_missing_and_the_rest_of_the_loss
         }
     }
     let is_long = large > 0;
-    let bounds: &[(f64, f64)] = if is_long { &[(0.5, 500.0), (0.99, 1_000.0)] } else { &[] };
+    let bounds: &[(f64, f64)] = if is_long {
+        &[(0.5, 500.0), (0.99, 1_000.0)]
+    } else {
+        &[]
+    };
     println!(
         "soak: {trials} promotions ({large} with {LARGE_SECRETS} secrets, the others with \
          {SECRETS}), {} acknowledged writes; {} changes announced and missing, counted exactly, with \
@@ -97,7 +105,9 @@ fn a_promotion_counts_what_was_announced_and_is_missing_and_the_rest_of_the_loss
 
 fn try_losses(trials: u64, secrets: usize, random: &mut StdRng, sum: &mut Sum) {
     let mut cluster = Cluster::proxied(&[SELECTED, ALL], &Settings::default());
-    let names: Vec<String> = (0..secrets).map(|secret| format!("loss/{secret}")).collect();
+    let names: Vec<String> = (0..secrets)
+        .map(|secret| format!("loss/{secret}"))
+        .collect();
     let client = cluster.client(A);
     cluster.runtime.block_on(async {
         create_all(&client, &names).await;
@@ -163,14 +173,25 @@ fn lose(
     let announced = told.announced.unwrap().revision;
 
     let promoted = promote(cluster);
-    cluster.runtime.block_on(async { while callers.join_next().await.is_some() {} });
+    cluster
+        .runtime
+        .block_on(async { while callers.join_next().await.is_some() {} });
     assert!(promoted.report.left.is_empty(), "{:?}", promoted.report);
-    let feeds: Vec<&str> = promoted.report.feeds.iter().map(|feed| feed.feed.as_str()).collect();
+    let feeds: Vec<&str> = promoted
+        .report
+        .feeds
+        .iter()
+        .map(|feed| feed.feed.as_str())
+        .collect();
     assert_eq!(feeds, ["root", NAMES[A]]);
     let feed = promoted.report.feeds[1].clone();
     assert_eq!(feed.withheld_secrets, 0, "it receives everything");
     // What it announced is known before the promotion too, and it says nothing any more.
-    assert_eq!(feed.missing_changes, announced.saturating_sub(stood(&feed)), "{feed:?}");
+    assert_eq!(
+        feed.missing_changes,
+        announced.saturating_sub(stood(&feed)),
+        "{feed:?}"
+    );
     sum.took.add(promoted.took, String::new);
     let entry = promoted.report.took.unwrap();
     sum.entry.add(entry.try_into().unwrap(), String::new);
@@ -236,8 +257,14 @@ fn judge(
     let oldest = promoted.began.checked_sub(unheard(feed)).unwrap();
     let (mut counted, mut younger) = (0, 0);
     let acknowledged = ledger.acknowledged();
-    for write in acknowledged.iter().filter(|write| found[&write.secret] < write.number) {
-        assert!(write.position.revision.0 > stood(feed), "{write:?} is lost, of {feed:?}");
+    for write in acknowledged
+        .iter()
+        .filter(|write| found[&write.secret] < write.number)
+    {
+        assert!(
+            write.position.revision.0 > stood(feed),
+            "{write:?} is lost, of {feed:?}"
+        );
         if write.position.revision.0 <= announced {
             counted += 1;
             continue;
@@ -278,9 +305,14 @@ fn look_back(cluster: &mut Cluster, feed: &PromotedFeed, ledger: &Ledger) {
     let found = places[NAMES[A]].revision;
     let announced = stood(feed) + feed.missing_changes;
     let acknowledged = ledger.acknowledged();
-    let revisions = acknowledged.iter().map(|Acknowledged { position, .. }| position.revision.0);
+    let revisions = acknowledged
+        .iter()
+        .map(|Acknowledged { position, .. }| position.revision.0);
     let last = revisions.max().unwrap_or_default();
-    assert!(found >= announced && found >= last, "{found}, {announced}, {last}");
+    assert!(
+        found >= announced && found >= last,
+        "{found}, {announced}, {last}"
+    );
 }
 
 /// Where the new primary stood.
@@ -297,4 +329,3 @@ fn unheard(feed: &PromotedFeed) -> Duration {
 fn home() -> FeedId {
     FeedId::Home(RegionName::new(NAMES[A]).unwrap())
 }
-

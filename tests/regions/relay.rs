@@ -131,7 +131,8 @@ impl Service {
             return Err(Status::unauthenticated("not a node"));
         };
         let real = self.real.get(&(peer.region.clone(), peer.node));
-        real.cloned().ok_or_else(|| Status::permission_denied("an unknown node"))
+        real.cloned()
+            .ok_or_else(|| Status::permission_denied("an unknown node"))
     }
 
     /// What is said instead of a message.
@@ -157,7 +158,10 @@ fn forge(forgery: Forgery, changes: &mut Changes) {
         Forgery::Body => rewrite_body(changes, |bytes| *bytes.last_mut().unwrap() ^= 1),
         Forgery::Truncated => rewrite_body(changes, |bytes| bytes.truncate(bytes.len() / 2)),
         Forgery::Header => {
-            let mut bearing = changes.changes.iter_mut().filter(|change| change.body.is_some());
+            let mut bearing = changes
+                .changes
+                .iter_mut()
+                .filter(|change| change.body.is_some());
             let first = bearing.next().expect("a change with a body");
             let commitment = Header::decode(first.header.clone()).unwrap().commitment.0;
             let mut header = first.header.to_vec();
@@ -173,7 +177,10 @@ fn forge(forgery: Forgery, changes: &mut Changes) {
 }
 
 fn rewrite_body(changes: &mut Changes, rewrite: impl FnOnce(&mut Vec<u8>)) {
-    let mut bodies = changes.changes.iter_mut().filter_map(|change| change.body.as_mut());
+    let mut bodies = changes
+        .changes
+        .iter_mut()
+        .filter_map(|change| change.body.as_mut());
     let body = bodies.next().expect("a change with a body");
     let mut bytes = body.bytes.to_vec();
     rewrite(&mut bytes);
@@ -216,7 +223,10 @@ impl ReplicationService for Service {
         &self,
         request: Request<FetchRowsRequest>,
     ) -> Result<Response<Self::FetchRowsStream>, Status> {
-        let rows = self.real(&request)?.fetch_rows(request.into_inner()).await?;
+        let rows = self
+            .real(&request)?
+            .fetch_rows(request.into_inner())
+            .await?;
         Ok(Response::new(Box::pin(rows.into_inner())))
     }
 
@@ -224,7 +234,10 @@ impl ReplicationService for Service {
         &self,
         request: Request<FetchSnapshotRequest>,
     ) -> Result<Response<Self::FetchSnapshotStream>, Status> {
-        let rows = self.real(&request)?.fetch_snapshot(request.into_inner()).await?;
+        let rows = self
+            .real(&request)?
+            .fetch_snapshot(request.into_inner())
+            .await?;
         Ok(Response::new(Box::pin(rows.into_inner())))
     }
 
