@@ -145,7 +145,9 @@ impl Roads {
 
     fn order(&self, from: usize, to: usize, what: Way, value: i64) {
         let place = place(from, to, what);
-        self.orders.write_all_at(&value.to_ne_bytes(), place).unwrap();
+        self.orders
+            .write_all_at(&value.to_ne_bytes(), place)
+            .unwrap();
     }
 }
 
@@ -173,7 +175,10 @@ fn build(folder: &Path) {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("router.c");
     let mut compiler = Command::new("cc");
     compiler.args(["-O1", "-Wall", "-Werror", "-o"]);
-    compiler.arg(folder.join("router")).arg(source).arg("-lpthread");
+    compiler
+        .arg(folder.join("router"))
+        .arg(source)
+        .arg("-lpthread");
     assert!(
         compiler.status().unwrap().success(),
         "router.c does not compile"

@@ -48,7 +48,8 @@ impl Region {
         let arguments = [&["server", "--config", &config][..], more].concat();
         let log = |name: &str| PathBuf::from(self.path(&format!("node-{node}.{name}")));
         let faults = self.faults.as_ref();
-        let environment = faults.map(|faults| faults.environment(self.place(node), &self.data(node)));
+        let environment =
+            faults.map(|faults| faults.environment(self.place(node), &self.data(node)));
         let mut command = command(&self.binary, &environment.unwrap_or_default(), &arguments);
         if let Some(hosts) = &self.hosts {
             command = hosts.on(node, &command);

@@ -36,7 +36,10 @@ pub fn creation(name: &str) -> CreateSecretRequest {
 
 /// Stores a number.
 pub async fn put(client: &Client, name: &str, number: Number) -> Result<(), Error> {
-    client.put_secret_value(storing(name, number, 1)).await.map(drop)
+    client
+        .put_secret_value(storing(name, number, 1))
+        .await
+        .map(drop)
 }
 
 /// Stores a number, and gives where its region's home feed was then.
@@ -58,7 +61,9 @@ pub async fn put_wide(
     width: usize,
 ) -> Result<Position, Error> {
     let (client, last) = client.clone().showing();
-    client.put_secret_value(storing(name, number, width)).await?;
+    client
+        .put_secret_value(storing(name, number, width))
+        .await?;
     let shown = last.shown().expect("an answer shows a state");
     let token = shown.position.expect("an answer has a position");
     Ok(position_of(&token, home).expect("a write has a position in its feed"))
@@ -67,7 +72,10 @@ pub async fn put_wide(
 /// The place in a feed that a token names.
 pub fn position_of(token: &str, feed: &FeedId) -> Option<Position> {
     let token = Token::decode(token).unwrap();
-    token.positions.into_iter().find(|position| position.feed == *feed)
+    token
+        .positions
+        .into_iter()
+        .find(|position| position.feed == *feed)
 }
 
 fn storing(name: &str, number: Number, width: usize) -> PutSecretValueRequest {

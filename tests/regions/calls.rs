@@ -82,7 +82,11 @@ impl Stage {
             panic!("{answer:?}");
         };
         assert_eq!(status.region, NAMES[B]);
-        assert_eq!(status.status(), ReplicationState::InProgress, "as it was asked for");
+        assert_eq!(
+            status.status(),
+            ReplicationState::InProgress,
+            "as it was asked for"
+        );
         self.status("calls/made", ReplicationState::InSync);
         let at_primary = self.run(describe(&self.primary, "calls/made")).unwrap();
         let at_replica = self.run(describe(&self.replica, "calls/made")).unwrap();
@@ -91,14 +95,26 @@ impl Stage {
         assert!(at_replica.replication_status.is_empty(), "{at_replica:?}");
         assert_eq!(shown(&at_replica), shown(&at_primary));
         let arn = at_primary.arn.replace(NAMES[A], NAMES[B]);
-        assert_eq!(at_replica.arn, arn, "an ARN shows the region of the request");
+        assert_eq!(
+            at_replica.arn, arn,
+            "an ARN shows the region of the request"
+        );
         for id in ["calls/made", &arn] {
             assert_eq!(self.run(read(&self.replica, id)).unwrap(), Some(1), "{id}");
         }
-        let listed = self.run(self.replica.list_secrets(ListSecretsRequest::default())).unwrap();
-        let names: Vec<_> = listed.secret_list.iter().map(|entry| entry.name.as_str()).collect();
+        let listed = self
+            .run(self.replica.list_secrets(ListSecretsRequest::default()))
+            .unwrap();
+        let names: Vec<_> = listed
+            .secret_list
+            .iter()
+            .map(|entry| entry.name.as_str())
+            .collect();
         assert_eq!(names, ["calls/made"]);
-        assert_eq!(listed.secret_list[0].primary_region.as_deref(), Some(NAMES[A]));
+        assert_eq!(
+            listed.secret_list[0].primary_region.as_deref(),
+            Some(NAMES[A])
+        );
     }
 
     fn refuses_regions(&self) {
@@ -107,7 +123,11 @@ impl Stage {
             let request = replicate("calls/home", regions, false);
             let refused = self.run(self.primary.replicate_secret_to_regions(request));
             let refused = refused.expect_err("a region that can have no replica");
-            assert_eq!(refused.reason(), "InvalidParameterException", "{regions:?}: {refused}");
+            assert_eq!(
+                refused.reason(),
+                "InvalidParameterException",
+                "{regions:?}: {refused}"
+            );
             let request = CreateSecretRequest {
                 add_replica_regions: regions.iter().map(|region| to(region)).collect(),
                 ..creation("calls/not-made")
@@ -116,14 +136,24 @@ impl Stage {
             assert_eq!(refused.reason(), "InvalidParameterException", "{refused}");
         }
         let none = replicate("calls/home", &[], false);
-        let none = self.run(self.primary.replicate_secret_to_regions(none)).unwrap_err();
-        assert_eq!(none.reason(), "ValidationException", "AWS wants one at least");
+        let none = self
+            .run(self.primary.replicate_secret_to_regions(none))
+            .unwrap_err();
+        assert_eq!(
+            none.reason(),
+            "ValidationException",
+            "AWS wants one at least"
+        );
         let described = self.run(describe(&self.primary, "calls/home")).unwrap();
         assert!(described.replication_status.is_empty(), "{described:?}");
         let missing = replicate("calls/missing", &[NAMES[B]], false);
-        let missing = self.run(self.primary.replicate_secret_to_regions(missing)).unwrap_err();
+        let missing = self
+            .run(self.primary.replicate_secret_to_regions(missing))
+            .unwrap_err();
         assert_eq!(missing.reason(), "ResourceNotFoundException");
-        let not_made = self.run(describe(&self.primary, "calls/not-made")).unwrap_err();
+        let not_made = self
+            .run(describe(&self.primary, "calls/not-made"))
+            .unwrap_err();
         assert_eq!(not_made.reason(), "ResourceNotFoundException");
         // Naming a region again is no error.
         self.share("calls/made", false).unwrap();
@@ -158,25 +188,46 @@ impl Stage {
             [
                 ("put", put(client, "calls/made", 2).await.err()),
                 ("update", client.update_secret(update).await.err()),
-                ("stage", client.update_secret_version_stage(stage).await.err()),
+                (
+                    "stage",
+                    client.update_secret_version_stage(stage).await.err(),
+                ),
                 ("tag", client.tag_resource(tags).await.err()),
                 ("untag", client.untag_resource(untag).await.err()),
-                ("delete", client.delete_secret(delete("calls/made")).await.err()),
+                (
+                    "delete",
+                    client.delete_secret(delete("calls/made")).await.err(),
+                ),
                 ("restore", client.restore_secret(restore).await.err()),
-                ("replicate", client.replicate_secret_to_regions(share).await.err()),
-                ("remove", client.remove_regions_from_replication(remove).await.err()),
+                (
+                    "replicate",
+                    client.replicate_secret_to_regions(share).await.err(),
+                ),
+                (
+                    "remove",
+                    client.remove_regions_from_replication(remove).await.err(),
+                ),
             ]
         });
         let addresses: Vec<String> = self.cluster.regions[A].endpoints();
         for (call, refused) in refusals {
             let refused = refused.unwrap_or_else(|| panic!("{call} is done at a replica"));
-            assert_eq!(refused.reason(), "InvalidParameterException", "{call}: {refused}");
+            assert_eq!(
+                refused.reason(),
+                "InvalidParameterException",
+                "{call}: {refused}"
+            );
             assert!(refused.to_string().contains(NOT_HERE), "{call}: {refused}");
             assert_eq!(refused.primary_region(), Some(NAMES[A]), "{call}");
             let mut told: Vec<_> = refused.primary_addresses();
             told.sort_unstable();
             assert_eq!(told.len(), addresses.len(), "{call}: {told:?}");
-            assert!(addresses.iter().all(|address| told.contains(&address.as_str())), "{call}");
+            assert!(
+                addresses
+                    .iter()
+                    .all(|address| told.contains(&address.as_str())),
+                "{call}"
+            );
         }
         assert_eq!(self.run(read(client, "calls/made")).unwrap(), Some(1));
     }
@@ -210,10 +261,16 @@ impl Stage {
         let failed = self.status("calls/taken", ReplicationState::Failed);
         let message = failed.status_message.unwrap_or_default();
         assert!(message.contains("name"), "{message}");
-        assert_eq!(self.run(read(&self.replica, "calls/taken")).unwrap(), Some(7));
+        assert_eq!(
+            self.run(read(&self.replica, "calls/taken")).unwrap(),
+            Some(7)
+        );
         self.share("calls/taken", true).unwrap();
         self.status("calls/taken", ReplicationState::InSync);
-        assert_eq!(self.run(read(&self.replica, "calls/taken")).unwrap(), Some(1));
+        assert_eq!(
+            self.run(read(&self.replica, "calls/taken")).unwrap(),
+            Some(1)
+        );
         let described = self.run(describe(&self.replica, "calls/taken")).unwrap();
         assert_eq!(described.primary_region.as_deref(), Some(NAMES[A]));
     }
@@ -271,7 +328,8 @@ impl Stage {
             }],
             ..replicate("calls/keyed", &[], false)
         };
-        self.run(self.primary.replicate_secret_to_regions(request)).unwrap();
+        self.run(self.primary.replicate_secret_to_regions(request))
+            .unwrap();
         let failed = self.status("calls/keyed", ReplicationState::Failed);
         assert_eq!(failed.kms_key_id.as_deref(), Some("alias/unknown"));
         let message = failed.status_message.unwrap_or_default();
@@ -279,17 +337,28 @@ impl Stage {
         // With a key that is there it is taken in.
         self.share("calls/keyed", false).unwrap();
         self.status("calls/keyed", ReplicationState::InSync);
-        assert_eq!(self.run(read(&self.replica, "calls/keyed")).unwrap(), Some(1));
+        assert_eq!(
+            self.run(read(&self.replica, "calls/keyed")).unwrap(),
+            Some(1)
+        );
     }
 
     fn is_not_deleted_while_it_has_replicas(&self) {
-        let refused = self.run(self.primary.delete_secret(delete("calls/keyed"))).unwrap_err();
+        let refused = self
+            .run(self.primary.delete_secret(delete("calls/keyed")))
+            .unwrap_err();
         assert_eq!(refused.reason(), "InvalidParameterException");
         let text = refused.to_string();
-        assert!(text.contains("You can't delete secret") && text.contains(NAMES[B]), "{text}");
+        assert!(
+            text.contains("You can't delete secret") && text.contains(NAMES[B]),
+            "{text}"
+        );
         self.run(async {
             create(&self.primary, "calls/marked").await.unwrap();
-            self.primary.delete_secret(delete("calls/marked")).await.unwrap();
+            self.primary
+                .delete_secret(delete("calls/marked"))
+                .await
+                .unwrap();
         });
         let calls = self.run(async {
             let share = replicate("calls/marked", &[NAMES[B]], false);
@@ -323,16 +392,21 @@ impl Stage {
     fn removes_regions(&self) {
         // A region that has no replica may be named.
         let request = remove("calls/home", &[NAMES[B]]);
-        self.run(self.primary.remove_regions_from_replication(request)).unwrap();
+        self.run(self.primary.remove_regions_from_replication(request))
+            .unwrap();
         let request = remove("calls/keyed", &[NAMES[B]]);
-        let answer = self.run(self.primary.remove_regions_from_replication(request)).unwrap();
+        let answer = self
+            .run(self.primary.remove_regions_from_replication(request))
+            .unwrap();
         assert!(answer.replication_status.is_empty(), "{answer:?}");
         until_within(PATIENCE, "the replica is gone", || {
             let found = self.run(read(&self.replica, "calls/keyed"));
             (found.ok()? == None).then_some(())
         });
-        self.run(create(&self.replica, "calls/keyed")).expect("its name is free");
-        self.run(self.primary.delete_secret(delete("calls/keyed"))).expect("it has no replica");
+        self.run(create(&self.replica, "calls/keyed"))
+            .expect("its name is free");
+        self.run(self.primary.delete_secret(delete("calls/keyed")))
+            .expect("it has no replica");
     }
 
     fn stops_replication(&self) {
@@ -342,17 +416,28 @@ impl Stage {
             };
             self.run(client.stop_replication_to_replica(request))
         };
-        for (client, name) in [(&self.replica, "calls/keyed"), (&self.primary, "calls/made")] {
+        for (client, name) in [
+            (&self.replica, "calls/keyed"),
+            (&self.primary, "calls/made"),
+        ] {
             let refused = stop(client, name).expect_err("it is no replica");
-            assert_eq!(refused.reason(), "InvalidParameterException", "{name}: {refused}");
+            assert_eq!(
+                refused.reason(),
+                "InvalidParameterException",
+                "{name}: {refused}"
+            );
         }
         let before = self.run(describe(&self.replica, "calls/made")).unwrap();
         // It works while the primary region is away.
         self.cluster.cut(A, B, true);
         let answer = stop(&self.replica, "calls/made").unwrap();
         assert_eq!(answer.arn, before.arn, "the same ARN");
-        assert_eq!(self.run(read(&self.replica, "calls/made")).unwrap(), Some(2));
-        self.run(put(&self.replica, "calls/made", 3)).expect("a write of its own");
+        assert_eq!(
+            self.run(read(&self.replica, "calls/made")).unwrap(),
+            Some(2)
+        );
+        self.run(put(&self.replica, "calls/made", 3))
+            .expect("a write of its own");
         let after = self.run(describe(&self.replica, "calls/made")).unwrap();
         assert_eq!(after.primary_region, None, "{after:?}");
         self.cluster.cut(A, B, false);
@@ -362,7 +447,10 @@ impl Stage {
         });
         self.run(put(&self.primary, "calls/made", 4)).unwrap();
         self.cluster.wait_until_equal();
-        assert_eq!(self.run(read(&self.replica, "calls/made")).unwrap(), Some(3));
+        assert_eq!(
+            self.run(read(&self.replica, "calls/made")).unwrap(),
+            Some(3)
+        );
     }
 }
 
@@ -375,7 +463,12 @@ fn shown(described: &DescribeSecretResponse) -> (String, Option<String>, Vec<Tag
         .collect();
     versions.sort_unstable();
     let name = described.name.clone();
-    (name, described.description.clone(), described.tags.clone(), versions)
+    (
+        name,
+        described.description.clone(),
+        described.tags.clone(),
+        versions,
+    )
 }
 
 fn to(region: &str) -> ReplicaRegion {

@@ -158,7 +158,10 @@ impl Cluster {
 
     /// Waits until the directory of every region names every node.
     pub fn wait_for_directory(&self) {
-        let nodes = self.regions.iter().map(|region| (region.name().to_owned(), region.nodes()));
+        let nodes = self
+            .regions
+            .iter()
+            .map(|region| (region.name().to_owned(), region.nodes()));
         let wanted: BTreeMap<String, Vec<u64>> = nodes.collect();
         for at in 0..self.regions.len() {
             until_within(PATIENCE, "the directory names all nodes", || {
@@ -285,7 +288,9 @@ impl Cluster {
 
     /// Where every feed is on a node; nothing if it does not answer.
     pub fn places(&self, client: &Client) -> BTreeMap<String, At> {
-        let status = self.runtime.block_on(client.get_status(GetStatusRequest {}));
+        let status = self
+            .runtime
+            .block_on(client.get_status(GetStatusRequest {}));
         let region = status.ok().and_then(|status| status.region);
         let positions = region.map(|region| region.positions).unwrap_or_default();
         let place = |position: client::admin::v1::FeedPosition| {
@@ -312,7 +317,12 @@ impl Cluster {
     pub fn wait_until_equal_in(&self, regions: &[usize]) -> BTreeMap<String, At> {
         let clients: Vec<Client> = regions
             .iter()
-            .flat_map(|at| self.regions[*at].nodes().into_iter().map(move |node| (*at, node)))
+            .flat_map(|at| {
+                self.regions[*at]
+                    .nodes()
+                    .into_iter()
+                    .map(move |node| (*at, node))
+            })
             .map(|(at, node)| self.client_of(at, node))
             .collect();
         let mut told = Instant::now();
@@ -411,8 +421,16 @@ fn copy(from: &Path, to: &Path) {
 fn places_line(seen: &[BTreeMap<String, At>]) -> String {
     let of_node = |places: &BTreeMap<String, At>| {
         let feeds = places.iter().map(|(feed, at)| {
-            let hash: String = at.hash.iter().take(2).map(|byte| format!("{byte:02x}")).collect();
-            format!("{feed} {}@{} {} {hash}", at.epoch, at.epoch_region, at.revision)
+            let hash: String = at
+                .hash
+                .iter()
+                .take(2)
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+            format!(
+                "{feed} {}@{} {} {hash}",
+                at.epoch, at.epoch_region, at.revision
+            )
         });
         feeds.collect::<Vec<_>>().join(", ")
     };

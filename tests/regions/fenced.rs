@@ -64,7 +64,9 @@ fn a_primary_that_was_promoted_over_answers_nothing_from_the_moment_it_hears_of_
         let restored = take_over(&cluster, &record, &mut random);
         let found = judge(&record, restored, &mut late);
         println!("round {round}: {found:?}");
-        sum.iter_mut().zip(found).for_each(|(sum, found)| *sum += found);
+        sum.iter_mut()
+            .zip(found)
+            .for_each(|(sum, found)| *sum += found);
         ask_the_fenced(&cluster);
     }
     println!(
@@ -91,7 +93,10 @@ fn take_over(cluster: &Cluster, record: &Arc<Record>, random: &mut StdRng) -> In
         lost: NAMES[A].into(),
         force: false,
     };
-    cluster.runtime.block_on(command.promote_region(request)).unwrap();
+    cluster
+        .runtime
+        .block_on(command.promote_region(request))
+        .unwrap();
     let promoted = Instant::now();
     let others = start(cluster, record, B);
     // Uninformed, it goes on: that is the truth of two sites.
@@ -116,7 +121,9 @@ fn start(cluster: &Cluster, record: &Arc<Record>, region: usize) -> JoinSet<()> 
     let mut callers = JoinSet::new();
     let _within = cluster.runtime.enter();
     for node in cluster.regions[region].nodes() {
-        let client = cluster.client_of(region, node).with_timeout(Duration::from_secs(3));
+        let client = cluster
+            .client_of(region, node)
+            .with_timeout(Duration::from_secs(3));
         for caller in 0..CALLERS {
             let secret = (region * 3 + usize::try_from(node).unwrap() - 1) * CALLERS + caller;
             let call = Call {
@@ -176,14 +183,18 @@ fn wait_for_calls(
                     && (is_answered || is_fenced(call))
             })
         };
-        let all = nodes.iter().all(|node| has(*node, true) && has(*node, false));
+        let all = nodes
+            .iter()
+            .all(|node| has(*node, true) && has(*node, false));
         all.then_some(())
     });
 }
 
 /// Whether a call was refused because another region leads.
 fn is_fenced(call: &Call) -> bool {
-    call.outcome.as_ref().is_err_and(|primary| primary.as_deref() == Some(NAMES[B]))
+    call.outcome
+        .as_ref()
+        .is_err_and(|primary| primary.as_deref() == Some(NAMES[B]))
 }
 
 /// Checks what the callers saw. Counts writes acknowledged by the old primary after the promotion
@@ -196,14 +207,23 @@ fn judge(record: &Record, restored: Instant, late: &mut Times) -> [usize; 4] {
     for region in [A, B] {
         for position in written(region) {
             let by = epochs.entry(position.epoch.clone()).or_insert(region);
-            assert_eq!(*by, region, "two regions acknowledged in {}", position.epoch);
+            assert_eq!(
+                *by, region,
+                "two regions acknowledged in {}",
+                position.epoch
+            );
             assert_eq!(position.epoch.region.to_string(), NAMES[region]);
         }
     }
     let heard = first_refusals(&calls);
     for call in of(A) {
-        let is_late = heard.get(&call.node).is_some_and(|heard| call.began > *heard);
-        assert!(!is_late || call.outcome.is_err(), "answered after it had heard: {call:?}");
+        let is_late = heard
+            .get(&call.node)
+            .is_some_and(|heard| call.began > *heard);
+        assert!(
+            !is_late || call.outcome.is_err(),
+            "answered after it had heard: {call:?}"
+        );
     }
     let later = || of(A).filter(|call| call.began > restored);
     let answered = later().filter(|call| call.outcome.is_ok());
@@ -221,7 +241,10 @@ fn judge(record: &Record, restored: Instant, late: &mut Times) -> [usize; 4] {
 /// When each node of the old primary had first refused a call because another region leads.
 fn first_refusals(calls: &[Call]) -> BTreeMap<u64, Instant> {
     let mut heard: BTreeMap<u64, Instant> = BTreeMap::new();
-    for call in calls.iter().filter(|call| call.region == A && is_fenced(call)) {
+    for call in calls
+        .iter()
+        .filter(|call| call.region == A && is_fenced(call))
+    {
         let first = heard.entry(call.node).or_insert(call.ended);
         *first = call.ended.min(*first);
     }
@@ -235,7 +258,8 @@ fn ask_the_fenced(cluster: &Cluster) {
     assert!(found.is_some(), "what it has can be read");
     until_within(PATIENCE, "the fenced region says who leads", || {
         let (_, feed) = cluster.followed(A, NAMES[A])?;
-        let is_told = feed.fenced_by_region.as_deref() == Some(NAMES[B]) || feed.primary == NAMES[B];
+        let is_told =
+            feed.fenced_by_region.as_deref() == Some(NAMES[B]) || feed.primary == NAMES[B];
         is_told.then_some(())
     });
 }

@@ -18,7 +18,9 @@ fn a_forged_stream_is_refused_by_name_changes_nothing_and_stops_no_other_feed() 
     let one = |site| Site { nodes: 1, ..site };
     let mut cluster = Cluster::proxied(&[one(SELECTED), ALL, one(ALL)], &Settings::default());
     let relay = Relay::before(&cluster, A, 1);
-    cluster.network().divert(cluster.regions[A].place(1), relay.port);
+    cluster
+        .network()
+        .divert(cluster.regions[A].place(1), relay.port);
     // Streams that stand already go on past the relay.
     restart(&mut cluster, C);
     move_leader(&cluster);
@@ -43,7 +45,10 @@ fn a_forged_stream_is_refused_by_name_changes_nothing_and_stops_no_other_feed() 
 fn forge(cluster: &Cluster, relay: &Relay, forgery: Forgery, round: u64) -> String {
     let name = |of: &str| format!("forged/{forgery:?}/{round}/{of}");
     let feed = NAMES[A];
-    let noted = cluster.regions[B].nodes().into_iter().map(|node| cluster.regions[B].log(node).len());
+    let noted = cluster.regions[B]
+        .nodes()
+        .into_iter()
+        .map(|node| cluster.regions[B].log(node).len());
     let noted: Vec<usize> = noted.collect();
     relay.forge(Some((forgery, FEED)));
     cluster.runtime.block_on(async {
@@ -64,7 +69,10 @@ fn forge(cluster: &Cluster, relay: &Relay, forgery: Forgery, round: u64) -> Stri
     assert!(is_named, "{forgery:?}: {reason}");
     // Other feeds go on meanwhile, and this one stands where it stood, with the same hash.
     let stands = place(cluster, B, feed);
-    assert!(stands.revision < place(cluster, A, feed).revision, "nothing forged is there");
+    assert!(
+        stands.revision < place(cluster, A, feed).revision,
+        "nothing forged is there"
+    );
     cluster.runtime.block_on(async {
         create(&cluster.client(C), &name("c")).await.unwrap();
     });
@@ -83,8 +91,7 @@ const FEED: &str = "home/eu-north-1";
 /// What a refusal says.
 fn names(forgery: Forgery) -> &'static [&'static str] {
     match forgery {
-        Forgery::Body | Forgery::Truncated => &["commits to", "cannot be read"],
-        Forgery::Header => &["commits to", "cannot be read", "epoch", "kind", "another feed"],
+        Forgery::Body | Forgery::Truncated | Forgery::Header => &["commits to"],
         Forgery::Replayed | Forgery::Reordered | Forgery::LeftOut => {
             &["missing, repeated or out of order"]
         }
@@ -96,7 +103,9 @@ fn names(forgery: Forgery) -> &'static [&'static str] {
 /// What the region says of a feed that is not followed.
 fn told(cluster: &Cluster) -> Option<String> {
     let regions = cluster.listed(B).regions.into_iter();
-    let mut troubles = regions.flat_map(|region| region.leads).map(|feed| feed.trouble);
+    let mut troubles = regions
+        .flat_map(|region| region.leads)
+        .map(|feed| feed.trouble);
     troubles.find(|trouble| !trouble.is_empty())
 }
 
@@ -106,7 +115,9 @@ fn logged(cluster: &Cluster, since: &[usize]) -> Option<String> {
     let mut logs = nodes.map(|(node, since)| cluster.regions[B].log(node).split_off(*since));
     logs.find_map(|log| {
         let mut lines = log.lines();
-        lines.find(|line| line.contains("a stream was ended")).map(str::to_owned)
+        lines
+            .find(|line| line.contains("a stream was ended"))
+            .map(str::to_owned)
     })
 }
 

@@ -84,7 +84,9 @@ fn measure(
     let watcher = watch(cluster, ledger, nodes[0]);
     let reader = look_on(cluster, ledger, nodes[1]);
     let client = cluster.client(A);
-    cluster.runtime.block_on(write(&client, ledger, count, rate));
+    cluster
+        .runtime
+        .block_on(write(&client, ledger, count, rate));
     until_within(PATIENCE, "everything acknowledged is seen", || {
         ledger.is_all_seen().then_some(())
     });
@@ -170,7 +172,8 @@ fn look_on(cluster: &Cluster, ledger: &Arc<Ledger>, node: u64) -> JoinHandle<()>
             if let Ok(Some(found)) = read(&client, &ledger.names[secret]).await {
                 let sent = ledger.sent[secret].load(Ordering::SeqCst);
                 if found > sent || found < seen[secret] {
-                    let line = format!("secret {secret}: {found} after {}, of {sent}", seen[secret]);
+                    let line =
+                        format!("secret {secret}: {found} after {}, of {sent}", seen[secret]);
                     ledger.wrong.lock().unwrap().push(line);
                 }
                 seen[secret] = found;
@@ -184,7 +187,9 @@ impl Ledger {
     fn new() -> Self {
         Self {
             names: (0..SECRETS).map(|secret| format!("lag/{secret}")).collect(),
-            turns: (0..SECRETS).map(|_| tokio::sync::Mutex::default()).collect(),
+            turns: (0..SECRETS)
+                .map(|_| tokio::sync::Mutex::default())
+                .collect(),
             sent: (0..SECRETS).map(|_| AtomicU64::new(1)).collect(),
             acknowledged: Mutex::default(),
             seen: Mutex::new(vec![Vec::new(); SECRETS]),

@@ -119,7 +119,13 @@ impl Ledger {
 
     /// The last number that was sent of a secret.
     pub fn sent(&self, secret: usize) -> Number {
-        self.state.lock().unwrap().sent.get(&secret).copied().unwrap_or(1)
+        self.state
+            .lock()
+            .unwrap()
+            .sent
+            .get(&secret)
+            .copied()
+            .unwrap_or(1)
     }
 
     /// The last number that was acknowledged of each secret that was written to.

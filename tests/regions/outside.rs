@@ -60,7 +60,10 @@ fn a_region_outside_the_replica_set_holds_nothing_that_opens_or_names_a_secret()
     let client = cluster.client(A);
     cluster.runtime.block_on(async {
         client.create_secret(HIDDEN.creation(&[])).await.unwrap();
-        client.create_secret(SHARED.creation(&[NAMES[B]])).await.unwrap();
+        client
+            .create_secret(SHARED.creation(&[NAMES[B]]))
+            .await
+            .unwrap();
     });
     cluster.wait_until_equal();
     let other = cluster.client(B);
@@ -69,7 +72,11 @@ fn a_region_outside_the_replica_set_holds_nothing_that_opens_or_names_a_secret()
         found.ok().filter(|found| found == SHARED.0[1])
     });
     cluster.regions[B].call(&["node", "snapshot"]).done();
-    assert_eq!(HIDDEN.found_in(&cluster.network().taken()), None, "between nodes");
+    assert_eq!(
+        HIDDEN.found_in(&cluster.network().taken()),
+        None,
+        "between nodes"
+    );
     search_files(&cluster.regions[B]);
     search_memory(&cluster);
     // Only now: the question has its name.
@@ -91,18 +98,29 @@ fn a_recorded_stream_does_not_open_with_the_later_keys_of_either_region() {
     };
     let cluster = Cluster::proxied(&[one, one], &Settings::default());
     let client = cluster.client(A);
-    let shared = cluster.runtime.block_on(client.create_secret(SHARED.creation(&[NAMES[B]])));
+    let shared = cluster
+        .runtime
+        .block_on(client.create_secret(SHARED.creation(&[NAMES[B]])));
     shared.unwrap();
     let own = credentials(&cluster, B, 1);
     let record = || cluster.runtime.block_on(record(&cluster, &own));
     let (recorded, later, latest) = (record(), record(), record());
     // An offer is good for one try, so each of these has one of its own.
     let fresh = LinkOffer::generate().unwrap();
-    assert!(!recorded.opens(fresh, &recorded.encapsulated), "a later key of the follower");
+    assert!(
+        !recorded.opens(fresh, &recorded.encapsulated),
+        "a later key of the follower"
+    );
     let opens = recorded.opens(later.offer(), &recorded.encapsulated);
-    assert!(!opens, "a key of the follower's that was used for another stream");
+    assert!(
+        !opens,
+        "a key of the follower's that was used for another stream"
+    );
     let opens = recorded.opens(latest.offer(), &latest.encapsulated);
-    assert!(!opens, "the key that both have agreed upon for a later stream");
+    assert!(
+        !opens,
+        "the key that both have agreed upon for a later stream"
+    );
     let opens = recorded.opens(recorded.offer(), &recorded.encapsulated);
     assert!(opens, "its own key opens what came on it");
 }
@@ -137,7 +155,10 @@ impl Canaries {
 /// Searches everything that the nodes of a region wrote: rows, log, snapshots, logs.
 fn search_files(region: &Region) {
     let mut searched = 0;
-    for file in WalkDir::new(region.folder()).into_iter().map(Result::unwrap) {
+    for file in WalkDir::new(region.folder())
+        .into_iter()
+        .map(Result::unwrap)
+    {
         if file.file_type().is_file() {
             let bytes = std::fs::read(file.path()).unwrap();
             searched += bytes.len();
@@ -162,7 +183,10 @@ fn search_memory(cluster: &Cluster) {
     }
     println!("in memory: {found:?}");
     assert!(found[A].contains(HIDDEN.0[0]), "the search finds");
-    assert!(found[B].contains(SHARED.0[0]), "the search finds in the other region too");
+    assert!(
+        found[B].contains(SHARED.0[0]),
+        "the search finds in the other region too"
+    );
     let hidden = HIDDEN.0.iter().filter(|canary| found[B].contains(**canary));
     assert_eq!(hidden.count(), 0, "{:?}", found[B]);
 }
@@ -181,9 +205,8 @@ fn names_in_memory(id: u32) -> BTreeSet<&'static str> {
         // What was given back meanwhile cannot be read.
         let _ = memory.by_ref().take(to - from).read_to_end(&mut bytes);
         let all = HIDDEN.0.into_iter().chain(SHARED.0);
-        found.extend(all.filter(|canary| {
-            memchr::memmem::find(&bytes, canary.as_bytes()).is_some()
-        }));
+        found
+            .extend(all.filter(|canary| memchr::memmem::find(&bytes, canary.as_bytes()).is_some()));
     }
     found
 }
@@ -226,7 +249,10 @@ async fn ask_for_everything(cluster: &Cluster) -> Asked {
         is_shared_found |= SHARED.found_in(&changes.encode_to_vec()).is_some();
         asked.note(&changes);
     }
-    assert!(is_shared_found, "the shared one comes with its name, so the search finds");
+    assert!(
+        is_shared_found,
+        "the shared one comes with its name, so the search finds"
+    );
     let offer = LinkOffer::generate().unwrap();
     let mut primary = dial(cluster, &own, A, 1);
     let snapshot = FetchSnapshotRequest {
@@ -243,7 +269,10 @@ async fn ask_for_everything(cluster: &Cluster) -> Asked {
         asked.note(&message);
         asked.note_rows(&message.rows);
     }
-    assert!(asked.bare > 0 && asked.bodies > 0, "some rows are withheld, others not");
+    assert!(
+        asked.bare > 0 && asked.bodies > 0,
+        "some rows are withheld, others not"
+    );
     let by_key = FetchRowsRequest {
         origin: Some(origin(&own)),
         stream: Bytes::copy_from_slice(&[5; 16]),
@@ -256,7 +285,11 @@ async fn ask_for_everything(cluster: &Cluster) -> Asked {
         let message = message.unwrap();
         asked.note(&message);
         let withheld = message.rows.iter().filter(|row| row.body.is_none());
-        assert_eq!(withheld.count(), 0, "what a caller may not have is left out");
+        assert_eq!(
+            withheld.count(),
+            0,
+            "what a caller may not have is left out"
+        );
     }
     asked
 }
@@ -292,10 +325,18 @@ async fn follow(cluster: &Cluster, own: &Credentials) -> (Opening, Vec<Changes>)
             }
             Message::Alive(alive) => {
                 let mut feeds = alive.feeds.iter();
-                let end = feeds.find(|feed| feed.feed == FEED).map_or(0, |feed| feed.revision);
+                let end = feeds
+                    .find(|feed| feed.feed == FEED)
+                    .map_or(0, |feed| feed.revision);
                 if last > 0 && last >= end {
                     let encapsulated = opened.unwrap().encapsulated;
-                    return (Opening { offer, encapsulated }, all);
+                    return (
+                        Opening {
+                            offer,
+                            encapsulated,
+                        },
+                        all,
+                    );
                 }
             }
             other @ Message::NotServed(_) => panic!("{other:?}"),
@@ -356,6 +397,7 @@ impl Recorded {
         };
         let kek = Kek::generate([9; 16], 1).unwrap();
         let key = offer.accept(encapsulated, &self.binding).unwrap();
-        key.rewrap_in(&kek, &context, NAMES[B], &self.wrapped).is_ok()
+        key.rewrap_in(&kek, &context, NAMES[B], &self.wrapped)
+            .is_ok()
     }
 }

@@ -17,9 +17,17 @@ const MESSAGE_BYTES_MAX: usize = 8 << 20;
 /// A node's credentials, which trust the issuers of all other regions of the cluster.
 pub fn credentials(cluster: &Cluster, at: usize, node: u64) -> Arc<Credentials> {
     let own = of_node(&cluster.regions[at], node);
-    let others = cluster.regions.iter().filter(|region| region.name() != cluster.regions[at].name());
+    let others = cluster
+        .regions
+        .iter()
+        .filter(|region| region.name() != cluster.regions[at].name());
     let linked: BTreeMap<_, _> = others
-        .map(|region| (region.name().to_owned(), of_node(region, region.nodes()[0]).issuers()))
+        .map(|region| {
+            (
+                region.name().to_owned(),
+                of_node(region, region.nodes()[0]).issuers(),
+            )
+        })
         .collect();
     own.authorities().set(linked).unwrap();
     own

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
+use machine::Header;
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
@@ -30,7 +31,8 @@ use crate::peers::{credentials, dial};
 pub enum Forgery {
     /// A bit of a body is another one.
     Body,
-    /// A bit of a header is another one.
+    /// A bit of what a header commits to is another one. All else in it is the primary's word, and
+    /// whoever has its key may give that.
     Header,
     /// Changes come twice.
     Replayed,
@@ -129,7 +131,8 @@ impl Service {
             return Err(Status::unauthenticated("not a node"));
         };
         let real = self.real.get(&(peer.region.clone(), peer.node));
-        real.cloned().ok_or_else(|| Status::permission_denied("an unknown node"))
+        real.cloned()
+            .ok_or_else(|| Status::permission_denied("an unknown node"))
     }
 
     /// What is said instead of a message.
@@ -155,9 +158,15 @@ fn forge(forgery: Forgery, changes: &mut Changes) {
         Forgery::Body => rewrite_body(changes, |bytes| *bytes.last_mut().unwrap() ^= 1),
         Forgery::Truncated => rewrite_body(changes, |bytes| bytes.truncate(bytes.len() / 2)),
         Forgery::Header => {
-            let first = changes.changes.first_mut().unwrap();
+            let mut bearing = changes
+                .changes
+                .iter_mut()
+                .filter(|change| change.body.is_some());
+            let first = bearing.next().expect("a change with a body");
+            let commitment = Header::decode(first.header.clone()).unwrap().commitment.0;
             let mut header = first.header.to_vec();
-            *header.last_mut().unwrap() ^= 1;
+            let at = memchr::memmem::find(&header, &commitment).unwrap();
+            header[at] ^= 1;
             first.header = header.into();
         }
         Forgery::Reordered => changes.changes.reverse(),
@@ -168,7 +177,10 @@ fn forge(forgery: Forgery, changes: &mut Changes) {
 }
 
 fn rewrite_body(changes: &mut Changes, rewrite: impl FnOnce(&mut Vec<u8>)) {
-    let mut bodies = changes.changes.iter_mut().filter_map(|change| change.body.as_mut());
+    let mut bodies = changes
+        .changes
+        .iter_mut()
+        .filter_map(|change| change.body.as_mut());
     let body = bodies.next().expect("a change with a body");
     let mut bytes = body.bytes.to_vec();
     rewrite(&mut bytes);
@@ -211,7 +223,10 @@ impl ReplicationService for Service {
         &self,
         request: Request<FetchRowsRequest>,
     ) -> Result<Response<Self::FetchRowsStream>, Status> {
-        let rows = self.real(&request)?.fetch_rows(request.into_inner()).await?;
+        let rows = self
+            .real(&request)?
+            .fetch_rows(request.into_inner())
+            .await?;
         Ok(Response::new(Box::pin(rows.into_inner())))
     }
 
@@ -219,7 +234,10 @@ impl ReplicationService for Service {
         &self,
         request: Request<FetchSnapshotRequest>,
     ) -> Result<Response<Self::FetchSnapshotStream>, Status> {
-        let rows = self.real(&request)?.fetch_snapshot(request.into_inner()).await?;
+        let rows = self
+            .real(&request)?
+            .fetch_snapshot(request.into_inner())
+            .await?;
         Ok(Response::new(Box::pin(rows.into_inner())))
     }
 

@@ -98,14 +98,21 @@ fn a_secret_whose_name_is_taken_fails_with_a_message_and_the_stream_goes_on() {
     assert_eq!(taken, ReplicationState::Failed);
     assert!(message.contains("name"), "{message}");
     // Its own stays what it is, and the feed has gone on in both.
-    assert_eq!(cluster.runtime.block_on(read_all(&third, &[TAKEN.to_owned()])), [1]);
+    assert_eq!(
+        cluster
+            .runtime
+            .block_on(read_all(&third, &[TAKEN.to_owned()])),
+        [1]
+    );
     assert_eq!(cluster.listed(C).failed_secrets, 1);
     cluster.wait_until_equal();
 }
 
 impl Stage {
     fn new(cluster: Cluster, seed: u64) -> Self {
-        let names: Vec<String> = (0..SECRETS).map(|secret| format!("severed/{secret}")).collect();
+        let names: Vec<String> = (0..SECRETS)
+            .map(|secret| format!("severed/{secret}"))
+            .collect();
         let client = cluster.client(A);
         cluster.runtime.block_on(create_all(&client, &names));
         cluster.wait_until_equal();
@@ -154,7 +161,11 @@ impl Stage {
         for (secret, acknowledged) in self.ledger.last_acknowledged() {
             let sent = self.ledger.sent(secret);
             let is_right = (acknowledged..=sent).contains(&found[secret]);
-            assert!(is_right, "{when}: {secret} is {}, of {acknowledged}", found[secret]);
+            assert!(
+                is_right,
+                "{when}: {secret} is {}, of {acknowledged}",
+                found[secret]
+            );
         }
     }
 
@@ -188,7 +199,9 @@ impl Stage {
         region.kill(lost);
         region.leader();
         region.forget(lost);
-        region.call(&["node", "remove", &lost.to_string(), "--yes"]).done();
+        region
+            .call(&["node", "remove", &lost.to_string(), "--yes"])
+            .done();
         region.configure(4);
         region.join(4);
         self.write_more(50);
@@ -218,7 +231,11 @@ impl Stage {
             force: false,
         };
         let client = self.cluster.client(A);
-        let promoted = self.cluster.runtime.block_on(client.promote_region(lost)).unwrap();
+        let promoted = self
+            .cluster
+            .runtime
+            .block_on(client.promote_region(lost))
+            .unwrap();
         assert!(promoted.left.is_empty(), "{promoted:?}");
         let began = Instant::now();
         // Its nodes have ids that no node of it ever had.
@@ -228,7 +245,9 @@ impl Stage {
         self.cluster.link_with(B, A, 5);
         (6..=7).for_each(|node| self.cluster.regions[B].join(node));
         let goal = self.revision(A);
-        until_within(PATIENCE, "it has everything", || (self.revision(B) >= goal).then_some(()));
+        until_within(PATIENCE, "it has everything", || {
+            (self.revision(B) >= goal).then_some(())
+        });
         self.write_more(50);
         began.elapsed()
     }
@@ -236,7 +255,9 @@ impl Stage {
     /// How far a region has the home feed of the primary.
     fn revision(&self, at: usize) -> u64 {
         let places = self.cluster.places(&self.cluster.client(at));
-        places.get(NAMES[A]).map_or(0, |At { revision, .. }| *revision)
+        places
+            .get(NAMES[A])
+            .map_or(0, |At { revision, .. }| *revision)
     }
 
     /// Notes what a watcher in the other region is told.
@@ -260,9 +281,14 @@ impl Stage {
             assert!(grows, "{name}: {numbers:?}");
         }
         for (secret, acknowledged) in self.ledger.last_acknowledged() {
-            let told = seen.get(&self.ledger.names[secret]).and_then(|numbers| numbers.last());
+            let told = seen
+                .get(&self.ledger.names[secret])
+                .and_then(|numbers| numbers.last());
             let told = told.copied().unwrap_or(1);
-            assert!(told >= acknowledged, "{secret}: told of {told}, not of {acknowledged}");
+            assert!(
+                told >= acknowledged,
+                "{secret}: told of {told}, not of {acknowledged}"
+            );
         }
     }
 }

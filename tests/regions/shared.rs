@@ -46,7 +46,10 @@ fn a_region_that_is_added_to_many_secrets_gets_each_body_once_and_reads_it() {
     run(Step::Create);
     cluster.wait_until_equal();
     let headers = cluster.crossed(A, B);
-    assert!(headers < count * BESIDE, "without a member no body goes: {headers} bytes");
+    assert!(
+        headers < count * BESIDE,
+        "without a member no body goes: {headers} bytes"
+    );
 
     let began = Instant::now();
     run(Step::Share);
@@ -57,8 +60,13 @@ fn a_region_that_is_added_to_many_secrets_gets_each_body_once_and_reads_it() {
     let moved = cluster.crossed(A, B) - headers;
     let bodies = count * VALUE as u64;
     assert!(moved >= bodies, "{moved} bytes went, of {bodies}");
-    assert!(moved < bodies + count * BESIDE, "bodies went more than once: {moved} of {bodies}");
-    cluster.runtime.block_on(for_each(&shared, &replica, Step::Read));
+    assert!(
+        moved < bodies + count * BESIDE,
+        "bodies went more than once: {moved} of {bodies}"
+    );
+    cluster
+        .runtime
+        .block_on(for_each(&shared, &replica, Step::Read));
 
     // Naming a region again moves nothing but what is said of it.
     let before = cluster.crossed(A, B);
@@ -143,7 +151,10 @@ async fn wait_until_in_sync(client: &Client, name: &str) {
             return;
         }
         let is_late = tokio::time::Instant::now() > late;
-        assert!(!is_late && status.status() == ReplicationState::InProgress, "{status:?}");
+        assert!(
+            !is_late && status.status() == ReplicationState::InProgress,
+            "{status:?}"
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

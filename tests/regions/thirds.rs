@@ -30,7 +30,9 @@ fn of_two_promotions_at_once_the_higher_ballot_wins_and_the_other_is_told_so() {
     let sites = [one(SELECTED), ALL, ALL, one(ALL)];
     let mut cluster = Cluster::proxied(&sites, &Settings::default());
     let names: Vec<String> = (0..SECRETS).map(name).collect();
-    cluster.runtime.block_on(create_all(&cluster.client(A), &names));
+    cluster
+        .runtime
+        .block_on(create_all(&cluster.client(A), &names));
     cluster.wait_until_equal();
     cluster.freeze();
     let mut orphans = 0;
@@ -61,22 +63,31 @@ fn promote_twice(cluster: &mut Cluster, round: u64, random: &mut StdRng) -> usiz
     let won = write(cluster, B, 10);
     let lost = write(cluster, C, 20);
     assert!(won.epoch > lost.epoch, "{won:?} and {lost:?}");
-    assert_eq!(won.epoch.number, lost.epoch.number, "neither has heard of the other");
+    assert_eq!(
+        won.epoch.number, lost.epoch.number,
+        "neither has heard of the other"
+    );
     let acknowledged = 1;
 
     cluster.cut(B, C, false);
     cluster.cut(C, D, false);
     let losing = cluster.client(C);
-    until_within(PATIENCE, "the lower one refuses, and names the other", || {
-        let refused = cluster.runtime.block_on(put(&losing, &name(1), 30 + round));
-        let refused = refused.err()?;
-        (refused.primary_region() == Some(NAMES[B])).then_some(())
-    });
+    until_within(
+        PATIENCE,
+        "the lower one refuses, and names the other",
+        || {
+            let refused = cluster.runtime.block_on(put(&losing, &name(1), 30 + round));
+            let refused = refused.err()?;
+            (refused.primary_region() == Some(NAMES[B])).then_some(())
+        },
+    );
     check_loser(cluster, &losing);
     cluster.wait_until_equal_in(&[B, D]);
     let third = cluster.client(D);
     let name = name(0);
-    let found = cluster.runtime.block_on(persist("a read", || read(&third, &name)));
+    let found = cluster
+        .runtime
+        .block_on(persist("a read", || read(&third, &name)));
     assert_eq!(found, Some(10), "the third follows the winner");
     acknowledged
 }
