@@ -96,7 +96,8 @@ pub struct LinkRegion {
 /// Changes what the directory says of a region.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpdateRegion {
-    /// The region; a founder's scope keeps the one there is.
+    /// The region; a founder's scope keeps the one there is, and without authorities and nodes
+    /// those there are stay.
     pub region: Region,
 }
 

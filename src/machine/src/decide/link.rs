@@ -135,11 +135,15 @@ fn next(state: &State) -> Ordinal {
 
 /// Changes keys, nodes or scope of a region.
 pub(super) fn update(draft: &mut Draft<'_>, update: &UpdateRegion) -> Result<Outcome, Rejection> {
-    let (state, name) = (draft.state, &update.region.name);
+    let (state, said) = (draft.state, &update.region);
+    let name = &said.name;
     writable(state, &FeedId::Root)?;
-    described(std::slice::from_ref(&update.region))?;
+    let is_of_scope = said.authorities.is_empty() && said.nodes.is_empty();
+    if !is_of_scope {
+        described(std::slice::from_ref(said))?;
+    }
     let (number, known) = entry(state, name)?;
-    let scope = match update.region.scope {
+    let scope = match said.scope {
         Scope::Founder => known.scope,
         scope => scope,
     };
@@ -148,10 +152,11 @@ pub(super) fn update(draft: &mut Draft<'_>, update: &UpdateRegion) -> Result<Out
     if narrows && leads_root && state.founder() != Some(name) {
         return Err(Rejection::ScopeNeeded(FeedId::Root));
     }
+    let described = if is_of_scope { known } else { said };
     let region = Region {
         scope,
         unlinked: None,
-        ..update.region.clone()
+        ..described.clone()
     };
     if *known != region {
         draft.feed_put(&FeedId::Root, RowKey::Region(number), region.clone());

@@ -130,10 +130,12 @@ fn entry(of: &Arguments<'_>, at: usize) -> Result<Region, Failure> {
         None => Scope::Founder,
         Some(_) => scope(of)?,
     };
+    let authority = Bytes::from_static(b"an issuer's certificate");
+    let authorities = [authority].into_iter().filter(|_| !of.has("bare"));
     Ok(Region {
         name,
         scope,
-        authorities: vec![Bytes::from_static(b"an issuer's certificate")],
+        authorities: authorities.collect(),
         nodes,
         unlinked: None,
     })
