@@ -11,6 +11,7 @@ mod error;
 mod follow;
 mod followers;
 mod heard;
+mod issuers;
 mod limits;
 mod options;
 mod promote;
@@ -19,7 +20,7 @@ mod work;
 
 use std::sync::Arc;
 
-use machine::RegionName;
+use machine::{Region, RegionName, State};
 use tokio::time::Instant;
 use wire::replication::v1::replication_service_server::ReplicationServiceServer;
 
@@ -30,6 +31,7 @@ pub use crate::codec::Malformed;
 pub use crate::follow::{Lag, Progress, RegionProgress, Staleness, Trouble};
 pub use crate::followers::{Acknowledged, Follower, Followers};
 pub use crate::heard::{Announced, Heard};
+pub use crate::issuers::issuers_of_others;
 pub use crate::options::{DialFailed, Keys, Options, Own, Regions};
 pub use crate::promote::{Further, PromoteError, PromoteReport, PromotedFeed};
 pub use crate::serve::{Sent, Service};
@@ -91,6 +93,12 @@ impl Replication {
     /// What this node heard of the primaries it follows.
     pub fn heard(&self) -> &Heard {
         &self.context.heard
+    }
+
+    /// Gives what the directory should say of this region; none if it says so, or names no such
+    /// region. Its scope keeps the one there is.
+    pub fn own_entry(&self, state: &State) -> Option<Region> {
+        follow::wanted(state, self.context.options.own.authorities())
     }
 
     /// Takes over the feeds of a lost region (R27): asks all linked regions, and proposes the next

@@ -74,7 +74,7 @@ pub(super) fn speaks(state: &State, own: NodeId, leader: Option<NodeId>) -> bool
 
 /// Gives what the directory should say of this region; none if it says so, and if it names no such
 /// region at all: only an operator puts one in.
-pub(super) fn wanted(state: &State, authorities: Vec<Bytes>) -> Option<Region> {
+pub(crate) fn wanted(state: &State, authorities: Vec<Bytes>) -> Option<Region> {
     let own = state.region()?;
     let mut entries = state.directory();
     let (_, known) = entries.find(|(_, region)| region.name == *own && region.is_linked())?;

@@ -53,6 +53,7 @@ use crate::context::Context;
 use crate::follow::touched::Touched;
 use crate::limits::{PROPOSE_TIMEOUT, REASONS_MAX};
 
+pub(crate) use announce::wanted;
 pub(crate) use lag::lags;
 
 pub use lag::Lag;

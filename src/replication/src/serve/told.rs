@@ -1,18 +1,20 @@
 //! Calls that are answered at once: where this region stands, and what others say of themselves.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use consensus::View;
 use machine::{Command, FeedId, Region, ReportReplicas, Scope, State, UpdateRegion};
 use tokio::time::Instant;
 use tonic::Request;
-use wire::CertificateDer;
 use wire::certs::Holder;
 use wire::replication::v1;
+use wire::{CertificateDer, PublicKeyHash};
 
 use crate::codec::{self, Malformed, bounded};
 use crate::context::Context;
 use crate::error::Refused;
+use crate::issuers::issuers_of_others;
 use crate::limits::ASK_CONFIRM_TIMEOUT;
 use crate::serve::door::{Caller, Door};
 
@@ -79,10 +81,9 @@ pub(super) async fn announce(
         said.authorities,
         machine::limits::AUTHORITIES_MAX,
     )?;
-    if !authorities
-        .iter()
-        .all(|der| issues_for(context, &caller, der))
-    {
+    let others = issuers_of_others(&view, &caller.region);
+    let mut issuers = authorities.iter();
+    if !issuers.all(|der| issues_for(context, &caller, der, &others)) {
         return Err(Malformed::Form("authorities").into());
     }
     let nodes = bounded("nodes", said.nodes, machine::limits::REGION_NODES_MAX)?;
@@ -111,10 +112,16 @@ pub(super) async fn announce(
     .await
 }
 
-/// Whether a certificate is one that a region's nodes may have theirs from.
-fn issues_for(context: &Context, caller: &Caller, der: &[u8]) -> bool {
+/// Whether a certificate is one that a region's nodes may have theirs from, and no other region's.
+fn issues_for(
+    context: &Context,
+    caller: &Caller,
+    der: &[u8],
+    others: &BTreeSet<PublicKeyHash>,
+) -> bool {
     let issuer = wire::check_issuer(&CertificateDer::from(der));
     issuer.is_ok_and(|issuer| match issuer.holder {
+        _ if others.contains(&issuer.public_key) => false,
         Holder::Issuer { cluster, region } => {
             region == caller.region.as_str() && cluster == context.options.cluster.to_string()
         }

@@ -155,3 +155,32 @@ async fn an_announcement_must_leave_a_way_to_the_region() {
         "Malformed"
     );
 }
+
+/// An authority of somebody else's, which does not say for which region it issues.
+fn foreign() -> Bytes {
+    let own = authority(&crate::support::CLUSTER.to_string(), SOUTH);
+    let named = b"strongroom://";
+    let at = own.windows(named.len()).position(|part| part == named);
+    let mut der = own.to_vec();
+    let letter = at.map(|at| at + 3).and_then(|at| der.get_mut(at));
+    *letter.expect("a name") = b'a';
+    der.into()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_authority_is_no_second_regions() {
+    let north = Served::founder(NORTH).await;
+    north.link(WEST, Scope::All).await;
+    north.link(SOUTH, Scope::All).await;
+    let der = foreign();
+    let mut south = client(&north, Caller::Peer(identity(SOUTH, 1)));
+    let first = v1::AnnounceRequest {
+        origin: Some(origin(&identity(SOUTH, 1), &[])),
+        ..announce(vec![der.clone()], &[1])
+    };
+    south.announce(first).await.expect("taken in");
+    let mut west = client(&north, Caller::Peer(identity(WEST, 1)));
+    let second = west.announce(announce(vec![der], &[1])).await;
+    let status = second.map(drop).expect_err("a refusal");
+    assert_eq!(cause(&status), "Malformed");
+}
