@@ -11,7 +11,6 @@ use wire::{Channel, secrets::v1::DescribeSecretRequest};
 use super::{
     course::Failed,
     effect::Effect,
-    named::Named,
     secrets::service,
     way::{Shows, Way},
 };
@@ -30,13 +29,6 @@ pub(super) enum Means<Q> {
     Secret(fn(&mut Q) -> &mut String),
     /// A secret of another region, unless the client says which region its calls belong to.
     NewSecret,
-}
-
-impl<Q: Named> Means<Q> {
-    /// What a message means that names a secret.
-    pub(super) fn named() -> Self {
-        Self::Secret(Q::secret_id)
-    }
 }
 
 impl Client {

@@ -4,7 +4,6 @@ mod admin;
 mod course;
 mod effect;
 mod led;
-mod named;
 pub(crate) mod secrets;
 mod way;
 

@@ -65,7 +65,7 @@ impl Client {
         self.write(
             Effect::WritesOnce,
             request,
-            Means::named(),
+            Means::Secret(|request| &mut request.secret_id),
             |channel, request| async move { service(channel).put_secret_value(request).await },
         )
         .await
@@ -81,7 +81,7 @@ impl Client {
         self.write(
             effect,
             request,
-            Means::named(),
+            Means::Secret(|request| &mut request.secret_id),
             |channel, request| async move { service(channel).update_secret(request).await },
         )
         .await
@@ -139,7 +139,7 @@ impl Client {
         self.write(
             Effect::Writes,
             request,
-            Means::named(),
+            Means::Secret(|request| &mut request.secret_id),
             |channel, request| async move {
                 service(channel).update_secret_version_stage(request).await
             },
@@ -155,7 +155,7 @@ impl Client {
         self.write(
             Effect::Writes,
             request,
-            Means::named(),
+            Means::Secret(|request| &mut request.secret_id),
             |channel, request| async move { service(channel).delete_secret(request).await },
         )
         .await
@@ -169,7 +169,7 @@ impl Client {
         self.write(
             Effect::Writes,
             request,
-            Means::named(),
+            Means::Secret(|request| &mut request.secret_id),
             |channel, request| async move { service(channel).restore_secret(request).await },
         )
         .await
@@ -183,7 +183,7 @@ impl Client {
         self.write(
             Effect::Writes,
             request,
-            Means::named(),
+            Means::Secret(|request| &mut request.secret_id),
             |channel, request| async move { service(channel).tag_resource(request).await },
         )
         .await
@@ -197,7 +197,7 @@ impl Client {
         self.write(
             Effect::Writes,
             request,
-            Means::named(),
+            Means::Secret(|request| &mut request.secret_id),
             |channel, request| async move { service(channel).untag_resource(request).await },
         )
         .await
@@ -223,7 +223,7 @@ impl Client {
         self.write(
             Effect::WritesOnce,
             request,
-            Means::named(),
+            Means::Secret(|request| &mut request.secret_id),
             |channel, request| async move { service(channel).rotate_secret(request).await },
         )
         .await
@@ -237,7 +237,7 @@ impl Client {
         self.write(
             Effect::Writes,
             request,
-            Means::named(),
+            Means::Secret(|request| &mut request.secret_id),
             |channel, request| async move { service(channel).cancel_rotate_secret(request).await },
         )
         .await
@@ -251,7 +251,7 @@ impl Client {
         self.write(
             Effect::Writes,
             request,
-            Means::named(),
+            Means::Secret(|request| &mut request.secret_id),
             |channel, request| async move {
                 service(channel).replicate_secret_to_regions(request).await
             },
@@ -267,7 +267,7 @@ impl Client {
         self.write(
             Effect::Writes,
             request,
-            Means::named(),
+            Means::Secret(|request| &mut request.secret_id),
             |channel, request| async move {
                 service(channel)
                     .remove_regions_from_replication(request)
@@ -296,7 +296,7 @@ impl Client {
         self.write(
             Effect::Writes,
             request,
-            Means::named(),
+            Means::Secret(|request| &mut request.secret_id),
             |channel, request| async move { service(channel).put_resource_policy(request).await },
         )
         .await
@@ -318,7 +318,7 @@ impl Client {
         &self,
         request: DeleteResourcePolicyRequest,
     ) -> Result<DeleteResourcePolicyResponse, Error> {
-        self.write(Effect::Writes, request, Means::named(), |channel, request| async move {
+        self.write(Effect::Writes, request, Means::Secret(|request| &mut request.secret_id), |channel, request| async move {
             service(channel).delete_resource_policy(request).await
         })
         .await
