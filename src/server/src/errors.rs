@@ -17,6 +17,9 @@ pub const ERROR_DOMAIN: &str = "strongroom";
 /// Stands where a number is not known.
 pub const UNKNOWN: &str = "unknown";
 
+/// Stands for a change that came between two looks of one call.
+const SUPERSEDED: &str = "Superseded";
+
 /// Whether the same call may be sent again.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Retry {
@@ -233,6 +236,20 @@ impl Refusal {
     #[must_use]
     pub fn on_the_way() -> Self {
         Self::new(Reason::ServiceUnavailable, "The value is on its way.")
+    }
+
+    /// `ServiceUnavailable` for what was overtaken by a change between two looks of one call: the
+    /// call is made again here, a few times.
+    #[must_use]
+    pub fn superseded(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Reason::ServiceUnavailable, message).with_hint("cause", SUPERSEDED.to_owned())
+    }
+
+    /// Whether that is why.
+    #[must_use]
+    pub fn is_superseded(&self) -> bool {
+        let mut hints = self.hints.iter();
+        hints.any(|(name, value)| *name == "cause" && value == SUPERSEDED)
     }
 
     /// `TooStale`: how old the state is, if that is known.

@@ -5,11 +5,12 @@
 
 use std::sync::Arc;
 
-use consensus::{Committed, Consensus, Epochs};
-use machine::{Epoch, FeedId, State};
+use consensus::{Committed, Consensus, Epochs, Proposal};
+use machine::{Command, Epoch, FeedId, State};
 use tokio::time::Instant;
 
 use crate::danger::{Broken, Danger};
+use crate::door::Call;
 use crate::errors::Refusal;
 
 /// Knows of every ballot this node has heard of.
@@ -40,12 +41,33 @@ impl Fence {
         leads.then(|| self.above(&self.consensus.local_view(), feed, epoch))?
     }
 
+    /// Proposes a command for a call, and answers what became of it unless another region has
+    /// taken over since.
+    ///
+    /// # Errors
+    /// As `Consensus::propose`, and as `pass`.
+    pub async fn propose(&self, call: &Call, command: Command) -> Result<Committed, Refusal> {
+        let feed = command.feed(&self.consensus.local_view());
+        let proposal = Proposal {
+            command,
+            audit: call.audit(),
+            deadline: call.deadline,
+        };
+        let committed = self.consensus.propose(proposal).await;
+        let committed = committed
+            .map_err(|error| Refusal::from(error).with_addresses(&self.consensus.local_view()))?;
+        match feed {
+            None => Ok(committed),
+            Some(feed) => self.pass(committed, &feed, call.deadline).await,
+        }
+    }
+
     /// Passes an entry on, unless another region has taken over since: what was written may be
     /// among what that one never had.
     ///
     /// # Errors
     /// `OutcomeUnknown` of a write, `NotPrimary` of one that was rejected; each names the region.
-    pub async fn pass(
+    async fn pass(
         &self,
         committed: Committed,
         feed: &FeedId,

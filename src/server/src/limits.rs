@@ -52,6 +52,8 @@ pub const WATCH_HEARTBEAT: std::time::Duration = std::time::Duration::from_secs(
 pub const WATCH_PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 /// Time a watch gives its reader for all changes between two states, however many there are.
 pub const WATCH_LOOK_PATIENCE: std::time::Duration = std::time::Duration::from_secs(600);
+/// Views one call is answered from, if a change came between two looks at the one before.
+pub const VIEWS_MAX: usize = 3;
 /// Secrets purged between two looks for more.
 pub const PURGES_MAX: usize = 100;
 /// Highest number of calls, connections or watches that can be configured.
@@ -86,8 +88,6 @@ pub const ADDRESSES_TOLD_MAX: usize = 8;
 pub const LINK_REQUESTS_MAX: usize = 8;
 /// Longest deadline of such a call.
 pub const LINK_DEADLINE: std::time::Duration = std::time::Duration::from_secs(5);
-/// Nodes of a region that others are told of.
-pub const REGION_NODES_MAX: usize = machine::limits::REGION_NODES_MAX;
 /// Most regions named in one call.
 pub const REPLICA_REGIONS_MAX: usize = machine::limits::REGIONS_MAX;
 /// Longest way to name a key of another region, in characters.
@@ -102,8 +102,6 @@ pub const FRESH_PAUSE: std::time::Duration = std::time::Duration::from_millis(20
 pub const REGION_WATCHES_MAX: usize = 16;
 /// Shortest pause between two messages of one of them, and the longest pause.
 pub const REGION_WATCH_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
-/// Pause after a directory that could not be taken over before it is tried again.
-pub const DIRECTORY_PAUSE: std::time::Duration = std::time::Duration::from_secs(5);
 /// Longest wait for the state of one node before the rules of an upgrade are turned on.
 pub const NODE_STATUS_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(3);
 /// Pause between two looks for secrets that came here without a change of their feed.

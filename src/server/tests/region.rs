@@ -10,6 +10,7 @@ mod region {
 
     mod bad_input;
     mod batch;
+    mod by_hand;
     mod canary;
     mod elsewhere;
     mod forward;

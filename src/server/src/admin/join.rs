@@ -15,8 +15,8 @@ use wire::PeerIdentity;
 use wire::admin::v1 as api;
 use zeroize::Zeroizing;
 
+use super::Admin;
 use super::nodes::nodes;
-use super::{Admin, audit};
 use crate::clock;
 use crate::door::Call;
 use crate::errors::{Reason, Refusal};
@@ -107,12 +107,7 @@ impl Admin {
             token_digest,
             node: node.clone(),
         });
-        let proposal = consensus::Proposal {
-            command,
-            audit: audit(call),
-            deadline: call.deadline,
-        };
-        match self.consensus.propose(proposal).await?.answer {
+        match self.fence.propose(call, command).await?.answer {
             Ok(_) => Ok(()),
             Err(Rejection::JoinTokenUsed(used)) if used == id => {
                 let view = self.view(call).await?;

@@ -32,6 +32,8 @@ impl Admin {
         let scope = scope_of(message.scope())?;
         let expires = expires(message.lifetime.as_ref())?;
         let token = LinkToken::generate(self.issuer_key()?).map_err(|_| Refusal::internal())?;
+        // Whoever links is told of this region too, and finds it by that.
+        self.describe_own(call).await?;
         let command = IssueLinkToken {
             digest: token.digest(),
             expires,
@@ -39,8 +41,6 @@ impl Admin {
             scope,
         };
         self.propose(call, Command::IssueLinkToken(command)).await?;
-        // Whoever links must be told of this region too.
-        self.describe_own(call).await?;
         Ok(api::CreateLinkTokenResponse {
             token: std::mem::take(&mut *token.text()),
             expires: Some(timestamp(expires)),
@@ -93,13 +93,12 @@ impl Admin {
             return Err(Rejection::RegionIsPrimary { region, feed }.into());
         }
         drop(view);
-        self.describe_own(call).await?;
         let name = region.name.clone();
         let command = Command::LinkRegion(LinkRegion {
             token_digest: digest,
             region,
         });
-        let committed = self.committed(call, command).await?;
+        let committed = self.fence.propose(call, command).await?;
         match committed.answer {
             Ok(_) => {}
             Err(
@@ -130,7 +129,7 @@ impl Admin {
         if authorities.is_empty() {
             return Err(Refusal::parameter("An authority is required."));
         }
-        let known = self.known_issuers(view, &name);
+        let known = replication::issuers_of_others(view, &name);
         for authority in &authorities {
             let issuer = check_issuer(authority)
                 .map_err(|error| Refusal::parameter(format!("An authority: {error}.")))?;
@@ -164,17 +163,6 @@ impl Admin {
             }],
             unlinked: None,
         })
-    }
-
-    /// The keys of the issuers of this region and of all others but one.
-    fn known_issuers(&self, view: &View, but: &RegionName) -> Vec<PublicKeyHash> {
-        let others = view.regions().filter(|region| region.name != *but);
-        let others = others.flat_map(|region| &region.authorities);
-        let others = others.map(|der| CertificateDer::from(der.to_vec()));
-        let issuers = others.chain(self.credentials.issuers());
-        issuers
-            .filter_map(|der| Some(check_issuer(&der).ok()?.public_key))
-            .collect()
     }
 
     /// The key of an issuer whose certificate this region's nodes present.

@@ -19,15 +19,18 @@ pub(super) const CALLER: &str = "strongroom-caller";
 pub(super) type Member = AdminServiceClient<Channel>;
 
 impl Admin {
-    /// The node that leads, unless it is this one.
-    pub(super) fn other_leader(&self) -> Result<Option<Member>, Refusal> {
+    /// The node that leads, to pass a call on to; none if it is this one.
+    ///
+    /// # Errors
+    /// Nobody leads, or a member passed the call on to this node, which does not lead any more:
+    /// nothing was done.
+    pub(super) fn other_leader(&self, is_passed_on: bool) -> Result<Option<Member>, Refusal> {
         let status = self.consensus.status();
-        let leader = status
-            .leader
-            .ok_or(consensus::Unavailable::NoLeader { leader: None })?;
-        if leader == status.node {
-            return Ok(None);
-        }
+        let leader = match status.leader {
+            Some(leader) if leader == status.node => return Ok(None),
+            Some(leader) if !is_passed_on => leader,
+            leader => return Err(consensus::Unavailable::NoLeader { leader }.into()),
+        };
         let view = self.consensus.local_view();
         let node = view.node(leader).map(Arc::clone);
         let node = node.ok_or(consensus::Unavailable::NoLeader {

@@ -15,8 +15,8 @@ mod watch;
 
 use std::sync::Arc;
 
-use consensus::{Committed, Consensus, Epochs, Proposal, View};
-use machine::{Audit, Command, Outcome, Rejection, RequestId};
+use consensus::{Consensus, Epochs, View};
+use machine::{Command, Outcome, Rejection};
 use replication::Replication;
 use store::SnapshotDir;
 use tokio::sync::Semaphore;
@@ -105,26 +105,10 @@ impl Admin {
     }
 
     async fn propose(&self, call: &Call, command: Command) -> Result<Outcome, Refusal> {
-        let committed = self.committed(call, command).await?;
+        let committed = self.fence.propose(call, command).await?;
         committed
             .answer
             .map_err(|rejection| self.refused(&rejection))
-    }
-
-    async fn committed(&self, call: &Call, command: Command) -> Result<Committed, Refusal> {
-        let feed = command.feed(&self.consensus.local_view());
-        let proposal = Proposal {
-            command,
-            audit: audit(call),
-            deadline: call.deadline,
-        };
-        let committed = self.consensus.propose(proposal).await;
-        let committed = committed
-            .map_err(|error| Refusal::from(error).with_addresses(&self.consensus.local_view()))?;
-        match feed {
-            None => Ok(committed),
-            Some(feed) => self.fence.pass(committed, &feed, call.deadline).await,
-        }
     }
 
     /// A rejection in the words of this service.
@@ -137,13 +121,5 @@ impl Admin {
             rejection => rejection.clone().into(),
         };
         refusal.with_addresses(&self.consensus.local_view())
-    }
-}
-
-/// The audit fields of a call.
-fn audit(call: &Call) -> Audit {
-    Audit {
-        caller: call.caller.to_string(),
-        request_id: RequestId(call.request),
     }
 }

@@ -7,7 +7,7 @@ use machine::NodeId;
 use tokio::time::Instant;
 use wire::admin::v1 as api;
 
-use super::{Admin, audit};
+use super::Admin;
 use crate::door::Call;
 use crate::errors::{Reason, Refusal};
 use crate::times::duration;
@@ -42,7 +42,7 @@ impl Admin {
     ) -> Result<api::RemoveNodeResponse, Refusal> {
         let node = NodeId(node);
         self.consensus
-            .remove(node, audit(call), call.deadline)
+            .remove(node, call.audit(), call.deadline)
             .await?;
         let nodes = match self.consensus.status() {
             // This node is cut now and would wait for a read in vain: it says what it knew.

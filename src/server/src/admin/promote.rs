@@ -5,17 +5,17 @@ use replication::{PromoteError, PromoteReport, PromotedFeed};
 use tonic::Status;
 use wire::admin::v1 as api;
 
+use super::Admin;
 use super::link::region_name;
 use super::member::{passed_on, refused_by_leader};
 use super::regions::{feed_name, position};
-use super::{Admin, audit};
 use crate::door::Call;
 use crate::errors::{Reason, Refusal};
 use crate::times::duration;
 
 impl Admin {
     /// The leader does it: it knows best what the lost region announced. `passed_on_for` names the
-    /// caller of a member that takes this node for the leader.
+    /// caller for whom a member passed it on.
     pub(super) async fn promote_region(
         &self,
         call: &Call,
@@ -23,11 +23,7 @@ impl Admin {
         message: api::PromoteRegionRequest,
     ) -> Result<api::PromoteRegionResponse, Status> {
         let lost = region_name(&message.lost)?;
-        let leader = match passed_on_for {
-            None => self.other_leader()?,
-            Some(_) => None,
-        };
-        if let Some(mut leader) = leader {
+        if let Some(mut leader) = self.other_leader(passed_on_for.is_some())? {
             let promoted = leader.promote_region(passed_on(call, message)).await;
             let promoted = promoted.map_err(|status| refused_by_leader(status, true))?;
             // Whoever asked this node goes on with it.
@@ -44,7 +40,7 @@ impl Admin {
         drop(view);
         let audit = Audit {
             caller: passed_on_for.unwrap_or_else(|| call.caller.to_string()),
-            ..audit(call)
+            ..call.audit()
         };
         let promoted = self
             .replication

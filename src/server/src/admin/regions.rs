@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use consensus::View;
-use machine::{Cursor, FeedId, Problem, Region, RegionName, State, Uid};
+use machine::{Cursor, FeedId, Problem, Region, RegionName, State};
 use replication::RegionProgress;
 use tokio::time::Instant;
 use tonic::Status;
@@ -17,22 +17,18 @@ use super::directory::{linked_node, wire_scope};
 use super::member::{passed_on, refused_by_leader};
 use crate::door::Call;
 use crate::limits::REGION_WATCH_INTERVAL;
+use crate::regions::failed_secrets;
 use crate::times::duration;
 
 impl Admin {
-    /// `is_passed_on`: a member asks for its own caller, and takes this node for the leader.
+    /// `is_passed_on`: a member asks for its own caller.
     pub(super) async fn list_regions(
         &self,
         call: &Call,
         is_passed_on: bool,
     ) -> Result<api::ListRegionsResponse, Status> {
-        let view = self.view(call).await?;
-        let leader = match is_passed_on {
-            true => None,
-            false => self.other_leader()?,
-        };
-        match leader {
-            None => Ok(self.regions(&view)),
+        match self.other_leader(is_passed_on)? {
+            None => Ok(self.regions(&self.view(call).await?)),
             Some(mut leader) => {
                 let request = passed_on(call, api::ListRegionsRequest {});
                 let listed = leader.list_regions(request).await;
@@ -52,12 +48,10 @@ impl Admin {
             self.replication.progress().all().into_iter().collect();
         let regions = known.into_iter();
         let regions = regions.map(|region| self.entry(view, region, progress.get(&region.name)));
-        let is_of_feed = |uid: &Uid| view.epochs().any(|(feed, _)| feed.uid() == *uid);
-        let failed = view.problems().filter(|(uid, _)| !is_of_feed(uid));
         api::ListRegionsResponse {
             regions: regions.collect(),
             incomplete_secrets: view.incomplete().count() as u64,
-            failed_secrets: failed.count() as u64,
+            failed_secrets: failed_secrets(view) as u64,
         }
     }
 

@@ -85,7 +85,7 @@ impl Admin {
         let status = self.consensus.status();
         let leader = status.leader.filter(|leader| *leader != status.node);
         if known.as_ref().map(|(node, _)| *node) != leader {
-            let member = self.other_leader().ok().flatten();
+            let member = self.other_leader(false).ok().flatten();
             *known = leader.zip(member);
         }
         if let Some((_, member)) = known {

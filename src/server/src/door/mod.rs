@@ -15,6 +15,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Request, Response};
+use machine::{Audit, RequestId};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tonic::Status;
@@ -40,6 +41,16 @@ pub struct Call {
     pub request: [u8; 16],
     /// The identity of the caller, as audit fields show it.
     pub caller: Arc<str>,
+}
+
+impl Call {
+    /// What an entry that is made for it says of it (R15).
+    pub fn audit(&self) -> Audit {
+        Audit {
+            caller: self.caller.to_string(),
+            request_id: RequestId(self.request),
+        }
+    }
 }
 
 /// Answers with a refusal while nothing is known here of administrators.

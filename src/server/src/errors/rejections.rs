@@ -13,7 +13,8 @@ impl From<Rejection> for Refusal {
             Rejection::Fenced { epoch, .. } => Self::taken_over(epoch),
             // What was never sent here is not told apart from what is not there.
             Rejection::SecretWithheld(_) => Self::no_secret(),
-            Rejection::VersionsMissing => Self::on_the_way(),
+            // A version came, or went, while the others were sealed anew.
+            Rejection::VersionsMissing => Self::superseded(rejection.to_string()),
             _ => refusal,
         }
     }

@@ -26,6 +26,7 @@ use crate::door::Call;
 use crate::errors::{Reason, Refusal};
 use crate::limits::{FORWARD_OPEN_TIMEOUT, FORWARDS_MAX};
 use crate::metrics::Metrics;
+use crate::regions::is_linked;
 use crate::secrets::Secrets;
 
 /// Makes calls for callers of other regions.
@@ -115,6 +116,10 @@ impl Accepting {
         let Some(Asked::Call(call)) = next(asked).await? else {
             return Err(malformed());
         };
+        // It may have been unlinked since it opened the stream.
+        if !is_linked(&self.options.consensus.local_view(), peer) {
+            return Err(Refusal::denied().into());
+        }
         let binding = LinkBinding {
             cluster: self.options.origin.cluster.0,
             from: peer.region.clone(),

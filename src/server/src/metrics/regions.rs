@@ -1,9 +1,11 @@
 //! The traffic between regions. Only the node that leads follows and is followed: of the others it
 //! says what was.
 
-use machine::{FeedId, State, Uid};
+use machine::{FeedId, State};
 use prometheus::{GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 use replication::Replication;
+
+use crate::regions::failed_secrets;
 
 /// What other regions have of this one, and it of them.
 #[derive(Clone)]
@@ -125,28 +127,21 @@ impl RegionMetrics {
 
     /// Sets the gauges to what is true now, and raises the counters to what was counted.
     pub fn set(&self, state: &State, replication: &Replication) {
-        self.set_feeds(state, replication);
+        self.set_feeds(replication);
         self.set_regions(state, replication);
-        let is_of_feed = |uid: &Uid| state.epochs().any(|(feed, _)| feed.uid() == *uid);
-        let failed = state.problems().filter(|(uid, _)| !is_of_feed(uid));
-        self.failed.set(count(failed.count()));
+        self.failed.set(count(failed_secrets(state)));
         self.incomplete.set(count(state.incomplete().count()));
     }
 
-    fn set_feeds(&self, state: &State, replication: &Replication) {
+    fn set_feeds(&self, replication: &Replication) {
         self.lag.reset();
         self.staleness.reset();
-        let followed = state.epochs().filter(|(feed, _)| !state.is_primary(feed));
-        for (feed, epoch) in followed {
-            let name = label(feed);
-            let here = state.feed(feed).map(machine::Feed::revision);
-            let announced = replication.heard().announced(feed);
-            let announced = announced.filter(|said| said.cursor.epoch.as_ref() == Some(epoch));
-            if let (Some(here), Some(said)) = (here, announced) {
-                let lag = said.cursor.revision.0.saturating_sub(here.0);
-                self.lag.with_label_values(&[&name]).set(whole(lag));
+        for behind in replication.lags() {
+            let name = label(&behind.feed);
+            if let Some(changes) = behind.changes {
+                self.lag.with_label_values(&[&name]).set(whole(changes));
             }
-            if let Some(age) = replication.staleness().age(feed) {
+            if let Some(age) = behind.age {
                 let staleness = self.staleness.with_label_values(&[&name]);
                 staleness.set(age.as_secs_f64());
             }

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use consensus::{Clock, Consensus};
-use machine::{NodeId, RegionName};
+use consensus::Clock;
+use machine::NodeId;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use wire::admin::v1::admin_service_server::AdminServiceServer;
 use wire::replication::v1::forward_service_server::ForwardServiceServer;
 use wire::secrets::v1::secrets_service_server::SecretsServiceServer;
-use wire::{Credentials, Dialer, PeerIdentity};
+use wire::{Credentials, Dialer};
 
 use super::parts::Parts;
 use super::serve::Services;
@@ -30,7 +30,7 @@ use crate::methods::{
     ADMIN_REQUEST_BYTES_MAX, Port, SECRETS_REQUEST_BYTES_MAX, SMALL_REQUEST_BYTES_MAX,
 };
 use crate::metrics::Metrics;
-use crate::regions::{Directory, TlsRegions};
+use crate::regions::{Directory, TlsRegions, is_linked};
 use crate::secrets::{Secrets, SecretsOptions};
 use crate::status::NodeStatus;
 use crate::tasks::Tasks;
@@ -232,16 +232,7 @@ impl Assembly<'_> {
                 let known = view.node(NodeId(peer.node));
                 known.is_some_and(|node| node.public_key.0 == peer.public_key)
             }),
-            is_linked: Box::new(move |peer| is_linked(&linked, peer)),
+            is_linked: Box::new(move |peer| is_linked(&linked.local_view(), peer)),
         }
     }
-}
-
-/// Whether a node is one that the directory names, with its key, of a region that is linked.
-fn is_linked(consensus: &Consensus, peer: &PeerIdentity) -> bool {
-    let view = consensus.local_view();
-    let region = RegionName::new(&peer.region).ok();
-    let region = region.and_then(|region| view.linked(&region));
-    let mut nodes = region.into_iter().flat_map(|region| &region.nodes);
-    nodes.any(|node| node.id.0 == peer.node && node.public_key.0 == peer.public_key)
 }

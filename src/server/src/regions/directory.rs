@@ -5,11 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use consensus::Consensus;
-use machine::{Feed, FeedId, Region, RegionName, Revision, State};
-use tokio::time::sleep;
+use machine::Region;
 use wire::{Authorities, CertificateDer, Credentials};
-
-use crate::limits::DIRECTORY_PAUSE;
 
 /// Follows the directory of this region.
 pub struct Directory {
@@ -22,62 +19,37 @@ pub struct Directory {
 type Issuers = BTreeMap<String, Vec<CertificateDer<'static>>>;
 
 impl Directory {
-    /// Takes the directory over now, and then after each change of it.
+    /// Takes the directory over after each change of it.
     pub async fn follow(self) {
         let mut applied = self.consensus.applied();
-        let mut known = None;
+        let mut known: Vec<Region> = Vec::new();
         loop {
             applied.borrow_and_update();
             let view = self.consensus.local_view();
-            let at = place(&view);
-            let is_taken = known.as_ref() == Some(&at) || self.take(&view);
-            drop(view);
-            if is_taken {
-                known = Some(at);
+            if !view.regions().eq(&known) {
+                known = view.regions().cloned().collect();
+                let others = known.iter();
+                let others = others.filter(|other| Some(&other.name) != view.region());
+                self.take(&others.collect::<Vec<_>>());
             }
-            let changed = async {
-                match is_taken {
-                    true => applied.changed().await.is_ok(),
-                    false => {
-                        sleep(DIRECTORY_PAUSE).await;
-                        true
-                    }
-                }
-            };
-            if !changed.await {
+            drop(view);
+            if applied.changed().await.is_err() {
                 return;
             }
         }
     }
 
-    /// Sets what the state says. A region whose certificates cannot be used, or are another's, is
-    /// left out, and the others stay: one region must not cut the others off.
-    fn take(&self, state: &State) -> bool {
-        let own = state.region().cloned();
-        let others = state
-            .regions()
-            .filter(|region| Some(&region.name) != own.as_ref());
-        let others: Vec<&Region> = others.collect();
+    /// A region whose certificates cannot be used, or are another's, is left out, and the others
+    /// stay: one region must not cut the others off.
+    fn take(&self, others: &[&Region]) {
         let authorities = self.credentials.authorities();
         let all = others.iter().map(|region| issuers(region)).collect();
-        if authorities.set(all).is_ok() {
-            return true;
-        }
-        let usable = usable(&others);
-        let is_set = authorities.set(usable);
-        if let Err(error) = &is_set {
+        if authorities.set(all).is_err()
+            && let Err(error) = authorities.set(usable(others))
+        {
             tracing::error!(%error, "the region directory cannot be used, the old one stays");
         }
-        is_set.is_ok()
     }
-}
-
-/// Where the directory stands.
-fn place(state: &State) -> (Option<RegionName>, Revision, usize) {
-    let root = state.feed(&FeedId::Root).map(Feed::revision);
-    // A new region goes by what it was told.
-    let told = state.regions().count();
-    (state.region().cloned(), root.unwrap_or_default(), told)
 }
 
 fn issuers(region: &Region) -> (String, Vec<CertificateDer<'static>>) {

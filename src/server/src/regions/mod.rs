@@ -3,11 +3,12 @@
 
 mod directory;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use consensus::Consensus;
-use machine::{MachineVersion, Node, RegionName};
+use machine::{MachineVersion, Node, RegionName, State, Uid};
 use replication::{DialFailed, Own, Regions};
 use wire::{Channel, Credentials, Dialer, Expected, PeerIdentity};
 
@@ -31,6 +32,22 @@ impl Regions for TlsRegions {
         });
         Ok(self.dialer.channel(&node.peer_address, expected)?)
     }
+}
+
+/// Whether a node is one that the directory names, with its key, of a region that is linked.
+pub fn is_linked(state: &State, peer: &PeerIdentity) -> bool {
+    let region = RegionName::new(&peer.region).ok();
+    let region = region.and_then(|region| state.linked(&region));
+    let mut nodes = region.into_iter().flat_map(|region| &region.nodes);
+    nodes.any(|node| node.id.0 == peer.node && node.public_key.0 == peer.public_key)
+}
+
+/// Counts the secrets of other regions that could not be taken in.
+pub fn failed_secrets(state: &State) -> usize {
+    // What is wrong with a feed as a whole stands under its uid.
+    let feeds: BTreeSet<Uid> = state.epochs().map(|(feed, _)| feed.uid()).collect();
+    let problems = state.problems().filter(|(uid, _)| !feeds.contains(uid));
+    problems.count()
 }
 
 /// What this region tells of itself.

@@ -1,5 +1,6 @@
 //! What a call is answered from: one view, and what is to be said of it beside the answer.
 
+use std::collections::BTreeSet;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use super::{Secrets, regions};
 use crate::door::Call;
 use crate::errors::Refusal;
 use crate::fence::Fence;
-use crate::limits::{FRESH_MARGIN, FRESH_PAUSE};
+use crate::limits::{FRESH_MARGIN, FRESH_PAUSE, VIEWS_MAX};
 use crate::staleness::Ages;
 
 /// What a call is about: of that it is said how old it is.
@@ -41,6 +42,19 @@ pub(super) struct Basis {
     /// What it is of that is led here, unless the caller waived the barrier.
     led: Vec<FeedId>,
     fence: Fence,
+}
+
+/// Counts the views of one call: what was overtaken by a change is looked at again.
+#[derive(Default)]
+pub(super) struct Views(usize);
+
+impl Views {
+    /// Whether another view is to be taken after what came of the last one.
+    pub(super) fn again<T>(&mut self, outcome: &Result<T, Refusal>) -> bool {
+        self.0 += 1;
+        let is_superseded = outcome.as_ref().err().is_some_and(Refusal::is_superseded);
+        is_superseded && self.0 < VIEWS_MAX
+    }
 }
 
 impl Deref for Basis {
@@ -149,7 +163,7 @@ impl Basis {
     }
 
     /// A refusal, with how old the state is that gave rise to it.
-    pub(super) fn refuse(&self, refusal: Refusal) -> Refusal {
+    fn refuse(&self, refusal: Refusal) -> Refusal {
         match (self.pass(), self.staleness()) {
             (Err(fenced), _) => fenced,
             (Ok(()), None) => refusal,
@@ -159,12 +173,12 @@ impl Basis {
 
     /// Finds the secret a caller names.
     pub(super) fn find(&self, id: &SecretId) -> Result<&Arc<Secret>, Refusal> {
-        regions::find(&self.view, &self.region, id)
+        regions::find(&self.view, &self.region, id).map_err(|refusal| self.refuse(refusal))
     }
 
     /// Finds a secret that is not scheduled for deletion.
     pub(super) fn find_live(&self, id: &SecretId) -> Result<&Arc<Secret>, Refusal> {
-        live(self.find(id)?)
+        self.live(self.find(id)?)
     }
 
     /// Finds a secret that is to be changed, which the region that leads it does.
@@ -186,7 +200,7 @@ impl Basis {
 
     /// Finds a secret that is to be changed and is not scheduled for deletion.
     pub(super) fn find_live_led(&self, id: &SecretId) -> Result<&Arc<Secret>, Refusal> {
-        live(self.find_led(id)?)
+        self.live(self.find_led(id)?)
     }
 
     /// Lets the view go, which keeps what it shows in memory, and gives the request's region.
@@ -213,21 +227,21 @@ impl Basis {
         is_followed.then_some(Age(Some(oldest)))
     }
 
+    fn live<'a>(&self, secret: &'a Arc<Secret>) -> Result<&'a Arc<Secret>, Refusal> {
+        let scheduled = "You can't perform this operation on the secret because it was marked for \
+                         deletion.";
+        match secret.is_scheduled() {
+            false => Ok(secret),
+            true => Err(self.refuse(Refusal::request(scheduled))),
+        }
+    }
+
     fn pass(&self) -> Result<(), Refusal> {
         let mut fenced = self.led.iter();
         match fenced.find_map(|feed| self.fence.over(&self.view, feed)) {
             None => Ok(()),
             Some(epoch) => Err(Refusal::taken_over(&epoch).with_addresses(&self.view)),
         }
-    }
-}
-
-fn live(secret: &Arc<Secret>) -> Result<&Arc<Secret>, Refusal> {
-    match secret.is_scheduled() {
-        false => Ok(secret),
-        true => Err(Refusal::request(
-            "You can't perform this operation on the secret because it was marked for deletion.",
-        )),
     }
 }
 
@@ -243,21 +257,20 @@ fn sources(state: &State, region: &RegionName, about: About<'_>) -> (Vec<FeedId>
         let secret = regions::find(state, region, id).ok()?;
         state.feed_of_secret(&secret.uid).cloned()
     };
-    let named: Option<Vec<FeedId>> = match about {
-        About::Change => return (Vec::new(), Vec::new()),
+    let named: Option<BTreeSet<FeedId>> = match about {
         // One that is not found may be in any.
         About::Secrets(ids) => ids.iter().map(of_secret).collect(),
-        About::Everything => None,
+        About::Change | About::Everything => None,
     };
     let feeds = named.unwrap_or_else(|| {
         let all = state.epochs().map(|(feed, _)| feed.clone());
         all.filter(|feed| *feed != FeedId::Root).collect()
     });
-    let (mut led, mut followed): (Vec<FeedId>, Vec<FeedId>) =
+    let (led, followed): (Vec<FeedId>, Vec<FeedId>) =
         feeds.into_iter().partition(|feed| state.is_primary(feed));
-    followed.sort_unstable();
-    followed.dedup();
-    led.sort_unstable();
-    led.dedup();
-    (followed, led)
+    match about {
+        // It is changed where it is led, and nowhere from something older.
+        About::Change => (Vec::new(), led),
+        About::Secrets(_) | About::Everything => (followed, led),
+    }
 }

@@ -1,5 +1,7 @@
 //! BatchGetSecretValue: one view for all, a refusal for each that cannot be read.
 
+use std::sync::Arc;
+
 use machine::{Label, SecretId, ValueKind};
 use wire::secrets::v1::secret_value_entry::Value;
 use wire::secrets::v1::{
@@ -7,6 +9,7 @@ use wire::secrets::v1::{
 };
 
 use super::ask::{Answer, Ask};
+use super::basis::Views;
 use super::filter::Filters;
 use super::get::{Choice, Read, text, unwrapped};
 use super::list::Selection;
@@ -20,21 +23,49 @@ impl Secrets {
         &self,
         ask: Ask<BatchGetSecretValueRequest>,
     ) -> Result<Answer<BatchGetSecretValueResponse>, Refusal> {
+        check(&ask.message)?;
+        let mut views = Views::default();
+        loop {
+            let batch = match ask.message.filters.is_empty() {
+                true => self.batch_of_named(&ask).await,
+                false => self.batch_of_matching(&ask).await,
+            };
+            if !views.again(&batch) {
+                return batch;
+            }
+        }
+    }
+
+    async fn batch_of_named(
+        &self,
+        ask: &Ask<BatchGetSecretValueRequest>,
+    ) -> Result<Answer<BatchGetSecretValueResponse>, Refusal> {
+        let named = ask.message.secret_id_list.iter();
+        let named: Vec<_> = named.map(|text| (parse::secret_id(text), text)).collect();
+        let ids = named.iter().filter_map(|(id, _)| id.clone().ok());
+        let ids: Vec<SecretId> = ids.collect();
+        let about = About::Secrets(&ids);
+        let view = self.view(&ask.call, &ask.reading, about).await?;
+        let mut reply = BatchGetSecretValueResponse::default();
+        for (id, text) in named {
+            let read = match id {
+                Err(refusal) => Err(refusal),
+                Ok(id) => self.read_value(&view, &id, &Choice::Current).await,
+            };
+            add(&mut reply, &view, text.clone(), read)?;
+        }
+        view.answer(reply)
+    }
+
+    async fn batch_of_matching(
+        &self,
+        ask: &Ask<BatchGetSecretValueRequest>,
+    ) -> Result<Answer<BatchGetSecretValueResponse>, Refusal> {
         let Ask {
             call,
             reading,
             message,
         } = ask;
-        check(&message)?;
-        if message.filters.is_empty() {
-            let named = message.secret_id_list.into_iter();
-            let named: Vec<_> = named.map(|text| (parse::secret_id(&text), text)).collect();
-            let ids = named.iter().filter_map(|(id, _)| id.clone().ok());
-            let ids: Vec<SecretId> = ids.collect();
-            let view = self.view(&call, &reading, About::Secrets(&ids)).await?;
-            let reply = self.read_named(&view, named).await;
-            return view.answer(reply);
-        }
         let items = parse::page_items(message.max_results, BATCH_ITEMS_MAX)?;
         let selection = Selection {
             filters: Filters::parse(&message.filters)?,
@@ -42,14 +73,13 @@ impl Secrets {
             descending: false,
             scheduled: false,
         };
-        let view = self.view(&call, &reading, About::Everything).await?;
+        let view = self.view(call, reading, About::Everything).await?;
         let query = selection.query(&view, "BatchGetSecretValue", &message.filters);
         let after = selection.place(&query, &message.next_token)?;
-        let accesses = std::sync::Arc::clone(&self.accesses);
+        let (accesses, deadline) = (Arc::clone(&self.accesses), call.deadline);
         let searched = view.clone();
         let search = move || {
-            let page =
-                selection.page(&searched, &accesses, after.as_ref(), items, call.deadline)?;
+            let page = selection.page(&searched, &accesses, after.as_ref(), items, deadline)?;
             let uids: Vec<_> = page.secrets.iter().map(|secret| secret.uid).collect();
             let next_token = page.last.map(|place| query.token(&place.encode()));
             Ok::<_, Refusal>((uids, next_token.unwrap_or_default()))
@@ -60,30 +90,11 @@ impl Secrets {
             next_token,
             ..Default::default()
         };
-        for uid in uids {
-            let Some(secret) = view.secret(&uid) else {
-                continue;
-            };
+        for secret in uids.iter().filter_map(|uid| view.secret(uid)) {
             let read = self.open_version(&view, secret, &Choice::Current).await;
-            add(&mut reply, &view, view.arn(secret), read);
+            add(&mut reply, &view, view.arn(secret), read)?;
         }
         view.answer(reply)
-    }
-
-    async fn read_named(
-        &self,
-        view: &Basis,
-        named: Vec<(Result<SecretId, Refusal>, String)>,
-    ) -> BatchGetSecretValueResponse {
-        let mut reply = BatchGetSecretValueResponse::default();
-        for (id, text) in named {
-            let read = match id {
-                Err(refusal) => Err(refusal),
-                Ok(id) => self.read_value(view, &id, &Choice::Current).await,
-            };
-            add(&mut reply, view, text, read);
-        }
-        reply
     }
 }
 
@@ -113,20 +124,25 @@ fn check(message: &BatchGetSecretValueRequest) -> Result<(), Refusal> {
 }
 
 /// Adds what was read, or why it was not.
+///
+/// # Errors
+/// All is to be read again, from another view.
 fn add(
     reply: &mut BatchGetSecretValueResponse,
     view: &Basis,
     asked: String,
     read: Result<Read<'_>, Refusal>,
-) {
+) -> Result<(), Refusal> {
     match read.and_then(|read| value_entry(view, read)) {
         Ok(entry) => reply.secret_values.push(entry),
+        Err(refusal) if refusal.is_superseded() => return Err(refusal),
         Err(refusal) => reply.errors.push(ApiError {
             secret_id: asked,
             error_code: refusal.reason().name().to_owned(),
             message: refusal.message().to_owned(),
         }),
     }
+    Ok(())
 }
 
 fn value_entry(view: &Basis, read: Read<'_>) -> Result<SecretValueEntry, Refusal> {

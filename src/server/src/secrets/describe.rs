@@ -29,10 +29,7 @@ impl Secrets {
         let id = parse::secret_id(&message.secret_id)?;
         let about = About::Secrets(std::slice::from_ref(&id));
         let view = self.view(&call, &reading, about).await?;
-        let secret = match view.find(&id) {
-            Ok(secret) => secret,
-            Err(refusal) => return Err(view.refuse(refusal)),
-        };
+        let secret = view.find(&id)?;
         let entry = entry(&view, &self.accesses, secret);
         let message = DescribeSecretResponse {
             arn: entry.arn,

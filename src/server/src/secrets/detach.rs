@@ -1,12 +1,14 @@
 //! StopReplicationToReplica: a copy becomes a secret of its own in this region (R24).
 
 use consensus::View;
-use machine::{Command, DetachSecret, FeedId, Secret, Seen, State};
+use machine::{Command, DetachSecret, FeedId, Secret, SecretId, Seen, State};
 use wire::secrets::v1::{StopReplicationToReplicaRequest, StopReplicationToReplicaResponse};
 
-use super::ask::{Answer, Ask};
+use super::ask::{Answer, Ask, Reading};
+use super::basis::Views;
 use super::create::random;
 use super::{About, Basis, Secrets, parse, regions, value};
+use crate::door::Call;
 use crate::errors::Refusal;
 use crate::vault::Address;
 
@@ -21,8 +23,23 @@ impl Secrets {
             message,
         } = ask;
         let id = parse::secret_id(&message.secret_id)?;
-        let view = self.view(&call, &reading, About::Change).await?;
-        let secret = view.find_live(&id)?;
+        let mut views = Views::default();
+        loop {
+            let stopped = self.stop_copy(&call, &reading, &id).await;
+            if !views.again(&stopped) {
+                return stopped;
+            }
+        }
+    }
+
+    async fn stop_copy(
+        &self,
+        call: &Call,
+        reading: &Reading,
+        id: &SecretId,
+    ) -> Result<Answer<StopReplicationToReplicaResponse>, Refusal> {
+        let view = self.view(call, reading, About::Change).await?;
+        let secret = view.find_live(id)?;
         if was_detached(&view, secret) {
             // The first answer may have been lost.
             let arn = view.arn(secret);
@@ -31,7 +48,7 @@ impl Secrets {
         let command = self.detaching(&view, secret).await?;
         let region = view.into_region();
         let command = Command::DetachSecret(command);
-        let changed = self.change(&call, region, command).await?;
+        let changed = self.change(call, region, command).await?;
         let message = StopReplicationToReplicaResponse { arn: changed.arn() };
         Ok(changed.answer(message))
     }

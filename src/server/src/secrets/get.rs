@@ -6,6 +6,7 @@ use wire::secrets::v1::{GetSecretValueRequest, GetSecretValueResponse};
 use zeroize::Zeroizing;
 
 use super::ask::{Answer, Ask};
+use super::basis::Views;
 use super::{About, Basis, Secrets, parse, value};
 use crate::clock;
 use crate::errors::{Reason, Refusal};
@@ -25,9 +26,14 @@ impl Secrets {
         let id = parse::secret_id(&message.secret_id)?;
         let chosen = Choice::parse(&message)?;
         let about = About::Secrets(std::slice::from_ref(&id));
-        let view = self.view(&call, &reading, about).await?;
-        let read = self.read_value(&view, &id, &chosen).await;
-        view.close(read.and_then(|read| response(&view, read)))
+        let mut views = Views::default();
+        loop {
+            let view = self.view(&call, &reading, about).await?;
+            let read = self.read_value(&view, &id, &chosen).await;
+            if !views.again(&read) {
+                return view.close(read.and_then(|read| response(&view, read)));
+            }
+        }
     }
 
     /// Opens one version of a secret and notes the access.

@@ -33,15 +33,15 @@ mod words;
 use std::sync::Arc;
 use std::time::Duration;
 
-use consensus::{Committed, Consensus, Proposal, Unavailable, ValueError, View};
+use consensus::{Consensus, Unavailable, ValueError, View};
 use machine::{
-    Audit, Command, FeedId, NotHeld, RegionName, Rejection, RequestId, RowKey, SealedValue, Secret,
-    State, Token, Uid, Value, VersionId,
+    Command, FeedId, NotHeld, RegionName, Rejection, RowKey, SealedValue, Secret, State, Token,
+    Uid, Value, VersionId,
 };
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use self::basis::{About, Basis};
+use self::basis::{About, Basis, Views};
 use self::changed::{Changed, Others};
 use self::parse::Plain;
 use crate::accesses::Accesses;
@@ -140,26 +140,6 @@ impl Secrets {
         }
     }
 
-    /// Proposes a command on behalf of a call and waits for its outcome.
-    async fn propose(&self, call: &Call, command: Command) -> Result<Committed, Refusal> {
-        let audit = Audit {
-            caller: call.caller.to_string(),
-            request_id: RequestId(call.request),
-        };
-        let feed = command.feed(&self.consensus.local_view());
-        let proposal = Proposal {
-            command,
-            audit,
-            deadline: call.deadline,
-        };
-        let committed = self.consensus.propose(proposal).await;
-        let committed = committed.map_err(|error| self.located(error.into()))?;
-        match feed {
-            None => Ok(committed),
-            Some(feed) => self.fence.pass(committed, &feed, call.deadline).await,
-        }
-    }
-
     /// A refusal that names another region, with where that is called.
     fn located(&self, refusal: Refusal) -> Refusal {
         refusal.with_addresses(&self.consensus.local_view())
@@ -172,7 +152,7 @@ impl Secrets {
         region: RegionName,
         command: Command,
     ) -> Result<Changed, Refusal> {
-        let committed = self.propose(call, command).await?;
+        let committed = self.fence.propose(call, command).await?;
         Changed::of(committed, region).map_err(|refusal| self.located(refusal))
     }
 
@@ -187,31 +167,30 @@ impl Secrets {
         plain: &Plain,
     ) -> Result<Changed, Refusal> {
         let others = Others::of(&command);
-        let committed = self.propose(call, command).await?;
+        let committed = self.fence.propose(call, command).await?;
         let Err(Rejection::VersionExists { uid, version, .. }) = &committed.answer else {
             return Changed::of(committed, region).map_err(|refusal| self.located(refusal));
         };
         let (uid, version) = (*uid, version.clone());
-        let view = self
-            .consensus
-            .view_at(committed.index, call.deadline)
-            .await?;
-        let secret = view.secret(&uid).ok_or_else(Refusal::no_secret)?;
-        let is_same = others.are_in(secret)
-            && self
-                .holds_same_value(&view, secret, &version, plain)
-                .await?;
-        if !is_same {
-            return Err(Changed::of(committed, region)
-                .err()
-                .unwrap_or_else(Refusal::internal));
+        let at = self.consensus.view_at(committed.index, call.deadline);
+        let (mut view, mut views) = (at.await?, Views::default());
+        let (secret, is_same) = loop {
+            let secret = view.secret(&uid).cloned();
+            let secret = secret.ok_or_else(Refusal::no_secret)?;
+            if !others.are_in(&secret) {
+                break (secret, false);
+            }
+            let held = self.holds_same_value(&view, &secret, &version, plain);
+            let held = held.await;
+            if !views.again(&held) {
+                break (secret, held?);
+            }
+            view = self.consensus.local_view();
+        };
+        match is_same {
+            true => Ok(Changed::again(committed, secret, version, region)),
+            false => Changed::of(committed, region),
         }
-        Ok(Changed::again(
-            committed,
-            Arc::clone(secret),
-            version,
-            region,
-        ))
     }
 
     async fn holds_same_value(
@@ -251,7 +230,7 @@ async fn value(
     let read = tokio::task::spawn_blocking(move || view.value(&uid, &version)).await;
     let read = read.map_err(|_| Refusal::internal())?;
     read.map_err(|error| match error {
-        ValueError::Superseded => Refusal::new(Reason::ServiceUnavailable, error.to_string()),
+        ValueError::Superseded => Refusal::superseded(error.to_string()),
         error => {
             tracing::error!(%error, %uid, "a stored value is lost here, and no peer has it");
             Refusal::new(Reason::DecryptionFailure, "The stored value is damaged.")

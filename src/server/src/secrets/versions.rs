@@ -31,10 +31,7 @@ impl Secrets {
         let items = parse::page_items(message.max_results, PAGE_ITEMS_MAX)?;
         let about = About::Secrets(std::slice::from_ref(&id));
         let view = self.view(&call, &reading, about).await?;
-        let secret = match view.find(&id) {
-            Ok(secret) => secret,
-            Err(refusal) => return Err(view.refuse(refusal)),
-        };
+        let secret = view.find(&id)?;
         let cluster = view.cluster().map(|cluster| cluster.0).unwrap_or_default();
         let query = ListQuery::new(&cluster, "ListSecretVersionIds")
             .with(&secret.uid.0)

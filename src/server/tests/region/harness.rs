@@ -262,6 +262,13 @@ impl Region {
         AdminClient::new(self.files.channel(address, &self.admin_pair()))
     }
 
+    /// The peers' port of the first node, as the first node of another region.
+    pub fn as_peer(&self, other: &Region) -> Channel {
+        let pair = other.files.layout.node(other.files.region, 1);
+        let address = self.nodes[0].addresses().peers;
+        self.files.channel(address, &pair)
+    }
+
     pub async fn stop(self) -> Files {
         for node in self.nodes {
             node.shutdown().await;

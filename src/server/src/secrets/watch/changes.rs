@@ -109,6 +109,16 @@ struct Look<'a> {
     goes_on: bool,
 }
 
+/// What the journal tells of a secret that neither state has.
+#[derive(Default)]
+struct Past {
+    /// The secret as it was last put. Only its primary's journal has that.
+    secret: Option<Arc<Secret>>,
+    /// Whether it was this region's to have where the look begins; none if no change of it before
+    /// is kept.
+    was_ours: Option<bool>,
+}
+
 impl Look<'_> {
     fn journalled<'r>(
         &self,
@@ -123,11 +133,12 @@ impl Look<'_> {
         }
         let is_known =
             |uid: &Uid| self.now.secret(uid).is_some() || self.before.secret(uid).is_some();
-        let gone: BTreeSet<Uid> = last.keys().filter(|uid| !is_known(uid)).copied().collect();
-        let named = self.last_named(&gone);
+        let unknown = last.keys().filter(|uid| !is_known(uid)).copied();
+        let mut past = self.past(unknown.collect());
         let mut by_revision: Vec<(Revision, Told)> = Vec::new();
         for (uid, revision) in last {
-            if let Some(told) = self.told(&named, &uid)? {
+            let past = past.remove(&uid).unwrap_or_default();
+            if let Some(told) = self.told(&uid, past)? {
                 by_revision.push((revision, told));
             }
         }
@@ -135,7 +146,7 @@ impl Look<'_> {
         Ok(by_revision.into_iter().map(|(_, told)| told).collect())
     }
 
-    fn told(&self, named: &BTreeMap<Uid, Arc<Secret>>, uid: &Uid) -> Result<Option<Told>, Refusal> {
+    fn told(&self, uid: &Uid, past: Past) -> Result<Option<Told>, Refusal> {
         if let Some(secret) = self.now.secret(uid) {
             return Ok(Some(Told::now(secret)));
         }
@@ -143,44 +154,57 @@ impl Look<'_> {
             // It goes on as a secret of this region.
             return Ok(None);
         }
-        let before = self.before.secret(uid).or_else(|| named.get(uid)).cloned();
-        match before {
+        let known = self.before.secret(uid).cloned().or(past.secret);
+        match known {
             Some(secret) => Ok(Some(Told::gone(secret))),
-            // With its name trimmed away too, only a list tells what is gone.
-            None if self.has_all() && !self.goes_on => Err(lost(self.feed, self.from)),
-            // It was never here, or came and went, or is not here since before.
-            None => Ok(None),
+            None if self.goes_on || !self.may_have_been_here(past.was_ours) => Ok(None),
+            // Its name is gone with it: only a list tells.
+            None => Err(lost(self.feed, self.from)),
         }
     }
 
-    /// Whether this region receives every secret of the feed.
-    fn has_all(&self) -> bool {
+    /// Whether a secret may have been here where the look begins.
+    fn may_have_been_here(&self, was_ours: Option<bool>) -> bool {
         let own = self.now.region();
-        let is_home = matches!(self.feed, FeedId::Home(home) if Some(home) == own);
         let entry = own.and_then(|own| self.now.linked(own));
-        is_home
-            || self.now.is_primary(self.feed)
-            || entry.is_some_and(|entry| entry.scope == Scope::All)
+        // What it did not have before its scope grew came without a change.
+        let has_all = entry.is_some_and(|entry| entry.scope == Scope::All);
+        was_ours.map_or(self.first() > Revision(1), |was_ours| was_ours || has_all)
     }
 
-    /// These secrets as the journal last had them: one walk, however many they are.
-    fn last_named(&self, uids: &BTreeSet<Uid>) -> BTreeMap<Uid, Arc<Secret>> {
+    /// What the journal tells of secrets: one walk, however many they are.
+    fn past(&self, uids: BTreeSet<Uid>) -> BTreeMap<Uid, Past> {
+        let mut past: BTreeMap<Uid, Past> = BTreeMap::new();
         if uids.is_empty() {
-            return BTreeMap::new();
+            return past;
         }
-        let feed = self.now.feed(self.feed).and_then(machine::Feed::state);
-        let first = feed.map_or(0, |state| state.journal_first.0);
         let from = match self.goes_on {
             true => self.from,
-            false => Revision(first.saturating_sub(1)),
+            false => Revision(self.first().0.saturating_sub(1)),
         };
         let rows = self.now.journal(self.feed, from);
-        let rows = rows.into_iter().flatten();
-        let rows = rows.filter(|row| uids.contains(&row.header.uid));
-        let secrets = rows.filter_map(JournalRow::secret);
-        secrets
-            .map(|secret| (secret.uid, Arc::new(secret)))
-            .collect()
+        for row in rows.into_iter().flatten() {
+            let header = &row.header;
+            let is_asked = header.kind == RowKey::Secret(header.uid).kind();
+            if !is_asked || !uids.contains(&header.uid) {
+                continue;
+            }
+            let past = past.entry(header.uid).or_default();
+            if let Some(secret) = row.secret() {
+                past.secret = Some(Arc::new(secret));
+            }
+            if header.revision <= self.from {
+                let own = self.now.region();
+                past.was_ours = Some(own.is_some_and(|own| header.members.contains(own)));
+            }
+        }
+        past
+    }
+
+    /// The first revision the journal holds.
+    fn first(&self) -> Revision {
+        let feed = self.now.feed(self.feed).and_then(machine::Feed::state);
+        feed.map(|state| state.journal_first).unwrap_or_default()
     }
 
     /// What differs between the two states, which a snapshot lies between.
@@ -198,3 +222,6 @@ impl Look<'_> {
         changed.chain(gone.cloned().map(Told::gone)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;
