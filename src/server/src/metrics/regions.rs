@@ -127,21 +127,26 @@ impl RegionMetrics {
 
     /// Sets the gauges to what is true now, and raises the counters to what was counted.
     pub fn set(&self, state: &State, replication: &Replication) {
-        self.set_feeds(replication);
+        self.set_feeds(state, replication);
         self.set_regions(state, replication);
         self.failed.set(count(failed_secrets(state)));
         self.incomplete.set(count(state.incomplete().count()));
     }
 
-    fn set_feeds(&self, replication: &Replication) {
+    fn set_feeds(&self, state: &State, replication: &Replication) {
         self.lag.reset();
         self.staleness.reset();
-        for behind in replication.lags() {
-            let name = label(&behind.feed);
-            if let Some(changes) = behind.changes {
-                self.lag.with_label_values(&[&name]).set(whole(changes));
+        let followed = state.epochs().filter(|(feed, _)| !state.is_primary(feed));
+        for (feed, epoch) in followed {
+            let name = label(feed);
+            let here = state.feed(feed).map(machine::Feed::revision);
+            let announced = replication.heard().announced(feed);
+            let announced = announced.filter(|said| said.cursor.epoch.as_ref() == Some(epoch));
+            if let (Some(here), Some(said)) = (here, announced) {
+                let lag = said.cursor.revision.0.saturating_sub(here.0);
+                self.lag.with_label_values(&[&name]).set(whole(lag));
             }
-            if let Some(age) = behind.age {
+            if let Some(age) = replication.staleness().age(feed) {
                 let staleness = self.staleness.with_label_values(&[&name]);
                 staleness.set(age.as_secs_f64());
             }

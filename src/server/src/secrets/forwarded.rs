@@ -59,7 +59,7 @@ impl Secrets {
             return Answer::reply(outcome);
         };
         let forwarded = forwarder.forward(&primary, &kept).await?;
-        let message = T::decode(forwarded.reply).map_err(|_| Refusal::internal())?;
+        let message = T::decode(forwarded.reply).map_err(|_| unread(&primary))?;
         Answer::reply(Ok(Answer {
             message,
             position: forwarded.position,
@@ -101,6 +101,12 @@ impl Secrets {
             )),
         }
     }
+}
+
+/// A call that was made, with an answer that says nothing.
+fn unread(region: &RegionName) -> Refusal {
+    let unread = format!("The answer of region {region} cannot be read.");
+    Refusal::new(Reason::OutcomeUnknown, unread).with_primary(region)
 }
 
 fn ask<T: Message + Default>(

@@ -88,6 +88,20 @@ pub(super) fn changes(
     Ok((all, Place::of(now)))
 }
 
+/// Whether as many secrets came and went between two states as is told: else some came without a
+/// change of their feed.
+pub(super) fn is_all(before: &State, now: &State, told: &[Told]) -> bool {
+    let (mut came, mut went) = (0, 0);
+    for uid in told.iter().map(|told| &told.secret.uid) {
+        match (before.secret(uid), now.secret(uid)) {
+            (None, Some(_)) => came += 1,
+            (Some(_), None) => went += 1,
+            _ => {}
+        }
+    }
+    before.counts().secrets + came == now.counts().secrets + went
+}
+
 /// The secrets that are here now and were not before.
 pub(super) fn filled(before: &State, now: &State) -> Vec<Told> {
     let new = secrets(now).filter(|secret| before.secret(&secret.uid).is_none());

@@ -25,7 +25,7 @@ use tonic::{Response, Status};
 use wire::secrets::v1::watch_response::Item;
 use wire::secrets::v1::{Heartbeat, SecretChange, SecretState, WatchRequest, WatchResponse};
 
-use self::changes::{Told, changes, filled};
+use self::changes::{Told, changes, filled, is_all};
 use self::place::Place;
 use super::ask::Ask;
 use super::describe::stages;
@@ -170,8 +170,9 @@ impl Watcher {
     /// Tells what changed between the last state and this one.
     async fn tell(&mut self, state: State) -> Result<(), Option<Refusal>> {
         let (changed, upto) = changes(&self.state, &state, &self.after).map_err(Some)?;
+        let is_all = is_all(&self.state, &state, &changed);
         self.send(&state, changed, &upto).await?;
-        if state.counts().withheld < self.state.counts().withheld && self.filling.is_none() {
+        if !is_all && self.filling.is_none() {
             self.filling = Some((Instant::now(), self.state.clone()));
         }
         self.after = upto;

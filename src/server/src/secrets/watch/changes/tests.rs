@@ -3,13 +3,13 @@
 use bytes::Bytes;
 use machine::{
     AccountId, ArnSuffix, Audit, Body, ClusterId, Command, CreateSecret, Cursor, DeleteSecret,
-    Entry, FeedId, Found, Hash, ImportChanges, ImportedChange, Introduction, IssueLinkToken, KeyId,
-    KeyState, KeyVersion, KmsKey, LinkRegion, LogIndex, MACHINE_VERSION, Node, NodeId, Region,
-    RegionName, Replica, RequestId, Revision, Scope, SecretName, Seen, SentBody, ShareSecret,
-    Stamp, State, TrimFeed, Uid, UnshareSecret, UpdateRegion,
+    Entry, FeedId, FillRows, Found, Hash, ImportChanges, ImportedChange, Introduction,
+    IssueLinkToken, KeyId, KeyState, KeyVersion, KmsKey, LinkRegion, LogIndex, MACHINE_VERSION,
+    Node, NodeId, Region, RegionName, Replica, RequestId, Revision, RowKey, Scope, SecretName,
+    Seen, SentBody, ShareSecret, Stamp, State, TrimFeed, Uid, UnshareSecret, UpdateRegion,
 };
 
-use super::changes;
+use super::{changes, filled, is_all};
 use crate::errors::{Reason, Refusal};
 use crate::secrets::watch::place::Place;
 
@@ -121,6 +121,18 @@ impl Site {
     }
 }
 
+fn sent_body(body: Body) -> Option<SentBody> {
+    match body {
+        Body::Here(framed) => Some(SentBody {
+            blind: framed.blind,
+            bytes: framed.bytes,
+            wrap: None,
+            problem: String::new(),
+        }),
+        Body::Withheld | Body::Evicted => None,
+    }
+}
+
 impl Two {
     fn new(scope: Scope) -> Self {
         let (mut north, mut west) = (Site::new(), Site::new());
@@ -150,20 +162,17 @@ impl Two {
 
     /// Takes in all that is new.
     fn follow(&mut self) {
+        self.take_in(true);
+    }
+
+    /// Takes in all that is new, with bodies or without.
+    fn take_in(&mut self, with_bodies: bool) {
         for feed in [FeedId::Root, home()] {
             let after = self.west.cursor(&feed);
             let sent = self.north.state.outgoing(&feed, &after, &name(WEST));
             let changes = sent.unwrap().map(|sent| ImportedChange {
                 header: sent.header,
-                body: match sent.body {
-                    Body::Here(framed) => Some(SentBody {
-                        blind: framed.blind,
-                        bytes: framed.bytes,
-                        wrap: None,
-                        problem: String::new(),
-                    }),
-                    Body::Withheld | Body::Evicted => None,
-                },
+                body: sent_body(sent.body).filter(|_| with_bodies || feed == FeedId::Root),
             });
             let changes: Vec<ImportedChange> = changes.collect();
             if !changes.is_empty() {
@@ -193,7 +202,8 @@ impl Two {
         self.follow();
     }
 
-    fn share(&mut self, number: u8) {
+    /// Shares a secret, without the west being told of it.
+    fn share_only(&mut self, number: u8) {
         let replica = Replica {
             region: name(WEST),
             kms_key: None,
@@ -204,7 +214,20 @@ impl Two {
             replicas: vec![replica],
             seen: Seen::default(),
         }));
+    }
+
+    fn share(&mut self, number: u8) {
+        self.share_only(number);
         self.follow();
+    }
+
+    /// Brings the west what of a secret was not sent at first.
+    fn fill(&mut self, number: u8) {
+        let key = RowKey::Secret(uid(number));
+        let body = self.north.state.body_for(&key, &name(WEST));
+        let rows = vec![(key, sent_body(body).unwrap())];
+        let feed = home();
+        self.west.apply(Command::FillRows(FillRows { feed, rows }));
     }
 
     fn unshare(&mut self, number: u8) {
@@ -322,4 +345,32 @@ fn a_place_is_lost_when_the_journal_does_not_reach_back_to_what_is_gone() {
     let place = two.place();
     two.unshare(1);
     assert_gone_or_lost(two.resumed(&place), "s1");
+}
+
+#[test]
+fn what_comes_without_a_change_is_noticed_however_much_else_happens() {
+    let mut two = Two::new(Scope::Selected);
+    two.create(1);
+    two.share_only(1);
+    two.take_in(false);
+    let (before, place) = (two.west.state.clone(), two.place());
+    assert!(before.secret(&uid(1)).is_none());
+    // One row more is withheld, one less.
+    two.create(2);
+    two.fill(1);
+    let now = &two.west.state;
+    let (told, _) = changes(&before, now, &place).unwrap();
+    assert!(told.is_empty());
+    assert!(!is_all(&before, now, &told));
+    let found = filled(&before, now);
+    let names: Vec<&str> = found.iter().map(|told| told.secret.name.as_str()).collect();
+    assert_eq!(names, ["s1"]);
+    // What its feed tells is all.
+    let (before, place) = (two.west.state.clone(), two.place());
+    two.create(3);
+    two.share(3);
+    two.unshare(1);
+    let (told, _) = changes(&before, &two.west.state, &place).unwrap();
+    assert_eq!(told.len(), 2);
+    assert!(is_all(&before, &two.west.state, &told));
 }
