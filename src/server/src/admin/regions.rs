@@ -64,7 +64,8 @@ impl Admin {
         let name = &region.name;
         let heard = self.replication.heard().last_heard(name);
         let received_bytes = progress.map_or(0, |progress| progress.received_bytes);
-        let changes = progress.map_or(0.0, |progress| progress.changes_per_second);
+        let imported = progress.map_or(0, |progress| progress.imported_changes);
+        let [bytes, changes] = self.rates.per_second(name, [received_bytes, imported]);
         let follower = self.replication.followers().of(name);
         let acknowledged = follower.into_iter().flat_map(|follower| follower.feeds);
         let acknowledged = acknowledged.filter(|(feed, _)| view.is_primary(feed));
@@ -87,8 +88,8 @@ impl Admin {
             connected: progress.is_some_and(|progress| progress.node.is_some()),
             last_heard: heard.map(|heard| duration(heard.elapsed())),
             received_bytes,
-            received_bytes_per_second: self.rates.per_second(name, received_bytes),
-            received_changes_per_second: whole(changes),
+            received_bytes_per_second: bytes,
+            received_changes_per_second: changes,
             acknowledged: acknowledged
                 .filter_map(|(feed, acknowledged)| place(&feed, &acknowledged.cursor))
                 .collect(),
@@ -161,16 +162,7 @@ fn place(feed: &FeedId, cursor: &Cursor) -> Option<api::FeedPosition> {
     }))
 }
 
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a rate for people"
-)]
-fn whole(rate: f64) -> u64 {
-    rate.round() as u64
-}
-
-/// Bytes received from each region when they were last looked at, for a rate.
+/// What was counted of each region when it was last looked at, for rates.
 #[derive(Default)]
 pub(super) struct Rates {
     by_region: Mutex<HashMap<RegionName, Rate>>,
@@ -178,13 +170,14 @@ pub(super) struct Rates {
 
 struct Rate {
     at: Instant,
-    bytes: u64,
-    per_second: u64,
+    counts: [u64; 2],
+    per_second: [u64; 2],
 }
 
 impl Rates {
-    /// Bytes a second since the last look that is a second ago; 0 at the first look.
-    fn per_second(&self, region: &RegionName, bytes: u64) -> u64 {
+    /// How much more there is each second since the last look that is a second ago; nothing at the
+    /// first look.
+    fn per_second(&self, region: &RegionName, counts: [u64; 2]) -> [u64; 2] {
         let mut rates = self
             .by_region
             .lock()
@@ -192,15 +185,22 @@ impl Rates {
         let now = Instant::now();
         let rate = rates.entry(region.clone()).or_insert(Rate {
             at: now,
-            bytes,
-            per_second: 0,
+            counts,
+            per_second: [0; 2],
         });
         let passed = now.saturating_duration_since(rate.at);
         // A little less, for looks at a steady pace.
         if passed >= REGION_WATCH_INTERVAL - Duration::from_millis(100) {
-            let more = bytes.saturating_sub(rate.bytes) as f64;
-            rate.per_second = whole(more / passed.as_secs_f64());
-            (rate.at, rate.bytes) = (now, bytes);
+            let millis = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX);
+            let per_second = |now: u64, before: u64| {
+                now.saturating_sub(before).saturating_mul(1000) / millis.max(1)
+            };
+            let ([bytes, changes], [old_bytes, old_changes]) = (counts, rate.counts);
+            rate.per_second = [
+                per_second(bytes, old_bytes),
+                per_second(changes, old_changes),
+            ];
+            (rate.at, rate.counts) = (now, counts);
         }
         rate.per_second
     }

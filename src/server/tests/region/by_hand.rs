@@ -73,7 +73,10 @@ async fn a_region_that_is_unlinked_meanwhile_makes_no_call_any_more() {
     let accept = |config: &mut strongroom_server::Config| config.regions.accept_forwarded = true;
     let first = Region::start_tuned(1, accept).await;
     let second = first.link(OTHER, RegionScope::All, 1).await;
-    let origin = origin(&second, "home/eu-west-2").await;
+    let origin = peers::Origin {
+        epochs: Vec::new(),
+        ..origin(&second, "root").await
+    };
     let promote = admin::PromoteRegionRequest {
         lost: OTHER.to_owned(),
         force: true,
