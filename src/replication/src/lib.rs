@@ -22,10 +22,13 @@ use std::sync::Arc;
 
 use machine::{Region, RegionName, State};
 use tokio::time::Instant;
+use tonic::{Extensions, Status};
+use wire::replication::v1;
 use wire::replication::v1::replication_service_server::ReplicationServiceServer;
 
 use crate::context::Context;
 use crate::follow::Following;
+use crate::serve::Door;
 
 pub use crate::codec::Malformed;
 pub use crate::follow::{Lag, Progress, RegionProgress, Staleness, Trouble};
@@ -41,6 +44,7 @@ pub use crate::serve::{Sent, Service};
 pub struct Replication {
     context: Arc<Context>,
     following: Arc<Following>,
+    door: Arc<Door>,
 }
 
 impl Replication {
@@ -49,6 +53,7 @@ impl Replication {
         let context = Arc::new(Context::new(options));
         Replication {
             following: Arc::new(Following::new(&context)),
+            door: Arc::new(Door::new(&context)),
             context,
         }
     }
@@ -62,7 +67,7 @@ impl Replication {
 
     /// The service that nodes of other regions call; serve it on the peer listener only.
     pub fn service(&self) -> ReplicationServiceServer<Service> {
-        let service = Service::new(&self.context);
+        let service = Service::new(&self.context, &self.door);
         ReplicationServiceServer::new(service)
             .max_decoding_message_size(limits::REQUEST_BYTES_MAX)
             .max_encoding_message_size(limits::MESSAGE_BYTES_MAX)
@@ -93,6 +98,32 @@ impl Replication {
     /// What this node heard of the primaries it follows.
     pub fn heard(&self) -> &Heard {
         &self.context.heard
+    }
+
+    /// Gives what a message to a node of another region says of who sends it (R28).
+    pub fn origin(&self, state: &State) -> v1::Origin {
+        self.context.origin(state)
+    }
+
+    /// Hears the ballots that a node of another region answered with.
+    pub fn hear(&self, state: &State, origin: v1::Origin) {
+        // One that cannot be read says nothing.
+        if let Ok(claims) = codec::from_claims(origin.epochs) {
+            self.context.options.epochs.hear(state, &claims);
+        }
+    }
+
+    /// Checks that a message is from whoever calls, and that the directory has that node of
+    /// another region; hears its ballots. Gives the region.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub fn check(
+        &self,
+        caller: &Extensions,
+        origin: Option<v1::Origin>,
+    ) -> Result<RegionName, Status> {
+        Ok(self.door.check(caller, origin)?.region)
     }
 
     /// Gives what the directory should say of this region; none if it says so, or names no such

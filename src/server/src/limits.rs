@@ -112,7 +112,5 @@ pub const FORWARDS_MAX: usize = 64;
 pub const FORWARD_BYTES_MAX: usize = 320 << 10;
 /// Longest wait for each message of a call that is handed on.
 pub const FORWARD_OPEN_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
-/// Ballots that are taken of one message.
-pub const CLAIMS_MAX: usize = machine::limits::REGIONS_MAX + 1;
 /// Time before its deadline at which a call for a fresher state is told how old it is.
 pub const FRESH_MARGIN: std::time::Duration = std::time::Duration::from_millis(100);

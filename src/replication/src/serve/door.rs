@@ -16,7 +16,7 @@ use crate::error::Refused;
 use crate::limits::{CALLS_MAX, STREAMS_MAX};
 
 /// Lets callers in.
-pub(super) struct Door {
+pub(crate) struct Door {
     context: Arc<Context>,
     streams: Places,
     calls: Places,
@@ -24,9 +24,9 @@ pub(super) struct Door {
 
 /// A caller that was let in. It is looked up again for as long as its call lasts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Caller {
+pub(crate) struct Caller {
     /// Its region.
-    pub(super) region: RegionName,
+    pub(crate) region: RegionName,
     /// Its node id there.
     pub(super) node: u64,
     /// The key of its certificate.
@@ -40,7 +40,7 @@ struct Places {
 }
 
 impl Door {
-    pub(super) fn new(context: &Arc<Context>) -> Door {
+    pub(crate) fn new(context: &Arc<Context>) -> Door {
         Door {
             context: Arc::clone(context),
             streams: Places::new(STREAMS_MAX),
@@ -49,7 +49,7 @@ impl Door {
     }
 
     /// Checks who calls, and hears what it knows of ballots.
-    pub(super) fn check(
+    pub(crate) fn check(
         &self,
         extensions: &Extensions,
         origin: Option<v1::Origin>,

@@ -27,8 +27,9 @@ use wire::replication::v1;
 use wire::replication::v1::replication_service_server::ReplicationService;
 
 use crate::context::Context;
-use crate::serve::door::Door;
 use crate::serve::outlet::Outlet;
+
+pub(crate) use crate::serve::door::Door;
 
 /// What went to a region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -55,10 +56,10 @@ pub(crate) fn start(context: &Arc<Context>) {
 }
 
 impl Service {
-    pub(crate) fn new(context: &Arc<Context>) -> Service {
+    pub(crate) fn new(context: &Arc<Context>, door: &Arc<Door>) -> Service {
         Service {
             context: Arc::clone(context),
-            door: Arc::new(Door::new(context)),
+            door: Arc::clone(door),
         }
     }
 }

@@ -13,18 +13,17 @@
 //! alone, inside of TLS to a node whose key the directory pins. A call that was handed on is not
 //! handed on again. Once the sealed call is sent, a broken stream leaves its outcome unknown.
 
-mod claims;
 mod serve;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use consensus::{Consensus, Epochs};
+use consensus::Consensus;
 use envelope::{CallPart, LinkBinding, LinkKey};
-use machine::{ClusterId, Node, NodeId, RegionName, Token};
+use machine::{Node, RegionName, State, Token};
 use prost::Message;
-use replication::Regions;
+use replication::{Regions, Replication};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, timeout_at};
 use tokio_stream::wrappers::ReceiverStream;
@@ -43,21 +42,9 @@ use crate::limits::{FORWARD_BYTES_MAX, FORWARDS_MAX};
 /// Hands calls on.
 pub struct Forwarder {
     consensus: Consensus,
-    epochs: Arc<Epochs>,
+    replication: Replication,
     regions: Arc<dyn Regions>,
-    origin: Origin,
     room: Semaphore,
-}
-
-/// Who this node is, in messages to other regions.
-#[derive(Clone)]
-pub struct Origin {
-    /// The cluster.
-    pub cluster: ClusterId,
-    /// The region.
-    pub region: RegionName,
-    /// The node.
-    pub node: NodeId,
 }
 
 /// A call as it came, kept to be handed on.
@@ -91,17 +78,11 @@ struct Line {
 impl Forwarder {
     /// Hands calls on as this node.
     #[must_use]
-    pub fn new(
-        consensus: Consensus,
-        epochs: Arc<Epochs>,
-        regions: Arc<dyn Regions>,
-        origin: Origin,
-    ) -> Self {
+    pub fn new(consensus: Consensus, replication: Replication, regions: Arc<dyn Regions>) -> Self {
         Self {
             consensus,
-            epochs,
+            replication,
             regions,
-            origin,
             room: Semaphore::new(FORWARDS_MAX),
         }
     }
@@ -190,9 +171,11 @@ impl Forwarder {
         getrandom::fill(&mut stream).map_err(|_| Refusal::internal())?;
         let view = self.consensus.local_view();
         let open = Asked::Open(api::ForwardOpen {
-            origin: Some(self.origin.message(&self.epochs, &view)),
+            origin: Some(self.replication.origin(&view)),
             stream: stream.to_vec().into(),
         });
+        let own = view.region().ok_or_else(Refusal::not_founded)?;
+        let binding = binding(&view, own, to, stream)?;
         drop(view);
         let (sender, receiver) = mpsc::channel(2);
         // There is room for both messages.
@@ -205,12 +188,10 @@ impl Forwarder {
             }) => offer,
             _ => return Err(Status::unavailable("no key was offered")),
         };
-        claims::hear(
-            &self.epochs,
-            &self.consensus.local_view(),
-            offer.origin.as_ref(),
-        );
-        let binding = self.binding(to, stream);
+        if let Some(origin) = offer.origin {
+            let view = self.consensus.local_view();
+            self.replication.hear(&view, origin);
+        }
         let made = LinkKey::encapsulate(&offer.public_key, &binding);
         let (key, encapsulated) = made.map_err(|error| Status::unavailable(error.to_string()))?;
         Ok(Line {
@@ -219,15 +200,6 @@ impl Forwarder {
             key,
             encapsulated,
         })
-    }
-
-    fn binding(&self, to: &RegionName, stream: [u8; 16]) -> LinkBinding {
-        LinkBinding {
-            cluster: self.origin.cluster.0,
-            from: self.origin.region.to_string(),
-            to: to.to_string(),
-            stream,
-        }
     }
 
     fn sealed(&self, key: &LinkKey, kept: &Kept) -> Result<Vec<u8>, Refusal> {
@@ -248,15 +220,23 @@ impl Forwarder {
     }
 }
 
-impl Origin {
-    fn message(&self, epochs: &Epochs, state: &machine::State) -> api::Origin {
-        api::Origin {
-            cluster: Bytes::copy_from_slice(&self.cluster.0),
-            region: self.region.to_string(),
-            node: self.node.0,
-            epochs: claims::of(&epochs.claims(state)),
-        }
-    }
+/// What the key of a stream between two regions is bound to.
+///
+/// # Errors
+/// This region is not founded.
+fn binding(
+    state: &State,
+    from: &RegionName,
+    to: &RegionName,
+    stream: [u8; 16],
+) -> Result<LinkBinding, Refusal> {
+    let cluster = state.cluster().ok_or_else(Refusal::not_founded)?;
+    Ok(LinkBinding {
+        cluster: cluster.0,
+        from: from.to_string(),
+        to: to.to_string(),
+        stream,
+    })
 }
 
 fn request(message: Asked) -> api::ForwardRequest {

@@ -5,28 +5,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use consensus::{Consensus, Epochs};
-use envelope::{CallPart, LinkBinding, LinkKey, LinkOffer};
+use consensus::Consensus;
+use envelope::{CallPart, LinkKey, LinkOffer};
 use futures::Stream;
 use prost::Message;
+use replication::Replication;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Extensions, Request, Response, Status, Streaming};
 use wire::replication::v1 as api;
 use wire::replication::v1::forward_request::Message as Asked;
 use wire::replication::v1::forward_response::Message as Told;
 use wire::replication::v1::forward_service_server::ForwardService;
-use wire::{Caller, PeerIdentity};
 use zeroize::Zeroizing;
 
-use super::{Forwarded, Origin, claims};
+use super::{Forwarded, binding};
 use crate::door::Call;
 use crate::errors::{Reason, Refusal};
 use crate::limits::{FORWARD_OPEN_TIMEOUT, FORWARDS_MAX};
 use crate::metrics::Metrics;
-use crate::regions::is_linked;
 use crate::secrets::Secrets;
 
 /// Makes calls for callers of other regions.
@@ -42,10 +41,8 @@ pub struct AcceptingOptions {
     pub secrets: Secrets,
     /// Knows the administrator.
     pub consensus: Consensus,
-    /// The ballots heard of.
-    pub epochs: Arc<Epochs>,
-    /// Who this node is.
-    pub origin: Origin,
+    /// Knows who may call.
+    pub replication: Replication,
     /// Whether the operator lets other regions make calls here.
     pub accepts: bool,
     /// Longest time one call may take.
@@ -70,14 +67,14 @@ impl Accepting {
 
     async fn take(
         self,
-        peer: PeerIdentity,
+        caller: Extensions,
         mut asked: Streaming<api::ForwardRequest>,
         sender: mpsc::Sender<Result<api::ForwardResponse, Status>>,
         _room: OwnedSemaphorePermit,
     ) {
         let stop = self.options.stop.clone();
         let answered = tokio::select! {
-            answered = self.answer(&peer, &mut asked, &sender) => answered,
+            answered = self.answer(&caller, &mut asked, &sender) => answered,
             () = stop.cancelled() => {
                 Err(Refusal::new(Reason::OutcomeUnknown, "This node is stopping.").into())
             }
@@ -96,18 +93,26 @@ impl Accepting {
 
     async fn answer(
         &self,
-        peer: &PeerIdentity,
+        caller: &Extensions,
         asked: &mut Streaming<api::ForwardRequest>,
         sender: &mpsc::Sender<Result<api::ForwardResponse, Status>>,
     ) -> Result<api::SealedAnswer, Status> {
         let Some(Asked::Open(open)) = next(asked).await? else {
             return Err(malformed());
         };
-        let stream = self.check(peer, &open)?;
+        let AcceptingOptions {
+            consensus,
+            replication,
+            ..
+        } = &*self.options;
+        let from = replication.check(caller, open.origin.clone())?;
+        let stream = (*open.stream).try_into().map_err(|_| malformed())?;
         let offer = LinkOffer::generate().map_err(|_| Refusal::internal())?;
-        let view = self.options.consensus.local_view();
+        let view = consensus.local_view();
+        let own = view.region().ok_or_else(Refusal::not_founded)?;
+        let binding = binding(&view, &from, own, stream)?;
         let offered = api::ForwardOffer {
-            origin: Some(self.options.origin.message(&self.options.epochs, &view)),
+            origin: Some(replication.origin(&view)),
             public_key: Bytes::copy_from_slice(offer.public_key()),
         };
         drop(view);
@@ -117,36 +122,13 @@ impl Accepting {
             return Err(malformed());
         };
         // It may have been unlinked since it opened the stream.
-        if !is_linked(&self.options.consensus.local_view(), peer) {
-            return Err(Refusal::denied().into());
-        }
-        let binding = LinkBinding {
-            cluster: self.options.origin.cluster.0,
-            from: peer.region.clone(),
-            to: self.options.origin.region.to_string(),
-            stream,
-        };
+        replication.check(caller, open.origin)?;
         let key = offer.accept(&call.encapsulated, &binding);
         let key = key.map_err(|_| malformed())?;
         let opened = key.open_call(CallPart::Call, &call.sealed);
         let opened = Bytes::from_owner(opened.map_err(|_| malformed())?);
         let call = api::ForwardedCall::decode(opened).map_err(|_| malformed())?;
         sealed(&key, self.perform(call).await)
-    }
-
-    /// The stream's id, if the message is the peer's.
-    fn check(&self, peer: &PeerIdentity, open: &api::ForwardOpen) -> Result<[u8; 16], Status> {
-        let origin = open.origin.as_ref().ok_or_else(malformed)?;
-        let own = &self.options.origin;
-        let is_its_own = *origin.cluster == own.cluster.0
-            && origin.region == peer.region
-            && origin.node == peer.node;
-        if !is_its_own {
-            return Err(Refusal::denied().into());
-        }
-        let view = self.options.consensus.local_view();
-        claims::hear(&self.options.epochs, &view, Some(origin));
-        (*open.stream).try_into().map_err(|_| malformed())
     }
 
     async fn perform(&self, call: api::ForwardedCall) -> Result<Forwarded, Refusal> {
@@ -184,18 +166,14 @@ impl ForwardService for Accepting {
         &self,
         request: Request<Streaming<api::ForwardRequest>>,
     ) -> Result<Response<Answers>, Status> {
-        // The door lets only nodes of linked regions through; without one the call fails closed.
-        let Some(Caller::Peer(peer)) = request.extensions().get::<Caller>().cloned() else {
-            return Err(Refusal::denied().into());
-        };
         if !self.options.accepts {
             return Err(Refusal::denied().into());
         }
         let room = Arc::clone(&self.room).try_acquire_owned();
         let room = room.map_err(|_| Refusal::new(Reason::Throttling, "Rate exceeded"))?;
         let (sender, receiver) = mpsc::channel(2);
-        let taking = self.clone().take(peer, request.into_inner(), sender, room);
-        tokio::spawn(taking);
+        let (_, caller, asked) = request.into_parts();
+        tokio::spawn(self.clone().take(caller, asked, sender, room));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 }

@@ -22,7 +22,7 @@ use crate::danger::Danger;
 use crate::door::{Bounds, Door, Guests};
 use crate::errors::Refusal;
 use crate::fence::Fence;
-use crate::forward::{Accepting, AcceptingOptions, Forwarder, Origin};
+use crate::forward::{Accepting, AcceptingOptions, Forwarder};
 use crate::freshness::Freshness;
 use crate::health;
 use crate::limits::FORWARD_BYTES_MAX;
@@ -168,14 +168,6 @@ impl Assembly<'_> {
         Fence::new(self.parts.consensus.clone(), epochs, self.danger)
     }
 
-    fn origin(&self) -> Origin {
-        Origin {
-            cluster: self.identity.cluster,
-            region: self.identity.region.clone(),
-            node: NodeId(self.identity.peer.node),
-        }
-    }
-
     /// What hands writes on, if the operator wants that.
     fn forwarder(&self) -> Option<Arc<Forwarder>> {
         let regions = TlsRegions {
@@ -186,9 +178,8 @@ impl Assembly<'_> {
         forwards.then(|| {
             Arc::new(Forwarder::new(
                 self.parts.consensus.clone(),
-                Arc::clone(&self.parts.epochs),
+                self.parts.replication.clone(),
                 Arc::new(regions),
-                self.origin(),
             ))
         })
     }
@@ -201,8 +192,7 @@ impl Assembly<'_> {
         let accepting = Accepting::new(AcceptingOptions {
             secrets,
             consensus: self.parts.consensus.clone(),
-            epochs: Arc::clone(&self.parts.epochs),
-            origin: self.origin(),
+            replication: self.parts.replication.clone(),
             accepts: self.config.regions.accept_forwarded,
             deadline_max: self.config.limits.deadline_max,
             metrics: self.metrics.clone(),
