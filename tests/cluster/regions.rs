@@ -59,14 +59,14 @@ fn a_lost_region_is_taken_over_and_follows_when_it_is_back() {
     let parent = tempfile::tempdir().unwrap();
     let dev = start(parent.path());
     let (first, second) = (dev.environment(FIRST), dev.environment(SECOND));
-    with(&first, "one", &["secret", "create", "app/db"]).done();
+    let create = ["secret", "create", "app/db", "-v", "-o", "json"];
+    let written = with(&first, "one", &create).done();
 
     // What was written there is read here by its position, or in time.
-    let get = ["secret", "get", "app/db", "--raw"];
-    let shown = strongroom(&first, &[&get[..], &["-v", "-o", "json"]].concat()).done();
-    let shown: Json = serde_json::from_str(&shown.errors).unwrap();
+    let shown: Json = serde_json::from_str(&written.errors).unwrap();
     assert_eq!(shown["staleness_ms"], Json::Null, "{shown}");
     let position = ["--at-least", shown["position"].as_str().unwrap()];
+    let get = ["secret", "get", "app/db", "--raw"];
     let read = strongroom(&second, &[&get[..], &position, &["-v"]].concat()).done();
     assert_eq!(read.output, "one");
     assert!(read.errors.contains("staleness: at most "), "{read:?}");

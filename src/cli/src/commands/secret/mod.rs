@@ -28,45 +28,52 @@ struct Session {
 /// Carries out one verb.
 pub fn run(secret: &Secret, format: Format) -> Result<(), Failure> {
     super::block_on(async {
-        // A value that cannot be read is said before a node is asked anything.
-        let verb = &secret.verb;
-        match verb {
-            Verb::Create(create) => {
-                replicas::confirm_overwrite(&create.name, &create.replicas.overwrite)?;
-                let value = create.source.read(create.binary)?;
-                write::create(&open(secret, format)?, create, value).await
-            }
-            Verb::Put(put) => {
-                let value = put.source.read(put.binary)?;
-                write::put(&open(secret, format)?, put, value).await
-            }
-            Verb::Update(update) => {
-                let value = update.source.read(update.binary)?;
-                write::update(&open(secret, format)?, update, value).await
-            }
-            Verb::Delete(delete) => {
-                write::confirm_delete(delete)?;
-                write::delete(&open(secret, format)?, delete).await
-            }
-            Verb::Replicate(replicate) => {
-                replicas::confirm_overwrite(&replicate.name, &replicate.overwrite)?;
-                replicas::replicate(&open(secret, format)?, replicate).await
-            }
-            Verb::RemoveRegions(remove) => {
-                replicas::confirm_remove(remove)?;
-                replicas::remove(&open(secret, format)?, remove).await
-            }
-            _ => run_without_value(&open(secret, format)?, verb).await,
-        }
+        let session = carry_out(secret, format).await?;
+        session.say_what_was_shown();
+        Ok(())
     })
 }
 
-async fn run_without_value(session: &Session, verb: &Verb) -> Result<(), Failure> {
-    let done = ask(session, verb).await;
-    if done.is_ok() {
-        session.say_what_was_shown();
+async fn carry_out(secret: &Secret, format: Format) -> Result<Session, Failure> {
+    // A value that cannot be read is said, and a question asked, before a node is asked anything.
+    match &secret.verb {
+        Verb::Create(create) => {
+            replicas::confirm_overwrite(&create.name, &create.replicas.overwrite)?;
+            let value = create.source.read(create.binary)?;
+            let session = open(secret, format)?;
+            write::create(&session, create, value).await?;
+            Ok(session)
+        }
+        Verb::Put(put) => {
+            let value = put.source.read(put.binary)?;
+            let session = open(secret, format)?;
+            write::put(&session, put, value).await?;
+            Ok(session)
+        }
+        Verb::Update(update) => {
+            let value = update.source.read(update.binary)?;
+            let session = open(secret, format)?;
+            write::update(&session, update, value).await?;
+            Ok(session)
+        }
+        verb => {
+            confirm(verb)?;
+            let session = open(secret, format)?;
+            ask(&session, verb).await?;
+            Ok(session)
+        }
     }
-    done
+}
+
+fn confirm(verb: &Verb) -> Result<(), Failure> {
+    match verb {
+        Verb::Delete(delete) => write::confirm_delete(delete),
+        Verb::Replicate(replicate) => {
+            replicas::confirm_overwrite(&replicate.name, &replicate.overwrite)
+        }
+        Verb::RemoveRegions(remove) => replicas::confirm_remove(remove),
+        _ => Ok(()),
+    }
 }
 
 async fn ask(session: &Session, verb: &Verb) -> Result<(), Failure> {
@@ -78,18 +85,16 @@ async fn ask(session: &Session, verb: &Verb) -> Result<(), Failure> {
         Verb::List(options) => list::list(session, options).await,
         Verb::Versions(options) => list::versions(session, options).await,
         Verb::Watch(options) => watch::watch(session, options).await,
+        Verb::Delete(delete) => write::delete(session, delete).await,
         Verb::Stage(stage) => write::stage(session, stage).await,
         Verb::Restore(secret) => write::restore(session, secret).await,
         Verb::Tag(tag) => write::tag(session, tag).await,
         Verb::Untag(untag) => write::untag(session, untag).await,
+        Verb::Replicate(replicate) => replicas::replicate(session, replicate).await,
+        Verb::RemoveRegions(remove) => replicas::remove(session, remove).await,
         Verb::StopReplication(secret) => replicas::stop(session, secret).await,
-        // These read a value or ask a question first, and went another way.
-        Verb::Create(_)
-        | Verb::Put(_)
-        | Verb::Update(_)
-        | Verb::Delete(_)
-        | Verb::Replicate(_)
-        | Verb::RemoveRegions(_) => Ok(()),
+        // These read a value, and went another way.
+        Verb::Create(_) | Verb::Put(_) | Verb::Update(_) => Ok(()),
     }
 }
 
