@@ -50,7 +50,7 @@ pub(super) fn free_name(draft: &mut Draft<'_>, state: &State, uid: Uid) {
     };
     let others = state.namesakes(&secret.account, &secret.name);
     let others: Vec<&Arc<Secret>> = others.filter(|other| other.uid != uid).collect();
-    let has_problem = |other: &&Arc<Secret>| state.has_name_problem(&other.uid);
+    let has_problem = |other: &&Arc<Secret>| state.late_since(&other.uid).is_some();
     if !others.iter().all(has_problem) {
         return;
     }
