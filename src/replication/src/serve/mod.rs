@@ -27,7 +27,6 @@ use wire::replication::v1;
 use wire::replication::v1::replication_service_server::ReplicationService;
 
 use crate::context::Context;
-use crate::serve::outlet::Outlet;
 
 pub(crate) use crate::serve::door::Door;
 
@@ -74,7 +73,7 @@ impl Sent {
 
 #[tonic::async_trait]
 impl ReplicationService for Service {
-    type FollowStream = Outlet;
+    type FollowStream = Rows<v1::FollowResponse>;
 
     async fn follow(
         &self,
