@@ -1,15 +1,13 @@
 //! Putting a snapshot in the place of a feed, in one entry (R25).
 
-use std::collections::BTreeMap;
-
 use crate::answer::Outcome;
 use crate::command::{ActivateSnapshot, Cursor, StagedRow};
 use crate::decide::draft::Draft;
-use crate::decide::import::{is_for_us, may_lead};
+use crate::decide::import::{begins, is_for_us, may_lead};
 use crate::decide::intake::{Intake, Offer, Sent};
 use crate::decide::stage::elsewhere;
 use crate::hash::BucketSums;
-use crate::ids::{Hash, Ordinal, Revision};
+use crate::ids::Ordinal;
 use crate::position::Epoch;
 use crate::rejection::{Flaw, Rejection};
 use crate::row::{BeginEpoch, Row, RowKey};
@@ -95,6 +93,7 @@ fn continues(
     if !(is_chained && is_last) {
         return Err(foreign());
     }
+    let first = first.filter(|first| begins(&activate.feed, &first.epoch.region));
     let first = first.ok_or_else(foreign)?;
     may_lead(state, &activate.feed, &first.epoch.region, true)?;
     let held = state.feed(&activate.feed).map(|feed| feed.cursor());
@@ -123,25 +122,13 @@ fn has(begun: &[&BeginEpoch], held: &Cursor, end: &Cursor) -> bool {
 /// Deletes the feed's journal, and its rows that the snapshot has not.
 fn clear(intake: &mut Intake<'_, '_>, rows: &[StagedRow]) {
     let feed = intake.feed.clone();
-    let kept: BTreeMap<RowKey, Hash> = rows
-        .iter()
-        .map(|row| (row.key, row.row.commitment()))
-        .collect();
-    let held: Vec<RowKey> = intake
-        .scratch
-        .rows_of(&feed, None)
-        .map(|(key, _)| key)
-        .collect();
-    for key in held.into_iter().filter(|key| !kept.contains_key(key)) {
-        intake.forget_beside(&key);
-        intake.draft.replace(key, None);
-    }
-    let journal = intake.scratch.feed(&feed);
-    let journal: Vec<Revision> = journal
-        .into_iter()
-        .flat_map(|feed| feed.journal_revisions())
-        .collect();
-    for revision in journal {
+    let before = intake.scratch.clone();
+    let held = before.rows_of(&feed, None).map(|(key, _)| key);
+    let is_kept = |key: &RowKey| rows.binary_search_by_key(key, |row| row.key).is_ok();
+    held.filter(|key| !is_kept(key))
+        .for_each(|key| intake.drop_row(key));
+    let journal = before.feed(&feed).into_iter();
+    for revision in journal.flat_map(|feed| feed.journal_revisions()) {
         intake.draft.delete(RowKey::Journal(feed.uid(), revision));
     }
     intake.sync();

@@ -9,6 +9,7 @@ use crate::decide::intake::Intake;
 use crate::ids::{Ordinal, Revision};
 use crate::limits::{
     IMPORTED_MAX, IMPORTED_ROW_BYTES_MAX, MESSAGE_CHARS_MAX, STAGED_BYTES_MAX, UNSTAGED_MAX,
+    WRAPPED_KEY_BYTES_MAX,
 };
 use crate::position::{Epoch, FeedId};
 use crate::rejection::{Field, Flaw, Rejection};
@@ -56,6 +57,8 @@ pub(super) fn fits(
     if origin.bytes.len() > IMPORTED_ROW_BYTES_MAX {
         return Err(broken(Flaw::Malformed));
     }
+    let wrap = staged.wrap.as_ref().map_or(0, |wrap| wrap.wrapped_dek.len());
+    bounded(Field::WrappedKey, wrap, WRAPPED_KEY_BYTES_MAX)?;
     let words = staged.problem.chars().count();
     bounded(Field::Message, words, MESSAGE_CHARS_MAX)
 }

@@ -223,17 +223,19 @@ pub struct JournalRow {
     pub header: Arc<Header>,
     /// The header's exact bytes.
     pub header_bytes: Bytes,
-    /// What hides the body behind the commitment; none when the row was deleted.
+    /// What hides the body behind the commitment; none when the row was deleted, and of a row of a
+    /// secret that came from another region.
     pub blind: Option<Hash>,
     /// The chain hash after this change.
     pub chain: Hash,
-    /// The body of a mutable row; an immutable one is found under its key.
+    /// The body of a mutable row; an immutable one is found under its key. None of a row of a secret
+    /// that came from another region: the name would stay in the journal when the copy is gone.
     pub body: Option<Bytes>,
 }
 
 impl JournalRow {
-    /// Decodes the secret this change put, as it is in its row; none for a deletion, and for rows
-    /// of another kind.
+    /// Decodes the secret this change put, as it is in its row; none for a deletion, for rows of
+    /// another kind, and for what came from another region.
     pub fn secret(&self) -> Option<Secret> {
         let key = RowKey::Secret(self.header.uid);
         let body = self

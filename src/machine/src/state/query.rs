@@ -124,7 +124,7 @@ impl State {
     }
 
     /// Orders secrets of one name: this region's own, then what had the name first here.
-    fn rank(&self, secret: &Secret) -> (bool, Option<Stamp>, Stamp, Uid) {
+    pub(crate) fn rank(&self, secret: &Secret) -> (bool, Option<Stamp>, Stamp, Uid) {
         let is_foreign = self.feed_of_secret(&secret.uid) != self.home().as_ref();
         let late = self.late_since(&secret.uid);
         (is_foreign, late, secret.created, secret.uid)

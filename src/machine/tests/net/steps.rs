@@ -23,7 +23,11 @@ pub fn described(name: &RegionName, scope: Scope) -> Region {
 /// Makes the first entry of a region that is told of those another one knows.
 pub fn founding(name: &RegionName, told: Vec<Region>, home_exists: bool) -> Result<Found, Failure> {
     let found = found()?;
+    // Whoever linked it told of its first node.
+    let own = told.iter().find(|region| region.name == *name);
+    let first = own.and_then(|region| region.nodes.first().cloned());
     Ok(Found {
+        node: first.unwrap_or(found.node),
         region: name.clone(),
         default_key: KmsKey {
             id: default_key(name),
