@@ -112,4 +112,4 @@ pub const HEADER_BYTES_MAX: usize = 16 * 1024;
 /// Rows that one bucket of a feed hash is mended with.
 pub const BUCKET_ROWS_MAX: usize = 8192;
 /// Bytes of these rows, of which one entry has to hold all.
-pub const BUCKET_BYTES_MAX: usize = 3 << 20;
+pub const BUCKET_BYTES_MAX: usize = 7 << 19;

@@ -3,7 +3,7 @@
 use crate::answer::Outcome;
 use crate::command::{ActivateSnapshot, Cursor, StagedRow};
 use crate::decide::draft::Draft;
-use crate::decide::import::{begins, is_for_us, may_lead};
+use crate::decide::import::{begins, follows, is_for_us, may_lead};
 use crate::decide::intake::{Intake, Offer, Sent};
 use crate::decide::stage::elsewhere;
 use crate::hash::BucketSums;
@@ -19,7 +19,7 @@ pub(super) fn activate(
 ) -> Result<Outcome, Rejection> {
     let feed = &activate.feed;
     let epoch = elsewhere(draft.state, feed, &activate.at)?;
-    let rows = staged(draft.state, activate, &epoch)?;
+    let rows = staged(draft.state, activate)?;
     continues(draft.state, activate, &epoch, &rows)?;
     let mut sums = BucketSums::new();
     rows.iter()
@@ -49,16 +49,11 @@ pub(super) fn activate(
 fn staged(
     state: &State,
     activate: &ActivateSnapshot,
-    epoch: &Epoch,
 ) -> Result<Vec<StagedRow>, Rejection> {
     let moved = || Rejection::SnapshotMoved(activate.feed.clone());
     let held = state.feed(&activate.feed).ok_or_else(moved)?;
     let staging = held.staging().ok_or_else(moved)?;
-    let is_all = staging.epoch == *epoch
-        && staging.revision == activate.at.revision
-        && staging.chain == activate.at.chain
-        && staging.rows == activate.rows;
-    match is_all {
+    match staging.at == activate.at && staging.rows == activate.rows {
         true => Ok(held.staged().cloned().collect()),
         false => Err(moved()),
     }
@@ -81,7 +76,7 @@ fn continues(
     let is_chained = begun.windows(2).all(|pair| match pair {
         [before, after] => {
             after.previous.as_ref() == Some(&before.epoch)
-                && after.epoch > before.epoch
+                && follows(Some(&before.epoch), &after.epoch)
                 && after.last_revision >= before.last_revision
         }
         _ => false,
@@ -93,7 +88,9 @@ fn continues(
     if !(is_chained && is_last) {
         return Err(foreign());
     }
-    let first = first.filter(|first| begins(&activate.feed, &first.epoch.region));
+    let first = first.filter(|first| {
+        begins(&activate.feed, &first.epoch.region) && follows(None, &first.epoch)
+    });
     let first = first.ok_or_else(foreign)?;
     may_lead(state, &activate.feed, &first.epoch.region, true)?;
     let held = state.feed(&activate.feed).map(|feed| feed.cursor());

@@ -199,7 +199,7 @@ pub(super) fn begins(feed: &FeedId, region: &RegionName) -> bool {
 }
 
 /// Says whether one ballot may follow another in a history: its number is higher.
-fn follows(before: Option<&Epoch>, after: &Epoch) -> bool {
+pub(super) fn follows(before: Option<&Epoch>, after: &Epoch) -> bool {
     let number = before.map(|epoch| epoch.number).unwrap_or_default();
     after.number > number && is_in_reach(before, after)
 }

@@ -2,7 +2,7 @@
 //! place of the feed, a row is wrong in one of them, and the primary's are the feed (R4).
 
 use crate::answer::Outcome;
-use crate::command::MendBucket;
+use crate::command::{MendBucket, StagedRow};
 use crate::decide::activate::place;
 use crate::decide::bounded;
 use crate::decide::draft::Draft;
@@ -35,23 +35,29 @@ pub(super) fn mend(draft: &mut Draft<'_>, mend: &MendBucket) -> Result<Outcome, 
     }
     let is_right = |key: &RowKey| mend.rows.binary_search_by_key(key, |row| row.key).is_ok();
     let held = before.rows_of(feed, None).map(|(key, _)| key);
-    held.filter(|key| is_in(key) && !is_right(key))
-        .for_each(|key| intake.drop_row(key));
-    for staged in &mend.rows {
-        let commitment = staged.row.commitment();
-        if intake.scratch.commitment_of(&staged.key) == Some(commitment) {
-            continue;
-        }
-        match staged.row.without_body().filter(|_| staged.key.is_immutable()) {
+    let wrong: Vec<RowKey> = held.filter(|key| is_in(key) && !is_right(key)).collect();
+    let is_other = |row: &&StagedRow| before.commitment_of(&row.key) != Some(row.row.commitment());
+    let others: Vec<&StagedRow> = mend.rows.iter().filter(is_other).collect();
+    // Each epoch was chained to the one before when it came: whatever a primary says now.
+    let mut touched = wrong.iter().chain(others.iter().map(|row| &row.key));
+    if touched.any(|key| matches!(key, RowKey::Epoch(..))) {
+        return Err(intake.broken(revision, Flaw::Epoch));
+    }
+    wrong.into_iter().for_each(|key| intake.drop_row(key));
+    for staged in others {
+        match staged.key {
             // A value is fetched later, as any other that is missing: there may be many, and
             // readers may still be at a spoilt one.
-            Some(hidden) => {
-                intake.forget_beside(&staged.key);
-                intake.draft.replace(staged.key, Some(hidden));
-                intake.sync();
+            RowKey::Version(..) => intake.forget_beside(&staged.key),
+            // For want of room it did not come; the rest of the secret stays.
+            RowKey::Secret(uid) if staged.row.is_withheld() => intake.hide_name(uid),
+            _ => {
+                place(&mut intake, staged)?;
+                continue;
             }
-            None => place(&mut intake, staged)?,
         }
+        intake.draft.replace(staged.key, staged.row.without_body());
+        intake.sync();
     }
     Ok(Outcome::None)
 }

@@ -42,6 +42,17 @@ pub fn founding(name: &RegionName, told: Vec<Region>, home_exists: bool) -> Resu
 }
 
 impl Net {
+    /// Founds regions of which all but the first receive everything.
+    pub fn of(others: &[&str]) -> Result<Net, Failure> {
+        let mut net = Net {
+            now_ms: 1_000_000,
+            ..Net::default()
+        };
+        let others: Vec<_> = others.iter().map(|letter| (*letter, Scope::All)).collect();
+        net.found(&others)?;
+        Ok(net)
+    }
+
     /// Founds the first region and links the others to it.
     pub fn found(&mut self, others: &[(&str, Scope)]) -> Result<(), Failure> {
         let first = region("a")?;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use machine::{Command, Cursor, FeedId, ForgetStaged, Hash, RegionName, Row, State};
+use machine::{Command, FeedId, ForgetStaged, Hash, RegionName, Row, State};
 use tokio::time::sleep;
 
 use crate::codec::Malformed;
@@ -61,15 +61,11 @@ pub(crate) async fn kept(
     let Some(staging) = staging else {
         return Ok(None);
     };
-    if staging.chain == Hash::ZERO {
+    if staging.at.chain == Hash::ZERO {
         forget_all(following, feed).await?;
         return Ok(None);
     }
-    let at = Cursor {
-        epoch: Some(staging.epoch),
-        revision: staging.revision,
-        chain: staging.chain,
-    };
+    let at = staging.at;
     let (rows, bytes, feed) = (staging.rows, staging.bytes, feed.clone());
     let own = following.context.options.region.clone();
     // Putting together what is kept walks all of it.

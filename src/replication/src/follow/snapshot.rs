@@ -224,7 +224,7 @@ impl Fetching<'_> {
         let at = self.gathered.at().clone();
         let is_kept = |state: &State| {
             let staging = state.feed(&entry.feed).and_then(|held| held.staging());
-            staging.is_some_and(|staging| staging.rows == then && staging.chain == at.chain)
+            staging.is_some_and(|staging| staging.rows == then && staging.at == at)
         };
         let command = Command::StageRows(entry.clone());
         until_done(self.following, self.feed, command, is_kept).await?;

@@ -86,8 +86,8 @@ async fn send(
     .into())
 }
 
-/// Makes the rows of a bucket ready. Keys of secrets come before those of values: when not all
-/// bodies fit, the last ones are left out, and fetched by their keys.
+/// Makes the rows of a bucket ready, without values. When not all bodies fit, the last ones are left
+/// out. What is left out is fetched by its key.
 fn rows_of(
     to: &Producer<Compared>,
     state: &State,
@@ -100,8 +100,7 @@ fn rows_of(
         if rows.len() >= BUCKET_ROWS_MAX {
             return Err(Refused::BucketTooLarge);
         }
-        let mut room = BUCKET_BYTES_MAX.saturating_sub(bytes) as u64;
-        let made = make(state, &to.view(), packer, &key, row.as_ref(), &mut room);
+        let made = make(state, &to.view(), packer, &key, row.as_ref(), &mut 0);
         let Some(mut row) = made else {
             continue;
         };
