@@ -91,7 +91,10 @@ impl World {
 
     /// Remembers who was to have which body, and which feeds were taken over in the middle.
     fn note(&mut self, at: &RegionName, applied: &Applied) {
-        let headers = applied.changes.iter().filter_map(|change| change.header.as_ref());
+        let headers = applied
+            .changes
+            .iter()
+            .filter_map(|change| change.header.as_ref());
         for header in headers {
             let members = header.members.to_vec();
             self.members.insert(header.commitment, members);
@@ -106,11 +109,17 @@ impl World {
     }
 
     fn is_half(&self, at: &RegionName, feed: &FeedId) -> bool {
-        self.torn.contains(feed) || self.halves.iter().any(|(name, of)| name == at && of == feed)
+        self.torn.contains(feed)
+            || self
+                .halves
+                .iter()
+                .any(|(name, of)| name == at && of == feed)
     }
 
     pub fn is_spoilt(&self, at: &RegionName, feed: &FeedId) -> bool {
-        self.spoilt.iter().any(|(name, of)| name == at && of == feed)
+        self.spoilt
+            .iter()
+            .any(|(name, of)| name == at && of == feed)
     }
 
     /// Forgets that rows are spoilt where the sums say that none is.

@@ -3,11 +3,11 @@
 use proptest::prelude::{BoxedStrategy, Strategy, any};
 use proptest::prop_oneof;
 use strongroom_machine::{
-    Body, Checkpoint, Command, DeleteSecret, DetachSecret, FeedId, FenceFeed, ForgetStaged, Label,
-    NewVersion, PurgeSecret, PutSecretValue, RecordAccess, Region, RegionName, Replica, ReplicaReport,
-    ReplicaState, ReportReplicas, RestoreSecret, RewrapSecret, Revision, Row, RowKey, Scope,
-    SecretName, Seen, ShareSecret, Stamp, Tag, TagResource, TakeOver, TrimFeed, Uid,
-    UnshareSecret, UpdateRegion, UpdateSecret, UpdateSecretVersionStage, ArnSuffix, CreateSecret,
+    ArnSuffix, Body, Checkpoint, Command, CreateSecret, DeleteSecret, DetachSecret, FeedId,
+    FenceFeed, ForgetStaged, Label, NewVersion, PurgeSecret, PutSecretValue, RecordAccess, Region,
+    RegionName, Replica, ReplicaReport, ReplicaState, ReportReplicas, RestoreSecret, Revision,
+    RewrapSecret, Row, RowKey, Scope, SecretName, Seen, ShareSecret, Stamp, Tag, TagResource,
+    TakeOver, TrimFeed, Uid, UnshareSecret, UpdateRegion, UpdateSecret, UpdateSecretVersionStage,
 };
 
 use crate::net::steps::described;
@@ -19,36 +19,116 @@ use crate::world::World;
 #[derive(Debug, Clone)]
 pub enum Step {
     /// A caller of whoever leads the secret's feed.
-    Ask { home: u8, number: u8, ask: Ask },
+    Ask {
+        home: u8,
+        number: u8,
+        ask: Ask,
+    },
     /// Takes in so many changes; whole entries or not.
-    Follow { to: u8, feed: u8, max: u8, cut: bool },
-    Fill { to: u8, feed: u8 },
-    Snapshot { to: u8, feed: u8, values: bool, parts: u8 },
-    Mend { to: u8, feed: u8 },
-    Checkpoint { feed: u8 },
-    Trim { at: u8, feed: u8, upto: u8 },
-    TakeOver { by: u8, lost: u8 },
-    Fence { at: u8, feed: u8 },
-    Spoil { at: u8, row: u8, lost: bool },
-    Scope { all: bool },
-    Report { from: u8, home: u8, number: u8, state: u8 },
-    Detach { at: u8, home: u8, number: u8 },
-    Rewrap { at: u8, home: u8, number: u8 },
-    Access { at: u8, home: u8, number: u8, version: u8 },
-    Restart { at: u8 },
+    Follow {
+        to: u8,
+        feed: u8,
+        max: u8,
+        cut: bool,
+    },
+    Fill {
+        to: u8,
+        feed: u8,
+    },
+    Snapshot {
+        to: u8,
+        feed: u8,
+        values: bool,
+        parts: u8,
+    },
+    Mend {
+        to: u8,
+        feed: u8,
+    },
+    Checkpoint {
+        feed: u8,
+    },
+    Trim {
+        at: u8,
+        feed: u8,
+        upto: u8,
+    },
+    TakeOver {
+        by: u8,
+        lost: u8,
+    },
+    Fence {
+        at: u8,
+        feed: u8,
+    },
+    Spoil {
+        at: u8,
+        row: u8,
+        lost: bool,
+    },
+    Scope {
+        all: bool,
+    },
+    Report {
+        from: u8,
+        home: u8,
+        number: u8,
+        state: u8,
+    },
+    Detach {
+        at: u8,
+        home: u8,
+        number: u8,
+    },
+    Rewrap {
+        at: u8,
+        home: u8,
+        number: u8,
+    },
+    Access {
+        at: u8,
+        home: u8,
+        number: u8,
+        version: u8,
+    },
+    Restart {
+        at: u8,
+    },
 }
 
 /// What a caller asks of one secret.
 #[derive(Debug, Clone)]
 pub enum Ask {
-    Create { name: u8, value: bool, shared: u8, force: bool },
-    Put { version: u8, label: u8 },
-    Update { new: bool },
-    Stage { label: u8, from: u8, to: u8 },
+    Create {
+        name: u8,
+        value: bool,
+        shared: u8,
+        force: bool,
+    },
+    Put {
+        version: u8,
+        label: u8,
+    },
+    Update {
+        new: bool,
+    },
+    Stage {
+        label: u8,
+        from: u8,
+        to: u8,
+    },
     Tag,
-    Share { with: u8, force: bool, key: bool },
-    Unshare { with: u8 },
-    Delete { scheduled: bool },
+    Share {
+        with: u8,
+        force: bool,
+        key: bool,
+    },
+    Unshare {
+        with: u8,
+    },
+    Delete {
+        scheduled: bool,
+    },
     Restore,
     Purge,
 }
@@ -110,14 +190,21 @@ fn ask() -> BoxedStrategy<Ask> {
 impl World {
     pub fn step(&mut self, step: &Step) -> Result<(), Failure> {
         match *step {
-            Step::Ask { home, number, ref ask } => self.ask(home, number, ask),
+            Step::Ask {
+                home,
+                number,
+                ref ask,
+            } => self.ask(home, number, ask),
             Step::Follow { to, feed, max, cut } => {
                 self.follow(&self.name(to), &self.feed(feed), usize::from(max), cut)
             }
             Step::Fill { to, feed } => self.fill(&self.name(to), &self.feed(feed)),
-            Step::Snapshot { to, feed, values, parts } => {
-                self.snapshot(&self.name(to), &self.feed(feed), values, parts)
-            }
+            Step::Snapshot {
+                to,
+                feed,
+                values,
+                parts,
+            } => self.snapshot(&self.name(to), &self.feed(feed), values, parts),
             Step::Mend { to, feed } => self.mend(&self.name(to), &self.feed(feed)),
             Step::Checkpoint { feed } => self.checkpoint(&self.feed(feed)),
             Step::Trim { at, feed, upto } => {
@@ -133,16 +220,24 @@ impl World {
             Step::Fence { at, feed } => self.fence(&self.name(at), &self.feed(feed)),
             Step::Spoil { at, row, lost } => self.spoil(&self.name(at), row, lost),
             Step::Scope { all } => self.scope(all),
-            Step::Report { from, home, number, state } => {
-                self.report(&self.name(from), self.uid(home, number), state)
-            }
+            Step::Report {
+                from,
+                home,
+                number,
+                state,
+            } => self.report(&self.name(from), self.uid(home, number), state),
             Step::Detach { at, home, number } => {
                 self.detach(&self.name(at), self.uid(home, number))
             }
             Step::Rewrap { at, home, number } => {
                 self.rewrap(&self.name(at), self.uid(home, number))
             }
-            Step::Access { at, home, number, version: n } => {
+            Step::Access {
+                at,
+                home,
+                number,
+                version: n,
+            } => {
                 let touched = vec![(self.uid(home, number), version(&n.to_string())?)];
                 let access = Command::RecordAccess(RecordAccess { day: 0, touched });
                 self.apply(&self.name(at), access).map(drop)
@@ -190,13 +285,7 @@ impl World {
         Ok(())
     }
 
-    fn command(
-        &self,
-        at: &RegionName,
-        home: u8,
-        uid: Uid,
-        ask: &Ask,
-    ) -> Result<Command, Failure> {
+    fn command(&self, at: &RegionName, home: u8, uid: Uid, ask: &Ask) -> Result<Command, Failure> {
         let seen = Seen::default();
         let value = |n: u8| -> Result<NewVersion, Failure> {
             let mut new = new(&n.to_string(), 24)?;
@@ -211,7 +300,12 @@ impl World {
         let labels = ["AWSCURRENT", "AWSPENDING", "X", "AWSPREVIOUS"];
         let label = |n: u8| Label::new(labels[usize::from(n) % labels.len()]);
         Ok(match *ask {
-            Ask::Create { name, value: with_value, shared, force } => {
+            Ask::Create {
+                name,
+                value: with_value,
+                shared,
+                force,
+            } => {
                 let with = (0..3u8).filter(|with| shared & (1 << with) != 0 && *with != home);
                 Command::CreateSecret(CreateSecret {
                     uid,
@@ -352,7 +446,9 @@ impl World {
         let snapshot = Snapshot::take(from, site, feed, values)?;
         let step = snapshot.rows.len().div_ceil(3).max(1);
         let first = site.state.feed(feed).and_then(|feed| feed.staging());
-        let first = first.map_or(0, |staging| usize::try_from(staging.rows).unwrap_or_default());
+        let first = first.map_or(0, |staging| {
+            usize::try_from(staging.rows).unwrap_or_default()
+        });
         for part in 0..usize::from(parts) {
             self.apply(to, snapshot.part(first + part * step, step))?;
         }
@@ -390,7 +486,8 @@ impl World {
             return Ok(());
         };
         let checkpoint = Checkpoint { feed: feed.clone() };
-        self.apply(&leader, Command::Checkpoint(checkpoint)).map(drop)
+        self.apply(&leader, Command::Checkpoint(checkpoint))
+            .map(drop)
     }
 
     /// Moves a feed on.
