@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use strongroom_machine::{
-    Applied, Command, Epoch, FeedId, FenceFeed, Found, Introduction, IssueLinkToken, KmsKey,
-    LinkRegion, NotServed, Region, RegionName, Scope, Stamp, UpdateRegion,
+    Applied, Command, Epoch, FeedId, FenceFeed, ForgetStaged, Found, Introduction, IssueLinkToken,
+    KmsKey, LinkRegion, NotServed, Region, RegionName, Scope, Stamp, UpdateRegion,
 };
 
-use crate::net::{Net, Snapshot, changes, fill, import};
+use crate::net::{Net, Site, Snapshot, changes, fill, import};
 use crate::support::{Failure, default_key, found, letter, node, region};
 
 /// Gives what the directory says of a region.
@@ -173,6 +173,16 @@ impl Net {
         at: &RegionName,
         feed: &FeedId,
     ) -> Result<bool, Failure> {
+        // What is kept of another one goes first.
+        let is_kept = |site: &Site| {
+            site.state
+                .feed(feed)
+                .is_some_and(|held| held.staging().is_some())
+        };
+        while is_kept(self.site(at)?) {
+            let feed = feed.clone();
+            self.accepted(at, Command::ForgetStaged(ForgetStaged { feed }))?;
+        }
         let snapshot = Snapshot::take(self.site(leader)?, self.site(at)?, feed, true)?;
         for first in (0..snapshot.rows.len()).step_by(500) {
             self.accepted(at, snapshot.part(first, 500))?;

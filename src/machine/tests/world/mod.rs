@@ -1,5 +1,6 @@
 //! Three regions that do what regions may, in any order, and what must hold whatever they did.
 
+pub mod asks;
 pub mod steps;
 
 use std::collections::BTreeMap;
@@ -33,7 +34,7 @@ pub struct World {
     /// Feeds that were taken over there: the other half is lost for ever.
     torn: Vec<FeedId>,
     /// The regions that were to have the body of a row, by what the row is committed to.
-    members: BTreeMap<Hash, Vec<RegionName>>,
+    pub members: BTreeMap<Hash, Vec<RegionName>>,
     steps: u64,
 }
 

@@ -3,17 +3,17 @@
 use proptest::prelude::{BoxedStrategy, Strategy, any};
 use proptest::prop_oneof;
 use strongroom_machine::{
-    ArnSuffix, Body, Checkpoint, Command, CreateSecret, DeleteSecret, DetachSecret, FeedId,
-    FenceFeed, ForgetStaged, Label, NewVersion, PurgeSecret, PutSecretValue, RecordAccess, Region,
-    RegionName, Replica, ReplicaReport, ReplicaState, ReportReplicas, RestoreSecret, Revision,
-    RewrapSecret, Row, RowKey, Scope, SecretName, Seen, ShareSecret, Stamp, Tag, TagResource,
-    TakeOver, TrimFeed, Uid, UnshareSecret, UpdateRegion, UpdateSecret, UpdateSecretVersionStage,
+    ArnSuffix, Body, Checkpoint, Command, CreateSecret, DetachSecret, FeedId, FenceFeed,
+    ForgetStaged, RecordAccess, Region, RegionName, ReplicaReport, ReplicaState, ReportReplicas,
+    Revision, RewrapSecret, Row, RowKey, Scope, SecretName, Seen, TakeOver, TrimFeed, Uid,
+    UpdateRegion,
 };
 
 use crate::net::steps::described;
 use crate::net::{Snapshot, changes, fill, forge, import, mends};
 use crate::support::{Failure, account, default_key, new, node, uid_in, version, wrap};
 use crate::world::World;
+use crate::world::asks::{Ask, ask};
 
 /// One thing that happens. Numbers are taken modulo what there is.
 #[derive(Debug, Clone)]
@@ -96,43 +96,6 @@ pub enum Step {
     },
 }
 
-/// What a caller asks of one secret.
-#[derive(Debug, Clone)]
-pub enum Ask {
-    Create {
-        name: u8,
-        value: bool,
-        shared: u8,
-        force: bool,
-    },
-    Put {
-        version: u8,
-        label: u8,
-    },
-    Update {
-        new: bool,
-    },
-    Stage {
-        label: u8,
-        from: u8,
-        to: u8,
-    },
-    Tag,
-    Share {
-        with: u8,
-        force: bool,
-        key: bool,
-    },
-    Unshare {
-        with: u8,
-    },
-    Delete {
-        scheduled: bool,
-    },
-    Restore,
-    Purge,
-}
-
 pub fn step() -> BoxedStrategy<Step> {
     let small = || 0..3u8;
     let of = || (small(), 0..3u8);
@@ -162,27 +125,6 @@ pub fn step() -> BoxedStrategy<Step> {
             at, home, number, version
         }),
         3 => small().prop_map(|at| Step::Restart { at }),
-    ]
-    .boxed()
-}
-
-fn ask() -> BoxedStrategy<Ask> {
-    let with = || 0..3u8;
-    prop_oneof![
-        6 => (0..3u8, any::<bool>(), 0..8u8, any::<bool>()).prop_map(
-            |(name, value, shared, force)| Ask::Create { name, value, shared, force }
-        ),
-        6 => (0..6u8, 0..4u8).prop_map(|(version, label)| Ask::Put { version, label }),
-        1 => any::<bool>().prop_map(|new| Ask::Update { new }),
-        2 => (0..4u8, 0..6u8, 0..6u8)
-            .prop_map(|(label, from, to)| Ask::Stage { label, from, to }),
-        1 => proptest::strategy::Just(Ask::Tag),
-        4 => (with(), any::<bool>(), any::<bool>())
-            .prop_map(|(with, force, key)| Ask::Share { with, force, key }),
-        3 => with().prop_map(|with| Ask::Unshare { with }),
-        2 => any::<bool>().prop_map(|scheduled| Ask::Delete { scheduled }),
-        1 => proptest::strategy::Just(Ask::Restore),
-        1 => proptest::strategy::Just(Ask::Purge),
     ]
     .boxed()
 }
@@ -250,7 +192,7 @@ impl World {
         }
     }
 
-    fn name(&self, number: u8) -> RegionName {
+    pub fn name(&self, number: u8) -> RegionName {
         self.names[usize::from(number) % self.names.len()].clone()
     }
 
@@ -261,7 +203,7 @@ impl World {
         }
     }
 
-    fn uid(&self, home: u8, number: u8) -> Uid {
+    pub fn uid(&self, home: u8, number: u8) -> Uid {
         uid_in(self.name(home).as_str(), number.into())
     }
 
@@ -269,116 +211,6 @@ impl World {
     fn other(&self, at: &RegionName, feed: &FeedId) -> Option<RegionName> {
         let leader = self.net.leader(feed).map(|(leader, _)| leader);
         leader.filter(|leader| leader != at)
-    }
-
-    fn ask(&mut self, home: u8, number: u8, ask: &Ask) -> Result<(), Failure> {
-        let feed = FeedId::Home(self.name(home));
-        let leads = self.net.sites.values();
-        let leads = leads.filter(|site| site.state.is_primary(&feed));
-        let leads: Vec<RegionName> = leads.map(|site| site.name.clone()).collect();
-        let uid = self.uid(home, number);
-        // After a promotion nobody knew of there are two.
-        for at in leads {
-            let command = self.command(&at, home, uid, ask)?;
-            self.apply(&at, command)?;
-        }
-        Ok(())
-    }
-
-    fn command(&self, at: &RegionName, home: u8, uid: Uid, ask: &Ask) -> Result<Command, Failure> {
-        let seen = Seen::default();
-        let value = |n: u8| -> Result<NewVersion, Failure> {
-            let mut new = new(&n.to_string(), 24)?;
-            new.wrap = wrap(default_key(at), 1);
-            Ok(new)
-        };
-        let replica = |with: u8, force: bool, key: bool| Replica {
-            region: self.name(with),
-            kms_key: key.then(|| "there".to_owned()),
-            force,
-        };
-        let labels = ["AWSCURRENT", "AWSPENDING", "X", "AWSPREVIOUS"];
-        let label = |n: u8| Label::new(labels[usize::from(n) % labels.len()]);
-        Ok(match *ask {
-            Ask::Create {
-                name,
-                value: with_value,
-                shared,
-                force,
-            } => {
-                let with = (0..3u8).filter(|with| shared & (1 << with) != 0 && *with != home);
-                Command::CreateSecret(CreateSecret {
-                    uid,
-                    account: account()?,
-                    name: SecretName::new(&format!("n{name}"))?,
-                    arn_suffix: ArnSuffix::new("AbC123")?,
-                    description: String::new(),
-                    kms_key: None,
-                    tags: Vec::new(),
-                    new: with_value.then(|| value(0)).transpose()?,
-                    region: Some(self.name(home)),
-                    replicas: with.map(|with| replica(with, force, false)).collect(),
-                    seen,
-                })
-            }
-            Ask::Put { version, label: n } => Command::PutSecretValue(PutSecretValue {
-                uid,
-                new: value(version)?,
-                labels: vec![label(n)?],
-                young_protection_ms: 0,
-                seen,
-            }),
-            Ask::Update { new } => Command::UpdateSecret(UpdateSecret {
-                uid,
-                description: Some("d".to_owned()),
-                kms_key: None,
-                rewrapped: Vec::new(),
-                new: new.then(|| value(7)).transpose()?,
-                young_protection_ms: 0,
-                seen,
-            }),
-            Ask::Stage { label: n, from, to } => {
-                Command::UpdateSecretVersionStage(UpdateSecretVersionStage {
-                    uid,
-                    label: label(n)?,
-                    remove_from: Some(version(&from.to_string())?).filter(|_| from < 5),
-                    move_to: Some(version(&to.to_string())?).filter(|_| to < 5),
-                    seen,
-                })
-            }
-            Ask::Tag => Command::TagResource(TagResource {
-                uid,
-                tags: vec![Tag {
-                    key: "k".to_owned(),
-                    value: self.net.now_ms.to_string(),
-                }],
-                seen,
-            }),
-            Ask::Share { with, force, key } => Command::ShareSecret(ShareSecret {
-                uid,
-                replicas: vec![replica(with, force, key)],
-                seen,
-            }),
-            Ask::Unshare { with } => Command::UnshareSecret(UnshareSecret {
-                uid,
-                regions: vec![self.name(with)],
-                seen,
-            }),
-            Ask::Delete { scheduled } => Command::DeleteSecret(DeleteSecret {
-                uid,
-                window_days: scheduled.then_some(7),
-                seen,
-            }),
-            Ask::Restore => Command::RestoreSecret(RestoreSecret { uid, seen }),
-            Ask::Purge => {
-                let secret = self.net.site(at)?.state.secret(&uid);
-                let deletion = secret.and_then(|secret| secret.deletion);
-                Command::PurgeSecret(PurgeSecret {
-                    uid,
-                    deletion_date: deletion.map_or(Stamp(0), |deletion| deletion.due),
-                })
-            }
-        })
     }
 
     fn follow(
@@ -548,6 +380,10 @@ impl World {
         }
         let spoilt = forge::row(key, &origin.feed, origin.revision, &origin.bytes);
         let spoilt = spoilt.filter(|_| !is_lost && !row.is_withheld());
+        // It spreads, should this region take the feed over.
+        if let (Some(spoilt), Some(members)) = (&spoilt, self.members.get(&row.commitment())) {
+            self.members.insert(spoilt.commitment(), members.clone());
+        }
         site.spoil(*key, spoilt);
         if !self.is_spoilt(at, &origin.feed) {
             self.spoilt.push((at.clone(), origin.feed));
