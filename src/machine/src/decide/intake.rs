@@ -144,7 +144,7 @@ impl<'d, 's> Intake<'d, 's> {
     /// Finds what is to be kept of a row that is put, and notes beside it what goes with it.
     pub(super) fn keep(&mut self, offer: Offer<'_>) -> Result<Row, Rejection> {
         match offer.key {
-            RowKey::Secret(uid) => Ok(self.keep_secret(uid, offer)),
+            RowKey::Secret(uid) => Ok(self.keep_secret(uid, &offer)),
             RowKey::Version(uid, ordinal) => Ok(self.keep_version(uid, ordinal, offer)),
             // Rows that every region receives are always sent.
             key => match offer.row {
@@ -169,9 +169,9 @@ impl<'d, 's> Intake<'d, 's> {
         }
     }
 
-    fn keep_secret(&mut self, uid: Uid, offer: Offer<'_>) -> Row {
+    fn keep_secret(&mut self, uid: Uid, offer: &Offer<'_>) -> Row {
         let hidden = Row::hidden(&self.feed, offer.revision, offer.commitment);
-        let is_detached = self.is_detached(uid, &offer);
+        let is_detached = self.is_detached(uid, offer);
         let problem = match &offer.row {
             _ if is_detached || !offer.is_member => None,
             Sent::Row(Row::Secret(kept)) if !sound::is_secret(&self.feed, kept.body()) => {
