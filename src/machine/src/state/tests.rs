@@ -6,8 +6,9 @@ use crate::answer::Outcome;
 use crate::change::Change;
 use crate::codec::Body;
 use crate::command::{
-    AdmitNode, Command, CreateSecret, Cursor, DeleteSecret, Found, ImportChanges, IssueJoinToken,
-    KeyState, KeyVersion, KmsKey, Node, Seen, SetMachineVersion, StageRows, StagedRow, TagResource,
+    AdmitNode, Command, CreateSecret, Cursor, DeleteSecret, FillRows, Found, ImportChanges,
+    IssueJoinToken, KeyState, KeyVersion, KmsKey, Node, Seen, SetMachineVersion, StageRows,
+    StagedRow, TagResource,
 };
 use crate::decide::MACHINE_VERSION;
 use crate::entry::{Audit, Entry};
@@ -251,10 +252,18 @@ fn a_feed_that_is_full_takes_nothing_more_from_callers_or_from_its_primary() -> 
                 changes: Vec::new(),
             }))
         };
-        let command = import(&state).expect("a feed");
-        assert!(apply(&mut state, 5, command.clone()).is_ok());
+        let fill = Command::FillRows(FillRows {
+            feed: home.clone(),
+            rows: Vec::new(),
+        });
+        let commands = [import(&state).expect("a feed"), fill];
+        for command in &commands {
+            assert!(apply(&mut state, 5, command.clone()).is_ok());
+        }
         weigh(&mut state, &home, rows / 8 * 9, bytes / 8 * 9);
-        assert_eq!(apply(&mut state, 6, command), limit);
+        for command in commands {
+            assert_eq!(apply(&mut state, 6, command), limit);
+        }
     }
     // What makes it smaller is always taken.
     let delete = Command::DeleteSecret(DeleteSecret {
@@ -308,17 +317,24 @@ fn a_snapshot_keeps_no_more_values_than_it_may() -> Result<(), NameError> {
     };
     let root = FeedId::Root;
     let kept = Kept::fed(region, &root, root.uid(), Revision(9), &Hash::ZERO);
-    put(&mut state, RowKey::Region(Ordinal(2)), Region::into_row(Arc::new(kept)));
+    put(
+        &mut state,
+        RowKey::Region(Ordinal(2)),
+        Region::into_row(Arc::new(kept)),
+    );
     let feed = FeedId::Home(name.clone());
     let epoch = Epoch {
         number: 1,
         region: name,
     };
-    let staging = Staging {
-        feed: feed.clone(),
-        epoch: epoch.clone(),
+    let at = Cursor {
+        epoch: Some(epoch),
         revision: Revision(9),
         chain: Hash::ZERO,
+    };
+    let staging = Staging {
+        feed: feed.clone(),
+        at: at.clone(),
         rows: 0,
         bytes: STAGED_BYTES_MAX,
     };
@@ -338,11 +354,7 @@ fn a_snapshot_keeps_no_more_values_than_it_may() -> Result<(), NameError> {
     let stage = |row: Row| {
         Command::StageRows(StageRows {
             feed: feed.clone(),
-            at: Cursor {
-                epoch: Some(epoch.clone()),
-                revision: Revision(9),
-                chain: Hash::ZERO,
-            },
+            at: at.clone(),
             first: 0,
             rows: vec![StagedRow {
                 key,
@@ -353,7 +365,10 @@ fn a_snapshot_keeps_no_more_values_than_it_may() -> Result<(), NameError> {
         })
     };
     let refused = apply(&mut state, 2, stage(value));
-    assert!(matches!(refused, Err(Rejection::TooLong { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(Rejection::TooLong { .. })),
+        "{refused:?}"
+    );
     assert!(apply(&mut state, 3, stage(hidden)).is_ok());
     Ok(())
 }

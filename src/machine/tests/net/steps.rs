@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use strongroom_machine::{
-    Applied, Command, Epoch, FeedId, FenceFeed, Found, Introduction, IssueLinkToken, KmsKey,
-    LinkRegion, NotServed, Region, RegionName, Scope, Stamp, UpdateRegion,
+    Applied, Command, Epoch, FeedId, FenceFeed, ForgetStaged, Found, Introduction, IssueLinkToken,
+    KmsKey, LinkRegion, NotServed, Region, RegionName, Scope, Stamp, UpdateRegion,
 };
 
-use crate::net::{Net, Snapshot, changes, fill, import};
+use crate::net::{Net, Site, Snapshot, changes, fill, import};
 use crate::support::{Failure, default_key, found, letter, node, region};
 
 /// Gives what the directory says of a region.
@@ -23,7 +23,11 @@ pub fn described(name: &RegionName, scope: Scope) -> Region {
 /// Makes the first entry of a region that is told of those another one knows.
 pub fn founding(name: &RegionName, told: Vec<Region>, home_exists: bool) -> Result<Found, Failure> {
     let found = found()?;
+    // Whoever linked it told of its first node.
+    let own = told.iter().find(|region| region.name == *name);
+    let first = own.and_then(|region| region.nodes.first().cloned());
     Ok(Found {
+        node: first.unwrap_or(found.node),
         region: name.clone(),
         default_key: KmsKey {
             id: default_key(name),
@@ -38,6 +42,17 @@ pub fn founding(name: &RegionName, told: Vec<Region>, home_exists: bool) -> Resu
 }
 
 impl Net {
+    /// Founds regions of which all but the first receive everything.
+    pub fn of(others: &[&str]) -> Result<Net, Failure> {
+        let mut net = Net {
+            now_ms: 1_000_000,
+            ..Net::default()
+        };
+        let others: Vec<_> = others.iter().map(|letter| (*letter, Scope::All)).collect();
+        net.found(&others)?;
+        Ok(net)
+    }
+
     /// Founds the first region and links the others to it.
     pub fn found(&mut self, others: &[(&str, Scope)]) -> Result<(), Failure> {
         let first = region("a")?;
@@ -158,6 +173,16 @@ impl Net {
         at: &RegionName,
         feed: &FeedId,
     ) -> Result<bool, Failure> {
+        // What is kept of another one goes first.
+        let is_kept = |site: &Site| {
+            site.state
+                .feed(feed)
+                .is_some_and(|held| held.staging().is_some())
+        };
+        while is_kept(self.site(at)?) {
+            let feed = feed.clone();
+            self.accepted(at, Command::ForgetStaged(ForgetStaged { feed }))?;
+        }
         let snapshot = Snapshot::take(self.site(leader)?, self.site(at)?, feed, true)?;
         for first in (0..snapshot.rows.len()).step_by(500) {
             self.accepted(at, snapshot.part(first, 500))?;

@@ -1,5 +1,6 @@
 //! Three regions that do what regions may, in any order, and what must hold whatever they did.
 
+pub mod asks;
 pub mod steps;
 
 use std::collections::BTreeMap;
@@ -33,7 +34,7 @@ pub struct World {
     /// Feeds that were taken over there: the other half is lost for ever.
     torn: Vec<FeedId>,
     /// The regions that were to have the body of a row, by what the row is committed to.
-    members: BTreeMap<Hash, Vec<RegionName>>,
+    pub members: BTreeMap<Hash, Vec<RegionName>>,
     steps: u64,
 }
 
@@ -91,7 +92,10 @@ impl World {
 
     /// Remembers who was to have which body, and which feeds were taken over in the middle.
     fn note(&mut self, at: &RegionName, applied: &Applied) {
-        let headers = applied.changes.iter().filter_map(|change| change.header.as_ref());
+        let headers = applied
+            .changes
+            .iter()
+            .filter_map(|change| change.header.as_ref());
         for header in headers {
             let members = header.members.to_vec();
             self.members.insert(header.commitment, members);
@@ -106,11 +110,17 @@ impl World {
     }
 
     fn is_half(&self, at: &RegionName, feed: &FeedId) -> bool {
-        self.torn.contains(feed) || self.halves.iter().any(|(name, of)| name == at && of == feed)
+        self.torn.contains(feed)
+            || self
+                .halves
+                .iter()
+                .any(|(name, of)| name == at && of == feed)
     }
 
     pub fn is_spoilt(&self, at: &RegionName, feed: &FeedId) -> bool {
-        self.spoilt.iter().any(|(name, of)| name == at && of == feed)
+        self.spoilt
+            .iter()
+            .any(|(name, of)| name == at && of == feed)
     }
 
     /// Forgets that rows are spoilt where the sums say that none is.
@@ -140,6 +150,7 @@ impl World {
             let known = self.known.entry(place).or_default();
             agrees(site, feed, known)?;
             self.bodies_are_held(site, feed)?;
+            journals_name_nothing(site, feed)?;
             self.values_are_known(site, feed)?;
         }
         secrets_are_found(&site.state)
@@ -160,8 +171,15 @@ impl World {
             if !is_member && !site.receives_all(feed) && !is_here {
                 return Err(format!("{key:?} is not for {}", site.name).into());
             }
-            let is_hidden = state.is_withheld(&RowKey::Secret(uid));
-            if is_value && is_hidden && !self.is_half(&site.name, feed) {
+            let hidden = state.commitment_of(&RowKey::Secret(uid));
+            let hidden = hidden.filter(|_| state.is_withheld(&RowKey::Secret(uid)));
+            // Only for a secret that is to come.
+            let is_to_come = hidden.is_none_or(|hidden| {
+                let members = self.members.get(&hidden);
+                let is_member = members.is_some_and(|members| members.contains(&site.name));
+                is_member || site.receives_all(feed)
+            });
+            if is_value && !is_to_come && !self.is_half(&site.name, feed) {
                 return Err(format!("{key:?} is here without its secret").into());
             }
             if is_value && state.row(&RowKey::Wrap(uid, key.ordinal())).is_none() {
@@ -224,6 +242,20 @@ fn agrees(site: &Site, feed: &FeedId, known: &mut Known) -> Result<(), Failure> 
         }
     }
     Ok(())
+}
+
+/// What a region followed leaves nothing of a secret in its journal.
+fn journals_name_nothing(site: &Site, feed: &FeedId) -> Result<(), Failure> {
+    let first = site.state.feed(feed).and_then(|feed| feed.state());
+    let before = first.map_or(0, |state| state.journal_first.0.saturating_sub(1));
+    let rows = site.state.journal(feed, Revision(before));
+    let followed = rows.into_iter().flatten();
+    let followed = followed.filter(|row| row.header.epoch.region != site.name);
+    let mut secrets = followed.filter(|row| row.header.key().is_some_and(|key| key.is_of_secret()));
+    match secrets.any(|row| row.body.is_some() || row.blind.is_some()) {
+        true => Err(format!("{}: the journal of {feed} has bodies", site.name).into()),
+        false => Ok(()),
+    }
 }
 
 /// I6, and a secret is found by what it says of itself.
