@@ -102,8 +102,6 @@ pub const FRESH_PAUSE: std::time::Duration = std::time::Duration::from_millis(20
 pub const REGION_WATCHES_MAX: usize = 16;
 /// Shortest pause between two messages of one of them, and the longest pause.
 pub const REGION_WATCH_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
-/// Pause after a directory that could not be taken over before it is tried again.
-pub const DIRECTORY_PAUSE: std::time::Duration = std::time::Duration::from_secs(5);
 /// Longest wait for the state of one node before the rules of an upgrade are turned on.
 pub const NODE_STATUS_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(3);
 /// Pause between two looks for secrets that came here without a change of their feed.
