@@ -47,7 +47,7 @@ async fn link(
     let pair = files.layout.node(files.region, 1);
     let dialer = Dialer::for_callers(files.credentials(&pair));
     let expected = Expected::Issuer {
-        cluster: None,
+        cluster: dialer.credentials().identity().cluster().to_owned(),
         issuer_key: PublicKeyHash::of(&issuer).unwrap(),
     };
     let address = region.nodes[0].addresses().api.to_string();
