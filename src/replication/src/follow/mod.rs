@@ -11,7 +11,7 @@ mod collect;
 mod fill;
 mod forget;
 mod import;
-mod incoming;
+pub(crate) mod incoming;
 mod kept;
 mod lag;
 mod lane;
