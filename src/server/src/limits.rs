@@ -86,6 +86,9 @@ pub const ADDRESSES_TOLD_MAX: usize = 8;
 pub const LINK_REQUESTS_MAX: usize = 8;
 /// Longest deadline of such a call.
 pub const LINK_DEADLINE: std::time::Duration = std::time::Duration::from_secs(5);
+/// Calls of one linked region that are read, or not yet answered, at once: more than it makes. Each
+/// may take the memory of a whole message before its service sees it.
+pub const REGION_CALLS_MAX: usize = 24;
 /// Nodes of a region that others are told of.
 pub const REGION_NODES_MAX: usize = machine::limits::REGION_NODES_MAX;
 /// Most regions named in one call.

@@ -15,19 +15,35 @@ use rustls::{
     RootCertStore,
     pki_types::{CertificateDer, TrustAnchor},
 };
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     certs::Holder,
     identity::{PeerIdentity, is_region},
     issuer::{IssuerError, Known, vouching},
-    limits::{ISSUERS_PER_REGION_MAX, LINKED_REGIONS_MAX},
+    limits::{ISSUERS_PER_REGION_MAX, LINKED_CONNECTIONS_MAX, LINKED_REGIONS_MAX},
     verify::Refusal,
 };
 
 /// The issuers of linked regions; none at first. Clones share them.
 #[derive(Clone, Default)]
 pub struct Authorities {
-    linked: Arc<ArcSwap<BTreeMap<String, Vec<Known>>>>,
+    linked: Arc<ArcSwap<BTreeMap<String, Linked>>>,
+}
+
+struct Linked {
+    issuers: Vec<Known>,
+    tie: Tie,
+}
+
+/// What the connections of one linked region's nodes have in common.
+#[derive(Clone)]
+pub(crate) struct Tie {
+    /// How many more there may be: one region must not keep the others, or the own, out.
+    pub(crate) places: Arc<Semaphore>,
+    /// Ends them when the region is unlinked.
+    pub(crate) cut: CancellationToken,
 }
 
 /// What of the issuers of linked regions was not taken over, and why.
@@ -72,14 +88,15 @@ pub enum AuthoritiesError {
 
 impl Authorities {
     /// Replaces the whole set: region name to certificates of its issuers, for at most 64 regions
-    /// and 4 certificates each. Holds for connections made from then on. What cannot be used is
-    /// left out and answered, and the rest holds: what one region tells of itself must not cut off
-    /// another. An entry for the own region changes nothing: `CredentialFiles` tell who issues for
-    /// that.
+    /// and 4 certificates each. Holds for connections made from then on; listeners cut those of a
+    /// region that is not in it any more. What cannot be used is left out and answered, and the
+    /// rest holds: what one region tells of itself must not cut off another. An entry for the own
+    /// region changes nothing: `CredentialFiles` tell who issues for that.
     pub fn set(
         &self,
         linked: BTreeMap<String, Vec<CertificateDer<'static>>>,
     ) -> Vec<AuthoritiesError> {
+        let before = self.linked.load_full();
         let (mut fresh, mut refused) = (BTreeMap::new(), Vec::new());
         for (region, certificates) in linked {
             if !is_region(&region) {
@@ -88,11 +105,21 @@ impl Authorities {
                 refused.push(AuthoritiesError::TooManyRegions { region });
             } else {
                 let issuers = read(&region, &certificates, &mut refused);
-                fresh.insert(region, issuers);
+                let tie = before.get(&region).map(|linked| linked.tie.clone());
+                let tie = tie.unwrap_or_else(Tie::new);
+                fresh.insert(region, Linked { issuers, tie });
             }
         }
+        let gone = before.iter().filter(|(name, _)| !fresh.contains_key(*name));
+        let gone: Vec<Tie> = gone.map(|(_, linked)| linked.tie.clone()).collect();
         self.linked.store(Arc::new(fresh));
+        gone.iter().for_each(|tie| tie.cut.cancel());
         refused
+    }
+
+    /// What a connection of a node of a linked region is tied to; none if it is not linked.
+    pub(crate) fn tie(&self, region: &str) -> Option<Tie> {
+        Some(self.linked.load().get(region)?.tie.clone())
     }
 
     /// What may vouch for a node of a linked region now.
@@ -102,19 +129,28 @@ impl Authorities {
         now: SystemTime,
     ) -> Result<Arc<RootCertStore>, Refusal> {
         let linked = self.linked.load();
-        let issuers = linked.get(&peer.region).ok_or_else(|| Refusal::NotLinked {
+        let region = linked.get(&peer.region).ok_or_else(|| Refusal::NotLinked {
             region: peer.region.clone(),
         })?;
-        Ok(vouching(issuers, peer, now)?)
+        Ok(vouching(&region.issuers, peer, now)?)
     }
 
     /// What may vouch for any node of any linked region now.
     pub(crate) fn in_force(&self, now: SystemTime) -> Vec<TrustAnchor<'static>> {
         let linked = self.linked.load();
-        let issuers = linked.values().flatten();
+        let issuers = linked.values().flat_map(|region| &region.issuers);
         issuers
             .filter_map(|known| known.anchor(now).ok().cloned())
             .collect()
+    }
+}
+
+impl Tie {
+    fn new() -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(LINKED_CONNECTIONS_MAX)),
+            cut: CancellationToken::new(),
+        }
     }
 }
 
