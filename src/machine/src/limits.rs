@@ -97,7 +97,7 @@ pub const BALLOT_STEP_MAX: u64 = 1024;
 /// The highest ordinal that another region may give a row.
 pub const ORDINAL_MAX: u64 = u64::MAX >> 1;
 /// Bytes of a snapshot that are kept beside the feed it will replace; the rest is fetched after.
-pub const STAGED_BYTES_MAX: u64 = 256 << 20;
+pub const STAGED_BYTES_MAX: u64 = 64 << 20;
 /// Rows that one entry removes of a snapshot that is given up.
 pub const UNSTAGED_MAX: usize = 4096;
 /// Rows of one feed. Another region can bring no more here, whatever it sends.
@@ -111,3 +111,5 @@ pub const VERSIONS_TAKEN_MAX: usize = 512;
 pub const HEADER_BYTES_MAX: usize = 16 * 1024;
 /// Rows that one bucket of a feed hash is mended with.
 pub const BUCKET_ROWS_MAX: usize = 8192;
+/// Bytes of these rows, of which one entry has to hold all.
+pub const BUCKET_BYTES_MAX: usize = 7 << 19;

@@ -176,7 +176,9 @@ impl State {
                     blind,
                     bytes: bytes.clone(),
                 }),
-                _ => self.value_of(&key, header.commitment),
+                // A value, or what this region followed before it led: as it was then or not at all.
+                _ if self.commitment_of(&key) == Some(header.commitment) => self.body_of(&key),
+                _ => Body::Withheld,
             },
         };
         Some(Outgoing {
@@ -187,14 +189,6 @@ impl State {
             body,
             is_last,
         })
-    }
-
-    /// Finds the value a header speaks of, if it is still there.
-    fn value_of(&self, key: &RowKey, commitment: Hash) -> Body {
-        if self.commitment_of(key) != Some(commitment) || self.is_withheld(key) {
-            return Body::Withheld;
-        }
-        self.body_of(key)
     }
 
     fn body_of(&self, key: &RowKey) -> Body {

@@ -66,12 +66,7 @@ fn a_journal_keeps_below_its_cap() -> Result<(), Failure> {
 
 /// Two regions, of which the second receives everything.
 fn two_regions() -> Result<(Net, RegionName, RegionName), Failure> {
-    let mut net = Net {
-        now_ms: 1_000_000,
-        ..Net::default()
-    };
-    net.found(&[("b", Scope::All)])?;
-    Ok((net, region("a")?, region("b")?))
+    Ok((Net::of(&["b"])?, region("a")?, region("b")?))
 }
 
 #[test]
@@ -105,6 +100,32 @@ fn another_region_brings_no_more_versions_of_a_secret_than_it_may() -> Result<()
     net.accepted(&a, Command::ImportChanges(forger.command()))?;
     let counts = net.site(&a)?.state.counts();
     assert_eq!((counts.versions, counts.withheld, counts.problems), (0, 0, 0));
+    Ok(())
+}
+
+#[test]
+fn a_snapshot_leaves_no_reason_of_what_it_has_not() -> Result<(), Failure> {
+    let (mut net, a, b) = two_regions()?;
+    let feed = FeedId::Home(b.clone());
+    net.follow_all(&a, &feed)?;
+    let mut forger = Forger::new(&feed, &net.site(&a)?.cursor(&feed));
+    forger.members = vec![a.to_string()];
+    let key = RowKey::Version(uid_in("eu-west-1", 1), Ordinal(1));
+    let body = storage::Version {
+        nonce: vec![4; 12].into(),
+        ciphertext: vec![5; 16].into(),
+        description: None,
+    };
+    forger.put(&key, &body.encode_to_vec(), None);
+    net.accepted(&a, Command::ImportChanges(forger.command()))?;
+    assert_eq!(net.site(&a)?.state.counts().problems, 1);
+    let mut snapshot = Snapshot::take(net.site(&b)?, net.site(&a)?, &feed, true)?;
+    // It goes on from where the feed stands, without the row.
+    snapshot.at.revision = Revision(9);
+    net.accepted(&a, snapshot.part(0, 100))?;
+    net.accepted(&a, snapshot.activate())?;
+    let counts = net.site(&a)?.state.counts();
+    assert_eq!((counts.withheld, counts.problems), (0, 0));
     Ok(())
 }
 

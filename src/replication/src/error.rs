@@ -55,8 +55,8 @@ pub(crate) enum Refused {
     /// The public key of a stream is none.
     #[error("public_key is not an X-Wing public key")]
     NoKey,
-    /// The region has as many calls under way as it may.
-    #[error("region {0} has too many calls under way on this node")]
+    /// The region has as many calls under way as it may, or has asked for as much as it may.
+    #[error("region {0} makes too many calls to this node")]
     Busy(RegionName),
     /// Another region is primary of the feed.
     #[error("this region is not primary of feed {feed}{}", named(primary.as_ref()))]
@@ -90,67 +90,59 @@ pub(crate) enum Refused {
 }
 
 impl Refused {
-    /// One word for a program, in `ErrorInfo.metadata["cause"]`.
-    fn cause(&self) -> &'static str {
+    /// The code, the reason of docs/errors.md, its advice, and one word for a program.
+    fn names(&self) -> (Code, &'static str, &'static str, &'static str) {
+        let denied = |cause| (Code::PermissionDenied, "AccessDeniedException", "no", cause);
+        let malformed = |cause| (Code::InvalidArgument, "SerializationException", "no", cause);
+        let refused = |cause| {
+            (
+                Code::FailedPrecondition,
+                "InvalidRequestException",
+                "no",
+                cause,
+            )
+        };
+        let later = |cause| (Code::Unavailable, "ServiceUnavailable", "safe", cause);
         match self {
-            Refused::NotANode => "NotANode",
-            Refused::OtherCluster => "OtherCluster",
-            Refused::OwnRegion => "OwnRegion",
-            Refused::OtherSender => "OtherSender",
-            Refused::NotLinked(_) => "NotLinked",
-            Refused::NodeUnknown { .. } => "NodeUnknown",
-            Refused::KeyNotPinned { .. } => "KeyNotPinned",
-            Refused::Malformed(_) => "Malformed",
-            Refused::NoKey => "NoKey",
-            Refused::Busy(_) => "Busy",
-            Refused::NotPrimary { .. } => "NotPrimary",
-            Refused::Silent => "Silent",
-            Refused::Expired => "Expired",
-            Refused::BucketTooLarge => "BucketTooLarge",
-            Refused::NoRandomness => "NoRandomness",
-            Refused::Unavailable(_) => "Unavailable",
-            Refused::Rejected(_) => "Rejected",
-            Refused::Stopping => "Stopping",
-        }
-    }
-
-    /// The code, the reason of docs/errors.md and its advice.
-    fn names(&self) -> (Code, &'static str, &'static str) {
-        match self {
-            Refused::NotANode
-            | Refused::OtherCluster
-            | Refused::OwnRegion
-            | Refused::OtherSender
-            | Refused::NotLinked(_)
-            | Refused::NodeUnknown { .. }
-            | Refused::KeyNotPinned { .. } => {
-                (Code::PermissionDenied, "AccessDeniedException", "no")
-            }
-            Refused::Malformed(_) | Refused::NoKey => {
-                (Code::InvalidArgument, "SerializationException", "no")
-            }
-            Refused::Busy(_) => (Code::ResourceExhausted, "ThrottlingException", "safe"),
-            Refused::NotPrimary { .. } | Refused::Rejected(_) | Refused::BucketTooLarge => {
-                (Code::FailedPrecondition, "InvalidRequestException", "no")
-            }
-            Refused::Unavailable(error) if !error.is_safe_to_retry() => {
-                (Code::Unavailable, "OutcomeUnknown", "unknown")
-            }
-            Refused::Silent
-            | Refused::Expired
-            | Refused::NoRandomness
-            | Refused::Unavailable(_)
-            | Refused::Stopping => (Code::Unavailable, "ServiceUnavailable", "safe"),
+            Refused::NotANode => denied("NotANode"),
+            Refused::OtherCluster => denied("OtherCluster"),
+            Refused::OwnRegion => denied("OwnRegion"),
+            Refused::OtherSender => denied("OtherSender"),
+            Refused::NotLinked(_) => denied("NotLinked"),
+            Refused::NodeUnknown { .. } => denied("NodeUnknown"),
+            Refused::KeyNotPinned { .. } => denied("KeyNotPinned"),
+            Refused::Malformed(_) => malformed("Malformed"),
+            Refused::NoKey => malformed("NoKey"),
+            Refused::Busy(_) => (
+                Code::ResourceExhausted,
+                "ThrottlingException",
+                "safe",
+                "Busy",
+            ),
+            Refused::NotPrimary { .. } => refused("NotPrimary"),
+            Refused::Rejected(_) => refused("Rejected"),
+            Refused::BucketTooLarge => refused("BucketTooLarge"),
+            Refused::Unavailable(error) if !error.is_safe_to_retry() => (
+                Code::Unavailable,
+                "OutcomeUnknown",
+                "unknown",
+                "Unavailable",
+            ),
+            Refused::Unavailable(_) => later("Unavailable"),
+            Refused::Silent => later("Silent"),
+            Refused::Expired => later("Expired"),
+            Refused::NoRandomness => later("NoRandomness"),
+            Refused::Stopping => later("Stopping"),
         }
     }
 }
 
 impl From<Refused> for Status {
     fn from(refused: Refused) -> Status {
-        let (code, reason, retry) = refused.names();
+        let (code, reason, retry, cause) = refused.names();
         let mut metadata = HashMap::from([
             ("retry".to_owned(), retry.to_owned()),
-            ("cause".to_owned(), refused.cause().to_owned()),
+            ("cause".to_owned(), cause.to_owned()),
         ]);
         if let Refused::NotPrimary {
             primary: Some(primary),

@@ -154,7 +154,10 @@ mod tests {
         heard.announce(&region("eu-west-1"), &feed, &at(2, "eu-west-1", 3), None);
         let announced = heard.announced(&feed).unwrap();
         assert_eq!(announced.by, region("eu-west-1"));
-        assert_eq!(announced.complete, None, "what the one before answered is no answer of it");
+        assert_eq!(
+            announced.complete, None,
+            "what the one before answered is no answer of it"
+        );
     }
 
     #[test]
@@ -170,7 +173,15 @@ mod tests {
         let first = complete(2, Some(Duration::ZERO));
         assert!(first >= Some(began));
         assert_eq!(complete(3, None), first, "no question is answered");
-        assert_eq!(complete(4, Some(Duration::from_secs(1))), first, "an older one came late");
-        assert_eq!(complete(3, Some(Duration::ZERO)), first, "an older position came late");
+        assert_eq!(
+            complete(4, Some(Duration::from_secs(1))),
+            first,
+            "an older one came late"
+        );
+        assert_eq!(
+            complete(3, Some(Duration::ZERO)),
+            first,
+            "an older position came late"
+        );
     }
 }

@@ -11,6 +11,8 @@ mod error;
 mod follow;
 mod followers;
 mod heard;
+#[cfg(test)]
+mod kit;
 mod limits;
 mod messages;
 mod options;
@@ -28,11 +30,11 @@ use crate::context::Context;
 use crate::follow::Following;
 
 pub use crate::codec::Malformed;
-pub use crate::follow::{Lag, Progress, RegionProgress, Staleness, Trouble};
+pub use crate::follow::{Progress, RegionProgress, Staleness, Trouble};
 pub use crate::followers::{Acknowledged, Follower, Followers};
 pub use crate::heard::{Announced, Heard};
 pub use crate::messages::{MessageKind, reread};
-pub use crate::options::{DialFailed, Keys, Options, Own, Regions};
+pub use crate::options::{DialFailed, Keys, Options, Own, Regions, TakeFailed};
 pub use crate::promote::{Further, PromoteError, PromoteReport, PromotedFeed};
 pub use crate::serve::{Sent, Service};
 
@@ -76,13 +78,6 @@ impl Replication {
     /// How following goes on this node; it follows while it leads.
     pub fn progress(&self) -> &Progress {
         &self.following.progress
-    }
-
-    /// How far the followed feeds are behind their primaries, as this node knows: the one that leads
-    /// hears them, the others know what they heard before.
-    pub fn lags(&self) -> Vec<Lag> {
-        let Context { options, heard, .. } = &*self.context;
-        follow::lags(&options.consensus.local_view(), heard, &options.staleness)
     }
 
     /// How old the followed feeds are, as this node knows.

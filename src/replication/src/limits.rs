@@ -24,14 +24,18 @@ pub const BATCH_BYTES_MAX: usize = 128 << 10;
 /// Rows of one message of a snapshot.
 pub const SNAPSHOT_ROWS_MAX: usize = 500;
 
+/// Bytes of one message of a snapshot, unless one row alone is larger.
+pub const SNAPSHOT_BYTES_MAX: usize = 512 << 10;
+
 /// Rows that may be asked for by their keys at once.
 pub const FETCH_ROWS_MAX: usize = 1_000;
 
-/// Bytes of bodies in the rows of one bucket; the bodies of the rest are fetched by their keys.
-pub const BUCKET_BYTES_MAX: usize = 3 << 20;
+/// Bytes of bodies in the rows of one bucket; the bodies of the rest are fetched by their keys. With
+/// the rows themselves they fit into one message, and into one entry.
+pub const BUCKET_BYTES_MAX: usize = 2 << 20;
 
 /// Rows of one bucket that are sent.
-pub const BUCKET_ROWS_MAX: usize = machine::limits::IMPORTED_MAX;
+pub const BUCKET_ROWS_MAX: usize = machine::limits::BUCKET_ROWS_MAX;
 
 /// Buckets that may be asked for on one stream: each is a walk over all rows.
 pub const BUCKETS_ASKED_MAX: usize = 64;
@@ -42,8 +46,21 @@ pub const REPORTS_MAX: usize = machine::limits::IMPORTED_MAX;
 /// Streams one region has from a node at a time.
 pub const STREAMS_MAX: usize = 8;
 
+/// Comparisons that a node makes for one region at a time: each walks over all rows, many times.
+pub const COMPARISONS_MAX: usize = 2;
+
 /// Calls other than streams that a node works on for one region at a time.
 pub const CALLS_MAX: usize = 8;
+
+/// Bytes that a node proposes for one region at once, and those it does a second after that: what a
+/// region says of itself goes into this one's log.
+pub const PROPOSED_BYTES_BURST: u64 = 8 << 20;
+
+/// See [`PROPOSED_BYTES_BURST`].
+pub const PROPOSED_BYTES_PER_SECOND: u64 = 1 << 20;
+
+/// What a proposal counts for beside the bytes that were said.
+pub const PROPOSAL_BYTES_USUAL: u64 = 16 << 10;
 
 /// Time between two signs of life on a stream.
 pub const ALIVE_INTERVAL: Duration = Duration::from_millis(100);
@@ -126,11 +143,18 @@ pub const IMPORT_BYTES_MAX: usize = 1 << 20;
 /// Changes behind an import that are looked through for the secrets of its versions.
 pub const LOOK_AHEAD_CHANGES: usize = 16;
 
-/// First and longest pause before an import of which nothing was written is proposed again.
-pub const IMPORT_PAUSE_MIN: Duration = Duration::from_millis(20);
+/// First pause before a proposal of which nothing was written is made again; it doubles.
+pub const SETTLE_PAUSE_MIN: Duration = Duration::from_millis(20);
 
-/// See [`IMPORT_PAUSE_MIN`].
-pub const IMPORT_PAUSE_MAX: Duration = Duration::from_secs(1);
+/// Longest such pause.
+pub const SETTLE_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// Streams of one region, one after the other, that are ended because no data key opens under
+/// theirs. The next one goes on, and each value has a problem of its own.
+pub const DOUBTS_MAX: u32 = 3;
+
+/// Characters of a node's refusal that are kept.
+pub const REFUSAL_CHARS_MAX: usize = 256;
 
 /// Time between two looks at whether this node leads, and at what is to be followed.
 pub const PLAN_INTERVAL: Duration = Duration::from_millis(50);
@@ -143,6 +167,9 @@ pub const STREAM_OPEN_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Silence after which a stream is ended.
 pub const STREAM_SILENCE_MAX: Duration = Duration::from_millis(1_500);
+
+/// Time after which a stream is opened anew, for a new key.
+pub const STREAM_AGE_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// Time for which a stream's node may know no leader with a quorum.
 pub const LEADERLESS_MAX: Duration = Duration::from_secs(1);
@@ -189,22 +216,13 @@ pub const ANSWERS_MAX: usize = 64;
 /// Time for which a feed in trouble is not asked for.
 pub const TROUBLE_PAUSE: Duration = Duration::from_secs(30);
 
-/// Half of the time over which the rate of imports is told.
-pub const RATE_WINDOW: Duration = Duration::from_secs(5);
-
 /// Longest wait for the next message of an answer.
 pub const MESSAGE_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// Rows of a snapshot in one entry.
-pub const STAGE_ROWS_MAX: usize = 500;
-
-/// Bytes of rows of a snapshot in one entry, unless one alone is larger.
-pub const STAGE_BYTES_MAX: usize = 512 << 10;
 
 /// Bytes of values that a snapshot is asked to bring; the rest is fetched after.
 pub const SNAPSHOT_VALUE_BYTES: u64 = machine::limits::STAGED_BYTES_MAX / 2;
 
-/// First pause after a snapshot was broken off, or an entry of it was not written; it doubles.
+/// First pause before snapshots are fetched again that could not be had; it doubles.
 pub const SNAPSHOT_PAUSE_MIN: Duration = Duration::from_millis(100);
 
 /// Longest such pause.
@@ -223,28 +241,20 @@ pub const FILL_ROWS_MAX: usize = 500;
 pub const FILL_ROUNDS_MAX: usize = 16;
 
 /// Time between two looks for rows that are missing, when nothing came that may lack some.
-pub const FILL_INTERVAL: Duration = Duration::from_secs(5);
+pub const FILL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Pause after rows could not be asked for.
-pub const FILL_FAILED_PAUSE: Duration = Duration::from_secs(1);
+/// Pause before a feed is looked through again for rows that are missing; it doubles while some
+/// cannot be had.
+pub const FILL_PAUSE_MIN: Duration = Duration::from_secs(5);
 
-/// Time after which a row that could not be had, or whose key did not wrap, is asked for again.
-pub const FILL_PAUSE: Duration = Duration::from_secs(30);
-
-/// Time after which a row that could not be read is asked for again.
-pub const MALFORMED_PAUSE: Duration = Duration::from_secs(5 * 60);
-
-/// Rows that wait to be asked for again; of more, those due soonest are asked for at once.
-pub const WAITING_ROWS_MAX: usize = 65_536;
-
-/// Names remembered that were taken here; the secrets of others are tried from time to time.
-pub const NAMES_MAX: usize = 10_000;
+/// Longest such pause.
+pub const FILL_PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// Secrets listed for those who look at what changed; of more all are looked at.
 pub const TOUCHED_MAX: usize = 10_000;
 
-/// Secrets looked at in one step of a walk over all.
-pub const WALK_SECRETS: usize = 10_000;
+/// Copies looked at in one step.
+pub const COPIES_STEP: usize = 1_000;
 
 /// Copies of which it is remembered what was reported; others are reported with each walk.
 pub const REPORTED_MAX: usize = 1_000_000;
@@ -257,15 +267,6 @@ pub const REPORT_LINGER: Duration = Duration::from_millis(200);
 
 /// Pause before copies that could not be reported are reported again.
 pub const REPORT_PAUSE: Duration = Duration::from_secs(1);
-
-/// Secrets wrapped again in one step.
-pub const REWRAP_SECRETS: usize = 200;
-
-/// Time after which secrets that could not be wrapped again are tried once more.
-pub const REWRAP_PAUSE: Duration = Duration::from_secs(30);
-
-/// Pause after wraps that could not be proposed.
-pub const REWRAP_PAUSE_MIN: Duration = Duration::from_millis(100);
 
 /// Reasons kept, in words, why a secret is not under the key it should be under.
 pub const REASONS_MAX: usize = 10_000;

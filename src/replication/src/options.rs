@@ -1,12 +1,12 @@
 //! What the server gives to this crate.
 
-use std::error::Error;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use consensus::{Consensus, Epochs};
 use envelope::LinkKey;
 use machine::{ClusterId, MachineVersion, Node, NodeId, RegionName, State, Uid, VersionId, Wrap};
+use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use wire::Channel;
 
@@ -56,7 +56,7 @@ pub trait Keys: Send + Sync + 'static {
     /// ReplicateSecretToRegions named it; none means the default key.
     ///
     /// # Errors
-    /// The reason in words, which is shown as StatusMessage.
+    /// [`TakeFailed`] says whether it is the stream's key that does not fit.
     fn take(
         &self,
         state: &State,
@@ -65,7 +65,7 @@ pub trait Keys: Send + Sync + 'static {
         version: &VersionId,
         link: &LinkKey,
         wrapped: &[u8],
-    ) -> Result<Wrap, String>;
+    ) -> Result<Wrap, TakeFailed>;
 
     /// Wraps again under another key name what is here; none if it is under that key already.
     ///
@@ -81,8 +81,19 @@ pub trait Keys: Send + Sync + 'static {
     ) -> Result<Option<Wrap>, String>;
 }
 
+/// Why a data key that came was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum TakeFailed {
+    /// It does not open under the stream's key, which may not be the other end's.
+    #[error("the data key does not open under the stream's key")]
+    Link,
+    /// No key of this region wraps it: why, in the words that are shown as StatusMessage.
+    #[error("{0}")]
+    Key(String),
+}
+
 /// Why there is no channel to a node.
-pub type DialFailed = Box<dyn Error + Send + Sync>;
+pub type DialFailed = Box<dyn std::error::Error + Send + Sync>;
 
 /// Channels to nodes of other regions. The server implements it over TLS, tests over pipes.
 pub trait Regions: Send + Sync + 'static {

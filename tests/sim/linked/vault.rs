@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use consensus::{ValueError, View};
 use envelope::{EncryptionContext, Kek, LinkKey};
 use machine::{NewVersion, SealedValue, SecretName, State, Uid, ValueKind, VersionId, Wrap};
-use replication::Keys;
+use replication::{Keys, TakeFailed};
 
 use crate::network::Guard;
 use crate::region::{self, CLUSTER};
@@ -165,12 +165,12 @@ impl Keys for RegionKeys {
         version: &VersionId,
         link: &LinkKey,
         wrapped: &[u8],
-    ) -> Result<Wrap, String> {
+    ) -> Result<Wrap, TakeFailed> {
         let kek = self.vault.kek(self.region);
         let name = region::name(self.region);
         let context = context(*uid, version);
         let wrapped = link.rewrap_in(kek, &context, name.as_str(), wrapped);
-        let wrapped = wrapped.map_err(|_| "the data key does not open")?;
+        let wrapped = wrapped.map_err(|_| TakeFailed::Link)?;
         Ok(Wrap {
             key_id: region::key(self.region),
             key_version: 1,

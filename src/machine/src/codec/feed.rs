@@ -1,7 +1,8 @@
-//! Epochs, positions and headers.
+//! Epochs, positions, cursors and headers.
 
 use crate::change::{Header, Op};
-use crate::codec::{DecodeError, hash, parsed, required, uid};
+use crate::codec::{DecodeError, copied, hash, parsed, required, uid};
+use crate::command::Cursor;
 use crate::ids::{Ordinal, Revision, Stamp};
 use crate::names::RegionName;
 use crate::position::{Epoch, FeedId, Position};
@@ -46,6 +47,28 @@ impl TryFrom<storage::Position> for Position {
             feed: feed(&position.feed)?,
             epoch: required("epoch", position.epoch)?.try_into()?,
             revision: Revision(position.revision),
+        })
+    }
+}
+
+impl From<&Cursor> for storage::Cursor {
+    fn from(cursor: &Cursor) -> storage::Cursor {
+        storage::Cursor {
+            epoch: cursor.epoch.as_ref().map(Into::into),
+            revision: cursor.revision.0,
+            chain: copied(&cursor.chain.0),
+        }
+    }
+}
+
+impl TryFrom<storage::Cursor> for Cursor {
+    type Error = DecodeError;
+
+    fn try_from(cursor: storage::Cursor) -> Result<Cursor, DecodeError> {
+        Ok(Cursor {
+            epoch: cursor.epoch.map(TryInto::try_into).transpose()?,
+            revision: Revision(cursor.revision),
+            chain: hash("chain", &cursor.chain)?,
         })
     }
 }

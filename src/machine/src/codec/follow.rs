@@ -5,14 +5,13 @@ use crate::codec::feed::feed;
 use crate::codec::region::replica_state;
 use crate::codec::{DecodeError, copied, hash, key_id, parsed, required, uid};
 use crate::command::{
-    ActivateSnapshot, Cursor, DetachSecret, FenceFeed, FillRows, ImportChanges, ImportedChange,
+    ActivateSnapshot, DetachSecret, FenceFeed, FillRows, ImportChanges, ImportedChange,
     IssueLinkToken, LinkRegion, MendBucket, ReplicaReport, ReportReplicas, SentBody, ShareSecret,
     StageRows, StagedRow, TakeOver, UnshareSecret,
 };
 use crate::hash::Bucket;
-use crate::ids::{Revision, Stamp};
+use crate::ids::Stamp;
 use crate::names::RegionName;
-use crate::position::Epoch;
 use crate::row::RowKey;
 use crate::secret::Wrap;
 use crate::storage;
@@ -172,23 +171,6 @@ impl TryFrom<storage::LinkRegion> for LinkRegion {
     }
 }
 
-/// Decodes a cursor.
-fn cursor(
-    epoch: Option<storage::Epoch>,
-    revision: u64,
-    chain: &[u8],
-) -> Result<Cursor, DecodeError> {
-    Ok(Cursor {
-        epoch: epoch.map(Epoch::try_from).transpose()?,
-        revision: Revision(revision),
-        chain: hash("chain", chain)?,
-    })
-}
-
-fn epoch(cursor: &Cursor) -> Option<storage::Epoch> {
-    cursor.epoch.as_ref().map(Into::into)
-}
-
 /// Decodes a body with what belongs to it.
 fn body(
     blind: &[u8],
@@ -208,9 +190,7 @@ impl From<&ImportChanges> for storage::ImportChanges {
     fn from(import: &ImportChanges) -> storage::ImportChanges {
         storage::ImportChanges {
             feed: import.feed.to_string(),
-            epoch: epoch(&import.after),
-            revision: import.after.revision.0,
-            chain: copied(&import.after.chain.0),
+            after: Some((&import.after).into()),
             changes: import.changes.iter().map(Into::into).collect(),
         }
     }
@@ -250,7 +230,7 @@ impl TryFrom<storage::ImportChanges> for ImportChanges {
         });
         Ok(ImportChanges {
             feed: feed(&import.feed)?,
-            after: cursor(import.epoch, import.revision, &import.chain)?,
+            after: required("after", import.after)?.try_into()?,
             changes: changes.collect::<Result<_, DecodeError>>()?,
         })
     }
@@ -295,9 +275,7 @@ impl From<&StageRows> for storage::StageRows {
     fn from(stage: &StageRows) -> storage::StageRows {
         storage::StageRows {
             feed: stage.feed.to_string(),
-            epoch: epoch(&stage.at),
-            revision: stage.at.revision.0,
-            chain: copied(&stage.at.chain.0),
+            at: Some((&stage.at).into()),
             first: stage.first,
             rows: stage.rows.iter().map(Into::into).collect(),
         }
@@ -310,7 +288,7 @@ impl TryFrom<storage::StageRows> for StageRows {
     fn try_from(stage: storage::StageRows) -> Result<StageRows, DecodeError> {
         Ok(StageRows {
             feed: feed(&stage.feed)?,
-            at: cursor(stage.epoch, stage.revision, &stage.chain)?,
+            at: required("at", stage.at)?.try_into()?,
             first: stage.first,
             rows: staged(stage.rows)?,
         })
@@ -321,9 +299,7 @@ impl From<&ActivateSnapshot> for storage::ActivateSnapshot {
     fn from(activate: &ActivateSnapshot) -> storage::ActivateSnapshot {
         storage::ActivateSnapshot {
             feed: activate.feed.to_string(),
-            epoch: epoch(&activate.at),
-            revision: activate.at.revision.0,
-            chain: copied(&activate.at.chain.0),
+            at: Some((&activate.at).into()),
             feed_hash: copied(&activate.feed_hash.0),
             rows: activate.rows,
         }
@@ -336,7 +312,7 @@ impl TryFrom<storage::ActivateSnapshot> for ActivateSnapshot {
     fn try_from(activate: storage::ActivateSnapshot) -> Result<ActivateSnapshot, DecodeError> {
         Ok(ActivateSnapshot {
             feed: feed(&activate.feed)?,
-            at: cursor(activate.epoch, activate.revision, &activate.chain)?,
+            at: required("at", activate.at)?.try_into()?,
             feed_hash: hash("feed hash", &activate.feed_hash)?,
             rows: activate.rows,
         })
@@ -347,9 +323,7 @@ impl From<&MendBucket> for storage::MendBucket {
     fn from(mend: &MendBucket) -> storage::MendBucket {
         storage::MendBucket {
             feed: mend.feed.to_string(),
-            epoch: epoch(&mend.at),
-            revision: mend.at.revision.0,
-            chain: copied(&mend.at.chain.0),
+            at: Some((&mend.at).into()),
             bucket: mend.bucket.number().into(),
             rows: mend.rows.iter().map(Into::into).collect(),
         }
@@ -363,7 +337,7 @@ impl TryFrom<storage::MendBucket> for MendBucket {
         let bucket = u16::try_from(mend.bucket).ok().and_then(Bucket::new);
         Ok(MendBucket {
             feed: feed(&mend.feed)?,
-            at: cursor(mend.epoch, mend.revision, &mend.chain)?,
+            at: required("at", mend.at)?.try_into()?,
             bucket: required("bucket", bucket)?,
             rows: staged(mend.rows)?,
         })

@@ -6,9 +6,9 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use crate::codec::feed::feed;
-use crate::codec::{Body, DecodeError, copied, hash, parsed, required, uid};
+use crate::codec::{Body, DecodeError, copied, parsed, required, uid};
 use crate::command::StagedRow;
-use crate::ids::{NodeId, Revision, Stamp};
+use crate::ids::{NodeId, Stamp};
 use crate::names::RegionName;
 use crate::region::{Region, ReplicaState, ReplicaStatus, Scope};
 use crate::row::{
@@ -288,9 +288,7 @@ impl Body for Staging {
     fn message(&self) -> storage::StagingRow {
         storage::StagingRow {
             feed: self.feed.to_string(),
-            epoch: Some((&self.epoch).into()),
-            revision: self.revision.0,
-            chain: copied(&self.chain.0),
+            at: Some((&self.at).into()),
             rows: self.rows,
             bytes: self.bytes,
         }
@@ -300,9 +298,7 @@ impl Body for Staging {
         let row = storage::StagingRow::decode(bytes.clone())?;
         Ok(Staging {
             feed: feed(&row.feed)?,
-            epoch: required("epoch", row.epoch)?.try_into()?,
-            revision: Revision(row.revision),
-            chain: hash("chain", &row.chain)?,
+            at: required("at", row.at)?.try_into()?,
             rows: row.rows,
             bytes: row.bytes,
         })

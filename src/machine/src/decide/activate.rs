@@ -1,15 +1,13 @@
 //! Putting a snapshot in the place of a feed, in one entry (R25).
 
-use std::collections::BTreeMap;
-
 use crate::answer::Outcome;
 use crate::command::{ActivateSnapshot, Cursor, StagedRow};
 use crate::decide::draft::Draft;
-use crate::decide::import::{is_for_us, may_lead};
+use crate::decide::import::{begins, follows, is_for_us, may_lead};
 use crate::decide::intake::{Intake, Offer, Sent};
 use crate::decide::stage::elsewhere;
 use crate::hash::BucketSums;
-use crate::ids::{Hash, Ordinal, Revision};
+use crate::ids::Ordinal;
 use crate::position::Epoch;
 use crate::rejection::{Flaw, Rejection};
 use crate::row::{BeginEpoch, Row, RowKey};
@@ -21,7 +19,7 @@ pub(super) fn activate(
 ) -> Result<Outcome, Rejection> {
     let feed = &activate.feed;
     let epoch = elsewhere(draft.state, feed, &activate.at)?;
-    let rows = staged(draft.state, activate, &epoch)?;
+    let rows = staged(draft.state, activate)?;
     continues(draft.state, activate, &epoch, &rows)?;
     let mut sums = BucketSums::new();
     rows.iter()
@@ -51,16 +49,11 @@ pub(super) fn activate(
 fn staged(
     state: &State,
     activate: &ActivateSnapshot,
-    epoch: &Epoch,
 ) -> Result<Vec<StagedRow>, Rejection> {
     let moved = || Rejection::SnapshotMoved(activate.feed.clone());
     let held = state.feed(&activate.feed).ok_or_else(moved)?;
     let staging = held.staging().ok_or_else(moved)?;
-    let is_all = staging.epoch == *epoch
-        && staging.revision == activate.at.revision
-        && staging.chain == activate.at.chain
-        && staging.rows == activate.rows;
-    match is_all {
+    match staging.at == activate.at && staging.rows == activate.rows {
         true => Ok(held.staged().cloned().collect()),
         false => Err(moved()),
     }
@@ -83,7 +76,7 @@ fn continues(
     let is_chained = begun.windows(2).all(|pair| match pair {
         [before, after] => {
             after.previous.as_ref() == Some(&before.epoch)
-                && after.epoch > before.epoch
+                && follows(Some(&before.epoch), &after.epoch)
                 && after.last_revision >= before.last_revision
         }
         _ => false,
@@ -95,6 +88,9 @@ fn continues(
     if !(is_chained && is_last) {
         return Err(foreign());
     }
+    let first = first.filter(|first| {
+        begins(&activate.feed, &first.epoch.region) && follows(None, &first.epoch)
+    });
     let first = first.ok_or_else(foreign)?;
     may_lead(state, &activate.feed, &first.epoch.region, true)?;
     let held = state.feed(&activate.feed).map(|feed| feed.cursor());
@@ -123,25 +119,13 @@ fn has(begun: &[&BeginEpoch], held: &Cursor, end: &Cursor) -> bool {
 /// Deletes the feed's journal, and its rows that the snapshot has not.
 fn clear(intake: &mut Intake<'_, '_>, rows: &[StagedRow]) {
     let feed = intake.feed.clone();
-    let kept: BTreeMap<RowKey, Hash> = rows
-        .iter()
-        .map(|row| (row.key, row.row.commitment()))
-        .collect();
-    let held: Vec<RowKey> = intake
-        .scratch
-        .rows_of(&feed, None)
-        .map(|(key, _)| key)
-        .collect();
-    for key in held.into_iter().filter(|key| !kept.contains_key(key)) {
-        intake.forget_beside(&key);
-        intake.draft.replace(key, None);
-    }
-    let journal = intake.scratch.feed(&feed);
-    let journal: Vec<Revision> = journal
-        .into_iter()
-        .flat_map(|feed| feed.journal_revisions())
-        .collect();
-    for revision in journal {
+    let before = intake.scratch.clone();
+    let held = before.rows_of(&feed, None).map(|(key, _)| key);
+    let is_kept = |key: &RowKey| rows.binary_search_by_key(key, |row| row.key).is_ok();
+    held.filter(|key| !is_kept(key))
+        .for_each(|key| intake.drop_row(key));
+    let journal = before.feed(&feed).into_iter();
+    for revision in journal.flat_map(|feed| feed.journal_revisions()) {
         intake.draft.delete(RowKey::Journal(feed.uid(), revision));
     }
     intake.sync();

@@ -1,21 +1,32 @@
 //! Letting go of what this region keeps of a row of another one's feed.
 
-use std::sync::Arc;
-
 use crate::decide::draft::Draft;
 use crate::decide::intake::Intake;
 use crate::ids::Uid;
 use crate::position::FeedId;
 use crate::row::{Row, RowKey};
-use crate::secret::Secret;
 use crate::state::State;
 
 impl Intake<'_, '_> {
     /// Drops the bodies of a secret's rows, and what is only of use with them.
     pub(super) fn hide_secret(&mut self, uid: Uid) {
-        free_name(self.draft, &self.scratch, uid);
+        self.hide_name(uid);
         hide_versions(self.draft, &self.scratch, &self.feed, uid);
         self.sync();
+    }
+
+    /// Lets the name of a secret go whose row is to be known by its commitment only.
+    pub(super) fn hide_name(&mut self, uid: Uid) {
+        free_name(self.draft, &self.scratch, uid);
+        self.sync();
+    }
+
+    /// Deletes a row that the feed's primary has not, and what this region keeps beside it.
+    pub(super) fn drop_row(&mut self, key: RowKey) {
+        self.forget_beside(&key);
+        self.draft.replace(key, None);
+        self.sync();
+        self.settle(&key);
     }
 
     /// Deletes what this region keeps beside a row of a feed.
@@ -49,15 +60,10 @@ pub(super) fn free_name(draft: &mut Draft<'_>, state: &State, uid: Uid) {
         return;
     };
     let others = state.namesakes(&secret.account, &secret.name);
-    let others: Vec<&Arc<Secret>> = others.filter(|other| other.uid != uid).collect();
-    let has_problem = |other: &&Arc<Secret>| state.has_name_problem(&other.uid);
-    if !others.iter().all(has_problem) {
-        return;
-    }
     let next = others
-        .into_iter()
-        .min_by_key(|other| (other.created, other.uid));
-    if let Some(next) = next {
+        .filter(|other| other.uid != uid)
+        .min_by_key(|other| state.rank(other));
+    if let Some(next) = next.filter(|next| state.late_since(&next.uid).is_some()) {
         draft.delete(RowKey::Problem(next.uid));
     }
 }

@@ -148,6 +148,7 @@ fn begin(
         && begun.last_revision == cursor.revision
         && begun.chain == cursor.chain
         && header.op == Op::Put
+        && (cursor.epoch.is_some() || begins(&intake.feed, &header.epoch.region))
         && follows(cursor.epoch.as_ref(), &header.epoch);
     // Nobody else may say that this region leads: it would know.
     if !is_next || header.epoch.region == *intake.own() {
@@ -191,8 +192,14 @@ pub(super) fn may_lead(
     }
 }
 
+/// Says whether a feed can have begun in a region: a home feed in no other than its own, or whoever
+/// comes first could keep all regions from following it.
+pub(super) fn begins(feed: &FeedId, region: &RegionName) -> bool {
+    matches!(feed, FeedId::Root) || *feed == FeedId::Home(region.clone())
+}
+
 /// Says whether one ballot may follow another in a history: its number is higher.
-fn follows(before: Option<&Epoch>, after: &Epoch) -> bool {
+pub(super) fn follows(before: Option<&Epoch>, after: &Epoch) -> bool {
     let number = before.map(|epoch| epoch.number).unwrap_or_default();
     after.number > number && is_in_reach(before, after)
 }
@@ -231,11 +238,9 @@ fn put(
         wrap: body.and_then(|body| body.wrap.as_ref()),
         problem: body.map(|body| body.problem.as_str()).unwrap_or_default(),
     })?;
-    let is_here = !kept.is_withheld();
-    let sent = body.filter(|_| is_here);
-    let blind = sent.map(|body| body.blind);
-    let bytes = sent.filter(|_| !key.is_immutable());
-    let bytes = bytes.map(|body| body.bytes.clone());
+    // The journal here keeps no part of a secret: it would outlast the copy, and the row has it.
+    let sent = body.filter(|_| !key.is_of_secret());
+    let (blind, bytes) = sent.map(|body| (body.blind, body.bytes.clone())).unzip();
     let received = Received {
         key,
         header: Arc::clone(header),
@@ -282,6 +287,7 @@ fn compare(intake: &mut Intake<'_, '_>) {
 pub(super) fn fill(draft: &mut Draft<'_>, fill: &FillRows) -> Result<Outcome, Rejection> {
     bounded(Field::Rows, fill.rows.len(), IMPORTED_MAX)?;
     let mut intake = Intake::new(draft, &fill.feed)?;
+    intake.is_roomy()?;
     for (key, body) in &fill.rows {
         let Some(withheld) = intake.scratch.withheld_row(key).cloned() else {
             continue;
@@ -314,13 +320,15 @@ pub(super) fn is_for_us(intake: &Intake<'_, '_>, key: &RowKey, row: &Sent) -> bo
     let (state, feed) = (&intake.scratch, &intake.feed);
     match (key, row) {
         (RowKey::Secret(_), Sent::Row(Row::Secret(kept))) => state.holds_secret(feed, kept.body()),
-        (RowKey::Version(uid, _), _) => {
-            let secret = state.secret(uid);
-            secret.is_some_and(|secret| state.holds_secret(feed, secret))
-        }
+        (RowKey::Version(uid, _), _) => match state.secret(uid) {
+            Some(secret) => state.holds_secret(feed, secret),
+            // Its secret is to come.
+            None => state.is_incomplete(uid),
+        },
         // What it was refused for before it may be refused for again.
         (RowKey::Secret(uid), Sent::Bad) => {
-            state.receives_all(feed) || state.problem(uid).is_some()
+            let is_asked_for = state.problem(uid).is_some() || state.is_incomplete(uid);
+            is_asked_for || state.receives_all(feed)
         }
         _ => state.receives_all(feed),
     }

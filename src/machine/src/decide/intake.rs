@@ -151,29 +151,51 @@ impl<'d, 's> Intake<'d, 's> {
                 Sent::Row(row) if !sound::is_epoch(&key, &row) => {
                     Err(self.broken(offer.revision, Flaw::Epoch))
                 }
-                Sent::Row(row) if !row.is_withheld() => Ok(row),
+                Sent::Row(row) if !row.is_withheld() => {
+                    self.note_entry(&row);
+                    Ok(row)
+                }
                 _ => Err(self.broken(offer.revision, Flaw::Commitment)),
             },
         }
     }
 
+    /// Forgets what this region was told when it was new, once the directory has it.
+    fn note_entry(&mut self, row: &Row) {
+        if let Row::Region(kept) = row
+            && self.scratch.ends_introduction(kept.body())
+        {
+            self.draft.delete(RowKey::Introduction);
+        }
+    }
+
     fn keep_secret(&mut self, uid: Uid, offer: Offer<'_>) -> Row {
         let hidden = Row::hidden(&self.feed, offer.revision, offer.commitment);
-        let is_wanted = !self.is_detached(uid, &offer) && offer.is_member;
+        let is_detached = self.is_detached(uid, &offer);
         let problem = match &offer.row {
-            Sent::Row(Row::Secret(kept)) if is_wanted => {
-                let secret = kept.body();
-                if !sound::is_secret(&self.feed, secret) {
-                    Some(ProblemKind::Malformed)
-                } else if !self.makes_room(secret) {
-                    Some(ProblemKind::NameTaken)
-                } else {
-                    self.note_kept(secret);
-                    return Row::Secret(Arc::clone(kept));
-                }
+            _ if is_detached || !offer.is_member => None,
+            Sent::Row(Row::Secret(kept)) if !sound::is_secret(&self.feed, kept.body()) => {
+                Some(ProblemKind::Malformed)
             }
-            Sent::Row(_) | Sent::Bad if is_wanted => Some(ProblemKind::Malformed),
-            _ => None,
+            Sent::Row(Row::Secret(kept)) if !self.makes_room(kept.body()) => {
+                Some(ProblemKind::NameTaken)
+            }
+            Sent::Row(Row::Secret(kept)) => {
+                self.note_kept(kept.body());
+                return Row::Secret(Arc::clone(kept));
+            }
+            // Whoever sends it may have it no more as it was then, or not have it at all. The
+            // values stay for the secret as it comes later.
+            Sent::Nothing => {
+                self.hide_name(uid);
+                return hidden;
+            }
+            Sent::Bad => {
+                self.hide_name(uid);
+                self.note_problem(uid, ProblemKind::Malformed, "");
+                return hidden;
+            }
+            Sent::Row(_) => Some(ProblemKind::Malformed),
         };
         self.hide_secret(uid);
         match problem {

@@ -57,8 +57,7 @@ fn linkable(state: &State, name: &RegionName) -> Result<(), Rejection> {
     if state.region() == Some(name) {
         return Err(Rejection::RegionExists(name.clone()));
     }
-    let entry = state.directory().find(|(_, region)| region.name == *name);
-    match entry {
+    match state.entry(name) {
         Some((_, region)) if !region.is_linked() => Err(Rejection::RegionUnlinked(name.clone())),
         Some(_) => leads_nothing(state, name),
         None if state.directory().count() >= REGIONS_MAX => Err(Rejection::RegionLimit),
@@ -163,12 +162,10 @@ pub(super) fn update(draft: &mut Draft<'_>, update: &UpdateRegion) -> Result<Out
 pub(super) fn unlink(draft: &mut Draft<'_>, unlink: &UnlinkRegion) -> Result<Outcome, Rejection> {
     let (state, name) = (draft.state, &unlink.region);
     writable(state, &FeedId::Root)?;
-    let mut entries = state.directory();
-    let is_gone = entries.any(|(_, region)| region.name == *name && !region.is_linked());
-    if is_gone {
-        return Ok(Outcome::None);
-    }
-    let (number, known) = entry(state, name)?;
+    let (number, known) = match entry(state, name) {
+        Err(Rejection::RegionUnlinked(_)) => return Ok(Outcome::None),
+        found => found?,
+    };
     leads_nothing(state, name)?;
     let region = Region {
         authorities: Vec::new(),
@@ -181,9 +178,7 @@ pub(super) fn unlink(draft: &mut Draft<'_>, unlink: &UnlinkRegion) -> Result<Out
 }
 
 fn entry<'a>(state: &'a State, name: &RegionName) -> Result<(Ordinal, &'a Region), Rejection> {
-    let mut entries = state.directory();
-    let found = entries.find(|(_, region)| region.name == *name);
-    match found {
+    match state.entry(name) {
         None => Err(Rejection::RegionUnknown(name.clone())),
         Some((_, region)) if !region.is_linked() => Err(Rejection::RegionUnlinked(name.clone())),
         Some((number, region)) => Ok((number, region)),

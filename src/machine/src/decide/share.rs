@@ -19,9 +19,9 @@ use crate::names::{RegionName, VersionId};
 use crate::position::FeedId;
 use crate::region::{ReplicaState, ReplicaStatus};
 use crate::rejection::{Field, Rejection};
-use crate::row::{Detached, Row, RowKey};
+use crate::row::{Detached, RowKey};
 use crate::secret::{Replica, Secret, StoredVersion, Version, VersionDescription};
-use crate::state::State;
+use crate::state::{RowRef, State};
 
 pub(super) fn share(draft: &mut Draft<'_>, share: &ShareSecret) -> Result<Outcome, Rejection> {
     unmoved(draft.state, &share.seen)?;
@@ -196,6 +196,10 @@ pub(super) fn detach(draft: &mut Draft<'_>, detach: &DetachSecret) -> Result<Out
     if copy.is_scheduled() {
         return Err(Rejection::SecretScheduled);
     }
+    // Another secret has the name here: as one of this region's own it would come before that.
+    if state.late_since(&copy.uid).is_some() {
+        return Err(Rejection::NameTaken(copy.name.clone()));
+    }
     let home = FeedId::Home(own.clone());
     writable(state, &home)?;
     secret::spare(state, &home, &detach.new_uid)?;
@@ -206,9 +210,8 @@ pub(super) fn detach(draft: &mut Draft<'_>, detach: &DetachSecret) -> Result<Out
     key::usable(state, detach.kms_key.as_ref())?;
     let versions = renumbered(state, &copy, &detach.versions)?;
     hide_versions(draft, state, &feed, copy.uid);
-    if let Some((revision, commitment)) = state.secret_commitment(&copy.uid) {
-        let hidden = Row::hidden(&feed, revision, commitment);
-        draft.replace(RowKey::Secret(copy.uid), Some(hidden));
+    if let Some(RowRef::Here(row)) = state.row(&RowKey::Secret(copy.uid)) {
+        draft.replace(RowKey::Secret(copy.uid), row.without_body());
     }
     if state.problem(&copy.uid).is_some() {
         draft.delete(RowKey::Problem(copy.uid));
@@ -284,7 +287,7 @@ pub(super) fn rewrap(draft: &mut Draft<'_>, rewrap: &RewrapSecret) -> Result<Out
     let (_, secret) = secret::held(draft.state, &rewrap.uid)?;
     let is_here = |id: &VersionId| {
         let version = secret.version(id);
-        version.is_none_or(|version| draft.state.is_held(&secret.uid, version.ordinal))
+        version.is_none_or(|version| draft.state.has_value(&secret.uid, version.ordinal))
     };
     let wraps = rewrap.wraps.iter().filter(|(id, _)| is_here(id));
     let wraps: Vec<_> = wraps.cloned().collect();

@@ -2,8 +2,8 @@
 
 use crate::ids::Ordinal;
 use crate::limits::{
-    DESCRIPTION_CHARS_MAX, LABELS_MAX, ORDINAL_MAX, REGIONS_MAX, SEAL_BYTES_MAX, TAGS_MAX,
-    UNLABELLED_VERSIONS_MAX, VALUE_BYTES_MAX,
+    DESCRIPTION_CHARS_MAX, LABELS_MAX, ORDINAL_MAX, REGIONS_MAX, SEAL_BYTES_MAX, STAMP_MS_MAX,
+    TAGS_MAX, UNLABELLED_VERSIONS_MAX, VALUE_BYTES_MAX,
 };
 use crate::names::Label;
 use crate::position::FeedId;
@@ -43,6 +43,8 @@ pub(super) fn is_secret(feed: &FeedId, secret: &Secret) -> bool {
         .clone()
         .all(|ordinal| ordinal < secret.next_ordinal);
     let listed = secret.versions.len();
+    let due = secret.deletion.map(|deletion| deletion.due);
+    let stamps = [Some(secret.created), Some(secret.changed), due];
     matches!(feed, FeedId::Home(region) if *region == secret.region)
         && currents <= 1
         && (listed == 0 || currents == 1)
@@ -52,6 +54,7 @@ pub(super) fn is_secret(feed: &FeedId, secret: &Secret) -> bool {
         && is_sorted
         && is_below
         && secret.next_ordinal.0 <= ORDINAL_MAX
+        && stamps.iter().flatten().all(|stamp| stamp.0 <= STAMP_MS_MAX)
         && secret.tags.len() <= TAGS_MAX
         && secret.replicas.len() <= REGIONS_MAX
         && secret.description.chars().count() <= DESCRIPTION_CHARS_MAX

@@ -6,9 +6,10 @@ use crate::command::{Cursor, ForgetStaged, StageRows, StagedRow};
 use crate::decide::bounded;
 use crate::decide::draft::Draft;
 use crate::decide::intake::Intake;
-use crate::ids::{Ordinal, Revision};
+use crate::ids::{Hash, Ordinal, Revision};
 use crate::limits::{
     IMPORTED_MAX, IMPORTED_ROW_BYTES_MAX, MESSAGE_CHARS_MAX, STAGED_BYTES_MAX, UNSTAGED_MAX,
+    WRAPPED_KEY_BYTES_MAX,
 };
 use crate::position::{Epoch, FeedId};
 use crate::rejection::{Field, Flaw, Rejection};
@@ -18,8 +19,8 @@ use crate::state::{State, Weight};
 pub(super) fn stage(draft: &mut Draft<'_>, stage: &StageRows) -> Result<Outcome, Rejection> {
     bounded(Field::Rows, stage.rows.len(), IMPORTED_MAX)?;
     let (feed, uid) = (&stage.feed, stage.feed.uid());
-    let epoch = elsewhere(draft.state, feed, &stage.at)?;
-    let mut staging = begun(draft.state, stage, &epoch)?;
+    elsewhere(draft.state, feed, &stage.at)?;
+    let mut staging = begun(draft.state, stage)?;
     let held = draft.state.feed(feed);
     let last = held.and_then(|feed| feed.staged().next_back());
     let mut last = last.map(|row| row.key);
@@ -56,6 +57,8 @@ pub(super) fn fits(
     if origin.bytes.len() > IMPORTED_ROW_BYTES_MAX {
         return Err(broken(Flaw::Malformed));
     }
+    let wrap = staged.wrap.as_ref().map_or(0, |wrap| wrap.wrapped_dek.len());
+    bounded(Field::WrappedKey, wrap, WRAPPED_KEY_BYTES_MAX)?;
     let words = staged.problem.chars().count();
     bounded(Field::Message, words, MESSAGE_CHARS_MAX)
 }
@@ -93,27 +96,19 @@ pub(super) fn elsewhere(state: &State, feed: &FeedId, at: &Cursor) -> Result<Epo
 }
 
 /// Finds what is kept already of the very snapshot.
-fn begun(state: &State, stage: &StageRows, epoch: &Epoch) -> Result<Staging, Rejection> {
-    let held = state.feed(&stage.feed);
-    let staging = held.and_then(|feed| feed.staging());
-    let is_at = |staging: &Staging| {
-        staging.epoch == *epoch
-            && staging.revision == stage.at.revision
-            && staging.chain == stage.at.chain
+fn begun(state: &State, stage: &StageRows) -> Result<Staging, Rejection> {
+    let held = state.feed(&stage.feed).and_then(|feed| feed.staging());
+    let new = || Staging {
+        feed: stage.feed.clone(),
+        at: stage.at.clone(),
+        rows: 0,
+        bytes: 0,
     };
-    match staging {
-        Some(staging) if is_at(staging) && staging.rows == stage.first => Ok(staging.clone()),
-        // What is kept of another one has to be forgotten first.
-        Some(_) => Err(Rejection::SnapshotMoved(stage.feed.clone())),
-        None if stage.first == 0 => Ok(Staging {
-            feed: stage.feed.clone(),
-            epoch: epoch.clone(),
-            revision: stage.at.revision,
-            chain: stage.at.chain,
-            rows: 0,
-            bytes: 0,
-        }),
-        None => Err(Rejection::SnapshotMoved(stage.feed.clone())),
+    // What is kept of another one has to be forgotten first.
+    let staging = held.cloned().unwrap_or_else(new);
+    match staging.at == stage.at && staging.rows == stage.first {
+        true => Ok(staging),
+        false => Err(Rejection::SnapshotMoved(stage.feed.clone())),
     }
 }
 
@@ -133,7 +128,10 @@ pub(super) fn forget(draft: &mut Draft<'_>, forget: &ForgetStaged) -> Result<Out
             RowKey::Staging(uid),
             &Staging {
                 rows,
-                chain: crate::ids::Hash::ZERO,
+                at: Cursor {
+                    chain: Hash::ZERO,
+                    ..staging.at.clone()
+                },
                 ..staging.clone()
             },
         ),

@@ -223,17 +223,19 @@ pub struct JournalRow {
     pub header: Arc<Header>,
     /// The header's exact bytes.
     pub header_bytes: Bytes,
-    /// What hides the body behind the commitment; none when the row was deleted.
+    /// What hides the body behind the commitment; none when the row was deleted, and of a row of a
+    /// secret that came from another region.
     pub blind: Option<Hash>,
     /// The chain hash after this change.
     pub chain: Hash,
-    /// The body of a mutable row; an immutable one is found under its key.
+    /// The body of a mutable row; an immutable one is found under its key. None of a row of a secret
+    /// that came from another region: the name would stay in the journal when the copy is gone.
     pub body: Option<Bytes>,
 }
 
 impl JournalRow {
-    /// Decodes the secret this change put, as it is in its row; none for a deletion, and for rows
-    /// of another kind.
+    /// Decodes the secret this change put, as it is in its row; none for a deletion, for rows of
+    /// another kind, and for what came from another region.
     pub fn secret(&self) -> Option<Secret> {
         let key = RowKey::Secret(self.header.uid);
         let body = self
@@ -263,6 +265,27 @@ impl<T> Kept<T> {
     /// Gives the feed a feed row comes from; none for local rows.
     pub fn origin(&self) -> Option<&Origin> {
         self.origin.as_ref()
+    }
+}
+
+/// What rows have, whatever is in them.
+trait Stored {
+    fn stored(&self) -> &Bytes;
+    fn commitment(&self) -> Hash;
+    fn origin(&self) -> Option<&Origin>;
+}
+
+impl<T> Stored for Kept<T> {
+    fn stored(&self) -> &Bytes {
+        self.stored()
+    }
+
+    fn commitment(&self) -> Hash {
+        self.commitment()
+    }
+
+    fn origin(&self) -> Option<&Origin> {
+        self.origin()
     }
 }
 
@@ -324,34 +347,38 @@ impl Row {
 
     /// Gives the bytes to store without copying them.
     pub fn stored(&self) -> &Bytes {
+        self.kept().stored()
+    }
+
+    fn kept(&self) -> &dyn Stored {
         match self {
-            Row::Machine(kept) => &kept.stored,
-            Row::Clock(kept) => &kept.stored,
-            Row::Feed(kept) => &kept.stored,
-            Row::Node(kept) => &kept.stored,
-            Row::RetiredNode(kept) => &kept.stored,
-            Row::JoinToken(kept) => &kept.stored,
-            Row::KmsKey(kept) => &kept.stored,
-            Row::Wrap(kept) => &kept.stored,
-            Row::Access(kept) => &kept.stored,
-            Row::Epoch(kept) => &kept.stored,
-            Row::Checkpoint(kept) => &kept.stored,
-            Row::Account(kept) => &kept.stored,
-            Row::Region(kept) => &kept.stored,
-            Row::Principal(kept) => &kept.stored,
-            Row::Secret(kept) => &kept.stored,
-            Row::Version(kept) => &kept.stored,
-            Row::Tombstone(kept) => &kept.stored,
-            Row::Journal(kept) => &kept.stored,
-            Row::LinkToken(kept) => &kept.stored,
-            Row::Introduction(kept) => &kept.stored,
-            Row::Fence(kept) => &kept.stored,
-            Row::Replica(kept) => &kept.stored,
-            Row::Problem(kept) => &kept.stored,
-            Row::Detached(kept) => &kept.stored,
-            Row::Staging(kept) => &kept.stored,
-            Row::Staged(kept) => &kept.stored,
-            Row::Withheld(kept) => &kept.stored,
+            Row::Machine(kept) => kept.as_ref(),
+            Row::Clock(kept) => kept.as_ref(),
+            Row::Feed(kept) => kept.as_ref(),
+            Row::Node(kept) => kept.as_ref(),
+            Row::RetiredNode(kept) => kept.as_ref(),
+            Row::JoinToken(kept) => kept.as_ref(),
+            Row::KmsKey(kept) => kept.as_ref(),
+            Row::Wrap(kept) => kept.as_ref(),
+            Row::Access(kept) => kept.as_ref(),
+            Row::Epoch(kept) => kept.as_ref(),
+            Row::Checkpoint(kept) => kept.as_ref(),
+            Row::Account(kept) => kept.as_ref(),
+            Row::Region(kept) => kept.as_ref(),
+            Row::Principal(kept) => kept.as_ref(),
+            Row::Secret(kept) => kept.as_ref(),
+            Row::Version(kept) => kept.as_ref(),
+            Row::Tombstone(kept) => kept.as_ref(),
+            Row::Journal(kept) => kept.as_ref(),
+            Row::LinkToken(kept) => kept.as_ref(),
+            Row::Introduction(kept) => kept.as_ref(),
+            Row::Fence(kept) => kept.as_ref(),
+            Row::Replica(kept) => kept.as_ref(),
+            Row::Problem(kept) => kept.as_ref(),
+            Row::Detached(kept) => kept.as_ref(),
+            Row::Staging(kept) => kept.as_ref(),
+            Row::Staged(kept) => kept.as_ref(),
+            Row::Withheld(kept) => kept.as_ref(),
         }
     }
 
@@ -434,51 +461,12 @@ impl Row {
 
     /// Gives what stands for the row in every hash.
     pub fn commitment(&self) -> Hash {
-        match self {
-            Row::Machine(kept) => kept.commitment,
-            Row::Clock(kept) => kept.commitment,
-            Row::Feed(kept) => kept.commitment,
-            Row::Node(kept) => kept.commitment,
-            Row::RetiredNode(kept) => kept.commitment,
-            Row::JoinToken(kept) => kept.commitment,
-            Row::KmsKey(kept) => kept.commitment,
-            Row::Wrap(kept) => kept.commitment,
-            Row::Access(kept) => kept.commitment,
-            Row::Epoch(kept) => kept.commitment,
-            Row::Checkpoint(kept) => kept.commitment,
-            Row::Account(kept) => kept.commitment,
-            Row::Region(kept) => kept.commitment,
-            Row::Principal(kept) => kept.commitment,
-            Row::Secret(kept) => kept.commitment,
-            Row::Version(kept) => kept.commitment,
-            Row::Tombstone(kept) => kept.commitment,
-            Row::Journal(kept) => kept.commitment,
-            Row::LinkToken(kept) => kept.commitment,
-            Row::Introduction(kept) => kept.commitment,
-            Row::Fence(kept) => kept.commitment,
-            Row::Replica(kept) => kept.commitment,
-            Row::Problem(kept) => kept.commitment,
-            Row::Detached(kept) => kept.commitment,
-            Row::Staging(kept) => kept.commitment,
-            Row::Staged(kept) => kept.commitment,
-            Row::Withheld(kept) => kept.commitment,
-        }
+        self.kept().commitment()
     }
 
     /// Gives the feed a feed row comes from; none for local rows.
     pub fn origin(&self) -> Option<&Origin> {
-        match self {
-            Row::Epoch(kept) => kept.origin(),
-            Row::Checkpoint(kept) => kept.origin(),
-            Row::Account(kept) => kept.origin(),
-            Row::Region(kept) => kept.origin(),
-            Row::Principal(kept) => kept.origin(),
-            Row::Secret(kept) => kept.origin(),
-            Row::Version(kept) => kept.origin(),
-            Row::Tombstone(kept) => kept.origin(),
-            Row::Withheld(kept) => kept.origin(),
-            _ => None,
-        }
+        self.kept().origin()
     }
 
     /// Says whether the body is kept from this region.

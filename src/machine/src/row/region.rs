@@ -1,6 +1,7 @@
 //! Rows about regions: which of them others are told, and what this one knows of them.
 
-use crate::ids::{Hash, Revision, Stamp, Uid};
+use crate::command::Cursor;
+use crate::ids::{Stamp, Uid};
 use crate::names::RegionName;
 use crate::position::{Epoch, FeedId};
 use crate::region::{Region, Scope};
@@ -77,12 +78,8 @@ pub struct Detached {
 pub struct Staging {
     /// The feed.
     pub feed: FeedId,
-    /// The epoch of the snapshot.
-    pub epoch: Epoch,
-    /// Its revision.
-    pub revision: Revision,
-    /// The chain hash there.
-    pub chain: Hash,
+    /// Where it stands in the snapshot.
+    pub at: Cursor,
     /// Rows kept.
     pub rows: u64,
     /// Their size in bytes.

@@ -45,17 +45,16 @@ impl State {
         is_any.then(|| remove(&mut self.withheld, key)).flatten()
     }
 
-    /// Notes whether values of a secret that is here are missing.
+    /// Notes whether a part of a secret that is here is missing.
     fn note_completeness(&mut self, key: &RowKey) {
         let (RowKey::Secret(uid) | RowKey::Version(uid, _)) = *key else {
             return;
         };
-        let lacks_values = || {
-            let all = RowKey::Version(uid, Ordinal(0))..=RowKey::Version(uid, Ordinal(u64::MAX));
-            self.withheld.range(all).next().is_some()
+        let lacks_part = || match self.secret_row(&uid) {
+            Some(_) => self.withheld_versions(uid).next().is_some(),
+            None => self.is_withheld(&RowKey::Secret(uid)) && self.held_count(uid) > 0,
         };
-        let is_here = self.secret_row(&uid).is_some();
-        if !self.withheld.is_empty() && is_here && lacks_values() {
+        if !self.withheld.is_empty() && lacks_part() {
             self.derived.incomplete.insert(uid);
         } else if !self.derived.incomplete.is_empty() {
             self.derived.incomplete.remove(&uid);

@@ -71,7 +71,7 @@ impl State {
             if let RowKey::Version(uid, ordinal) = key
                 && state.derived.resident_value_bytes > resident_value_bytes_max
             {
-                state.evict_row(uid, ordinal);
+                state.evict_value(uid, ordinal);
             }
         }
         state.checked()

@@ -70,7 +70,7 @@ struct Derived {
     /// Sums over the local rows; those of feed rows are with their feed.
     local_sums: BucketSums,
     names: Names,
-    /// Secrets that are here, but for the values of some versions.
+    /// Secrets that are here, but for the values of some versions, or all but such values.
     incomplete: OrdSet<Uid>,
     by_creation: OrdSet<(AccountId, Stamp, Uid)>,
     by_deletion: OrdSet<(Stamp, Uid)>,

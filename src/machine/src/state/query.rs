@@ -124,7 +124,7 @@ impl State {
     }
 
     /// Orders secrets of one name: this region's own, then what had the name first here.
-    fn rank(&self, secret: &Secret) -> (bool, Option<Stamp>, Stamp, Uid) {
+    pub(crate) fn rank(&self, secret: &Secret) -> (bool, Option<Stamp>, Stamp, Uid) {
         let is_foreign = self.feed_of_secret(&secret.uid) != self.home().as_ref();
         let late = self.late_since(&secret.uid);
         (is_foreign, late, secret.created, secret.uid)
@@ -301,38 +301,14 @@ impl State {
         }
     }
 
-    /// Says whether a version's value is in memory.
-    pub fn is_resident(&self, uid: &Uid, ordinal: Ordinal) -> bool {
-        let held = self.slots.get(uid).and_then(|slot| slot.held(ordinal));
-        held.is_some_and(|held| held.row.is_some())
-    }
-
-    /// Says whether a version's row is here with its body, in memory or not.
-    pub(crate) fn is_held(&self, uid: &Uid, ordinal: Ordinal) -> bool {
-        let held = self.slots.get(uid).and_then(|slot| slot.held(ordinal));
-        held.is_some()
-    }
-
     /// Drops a value from memory, and gives the bytes that frees. The hashes stay as they are: the
     /// store must have the row. A value that is not here frees nothing.
     pub fn evict(&mut self, uid: &Uid, version: &VersionId) -> u64 {
         let ordinal = self.secret(uid).and_then(|secret| secret.version(version));
         let ordinal = ordinal.map(|version| version.ordinal);
         ordinal
-            .map(|ordinal| self.evict_row(*uid, ordinal))
+            .map(|ordinal| self.evict_value(*uid, ordinal))
             .unwrap_or_default()
-    }
-
-    pub(super) fn evict_row(&mut self, uid: Uid, ordinal: Ordinal) -> u64 {
-        let held = self.slots.get(&uid).and_then(|slot| slot.held(ordinal));
-        let Some(held) = held.filter(|held| held.row.is_some()) else {
-            return 0;
-        };
-        let bytes = held.stored_bytes;
-        self.with_slot(uid, |slot| slot.evict(ordinal));
-        let resident = &mut self.derived.resident_value_bytes;
-        *resident = resident.saturating_sub(bytes);
-        bytes
     }
 
     /// Finds the row of a version's wrapped key.

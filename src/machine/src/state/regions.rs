@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use crate::ids::{Ordinal, Uid};
+use crate::ids::{Hash, Ordinal, Uid};
 use crate::names::RegionName;
 use crate::position::{Epoch, FeedId};
 use crate::region::{Region, ReplicaStatus, Scope};
@@ -22,12 +22,23 @@ impl State {
     }
 
     /// Gives the linked regions, this one included, in the order they were linked. A new region
-    /// goes by what it was told until it has the directory.
+    /// goes by what it was told until the directory names it with a node that it has: what comes
+    /// of the root feed before is how the regions were once.
     pub fn regions(&self) -> impl Iterator<Item = &Region> {
-        let told = self.introduction.iter().filter(|_| self.regions.is_empty());
-        let told = told.flat_map(|kept| &kept.body.regions);
+        let told = self.introduction.as_ref();
         let known = self.regions.values().map(|kept| kept.body.as_ref());
+        let known = known.filter(move |_| told.is_none());
+        let told = told.into_iter().flat_map(|kept| &kept.body.regions);
         known.chain(told).filter(|region| region.is_linked())
+    }
+
+    /// Says whether an entry of the directory is that of this region as it is now, so that what it
+    /// was told when it was new is of no use any more.
+    pub(crate) fn ends_introduction(&self, entry: &Region) -> bool {
+        let is_member = |key: Hash| self.nodes.values().any(|node| node.body.public_key == key);
+        self.introduction.is_some()
+            && self.region() == Some(&entry.name)
+            && entry.nodes.iter().any(|node| is_member(node.public_key))
     }
 
     /// Finds a linked region.
@@ -35,11 +46,14 @@ impl State {
         self.regions().find(|region| region.name == *name)
     }
 
+    /// Finds a region's entry in the directory, linked or not, with its number there.
+    pub fn entry(&self, name: &RegionName) -> Option<(Ordinal, &Arc<Region>)> {
+        self.directory().find(|(_, region)| region.name == *name)
+    }
+
     /// Finds a region's number in the directory, linked or not.
     pub fn region_number(&self, name: &RegionName) -> Option<Ordinal> {
-        let mut entries = self.directory();
-        let found = entries.find(|(_, region)| region.name == *name);
-        found.map(|(number, _)| number)
+        self.entry(name).map(|(number, _)| number)
     }
 
     /// Says whether a region is, or was, one of the cluster: an ARN may name it.
@@ -85,7 +99,11 @@ impl State {
         if *feed != FeedId::Root {
             return true;
         }
-        let has_all = self.linked(region).map(|entry| entry.scope) == Some(Scope::All);
+        // Whoever led once may receive less by now: at each place of the feed the directory there
+        // counts, and not what a new region was told.
+        let entry = self.entry(region).map(|(_, entry)| entry.as_ref());
+        let entry = entry.or_else(|| self.linked(region));
+        let has_all = entry.is_some_and(|entry| entry.is_linked() && entry.scope == Scope::All);
         has_all || self.may_have_founded(region)
     }
 
@@ -169,7 +187,7 @@ impl State {
     pub(crate) fn strays(&self, uid: Uid, next: Ordinal) -> BTreeSet<Ordinal> {
         let held = self.held_versions(uid).into_iter();
         let held = held.map(|(ordinal, ..)| ordinal);
-        let lacking = self.lacking(uid).map(|key| key.ordinal());
+        let lacking = self.withheld_versions(uid).map(|key| key.ordinal());
         held.chain(lacking)
             .filter(|ordinal| *ordinal >= next)
             .collect()
@@ -198,18 +216,25 @@ impl State {
         rows.filter_map(|(key, kept)| Some((key, &kept.origin.as_ref()?.feed)))
     }
 
-    /// Gives the versions of a secret that are known by their commitments only.
+    /// Gives the rows of a secret that are known by their commitments only, its own first.
     pub fn lacking(&self, uid: Uid) -> impl Iterator<Item = RowKey> + '_ {
+        let own = RowKey::Secret(uid);
+        let own = Some(own).filter(|own| self.is_withheld(own));
+        own.into_iter().chain(self.withheld_versions(uid))
+    }
+
+    pub(super) fn withheld_versions(&self, uid: Uid) -> impl Iterator<Item = RowKey> + '_ {
         let all = RowKey::Version(uid, Ordinal(0))..=RowKey::Version(uid, Ordinal(u64::MAX));
         self.withheld.range(all).map(|(key, _)| *key)
     }
 
-    /// Gives the secrets that are here, but for the values of some versions.
+    /// Gives the secrets that are here, but for a part: the values of some versions, or all but
+    /// such values.
     pub fn incomplete(&self) -> impl Iterator<Item = &Uid> {
         self.derived.incomplete.iter()
     }
 
-    /// Says whether values of a secret that is here are missing.
+    /// Says whether a part of a secret that is here is missing.
     pub fn is_incomplete(&self, uid: &Uid) -> bool {
         self.derived.incomplete.contains(uid)
     }
@@ -251,12 +276,12 @@ impl State {
     }
 
     /// Finds a link token by its digest, used or not.
-    pub fn link_token(&self, digest: &crate::ids::Hash) -> Option<&LinkToken> {
+    pub fn link_token(&self, digest: &Hash) -> Option<&LinkToken> {
         self.link_tokens.get(digest).map(|kept| kept.body.as_ref())
     }
 
     /// Gives all link tokens by digest, used or not.
-    pub fn link_tokens(&self) -> impl Iterator<Item = (&crate::ids::Hash, &LinkToken)> {
+    pub fn link_tokens(&self) -> impl Iterator<Item = (&Hash, &LinkToken)> {
         let tokens = self.link_tokens.iter();
         tokens.map(|(digest, kept)| (digest, kept.body.as_ref()))
     }

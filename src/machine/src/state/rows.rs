@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::ids::{Hash, Revision, Uid};
-use crate::row::{Row, RowKey};
-use crate::state::State;
+use imbl::OrdMap;
+
+use crate::ids::{Hash, Uid};
+use crate::row::{Kept, Row, RowKey};
+use crate::state::{Feed, State};
 use crate::state::slot::Held;
 
 /// A row, or where to find it.
@@ -79,123 +81,80 @@ impl State {
 
     /// Gives all rows, sorted by key.
     pub fn rows(&self) -> impl Iterator<Item = (RowKey, RowRef)> + '_ {
-        let hidden = self.withheld.iter();
-        let hidden = hidden.map(|(key, k)| here((*key, Row::Withheld(Arc::clone(k)))));
         self.local_rows()
             .chain(self.region_rows())
-            .chain(merged(self.feed_rows(), hidden))
+            .chain(merged(self.feed_rows(), self.hidden_rows()))
             .chain(self.journal_rows())
     }
 
     /// Gives the local rows about regions, whose kinds come after those of the other local rows.
     fn region_rows(&self) -> impl Iterator<Item = (RowKey, RowRef)> + '_ {
-        let tokens = self.link_tokens.iter();
-        let tokens = tokens.map(|(id, k)| (RowKey::LinkToken(*id), Row::LinkToken(Arc::clone(k))));
-        let introduction = self
-            .introduction
-            .iter()
-            .map(|k| (RowKey::Introduction, Row::Introduction(Arc::clone(k))));
-        let fences = self.fences.iter();
-        let fences = fences.map(|(uid, k)| (RowKey::Fence(*uid), Row::Fence(Arc::clone(k))));
-        let replicas = self.replicas.iter();
-        let replicas =
-            replicas.map(|((uid, n), k)| (RowKey::Replica(*uid, *n), Row::Replica(Arc::clone(k))));
-        let problems = self.problems.iter();
-        let problems =
-            problems.map(|(uid, k)| (RowKey::Problem(*uid), Row::Problem(Arc::clone(k))));
-        let detached = self.detached.iter();
-        let detached =
-            detached.map(|(uid, k)| (RowKey::Detached(*uid), Row::Detached(Arc::clone(k))));
-        let staging = self.feeds.iter().filter_map(|(uid, feed)| {
-            let staging = Arc::clone(feed.staging.as_ref()?);
-            Some((RowKey::Staging(*uid), Row::Staging(staging)))
-        });
+        let replica = |(uid, number)| RowKey::Replica(uid, number);
         let staged = self.feeds.iter().flat_map(|(uid, feed)| {
-            let staged = feed.staged.iter();
-            staged.map(|(n, k)| (RowKey::Staged(*uid, *n), Row::Staged(Arc::clone(k))))
+            let key = move |number| RowKey::Staged(*uid, number);
+            keyed(&feed.staged, key, Row::Staged)
         });
-        let rows = tokens.chain(introduction).chain(fences).chain(replicas);
-        let rows = rows.chain(problems).chain(detached);
-        rows.chain(staging).chain(staged).map(here)
+        keyed(&self.link_tokens, RowKey::LinkToken, Row::LinkToken)
+            .chain(one(RowKey::Introduction, &self.introduction, Row::Introduction))
+            .chain(keyed(&self.fences, RowKey::Fence, Row::Fence))
+            .chain(keyed(&self.replicas, replica, Row::Replica))
+            .chain(keyed(&self.problems, RowKey::Problem, Row::Problem))
+            .chain(keyed(&self.detached, RowKey::Detached, Row::Detached))
+            .chain(self.of_feeds(RowKey::Staging, |feed| &feed.staging, Row::Staging))
+            .chain(staged)
     }
 
     fn local_rows(&self) -> impl Iterator<Item = (RowKey, RowRef)> + '_ {
-        let machine = self
-            .machine
-            .iter()
-            .map(|k| (RowKey::Machine, Row::Machine(Arc::clone(k))));
-        let clock = self
-            .clock
-            .iter()
-            .map(|k| (RowKey::Clock, Row::Clock(Arc::clone(k))));
-        let feeds = self.feeds.iter().filter_map(|(uid, feed)| {
-            Some((
-                RowKey::Feed(*uid),
-                Row::Feed(Arc::clone(feed.state.as_ref()?)),
-            ))
-        });
-        let nodes = self.nodes.iter();
-        let nodes = nodes.map(|(id, k)| (RowKey::Node(*id), Row::Node(Arc::clone(k))));
-        let retired = self.retired_nodes.iter();
-        let retired =
-            retired.map(|(id, k)| (RowKey::RetiredNode(*id), Row::RetiredNode(Arc::clone(k))));
-        let tokens = self.join_tokens.iter();
-        let tokens = tokens.map(|(id, k)| (RowKey::JoinToken(*id), Row::JoinToken(Arc::clone(k))));
-        let keys = self.kms_keys.iter();
-        let keys = keys.map(|(id, k)| (RowKey::KmsKey(*id), Row::KmsKey(Arc::clone(k))));
         let wraps = self.slots.iter().flat_map(|(uid, slot)| {
             let wraps = slot.all_wraps();
-            wraps.map(|(n, k)| (RowKey::Wrap(*uid, n), Row::Wrap(Arc::clone(k))))
+            wraps.map(|(n, kept)| here(RowKey::Wrap(*uid, n), Row::Wrap(Arc::clone(kept))))
         });
-        let accesses = self.slots.iter().filter_map(|(uid, slot)| {
-            let access = Arc::clone(slot.access.as_ref()?);
-            Some((RowKey::Access(*uid), Row::Access(access)))
-        });
-        let rows = machine
-            .chain(clock)
-            .chain(feeds)
-            .chain(nodes)
-            .chain(retired)
-            .chain(tokens);
-        rows.chain(keys).chain(wraps).chain(accesses).map(here)
+        let accesses = self.slots.iter();
+        let accesses = accesses
+            .flat_map(|(uid, slot)| one(RowKey::Access(*uid), &slot.access, Row::Access));
+        one(RowKey::Machine, &self.machine, Row::Machine)
+            .chain(one(RowKey::Clock, &self.clock, Row::Clock))
+            .chain(self.of_feeds(RowKey::Feed, |feed| &feed.state, Row::Feed))
+            .chain(keyed(&self.nodes, RowKey::Node, Row::Node))
+            .chain(keyed(&self.retired_nodes, RowKey::RetiredNode, Row::RetiredNode))
+            .chain(keyed(&self.join_tokens, RowKey::JoinToken, Row::JoinToken))
+            .chain(keyed(&self.kms_keys, RowKey::KmsKey, Row::KmsKey))
+            .chain(wraps)
+            .chain(accesses)
     }
 
     fn feed_rows(&self) -> impl Iterator<Item = (RowKey, RowRef)> + '_ {
         let epochs = self.feeds.iter().flat_map(|(uid, feed)| {
-            let epochs = feed.epochs.iter();
-            epochs.map(|(n, k)| (RowKey::Epoch(*uid, *n), Row::Epoch(Arc::clone(k))))
+            let key = move |number| RowKey::Epoch(*uid, number);
+            keyed(&feed.epochs, key, Row::Epoch)
         });
-        let checkpoints = self.feeds.iter().filter_map(|(uid, feed)| {
-            let checkpoint = Arc::clone(feed.checkpoint.as_ref()?);
-            Some((RowKey::Checkpoint(*uid), Row::Checkpoint(checkpoint)))
-        });
-        let accounts = self.accounts.iter();
-        let accounts = accounts.map(|(n, k)| (RowKey::Account(*n), Row::Account(Arc::clone(k))));
-        let regions = self.regions.iter();
-        let regions = regions.map(|(n, k)| (RowKey::Region(*n), Row::Region(Arc::clone(k))));
-        let principals = self.principals.iter();
-        let principals =
-            principals.map(|(n, k)| (RowKey::Principal(*n), Row::Principal(Arc::clone(k))));
         let secrets = self.slots.iter().filter_map(|(uid, slot)| {
-            let secret = Arc::clone(slot.secret_row()?);
-            Some((RowKey::Secret(*uid), Row::Secret(secret)))
+            let kept = slot.secret_row()?;
+            Some(here(RowKey::Secret(*uid), Row::Secret(Arc::clone(kept))))
         });
         let versions = self.slots.iter().flat_map(|(uid, slot)| {
             let all = slot.all_held();
             all.map(|(n, held)| (RowKey::Version(*uid, n), value(held)))
         });
-        let tombstones = self.tombstones.iter();
-        let tombstones =
-            tombstones.map(|(uid, k)| (RowKey::Tombstone(*uid), Row::Tombstone(Arc::clone(k))));
-        let rows = epochs
-            .chain(checkpoints)
-            .chain(accounts)
-            .chain(regions)
-            .chain(principals);
-        rows.chain(secrets)
-            .map(here)
+        epochs
+            .chain(self.of_feeds(RowKey::Checkpoint, |feed| &feed.checkpoint, Row::Checkpoint))
+            .chain(keyed(&self.accounts, RowKey::Account, Row::Account))
+            .chain(keyed(&self.regions, RowKey::Region, Row::Region))
+            .chain(keyed(&self.principals, RowKey::Principal, Row::Principal))
+            .chain(secrets)
             .chain(versions)
-            .chain(tombstones.map(here))
+            .chain(keyed(&self.tombstones, RowKey::Tombstone, Row::Tombstone))
+    }
+
+    /// Gives a row of each feed, where there is one.
+    fn of_feeds<'a, T: 'a>(
+        &'a self,
+        key: fn(Uid) -> RowKey,
+        kept: fn(&Feed) -> &Option<Arc<Kept<T>>>,
+        row: fn(Arc<Kept<T>>) -> Row,
+    ) -> impl Iterator<Item = (RowKey, RowRef)> + 'a {
+        let feeds = self.feeds.iter();
+        feeds.flat_map(move |(uid, feed)| one(key(*uid), kept(feed), row))
     }
 
     /// Finds what stands for a feed row in the hashes, with its body here or not.
@@ -211,18 +170,10 @@ impl State {
         }
     }
 
-    /// Finds the revision and the commitment of a secret's row.
-    pub(crate) fn secret_commitment(&self, uid: &Uid) -> Option<(Revision, Hash)> {
-        let kept = self.secret_row(uid)?;
-        Some((kept.origin.as_ref()?.revision, kept.commitment))
-    }
-
     /// Gives the rows of all feeds with the uid of the feed they belong to; none in place of a
     /// value that left memory.
     pub(super) fn fed_rows(&self) -> impl Iterator<Item = (RowKey, Option<Row>, Option<Uid>)> + '_ {
-        let hidden = self.withheld.iter();
-        let hidden = hidden.map(|(key, k)| here((*key, Row::Withheld(Arc::clone(k)))));
-        merged(self.feed_rows(), hidden).map(|(key, row)| match row {
+        merged(self.feed_rows(), self.hidden_rows()).map(|(key, row)| match row {
             RowRef::Here(row) => {
                 let owner = row.origin().map(|origin| origin.feed_uid);
                 (key, Some(row), owner)
@@ -238,10 +189,14 @@ impl State {
         self.slots.get(uid)?.held(*n)?.feed
     }
 
+    fn hidden_rows(&self) -> impl Iterator<Item = (RowKey, RowRef)> + '_ {
+        keyed(&self.withheld, |key| key, Row::Withheld)
+    }
+
     fn journal_rows(&self) -> impl Iterator<Item = (RowKey, RowRef)> + '_ {
         self.feeds.iter().flat_map(|(uid, feed)| {
-            let journal = feed.journal.iter();
-            journal.map(|(n, k)| here((RowKey::Journal(*uid, *n), Row::Journal(Arc::clone(k)))))
+            let key = move |revision| RowKey::Journal(*uid, revision);
+            keyed(&feed.journal, key, Row::Journal)
         })
     }
 }
@@ -259,7 +214,27 @@ fn merged<'a>(
     })
 }
 
-fn here((key, row): (RowKey, Row)) -> (RowKey, RowRef) {
+/// Gives the rows of a map.
+fn keyed<'a, K: Ord + Copy, T>(
+    rows: &'a OrdMap<K, Arc<Kept<T>>>,
+    key: impl Fn(K) -> RowKey + 'a,
+    row: fn(Arc<Kept<T>>) -> Row,
+) -> impl Iterator<Item = (RowKey, RowRef)> + 'a {
+    rows.iter()
+        .map(move |(id, kept)| here(key(*id), row(Arc::clone(kept))))
+}
+
+/// Gives a row of which there is one at most.
+fn one<T>(
+    key: RowKey,
+    kept: &Option<Arc<Kept<T>>>,
+    row: fn(Arc<Kept<T>>) -> Row,
+) -> impl Iterator<Item = (RowKey, RowRef)> {
+    let kept = kept.clone().into_iter();
+    kept.map(move |kept| here(key, row(kept)))
+}
+
+fn here(key: RowKey, row: Row) -> (RowKey, RowRef) {
     (key, RowRef::Here(row))
 }
 

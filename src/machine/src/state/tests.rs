@@ -6,7 +6,7 @@ use crate::answer::Outcome;
 use crate::change::Change;
 use crate::codec::Body;
 use crate::command::{
-    AdmitNode, Command, CreateSecret, Cursor, DeleteSecret, Found, ImportChanges, IssueJoinToken,
+    AdmitNode, Command, CreateSecret, Cursor, DeleteSecret, FillRows, Found, ImportChanges, IssueJoinToken,
     KeyState, KeyVersion, KmsKey, Node, Seen, SetMachineVersion, StageRows, StagedRow, TagResource,
 };
 use crate::decide::MACHINE_VERSION;
@@ -251,10 +251,18 @@ fn a_feed_that_is_full_takes_nothing_more_from_callers_or_from_its_primary() -> 
                 changes: Vec::new(),
             }))
         };
-        let command = import(&state).expect("a feed");
-        assert!(apply(&mut state, 5, command.clone()).is_ok());
+        let fill = Command::FillRows(FillRows {
+            feed: home.clone(),
+            rows: Vec::new(),
+        });
+        let commands = [import(&state).expect("a feed"), fill];
+        for command in &commands {
+            assert!(apply(&mut state, 5, command.clone()).is_ok());
+        }
         weigh(&mut state, &home, rows / 8 * 9, bytes / 8 * 9);
-        assert_eq!(apply(&mut state, 6, command), limit);
+        for command in commands {
+            assert_eq!(apply(&mut state, 6, command), limit);
+        }
     }
     // What makes it smaller is always taken.
     let delete = Command::DeleteSecret(DeleteSecret {
@@ -314,11 +322,14 @@ fn a_snapshot_keeps_no_more_values_than_it_may() -> Result<(), NameError> {
         number: 1,
         region: name,
     };
-    let staging = Staging {
-        feed: feed.clone(),
-        epoch: epoch.clone(),
+    let at = Cursor {
+        epoch: Some(epoch),
         revision: Revision(9),
         chain: Hash::ZERO,
+    };
+    let staging = Staging {
+        feed: feed.clone(),
+        at: at.clone(),
         rows: 0,
         bytes: STAGED_BYTES_MAX,
     };
@@ -338,11 +349,7 @@ fn a_snapshot_keeps_no_more_values_than_it_may() -> Result<(), NameError> {
     let stage = |row: Row| {
         Command::StageRows(StageRows {
             feed: feed.clone(),
-            at: Cursor {
-                epoch: Some(epoch.clone()),
-                revision: Revision(9),
-                chain: Hash::ZERO,
-            },
+            at: at.clone(),
             first: 0,
             rows: vec![StagedRow {
                 key,

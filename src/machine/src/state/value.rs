@@ -13,6 +13,11 @@ impl State {
         self.slots.get(uid)?.held(ordinal)?.row.as_ref()
     }
 
+    /// Says whether a value is in memory.
+    pub fn is_resident(&self, uid: &Uid, ordinal: Ordinal) -> bool {
+        self.resident(uid, ordinal).is_some()
+    }
+
     /// Says whether a value is here, in memory or not; what is known by its commitment only is not.
     pub fn has_value(&self, uid: &Uid, ordinal: Ordinal) -> bool {
         let slot = self.slots.get(uid);
@@ -21,6 +26,14 @@ impl State {
 
     /// Drops a value from memory, and gives the bytes that frees, as [`State::evict`].
     pub fn evict_value(&mut self, uid: Uid, ordinal: Ordinal) -> u64 {
-        self.evict_row(uid, ordinal)
+        let held = self.slots.get(&uid).and_then(|slot| slot.held(ordinal));
+        let Some(held) = held.filter(|held| held.row.is_some()) else {
+            return 0;
+        };
+        let bytes = held.stored_bytes;
+        self.with_slot(uid, |slot| slot.evict(ordinal));
+        let resident = &mut self.derived.resident_value_bytes;
+        *resident = resident.saturating_sub(bytes);
+        bytes
     }
 }

@@ -170,12 +170,8 @@ fn body(to: &Site, key: &RowKey, framed: &Framed, refused: Refused<'_>) -> SentB
 /// holds, what it has a problem with, and all if it receives all.
 pub fn lacking(from: &Site, to: &Site, feed: &FeedId) -> Vec<RowKey> {
     let state = &to.state;
-    let incomplete = state.incomplete().copied();
-    let mut keys: Vec<RowKey> = incomplete.flat_map(|uid| state.lacking(uid)).collect();
-    for (uid, _) in state.problems() {
-        keys.push(RowKey::Secret(*uid));
-        keys.extend(state.lacking(*uid));
-    }
+    let uids = state.incomplete().chain(state.problems().map(|(uid, _)| uid));
+    let mut keys: Vec<RowKey> = uids.flat_map(|uid| state.lacking(*uid)).collect();
     if to.receives_all(feed) {
         let first = RowKey::Secret(Uid([0; 16]));
         keys.extend(state.withheld_from(&first).map(|(key, _)| *key));

@@ -23,7 +23,11 @@ pub fn described(name: &RegionName, scope: Scope) -> Region {
 /// Makes the first entry of a region that is told of those another one knows.
 pub fn founding(name: &RegionName, told: Vec<Region>, home_exists: bool) -> Result<Found, Failure> {
     let found = found()?;
+    // Whoever linked it told of its first node.
+    let own = told.iter().find(|region| region.name == *name);
+    let first = own.and_then(|region| region.nodes.first().cloned());
     Ok(Found {
+        node: first.unwrap_or(found.node),
         region: name.clone(),
         default_key: KmsKey {
             id: default_key(name),
@@ -38,6 +42,17 @@ pub fn founding(name: &RegionName, told: Vec<Region>, home_exists: bool) -> Resu
 }
 
 impl Net {
+    /// Founds regions of which all but the first receive everything.
+    pub fn of(others: &[&str]) -> Result<Net, Failure> {
+        let mut net = Net {
+            now_ms: 1_000_000,
+            ..Net::default()
+        };
+        let others: Vec<_> = others.iter().map(|letter| (*letter, Scope::All)).collect();
+        net.found(&others)?;
+        Ok(net)
+    }
+
     /// Founds the first region and links the others to it.
     pub fn found(&mut self, others: &[(&str, Scope)]) -> Result<(), Failure> {
         let first = region("a")?;

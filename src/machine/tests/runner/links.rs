@@ -2,15 +2,16 @@
 
 use bytes::Bytes;
 use strongroom_machine::{
-    Command, DetachSecret, Epoch, FeedId, FenceFeed, ForgetStaged, Found, Introduction,
-    IssueLinkToken, KmsKey, LinkRegion, MachineVersion, Node, Region, RegionName, ReplicaReport,
-    ReplicaState, ReportReplicas, RewrapSecret, Scope, ShareSecret, Stamp, TakeOver, UnlinkRegion,
-    UnshareSecret, UpdateRegion,
+    Command, DetachSecret, Epoch, FeedId, FenceFeed, ForgetStaged, Found, IssueLinkToken,
+    LinkRegion, MachineVersion, Node, Region, RegionName, ReplicaReport, ReplicaState,
+    ReportReplicas, RewrapSecret, Scope, ShareSecret, Stamp, TakeOver, UnlinkRegion, UnshareSecret,
+    UpdateRegion,
 };
 
+use crate::net::steps::founding;
 use crate::runner::{Arguments, DAY_MS, Runner, commands::digest};
 use crate::support::{
-    Failure, default_key, found, letter, new, node, region, uid_named, version, wrap,
+    Failure, default_key, letter, new, node, region, uid_named, version, wrap,
 };
 
 impl Runner {
@@ -68,16 +69,8 @@ impl Runner {
     /// `found-linked a`: with the regions that one knows.
     fn linked(&self, at: &RegionName, of: &Arguments<'_>) -> Result<Found, Failure> {
         let from = self.net.site(&region(of.word(0)?)?)?;
-        let mut found = found()?;
-        found.region = at.clone();
-        found.default_key = KmsKey {
-            id: default_key(at),
-            ..found.default_key
-        };
-        found.introduction = Some(Introduction {
-            regions: from.state.regions().cloned().collect(),
-            home_exists: of.has("home-exists"),
-        });
+        let told = from.state.regions().cloned().collect();
+        let mut found = founding(at, told, of.has("home-exists"))?;
         if let Some(version) = of.keyed_number("machine-version")? {
             found.machine_version = MachineVersion(u32::try_from(version)?);
         }
@@ -122,7 +115,8 @@ fn entry(of: &Arguments<'_>, at: usize) -> Result<Region, Failure> {
     let first = of.keyed_number("first")?.unwrap_or(1);
     let nodes = first..first + of.keyed_number("nodes")?.unwrap_or(1);
     let key = letter(&name).as_bytes()[0];
-    let mut nodes: Vec<Node> = nodes.map(|id| node(id, key)).collect();
+    // Each node has a key of its own.
+    let mut nodes: Vec<Node> = nodes.map(|id| node(id, key + id as u8 - 1)).collect();
     if of.has("unsorted") {
         nodes.reverse();
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use strongroom_machine::{
-    Applied, Change, Op, Ordinal, Outcome, Region, Rejection, Row, RowKey, Scope, Secret, Uid,
+    Applied, Change, Epoch, Op, Ordinal, Outcome, Region, Rejection, Row, RowKey, Scope, Secret, Uid,
     Version,
 };
 
@@ -179,10 +179,10 @@ fn row(row: &Row) -> String {
         Row::Detached(kept) => format!(": is secret {}", uid_name(kept.body().new_uid)),
         Row::Staging(kept) => {
             let staging = kept.body();
-            format!(
-                ": {} rows at {} {}",
-                staging.rows, staging.epoch, staging.revision
-            )
+            let at = &staging.at;
+            let epoch = at.epoch.as_ref().map(Epoch::to_string);
+            let epoch = epoch.unwrap_or_default();
+            format!(": {} rows at {epoch} {}", staging.rows, at.revision)
         }
         Row::Staged(kept) => {
             let staged = kept.body();

@@ -18,6 +18,10 @@ pub fn answer(
     let site = || net.site(at);
     Ok(Some(match name {
         "feeds" => feeds::standing(site()?)?,
+        "regions" => {
+            let regions = site()?.state.regions().map(print::region);
+            regions.collect::<Vec<String>>().join(", ")
+        }
         "same" => same(site()?, net.site(&region(of.word(0)?)?)?, of)?,
         "canary" => canary(&site()?.state, of.word(0)?),
         "trouble" => trouble(&site()?.state)?,

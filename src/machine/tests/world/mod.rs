@@ -140,6 +140,7 @@ impl World {
             let known = self.known.entry(place).or_default();
             agrees(site, feed, known)?;
             self.bodies_are_held(site, feed)?;
+            journals_name_nothing(site, feed)?;
             self.values_are_known(site, feed)?;
         }
         secrets_are_found(&site.state)
@@ -160,8 +161,15 @@ impl World {
             if !is_member && !site.receives_all(feed) && !is_here {
                 return Err(format!("{key:?} is not for {}", site.name).into());
             }
-            let is_hidden = state.is_withheld(&RowKey::Secret(uid));
-            if is_value && is_hidden && !self.is_half(&site.name, feed) {
+            let hidden = state.commitment_of(&RowKey::Secret(uid));
+            let hidden = hidden.filter(|_| state.is_withheld(&RowKey::Secret(uid)));
+            // Only for a secret that is to come.
+            let is_to_come = hidden.is_none_or(|hidden| {
+                let members = self.members.get(&hidden);
+                let is_member = members.is_some_and(|members| members.contains(&site.name));
+                is_member || site.receives_all(feed)
+            });
+            if is_value && !is_to_come && !self.is_half(&site.name, feed) {
                 return Err(format!("{key:?} is here without its secret").into());
             }
             if is_value && state.row(&RowKey::Wrap(uid, key.ordinal())).is_none() {
@@ -224,6 +232,20 @@ fn agrees(site: &Site, feed: &FeedId, known: &mut Known) -> Result<(), Failure> 
         }
     }
     Ok(())
+}
+
+/// What a region followed leaves nothing of a secret in its journal.
+fn journals_name_nothing(site: &Site, feed: &FeedId) -> Result<(), Failure> {
+    let first = site.state.feed(feed).and_then(|feed| feed.state());
+    let before = first.map_or(0, |state| state.journal_first.0.saturating_sub(1));
+    let rows = site.state.journal(feed, Revision(before));
+    let followed = rows.into_iter().flatten();
+    let followed = followed.filter(|row| row.header.epoch.region != site.name);
+    let mut secrets = followed.filter(|row| row.header.key().is_some_and(|key| key.is_of_secret()));
+    match secrets.any(|row| row.body.is_some() || row.blind.is_some()) {
+        true => Err(format!("{}: the journal of {feed} has bodies", site.name).into()),
+        false => Ok(()),
+    }
 }
 
 /// I6, and a secret is found by what it says of itself.

@@ -532,7 +532,8 @@ impl World {
         self.apply(at, Command::RewrapSecret(rewrap)).map(drop)
     }
 
-    /// Says whether a region could have the body of a row: its leader has it, and gives it.
+    /// Says whether a region is to have the body of a row: its leader has it, and gives it. One
+    /// that was set aside as leader of the directory may give what the region does not look for.
     pub fn is_to_be_had(&self, to: &RegionName, key: &RowKey) -> Result<bool, Failure> {
         let feeds = self.net.feeds();
         let feed = self.net.site(to)?.state.feed_of_secret(&key.uid());
@@ -540,7 +541,10 @@ impl World {
         let Some(from) = feed.and_then(|feed| self.other(to, feed)) else {
             return Ok(false);
         };
-        let body = self.net.site(&from)?.state.body_for(key, to);
-        Ok(!matches!(body, Body::Withheld))
+        let state = &self.net.site(&from)?.state;
+        let secret = state.secret(&key.uid());
+        let is_shared = secret.is_some_and(|secret| secret.replica(to).is_some());
+        let is_wanted = is_shared || feed.is_some_and(|feed| self.net.sites[to].receives_all(feed));
+        Ok(is_wanted && !matches!(state.body_for(key, to), Body::Withheld))
     }
 }

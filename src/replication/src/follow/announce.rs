@@ -5,15 +5,17 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use consensus::View;
 use machine::limits::{AUTHORITIES_MAX, REGION_NODES_MAX};
-use machine::{Command, FeedId, Node, NodeId, Region, RegionName, Scope, State, UpdateRegion};
-use tokio::time::{sleep, timeout};
+use machine::{Command, FeedId, Node, NodeId, Region, Scope, State, UpdateRegion};
+use tokio::time::sleep;
 use wire::replication::v1;
 
 use crate::codec;
 use crate::follow::Following;
+use crate::follow::failed::{Failed, in_time};
 use crate::follow::line::client;
-use crate::limits::{ANNOUNCE_INTERVAL, ANNOUNCE_PAUSE, MESSAGE_TIMEOUT};
+use crate::limits::{ANNOUNCE_INTERVAL, ANNOUNCE_PAUSE};
 
 /// Runs until the node stops.
 pub(crate) async fn run(following: Arc<Following>) {
@@ -38,16 +40,12 @@ async fn keep_true(following: &Arc<Following>) {
         };
         let told = match view.is_primary(&FeedId::Root) {
             true => update(following, region).await,
-            false => announce(following, &view, region).await,
+            false => announce(following, view, region).await,
         };
-        drop(view);
         match told {
             Ok(()) => tracing::info!("this region's entry of the directory is renewed"),
             Err(reason) => {
-                tracing::warn!(
-                    reason,
-                    "this region's entry of the directory is not renewed"
-                );
+                tracing::warn!(%reason, "this region's entry of the directory is not renewed");
             }
         }
         // Until it comes back with the root feed it is not seen here.
@@ -95,50 +93,35 @@ pub(super) fn wanted(state: &State, authorities: Vec<Bytes>) -> Option<Region> {
     })
 }
 
-async fn update(following: &Following, region: Region) -> Result<(), String> {
+async fn update(following: &Following, region: Region) -> Result<(), Failed> {
     let command = Command::UpdateRegion(UpdateRegion { region });
     let committed = following.propose("announce", command).await;
-    let committed = committed.map_err(|error| error.to_string())?;
-    committed
-        .answer
-        .map(|_| ())
-        .map_err(|error| error.to_string())
+    let committed = committed.map_err(Failed::lost)?;
+    committed.answer.map(|_| ()).map_err(Failed::lost)
 }
 
 /// Tells the primary of the root feed, by whichever of its nodes answers.
-async fn announce(following: &Following, state: &State, region: Region) -> Result<(), String> {
-    let primary = state.primary_of(&FeedId::Root);
-    let primary = primary.ok_or("the root feed is not here yet")?;
-    let entry = state.linked(primary);
-    let entry = entry.ok_or_else(|| format!("region {primary} is not linked"))?;
-    let mut refused = format!("region {primary} has no nodes");
+async fn announce(following: &Following, view: View, region: Region) -> Result<(), Failed> {
+    let primary = view.primary_of(&FeedId::Root);
+    let primary = primary.ok_or_else(|| Failed::lost("the root feed is not here yet"))?;
+    let entry = view.linked(primary).cloned();
+    let entry = entry.ok_or_else(|| Failed::Lost(format!("region {primary} is not linked")))?;
+    let request = v1::AnnounceRequest {
+        origin: Some(following.context.origin(&view)),
+        authorities: region.authorities,
+        nodes: region.nodes.iter().map(codec::node).collect(),
+    };
+    drop(view);
+    let mut refused = Failed::Lost(format!("region {} has no nodes", entry.name));
     for node in &entry.nodes {
-        match tell(following, state, &entry.name, node, &region).await {
-            Ok(()) => return Ok(()),
+        let told = async {
+            let mut client = client(&following.context, &entry.name, node)?;
+            in_time(client.announce(request.clone())).await
+        };
+        match told.await {
+            Ok(_) => return Ok(()),
             Err(reason) => refused = reason,
         }
     }
     Err(refused)
-}
-
-async fn tell(
-    following: &Following,
-    state: &State,
-    primary: &RegionName,
-    node: &Node,
-    region: &Region,
-) -> Result<(), String> {
-    let context = &following.context;
-    let channel = context.options.regions.channel(primary, node);
-    let mut client = client(channel.map_err(|error| error.to_string())?);
-    let request = v1::AnnounceRequest {
-        origin: Some(context.origin(state)),
-        authorities: region.authorities.clone(),
-        nodes: region.nodes.iter().map(codec::node).collect(),
-    };
-    match timeout(MESSAGE_TIMEOUT, client.announce(request)).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(status)) => Err(format!("{:?}: {}", status.code(), status.message())),
-        Err(_late) => Err("the node did not answer in time".to_owned()),
-    }
 }

@@ -1,35 +1,33 @@
 //! How a stream ended.
 
-use std::fmt;
+use thiserror::Error;
 
-use tonic::Status;
-
+use crate::follow::failed::Failed;
 use crate::follow::pulse::Dead;
 use crate::follow::route::End;
 use crate::follow::session::StreamFault;
-use crate::options::DialFailed;
 
 /// Why a stream ended.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub(crate) enum Closed {
-    /// It is to be opened anew, for other feeds or from another place.
+    /// It is to be opened anew: for other feeds, from another place, or with a new key.
+    #[error("it is opened anew")]
     Renewed,
     /// Its node is dead, or leads no more.
-    Dead(Dead),
+    #[error(transparent)]
+    Dead(#[from] Dead),
     /// The directory does not name its node any more, or with another key.
+    #[error("the node is not in the region directory any more")]
     Removed,
-    /// There is no channel to the node.
-    NotDialled(DialFailed),
-    /// It did not open in time.
-    Late,
-    /// The node refused it, or ended it with a reason.
-    Refused(Status),
+    /// The node could not be asked, or refused, or broke it off.
+    #[error(transparent)]
+    Lost(#[from] Failed),
     /// The node ended it without a reason.
+    #[error("the node ended it")]
     Ended,
-    /// A message was none.
-    Fault(StreamFault),
-    /// No key could be made for it here.
-    NoKey(String),
+    /// A message was none, or no use can be made of any.
+    #[error("the node is faulty: {0}")]
+    Fault(#[from] StreamFault),
 }
 
 impl Closed {
@@ -40,31 +38,6 @@ impl Closed {
             Closed::Dead(Dead::Elsewhere(leader)) => End::Elsewhere(*leader),
             Closed::Fault(_) => End::Faulty,
             _ => End::Lost,
-        }
-    }
-}
-
-impl fmt::Display for Closed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Closed::Renewed => f.write_str("it is opened anew for other feeds"),
-            Closed::Dead(Dead::Silent) => f.write_str("the node went silent"),
-            Closed::Dead(Dead::NoQuorum) => f.write_str("the node knows no leader with a quorum"),
-            Closed::Dead(Dead::Elsewhere(node)) => write!(f, "node {node} leads"),
-            Closed::Removed => f.write_str("the node is not in the region directory any more"),
-            Closed::NotDialled(error) => write!(f, "the node cannot be dialled: {error}"),
-            Closed::Late => f.write_str("the node did not answer in time"),
-            Closed::Refused(status) => {
-                write!(
-                    f,
-                    "the node refused: {:?}: {}",
-                    status.code(),
-                    status.message()
-                )
-            }
-            Closed::Ended => f.write_str("the node ended it"),
-            Closed::Fault(fault) => write!(f, "the node is faulty: {fault}"),
-            Closed::NoKey(reason) => write!(f, "there is no key for the stream: {reason}"),
         }
     }
 }

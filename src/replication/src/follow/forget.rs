@@ -5,20 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use machine::{Epoch, FeedId, Hash, Revision, State};
+use machine::{FeedId, Hash, Staging, State};
 use tokio::time::sleep;
 
 use crate::follow::Following;
 use crate::follow::kept::forget_all;
 use crate::follow::supervisor::Lines;
 use crate::limits::{FORGET_INTERVAL, STAGED_AGE_MAX};
-
-/// How far a snapshot is, and since when.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Seen {
-    at: (Epoch, Revision, Hash, u64),
-    since: Duration,
-}
 
 /// Runs until it is dropped.
 pub(crate) async fn run(following: Arc<Following>, lines: Lines) {
@@ -28,45 +21,41 @@ pub(crate) async fn run(following: Arc<Following>, lines: Lines) {
         let lines = lines.borrow().clone();
         let is_fetched = |feed: &FeedId| {
             let mut lines = lines.values();
-            lines.any(|line| line.notes().trimmed().contains(feed))
+            lines.any(|line| line.notes().is_trimmed(feed))
         };
         let view = following.view();
         for feed in abandoned(&view, &mut seen, is_fetched, following.now()) {
             match forget_all(&following, &feed).await {
                 Ok(()) => tracing::info!(%feed, "what was kept of a snapshot is forgotten"),
-                Err(error) => tracing::warn!(%feed, ?error, "a snapshot is not forgotten yet"),
+                Err(error) => tracing::warn!(%feed, %error, "a snapshot is not forgotten yet"),
             }
         }
     }
 }
 
+/// How much is kept of each snapshot, and since when.
+pub(super) type Seen = BTreeMap<FeedId, (Staging, Duration)>;
+
 /// Finds the feeds of whose snapshots nothing needs to be kept.
 pub(super) fn abandoned(
     state: &State,
-    seen: &mut BTreeMap<FeedId, Seen>,
+    seen: &mut Seen,
     is_fetched: impl Fn(&FeedId) -> bool,
     now: Duration,
 ) -> Vec<FeedId> {
-    let staging = state.feeds().filter_map(|feed| feed.staging());
-    let staging: BTreeMap<FeedId, (Epoch, Revision, Hash, u64)> = staging
-        .map(|kept| {
-            let at = (kept.epoch.clone(), kept.revision, kept.chain, kept.rows);
-            (kept.feed.clone(), at)
-        })
-        .collect();
-    seen.retain(|feed, _| staging.contains_key(feed));
-    let mut abandoned = Vec::new();
-    for (feed, at) in staging {
+    let staging = state.feeds().filter_map(|feed| feed.staging()).cloned();
+    let kept = staging.map(|kept| {
+        let known = seen.get(&kept.feed).filter(|(known, _)| *known == kept);
+        let since = known.map_or(now, |(_, since)| *since);
+        (kept.feed.clone(), (kept, since))
+    });
+    *seen = kept.collect();
+    let is_abandoned = |(feed, (kept, since)): &(&FeedId, &(Staging, Duration))| {
         // One of which a part is forgotten is of no use to anybody.
-        let is_broken = at.2 == Hash::ZERO;
-        let known = seen.get(&feed).filter(|known| known.at == at);
-        let since = known.map_or(now, |known| known.since);
-        let is_old = now.saturating_sub(since) >= STAGED_AGE_MAX;
-        let is_idle = !is_fetched(&feed);
-        if state.is_primary(&feed) || (is_idle && (is_broken || is_old)) {
-            abandoned.push(feed.clone());
-        }
-        seen.insert(feed, Seen { at, since });
-    }
-    abandoned
+        let is_broken = kept.chain == Hash::ZERO;
+        let is_old = now.saturating_sub(*since) >= STAGED_AGE_MAX;
+        state.is_primary(feed) || ((is_broken || is_old) && !is_fetched(feed))
+    };
+    let abandoned = seen.iter().filter(is_abandoned);
+    abandoned.map(|(feed, _)| feed.clone()).collect()
 }

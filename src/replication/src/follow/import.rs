@@ -2,80 +2,57 @@
 
 use std::sync::Arc;
 
-use envelope::LinkKey;
 use machine::{Command, Cursor, FeedId, RowKey, State, Uid};
 
 use crate::follow::Following;
+use crate::follow::failed::Failed;
+use crate::follow::key::StreamKey;
 use crate::follow::lane::Batch;
-use crate::follow::trouble::Trouble;
-use crate::follow::verdict::{Verdict, judge};
-use crate::follow::wraps::Wraps;
-use crate::work;
+use crate::follow::line::Line;
+use crate::follow::verdict::Settled;
 
 /// What became of a batch.
-#[derive(Debug)]
 pub(crate) struct Imported {
     pub(crate) feed: FeedId,
-    pub(crate) outcome: Outcome,
+    /// Where the feed stands now, and how many changes were proposed and are in for certain.
+    pub(crate) outcome: Result<(Cursor, usize), Failed>,
 }
 
-#[derive(Debug)]
-pub(crate) enum Outcome {
-    /// The feed stands there now; so many changes are in.
-    At { cursor: Cursor, changes: usize },
-    /// Nothing is known to have been written: a little later the same is proposed again.
-    Again,
-    /// It is of no use to propose it again.
-    Trouble(Trouble),
-}
-
-/// Makes a batch ready, proposes it and waits for it.
+/// Makes a batch ready, proposes it and waits until it is known what became of it.
 pub(crate) async fn import(
     following: Arc<Following>,
+    line: Arc<Line>,
     batch: Batch,
-    link: Arc<LinkKey>,
+    key: Arc<StreamKey>,
 ) -> Imported {
     let feed = batch.feed.clone();
-    let outcome = outcome(&following, batch, link).await;
+    let outcome = outcome(&following, &line, batch, &key).await;
     Imported { feed, outcome }
 }
 
-async fn outcome(following: &Arc<Following>, batch: Batch, link: Arc<LinkKey>) -> Outcome {
+async fn outcome(
+    following: &Arc<Following>,
+    line: &Line,
+    batch: Batch,
+    key: &Arc<StreamKey>,
+) -> Result<(Cursor, usize), Failed> {
     let (feed, changes) = (batch.feed.clone(), batch.changes.len());
     let uids: Vec<Uid> = secrets(batch.changes.iter().map(|change| &change.key)).collect();
-    let (view, context) = (following.view(), Arc::clone(&following.context));
-    let made = work::run(move || {
-        let wraps = Wraps {
-            keys: context.options.keys.as_ref(),
-            state: &view,
-            own: &context.options.region,
-            feed: &batch.feed,
-            link: &link,
-        };
+    let made = following.ready(&feed, key, move |wraps| {
         (wraps.import(&batch), wraps.shared_anew(&batch))
     });
-    // The runtime stops; a panic has ended the process.
-    let Ok((command, shared)) = made.await else {
-        return Outcome::Again;
-    };
-    let answered = following
-        .propose("import", Command::ImportChanges(command))
-        .await;
-    let (view, changes) = match judge(&feed, answered) {
-        Verdict::Done(index) => (following.view_at(index).await, changes),
-        Verdict::Reread => (following.read().await, 0),
-        Verdict::Trouble(trouble) => return Outcome::Trouble(trouble),
-        Verdict::Again | Verdict::Restage => return Outcome::Again,
-    };
+    let (command, shared) = made.await?;
+    // If the stream ends meanwhile, it may be written all the same.
+    following.touched.shared(&shared);
+    let command = Command::ImportChanges(command);
+    let settled = following.settle("import", &feed, command).await?;
     following.touched.add(uids);
-    following.touched.shared(shared);
-    match view {
-        Ok(view) => Outcome::At {
-            cursor: cursor(&view, &feed),
-            changes,
-        },
-        Err(_unavailable) => Outcome::Again,
-    }
+    following.touched.shared(&shared);
+    line.lacking.shared(&shared);
+    Ok(match settled {
+        Settled::Done(view) => (cursor(&view, &feed), changes),
+        Settled::Unclear(view) => (cursor(&view, &feed), 0),
+    })
 }
 
 /// Where a feed stands; before its first change of a feed that is not here.

@@ -9,7 +9,6 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use machine::{Cursor, FeedId, Revision, RowKey};
 use wire::replication::v1;
@@ -30,9 +29,6 @@ pub(crate) struct Lane {
     weight: usize,
     /// Changes at the head of the queue that are proposed.
     under_way: usize,
-    /// Before then nothing is proposed.
-    rests_until: Duration,
-    failures: u32,
 }
 
 /// What is proposed in one entry.
@@ -64,8 +60,6 @@ impl Lane {
             queue: VecDeque::new(),
             weight: 0,
             under_way: 0,
-            rests_until: Duration::ZERO,
-            failures: 0,
         }
     }
 
@@ -110,8 +104,8 @@ impl Lane {
     }
 
     /// Gives what is to be proposed now, if anything: up to `hold` where the feed is held.
-    pub(crate) fn batch(&mut self, hold: Option<Revision>, now: Duration) -> Option<Batch> {
-        if self.is_under_way() || now < self.rests_until {
+    pub(crate) fn batch(&mut self, hold: Option<Revision>) -> Option<Batch> {
+        if self.is_under_way() {
             return None;
         }
         let (mut changes, mut weight) = (Vec::new(), 0_usize);
@@ -145,7 +139,6 @@ impl Lane {
     /// Takes where the feed stands now, after an import of this lane or of anybody else.
     pub(crate) fn landed(&mut self, cursor: Cursor) -> Landed {
         self.under_way = 0;
-        self.failures = 0;
         let (before, here) = (self.cursor.revision, cursor.revision);
         let epoch = self.epoch_at(&cursor);
         self.cursor = cursor;
@@ -168,13 +161,6 @@ impl Lane {
             true => Landed::GoesOn,
             false => Landed::Reopen,
         }
-    }
-
-    /// Takes that nothing was written, and rests for a while.
-    pub(crate) fn failed(&mut self, now: Duration, pause: impl FnOnce(u32) -> Duration) {
-        self.under_way = 0;
-        self.rests_until = now.saturating_add(pause(self.failures));
-        self.failures = self.failures.saturating_add(1);
     }
 
     /// Whether the feed is in the epoch that the stream has brought it to.

@@ -1,18 +1,20 @@
 //! What the tasks about one region share while this node leads.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use envelope::{LinkBinding, LinkFailed, LinkKey, LinkOffer};
+use envelope::{LinkBinding, LinkFailed, LinkOffer, SealFailed};
 use machine::{FeedId, Node, RegionName};
 use tokio::sync::{Notify, watch};
 use wire::Channel;
 use wire::replication::v1::replication_service_client::ReplicationServiceClient;
 
 use crate::context::Context;
+use crate::follow::failed::Failed;
+use crate::follow::key::{Doubts, StreamKey};
 use crate::follow::notes::Notes;
+use crate::follow::touched::Touched;
 use crate::limits::MESSAGE_BYTES_MAX;
 
 /// A client of another region's nodes.
@@ -25,29 +27,21 @@ pub(crate) struct Line {
     pub(crate) asked: watch::Sender<BTreeSet<FeedId>>,
     /// The node that serves its stream; none while there is no stream.
     pub(crate) node: watch::Sender<Option<Node>>,
-    /// Something came that may lack rows.
-    pub(crate) lacking: Notify,
+    /// Secrets of which rows may be missing.
+    pub(crate) lacking: Touched,
     /// A feed needs a snapshot.
     pub(crate) trimmed: Notify,
-    /// Counts the streams that were not opened merely to ask for other feeds: whoever is at the
-    /// other end may know nothing of what was told before.
-    pub(crate) begun: AtomicU64,
+    /// Whether the keys of its streams fit, and those of other answers: rows that are asked for
+    /// again and again for want of a key must not hide what the streams show, nor the other way.
+    pub(crate) doubts: [Arc<Doubts>; 2],
     notes: Mutex<Notes>,
 }
 
 /// One half of an agreement on the key of a stream.
 pub(crate) struct Offer {
     offer: LinkOffer,
+    doubts: Arc<Doubts>,
     binding: LinkBinding,
-}
-
-/// Why a stream has no key.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum NoKey {
-    #[error("the system gives no random bytes")]
-    Randomness,
-    #[error(transparent)]
-    Link(#[from] LinkFailed),
 }
 
 impl Line {
@@ -56,9 +50,9 @@ impl Line {
             region,
             asked: watch::Sender::default(),
             node: watch::Sender::default(),
-            lacking: Notify::new(),
+            lacking: Touched::default(),
             trimmed: Notify::new(),
-            begun: AtomicU64::new(0),
+            doubts: Default::default(),
             notes: Mutex::default(),
         }
     }
@@ -67,37 +61,45 @@ impl Line {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes that a stream is open.
-    pub(crate) fn opened(&self, node: Node, is_first: bool) {
-        self.node.send_replace(Some(node));
-        if is_first {
-            self.begun.fetch_add(1, Ordering::AcqRel);
-        }
-    }
-
-    /// Waits until a stream is open, and answers a client of the node that serves it.
-    pub(crate) async fn client(&self, context: &Context) -> Option<Client> {
+    /// Waits until a stream is open, and answers a client of the node that serves it, with an offer
+    /// for the key of what is asked of it.
+    pub(crate) async fn exchange(&self, context: &Context) -> Result<(Client, Offer), Failed> {
         let mut node = self.node.subscribe();
-        let node = node.wait_for(Option::is_some).await.ok()?.clone()?;
-        let channel = context.options.regions.channel(&self.region, &node);
-        channel.ok().map(client)
+        let node = node.wait_for(Option::is_some).await;
+        let node = node.map_err(Failed::lost)?.clone();
+        let node = node.ok_or_else(|| Failed::lost("there is no stream"))?;
+        let [_, doubts] = &self.doubts;
+        let offer = Offer::make(context, &self.region, doubts).map_err(Failed::lost)?;
+        Ok((client(context, &self.region, &node)?, offer))
     }
 }
 
-pub(crate) fn client(channel: Channel) -> Client {
-    ReplicationServiceClient::new(channel)
+/// A client of a node of another region.
+pub(crate) fn client(
+    context: &Context,
+    region: &RegionName,
+    node: &Node,
+) -> Result<Client, Failed> {
+    let channel = context.options.regions.channel(region, node);
+    let channel = channel.map_err(|error| Failed::Lost(format!("no channel: {error}")))?;
+    Ok(ReplicationServiceClient::new(channel)
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
-        .max_encoding_message_size(MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(MESSAGE_BYTES_MAX))
 }
 
 impl Offer {
     /// Makes an offer for a new stream from `region` to this one.
-    pub(crate) fn make(context: &Context, region: &RegionName) -> Result<Offer, NoKey> {
+    pub(crate) fn make(
+        context: &Context,
+        region: &RegionName,
+        doubts: &Arc<Doubts>,
+    ) -> Result<Offer, LinkFailed> {
         let mut stream = [0; 16];
-        getrandom::fill(&mut stream).map_err(|_error| NoKey::Randomness)?;
+        getrandom::fill(&mut stream).map_err(SealFailed::Randomness)?;
         let options = &context.options;
         Ok(Offer {
             offer: LinkOffer::generate()?,
+            doubts: Arc::clone(doubts),
             binding: LinkBinding {
                 cluster: options.cluster.0,
                 from: region.to_string(),
@@ -118,7 +120,8 @@ impl Offer {
     }
 
     /// Takes the other end's half.
-    pub(crate) fn accept(self, encapsulated: &[u8]) -> Result<LinkKey, NoKey> {
-        Ok(self.offer.accept(encapsulated, &self.binding)?)
+    pub(crate) fn accept(self, encapsulated: &[u8]) -> Result<Arc<StreamKey>, LinkFailed> {
+        let link = self.offer.accept(encapsulated, &self.binding)?;
+        Ok(Arc::new(StreamKey::new(link, &self.doubts)))
     }
 }

@@ -5,40 +5,26 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use envelope::LinkKey;
-use machine::{BUCKETS, Bucket, Command, Cursor, FeedId, MendBucket, StagedRow, State};
+use consensus::View;
+use machine::{BUCKETS, Bucket, Command, Cursor, FeedId, MendBucket, RowKey, State};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 use wire::replication::v1;
 
-use crate::codec::{self, Malformed};
+use crate::codec::{self, Malformed, ReceivedRow};
 use crate::follow::Following;
-use crate::follow::collect::received;
+use crate::follow::failed::{Failed, in_time};
+use crate::follow::fill::ask;
 use crate::follow::import::cursor;
-use crate::follow::line::{Line, Offer};
-use crate::follow::lost::Lost;
-use crate::follow::verdict::{Verdict, judge};
-use crate::follow::wraps::{Named, Wraps};
+use crate::follow::incoming::received;
+use crate::follow::line::Line;
+use crate::follow::verdict::Settled;
+use crate::follow::wraps::Named;
 use crate::limits::{
-    BUCKET_ROWS_MAX, BUCKETS_ASKED_MAX, IMPORT_PAUSE_MIN, MEND_INTERVAL, MEND_PATIENCE, MEND_PAUSE,
-    MESSAGE_TIMEOUT,
+    BUCKET_ROWS_MAX, BUCKETS_ASKED_MAX, FILL_ROWS_MAX, MEND_INTERVAL, MEND_PATIENCE, MEND_PAUSE,
 };
-use crate::work;
-
-/// Why a comparison came to nothing.
-#[derive(Debug, thiserror::Error)]
-enum Failed {
-    #[error("the node could not be asked: {0}")]
-    Lost(#[from] Lost),
-    #[error("a message cannot be read: {0}")]
-    Unreadable(#[from] Malformed),
-    #[error("the feed did not come to stand where its primary was compared")]
-    Elsewhere,
-    #[error("the rules refuse the primary's rows: {0}")]
-    Refused(String),
-}
 
 /// Runs until it is dropped.
 pub(crate) async fn run(following: Arc<Following>, line: Arc<Line>) {
@@ -49,35 +35,37 @@ pub(crate) async fn run(following: Arc<Following>, line: Arc<Line>) {
         tried.retain(|feed, _| asked.contains(feed));
         for feed in asked {
             let is_wrong = following.view().problem(&feed.uid()).is_some();
-            let is_due = tried
-                .get(&feed)
-                .is_none_or(|until| *until <= following.now());
-            if !(is_wrong && is_due) {
-                continue;
+            let now = following.now();
+            let is_due = tried.get(&feed).is_none_or(|until| *until <= now);
+            if is_wrong && is_due {
+                let pause = put_right(&following, &line, &feed).await;
+                tried.insert(feed, following.now().saturating_add(pause));
             }
-            let region = &line.region;
-            let pause = match timeout(MEND_PATIENCE * 2, mend(&following, &line, &feed)).await {
-                // The next checkpoint says that all is right again.
-                Ok(Ok(0)) => MEND_PAUSE,
-                Ok(Ok(buckets)) => {
-                    tracing::warn!(%region, %feed, buckets, "rows that differed were put right");
-                    match buckets > BUCKETS_ASKED_MAX {
-                        true => Duration::ZERO,
-                        false => MEND_PAUSE,
-                    }
-                }
-                // It is seldom that a feed moves on at just the wrong moment.
-                Ok(Err(Failed::Elsewhere)) => Duration::ZERO,
-                Ok(Err(error)) => {
-                    tracing::warn!(%region, %feed, %error, "a feed could not be compared");
-                    MEND_PAUSE
-                }
-                Err(_late) => {
-                    tracing::warn!(%region, %feed, "comparing a feed took too long");
-                    MEND_PAUSE
-                }
-            };
-            tried.insert(feed, following.now().saturating_add(pause));
+        }
+    }
+}
+
+/// Compares a feed once, and gives the pause before it is compared again.
+async fn put_right(following: &Arc<Following>, line: &Line, feed: &FeedId) -> Duration {
+    let region = &line.region;
+    let mended = timeout(MEND_PATIENCE * 2, mend(following, line, feed)).await;
+    let mended = mended.unwrap_or_else(|_late| Err(Failed::lost("it took too long")));
+    match mended {
+        // The next checkpoint says that all is right again.
+        Ok(0) => MEND_PAUSE,
+        Ok(buckets) => {
+            tracing::warn!(%region, %feed, buckets, "rows that differed were put right");
+            match buckets > BUCKETS_ASKED_MAX {
+                true => Duration::ZERO,
+                false => MEND_PAUSE,
+            }
+        }
+        // It is seldom that a feed moves on at just the wrong moment.
+        Err(Failed::Moved) => Duration::ZERO,
+        Err(failed) => {
+            tracing::warn!(%region, %feed, %failed, "a feed could not be compared");
+            following.progress.failed(region, &failed);
+            MEND_PAUSE
         }
     }
 }
@@ -101,9 +89,9 @@ impl Drop for Hold<'_> {
     }
 }
 
-/// Compares a feed once, and puts right what differs; gives how many buckets did.
+/// Puts right what differs from the primary; gives how many buckets did.
 async fn mend(following: &Arc<Following>, line: &Line, feed: &FeedId) -> Result<usize, Failed> {
-    let offer = Offer::make(&following.context, &line.region).map_err(Lost::of)?;
+    let (mut client, offer) = line.exchange(&following.context).await?;
     let (requests, sent) = mpsc::channel(1);
     let first = v1::CompareRequest {
         origin: Some(following.context.origin(&following.view())),
@@ -112,41 +100,63 @@ async fn mend(following: &Arc<Following>, line: &Line, feed: &FeedId) -> Result<
         feed: feed.to_string(),
         bucket: 0,
     };
-    requests.send(first).await.map_err(Lost::of)?;
-    let client = line.client(&following.context).await;
-    let mut client = client.ok_or_else(|| Lost::of("the node cannot be dialled"))?;
-    let answered = timeout(MESSAGE_TIMEOUT, client.compare(ReceiverStream::new(sent))).await;
-    let mut answers = answered.map_err(Lost::of)?.map_err(Lost::of)?.into_inner();
+    requests.send(first).await.map_err(Failed::lost)?;
+    let answers = in_time(client.compare(ReceiverStream::new(sent))).await?;
+    let mut answers = answers.into_inner();
+    let unreadable = Failed::unreadable(feed);
     let first = next(&mut answers).await?;
-    let (of, at) = codec::from_cursor(&first.at.ok_or(Malformed::Missing("at"))?)?;
+    let at = first.at.ok_or(Malformed::Missing("at"));
+    let (of, at) = at
+        .and_then(|at| codec::from_cursor(&at))
+        .map_err(&unreadable)?;
     if of != *feed {
-        return Err(Malformed::Form("at").into());
+        return Err(unreadable(Malformed::Form("at")));
     }
-    let sums = codec::from_sums(&first.sums)?;
-    let link = Arc::new(offer.accept(&first.encapsulated).map_err(Lost::of)?);
-    let _hold = Hold::new(line, feed, &at);
+    let sums = codec::from_sums(&first.sums).map_err(&unreadable)?;
+    let key = offer.accept(&first.encapsulated).map_err(Failed::lost)?;
+    let hold = Hold::new(line, feed, &at);
     let view = stands_at(following, feed, &at).await?;
     let buckets = differing(&view, feed, &sums);
     drop(view);
+    let mut hidden = Vec::new();
     for bucket in buckets.iter().copied().take(BUCKETS_ASKED_MAX) {
         let request = v1::CompareRequest {
             bucket: bucket.number().into(),
             ..v1::CompareRequest::default()
         };
-        requests.send(request).await.map_err(Lost::of)?;
-        let answer = next(&mut answers).await?;
-        let rows = made(following, feed, &link, answer.rows).await?;
-        propose(following, feed, &at, bucket, rows).await?;
+        requests.send(request).await.map_err(Failed::lost)?;
+        let rows = next(&mut answers).await?.rows;
+        let rows = received(rows, BUCKET_ROWS_MAX).map_err(&unreadable)?;
+        hidden.extend(secrets_without_body(&rows));
+        let ready = following.ready(feed, &key, move |wraps| {
+            let named = Named::default();
+            rows.iter().map(|row| wraps.staged(row, &named)).collect()
+        });
+        let mend = MendBucket {
+            feed: feed.clone(),
+            at: at.clone(),
+            bucket,
+            rows: ready.await?,
+        };
+        propose(following, mend).await?;
+    }
+    drop(hold);
+    line.lacking.all();
+    // Nobody can say of a secret without its row whether it is missing.
+    for keys in hidden.chunks(FILL_ROWS_MAX) {
+        ask(following, line, feed, keys).await?;
     }
     Ok(buckets.len())
 }
 
+fn secrets_without_body(rows: &[ReceivedRow]) -> impl Iterator<Item = RowKey> {
+    let hidden = rows.iter().filter(|row| row.body.is_none());
+    let keys = hidden.map(|row| row.key);
+    keys.filter(|key| matches!(key, RowKey::Secret(_)))
+}
+
 /// Waits until the feed stands at a place, and answers the state in which it does.
-async fn stands_at(
-    following: &Following,
-    feed: &FeedId,
-    at: &Cursor,
-) -> Result<consensus::View, Failed> {
+async fn stands_at(following: &Following, feed: &FeedId, at: &Cursor) -> Result<View, Failed> {
     let mut applied = following.context.options.consensus.applied();
     let reached = async {
         loop {
@@ -157,13 +167,12 @@ async fn stands_at(
                 return Ok(view);
             }
             if now.revision >= at.revision || applied.changed().await.is_err() {
-                return Err(Failed::Elsewhere);
+                return Err(Failed::Moved);
             }
         }
     };
-    timeout(MEND_PATIENCE, reached)
-        .await
-        .map_err(|_late| Failed::Elsewhere)?
+    let reached = timeout(MEND_PATIENCE, reached).await;
+    reached.map_err(|_late| Failed::Moved)?
 }
 
 /// Finds the buckets whose sums are not those of the primary.
@@ -177,60 +186,19 @@ pub(super) fn differing(state: &State, feed: &FeedId, sums: &[[u64; 4]]) -> Vec<
     numbers.filter_map(Bucket::new).collect()
 }
 
-async fn made(
-    following: &Arc<Following>,
-    feed: &FeedId,
-    link: &Arc<LinkKey>,
-    rows: Vec<v1::Row>,
-) -> Result<Vec<StagedRow>, Failed> {
-    let rows = received(rows, BUCKET_ROWS_MAX)?;
-    let (context, view) = (Arc::clone(&following.context), following.view());
-    let (feed, link) = (feed.clone(), Arc::clone(link));
-    let made = work::run(move || {
-        let wraps = Wraps {
-            keys: context.options.keys.as_ref(),
-            state: &view,
-            own: &context.options.region,
-            feed: &feed,
-            link: &link,
-        };
-        let named = Named::default();
-        rows.iter().map(|row| wraps.staged(row, &named)).collect()
-    });
-    Ok(made.await.map_err(Lost::of)?)
-}
-
-async fn propose(
-    following: &Following,
-    feed: &FeedId,
-    at: &Cursor,
-    bucket: Bucket,
-    rows: Vec<StagedRow>,
-) -> Result<(), Failed> {
-    let command = Command::MendBucket(MendBucket {
-        feed: feed.clone(),
-        at: at.clone(),
-        bucket,
-        rows,
-    });
+async fn propose(following: &Following, mend: MendBucket) -> Result<(), Failed> {
+    let (feed, at) = (mend.feed.clone(), mend.at.clone());
     loop {
-        match judge(feed, following.propose("mend", command.clone()).await) {
-            Verdict::Done(_) => return Ok(()),
-            Verdict::Trouble(trouble) => return Err(Failed::Refused(trouble.to_string())),
-            Verdict::Reread | Verdict::Restage => {
-                let view = following.read().await.map_err(Lost::of)?;
-                if cursor(&view, feed) != *at {
-                    return Err(Failed::Elsewhere);
-                }
-            }
-            Verdict::Again => sleep(IMPORT_PAUSE_MIN).await,
+        let command = Command::MendBucket(mend.clone());
+        match following.settle("mend", &feed, command).await? {
+            Settled::Done(_) => return Ok(()),
+            Settled::Unclear(view) if cursor(&view, &feed) == at => {}
+            Settled::Unclear(_) => return Err(Failed::Moved),
         }
     }
 }
 
 async fn next(answers: &mut Streaming<v1::CompareResponse>) -> Result<v1::CompareResponse, Failed> {
-    let answer = timeout(MESSAGE_TIMEOUT, answers.message()).await;
-    let answer = answer.map_err(Lost::of)?.map_err(Lost::of)?;
-    let answer = answer.ok_or_else(|| Lost::of("the node ended the stream"))?;
-    Ok(answer)
+    let answer = in_time(answers.message()).await?;
+    answer.ok_or_else(|| Failed::lost("the node ended the stream"))
 }

@@ -6,17 +6,18 @@
 //! `needs`, `reports`, …); the tasks around them carry messages and proposals.
 
 mod announce;
+mod backoff;
 mod closed;
-mod collect;
+mod copies;
+mod failed;
 mod fill;
 mod forget;
 mod import;
 pub(crate) mod incoming;
 mod kept;
-mod lag;
+mod key;
 mod lane;
 mod line;
-mod lost;
 mod mend;
 mod needs;
 mod notes;
@@ -24,13 +25,11 @@ mod plan;
 mod progress;
 mod pulse;
 mod region;
-mod report;
 mod reports;
 mod rewrap;
 mod route;
 mod session;
 mod snapshot;
-mod staging;
 mod staleness;
 mod stream;
 mod supervisor;
@@ -41,21 +40,17 @@ mod trouble;
 mod verdict;
 mod wraps;
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use consensus::{Committed, Unavailable, View};
-use machine::{Command, FeedId, LogIndex, State, Uid};
+use machine::{Command, FeedId, LogIndex, State};
 use tokio::time::Instant;
 
 use crate::context::Context;
 use crate::follow::touched::Touched;
-use crate::limits::{PROPOSE_TIMEOUT, REASONS_MAX};
+use crate::limits::PROPOSE_TIMEOUT;
 
-pub(crate) use lag::lags;
-
-pub use lag::Lag;
 pub use progress::{Progress, RegionProgress};
 pub use staleness::Staleness;
 pub use trouble::Trouble;
@@ -64,9 +59,8 @@ pub use trouble::Trouble;
 pub(crate) struct Following {
     pub(crate) context: Arc<Context>,
     pub(crate) progress: Progress,
+    /// Copies that something was done to.
     pub(crate) touched: Touched,
-    /// Why secrets are not under the key they should be under, in words.
-    reasons: Mutex<BTreeMap<Uid, String>>,
 }
 
 impl Following {
@@ -75,7 +69,6 @@ impl Following {
             context: Arc::clone(context),
             progress: Progress::default(),
             touched: Touched::default(),
-            reasons: Mutex::default(),
         }
     }
 
@@ -119,32 +112,6 @@ impl Following {
         command: Command,
     ) -> Result<Committed, Unavailable> {
         self.context.propose_as_task(task, command).await
-    }
-
-    /// Notes why a secret is not under the key it should be under, none if it is; says whether that
-    /// is new.
-    fn reason(&self, uid: Uid, words: Option<String>) -> bool {
-        let mut reasons = self.lock();
-        let is_new = reasons.get(&uid) != words.as_ref();
-        match words {
-            Some(words) if reasons.len() < REASONS_MAX || reasons.contains_key(&uid) => {
-                reasons.insert(uid, words);
-            }
-            Some(_) => return false,
-            None => {
-                reasons.remove(&uid);
-            }
-        }
-        is_new
-    }
-
-    /// Gives the reasons noted.
-    fn reasons(&self) -> BTreeMap<Uid, String> {
-        self.lock().clone()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Uid, String>> {
-        self.reasons.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,122 +1,108 @@
 //! Which rows are to be asked for by their keys: those this region is to hold, and knows by their
-//! commitments only. What could not be had, or not be taken, waits before it is asked for again.
+//! commitments only. They are asked for pass by pass, in the order of the keys; a pass that left
+//! some out is made again ever later.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use machine::{AccountId, FeedId, ProblemKind, RowKey, Secret, SecretName, State, Uid};
+use machine::{FeedId, RowKey, State, Uid};
 
-use crate::follow::wraps::listed;
-use crate::limits::{FILL_PAUSE, FILL_ROWS_MAX, MALFORMED_PAUSE, NAMES_MAX, WAITING_ROWS_MAX};
+use crate::follow::backoff::Backoff;
+use crate::limits::{FILL_PAUSE_MAX, FILL_PAUSE_MIN, FILL_ROWS_MAX};
 
-/// What was asked for in vain.
-#[derive(Debug, Default)]
-pub(crate) struct Needs {
-    waiting: BTreeMap<RowKey, Wait>,
-    /// Names that were taken, as far as they were seen.
-    names: BTreeMap<Uid, (AccountId, SecretName)>,
+/// How far a feed has been looked through.
+#[derive(Debug)]
+pub(crate) struct Pass {
+    /// The last key that was asked for; none between two passes.
+    after: Option<RowKey>,
+    /// Whether something that was asked for did not come.
+    has_left: bool,
+    /// The next pass begins then.
+    begins: Duration,
+    backoff: Backoff,
 }
 
-#[derive(Debug, PartialEq, Eq)]
-struct Wait {
-    again: Duration,
-    /// The key its value was to be under, where that failed.
-    key_name: Option<Option<String>>,
+impl Default for Pass {
+    fn default() -> Pass {
+        Pass {
+            after: None,
+            has_left: false,
+            begins: Duration::ZERO,
+            backoff: Backoff::new(FILL_PAUSE_MIN, FILL_PAUSE_MAX),
+        }
+    }
 }
 
-impl Needs {
-    /// Gives rows of a feed that are to be asked for now, secrets before their values.
-    pub(crate) fn next(&self, state: &State, feed: &FeedId, now: Duration) -> Vec<RowKey> {
-        let is_due = |key: &RowKey| self.is_due(state, key, now);
-        let problems = state.problems().map(|(uid, _)| RowKey::Secret(*uid));
-        let problems = problems.filter(|key| state.is_withheld(key));
-        let incomplete = state.incomplete().flat_map(|uid| state.lacking(*uid));
-        let some = problems.chain(incomplete);
-        let some = some.filter(|key| state.feed_of_secret(&key.uid()) == Some(feed));
+impl Pass {
+    /// Whether it is time for a pass.
+    pub(crate) fn is_due(&self, now: Duration) -> bool {
+        self.begins <= now
+    }
+
+    /// Gives the rows that are to be asked for now; none between two passes.
+    pub(crate) fn next(&mut self, state: &State, feed: &FeedId, now: Duration) -> Vec<RowKey> {
+        if !self.is_due(now) {
+            return Vec::new();
+        }
+        let keys = missing(state, feed, self.after);
+        if keys.is_empty() {
+            if !self.has_left {
+                self.backoff.reset();
+            }
+            self.pause(now);
+        }
+        keys
+    }
+
+    /// Takes that rows were asked for, and what is here now.
+    pub(crate) fn asked(&mut self, state: &State, keys: &[RowKey]) {
+        self.after = keys.last().copied().or(self.after);
+        self.has_left |= keys.iter().any(|key| state.is_withheld(key));
+    }
+
+    /// Begins the next pass a while later.
+    pub(crate) fn pause(&mut self, now: Duration) {
+        let pause = self.backoff.pause();
+        self.restart(now.saturating_add(pause));
+    }
+
+    /// Looks through all of the feed from then on.
+    pub(crate) fn restart(&mut self, at: Duration) {
+        (self.after, self.has_left, self.begins) = (None, false, at);
+    }
+}
+
+/// Gives the next rows of a feed that are missing, in the order of the keys: secrets before their
+/// values.
+fn missing(state: &State, feed: &FeedId, after: Option<RowKey>) -> Vec<RowKey> {
+    let is_new = |key: &RowKey| after.is_none_or(|after| *key > after);
+    if state.receives_all(feed) {
         let first = RowKey::Epoch(Uid([0; 16]), Default::default());
-        let all = state.withheld_from(&first);
+        let from = after.unwrap_or(first);
+        let all = state.withheld_from(&from);
         let all = all.filter(|(key, of)| *of == feed && state.detached(&key.uid()).is_none());
         let all = all.map(|(key, _)| *key);
-        // Only where everything is received does every withheld row count.
-        let all = all.take(match state.receives_all(feed) {
-            true => usize::MAX,
-            false => 0,
-        });
-        let mut wanted: Vec<RowKey> = Vec::new();
-        for key in some.chain(all).filter(is_due) {
-            if wanted.len() >= FILL_ROWS_MAX {
-                break;
-            }
-            wanted.push(key);
-        }
-        wanted.sort_unstable();
-        wanted.dedup();
-        wanted
+        return all.filter(is_new).take(FILL_ROWS_MAX).collect();
     }
-
-    /// Takes what was asked for: what is still not here, as a state shows, waits.
-    pub(crate) fn asked(&mut self, state: &State, keys: &[RowKey], now: Duration) {
-        for key in keys {
-            self.waiting.remove(key);
-            if !state.is_withheld(key) {
-                continue;
-            }
-            let problem = state.problem(&key.uid()).map(|problem| problem.kind);
-            let (pause, is_key) = match problem {
-                Some(ProblemKind::Malformed) => (MALFORMED_PAUSE, false),
-                Some(ProblemKind::Key) => (FILL_PAUSE, true),
-                Some(ProblemKind::NameTaken) | None => (FILL_PAUSE, false),
-            };
-            let wait = Wait {
-                again: now.saturating_add(pause),
-                key_name: is_key.then(|| key_name(state, &key.uid())),
-            };
-            if self.waiting.len() >= WAITING_ROWS_MAX {
-                self.forget_one();
-            }
-            self.waiting.insert(*key, wait);
-        }
-        self.names.retain(|uid, _| state.problem(uid).is_some());
-    }
-
-    /// Notes the name of a secret that came: it may be taken here.
-    pub(crate) fn seen(&mut self, secret: &Secret) {
-        if self.names.len() < NAMES_MAX {
-            let name = (secret.account.clone(), secret.name.clone());
-            self.names.insert(secret.uid, name);
-        }
-    }
-
-    fn is_due(&self, state: &State, key: &RowKey, now: Duration) -> bool {
-        let Some(wait) = self.waiting.get(key) else {
-            return true;
-        };
-        let uid = key.uid();
-        if let Some(failed) = &wait.key_name
-            && *failed != key_name(state, &uid)
-        {
-            return true;
-        }
-        let problem = state.problem(&uid).map(|problem| problem.kind);
-        match (key, problem, self.names.get(&uid)) {
-            (RowKey::Secret(_), Some(ProblemKind::NameTaken), Some((account, name))) => {
-                state.namesakes(account, name).next().is_none()
-            }
-            _ => wait.again <= now,
-        }
-    }
-
-    /// Forgets the row that is asked for again soonest, for want of room.
-    fn forget_one(&mut self) {
-        let soonest = self.waiting.iter().min_by_key(|(_, wait)| wait.again);
-        if let Some(key) = soonest.map(|(key, _)| *key) {
-            self.waiting.remove(&key);
-        }
-    }
+    let refused = state.problems().map(|(uid, _)| uid);
+    let hidden = refused
+        .chain(state.incomplete())
+        .map(|uid| RowKey::Secret(*uid));
+    let hidden: BTreeSet<RowKey> = hidden.filter(|key| state.is_withheld(key)).collect();
+    let rows = state.incomplete().flat_map(|uid| state.lacking(*uid));
+    let values = rows.filter(RowKey::is_immutable);
+    let some = hidden.into_iter().chain(values).filter(is_new);
+    let some = some.filter(|key| state.feed_of_secret(&key.uid()) == Some(feed));
+    some.take(FILL_ROWS_MAX).collect()
 }
 
-/// The key that the values of a secret are to be under in this region, as it was named.
-fn key_name(state: &State, uid: &Uid) -> Option<String> {
-    let secret = listed(state, uid)?;
-    secret.replica(state.region()?)?.kms_key.clone()
+/// Gives the values of some secrets that are missing of a feed.
+pub(crate) fn values<'s>(
+    state: &'s State,
+    feed: &'s FeedId,
+    uids: impl Iterator<Item = &'s Uid> + 's,
+) -> impl Iterator<Item = RowKey> + 's {
+    let uids = uids.filter(|uid| state.feed_of_secret(uid) == Some(feed));
+    let uids = uids.filter(|uid| state.is_incomplete(uid));
+    uids.flat_map(|uid| state.lacking(*uid))
 }

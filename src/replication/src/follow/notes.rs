@@ -14,8 +14,6 @@ use crate::limits::{FEEDS_MAX, TROUBLE_PAUSE};
 pub(crate) struct Notes {
     /// The feeds it says it leads.
     told: BTreeSet<FeedId>,
-    /// Who leads the feeds it does not lead, by its word.
-    hints: BTreeMap<FeedId, RegionName>,
     troubles: BTreeMap<FeedId, Noted>,
     holds: BTreeMap<FeedId, Revision>,
 }
@@ -38,26 +36,8 @@ impl Notes {
             if matches!(noted, Some(Trouble::NotPrimary { .. })) {
                 self.troubles.remove(feed);
             }
-            self.hints.remove(feed);
         }
         self.told = told;
-    }
-
-    /// Whether the region says that it leads a feed.
-    pub(crate) fn leads(&self, feed: &FeedId) -> bool {
-        self.told.contains(feed)
-    }
-
-    /// Takes who leads a feed, by the region's word.
-    pub(crate) fn hint(&mut self, feed: &FeedId, primary: RegionName) {
-        if self.hints.len() < FEEDS_MAX || self.hints.contains_key(feed) {
-            self.hints.insert(feed.clone(), primary);
-        }
-    }
-
-    /// Who leads a feed, by the region's word.
-    pub(crate) fn hinted(&self, feed: &FeedId) -> Option<&RegionName> {
-        self.hints.get(feed)
     }
 
     /// Notes that a feed is not asked for before `until`.
@@ -165,9 +145,9 @@ mod tests {
         let now = Duration::ZERO;
         notes.trouble(&feed, not_primary(&feed), Duration::MAX);
         notes.tell(&name, &[(feed.clone(), epoch(1, "eu-north-1"))]);
-        assert!(notes.blocked(&feed, now).is_some() && !notes.leads(&feed));
+        assert!(notes.blocked(&feed, now).is_some());
         notes.tell(&name, &[(feed.clone(), epoch(2, "eu-west-1"))]);
-        assert!(notes.blocked(&feed, now).is_none() && notes.leads(&feed));
+        assert!(notes.blocked(&feed, now).is_none());
         // Saying it again and again helps nothing.
         notes.trouble(&feed, not_primary(&feed), Duration::MAX);
         notes.tell(&name, &[(feed.clone(), epoch(3, "eu-west-1"))]);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use machine::NodeId;
+use thiserror::Error;
 
 use crate::limits::{HOP_PATIENCE, LEADERLESS_MAX, STREAM_SILENCE_MAX};
 
@@ -17,13 +18,16 @@ pub(crate) struct Pulse {
 }
 
 /// Why a stream is given up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(crate) enum Dead {
     /// Nothing came.
+    #[error("the node went silent")]
     Silent,
     /// Its node knows no leader with a quorum.
+    #[error("the node knows no leader with a quorum")]
     NoQuorum,
     /// Another node leads, which answers sooner.
+    #[error("node {0} leads")]
     Elsewhere(NodeId),
 }
 

@@ -25,8 +25,7 @@ pub(crate) async fn run(following: Arc<Following>, line: Arc<Line>) {
         let was_open = line.node.send_replace(None).is_some();
         let end = closed.end();
         tell(&line, id, &closed, end, was_open || !has_failed);
-        let why = (end != End::Renewed).then(|| closed.to_string());
-        following.progress.closed(&line.region, why);
+        following.progress.closed(&line.region, end, &closed);
         has_failed = end != End::Renewed && !was_open;
         is_first = end != End::Renewed || (is_first && !was_open);
         let now = following.now();

@@ -1,7 +1,7 @@
 //! What this region says of its copies: only what is new, to each primary of what it leads (R22).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 
 use machine::{Epoch, ProblemKind, RegionName, ReplicaReport, ReplicaState, RowKey, State, Uid};
 
@@ -17,7 +17,10 @@ pub(crate) struct Reports {
 
 /// Stands for a report, and for whom it was told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Told(u64);
+struct Told {
+    said: u64,
+    to: u64,
+}
 
 /// A report, and whom it is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +52,13 @@ impl Reports {
         self.told.retain(|uid, _| !uids.contains(uid));
     }
 
-    /// Forgets what was told: whoever was told may not know it any more.
+    /// Forgets what a region was told: it may not know it any more.
+    pub(crate) fn forget_to(&mut self, region: &RegionName) {
+        let to = hashed(region);
+        self.told.retain(|_, told| told.to != to);
+    }
+
+    /// Forgets all that was told.
     pub(crate) fn forget(&mut self) {
         self.told.clear();
     }
@@ -63,11 +72,17 @@ impl Told {
             message,
             access_day,
         } = &due.report;
-        let mut hasher = DefaultHasher::new();
-        (uid, *state as u8, message, access_day).hash(&mut hasher);
-        due.primary.hash(&mut hasher);
-        Told(hasher.finish())
+        Told {
+            said: hashed((uid, *state as u8, message, access_day, &due.primary)),
+            to: hashed(&due.primary.region),
+        }
     }
+}
+
+fn hashed(of: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    of.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Finds what there is to say of a secret that another region leads; none if nothing is.
@@ -78,73 +93,42 @@ pub(crate) fn due(state: &State, uid: &Uid, reason: Option<&str>) -> Option<Due>
     if !is_led_elsewhere(state, feed) {
         return None;
     }
-    let (state_told, message) = match standing(state, own, uid, reason)? {
-        Standing::Detached => (ReplicaState::Detached, String::new()),
-        Standing::Failed(message) => (ReplicaState::Failed, short(&message)),
-        Standing::InProgress => (ReplicaState::InProgress, String::new()),
-        Standing::InSync => (ReplicaState::InSync, String::new()),
-    };
+    let (standing, message) = standing(state, own, uid, reason)?;
     let access = state.access(uid);
     Some(Due {
         primary: held.epoch.clone(),
         report: ReplicaReport {
             uid: *uid,
-            state: state_told,
+            state: standing,
             message,
             access_day: access.map(|access| access.day).unwrap_or_default(),
         },
     })
 }
 
-enum Standing {
-    Detached,
-    Failed(String),
-    InProgress,
-    InSync,
-}
-
-/// Finds how far a copy is; none if there is none, and nobody said there should be.
-fn standing(state: &State, own: &RegionName, uid: &Uid, reason: Option<&str>) -> Option<Standing> {
+/// Finds how far a copy is, and if it failed, why; none if there is none, and nobody said there
+/// should be.
+fn standing(
+    state: &State,
+    own: &RegionName,
+    uid: &Uid,
+    reason: Option<&str>,
+) -> Option<(ReplicaState, String)> {
     if state.detached(uid).is_some() {
-        return Some(Standing::Detached);
+        return Some((ReplicaState::Detached, String::new()));
     }
-    let problem = state.problem(uid);
-    if let Some(problem) = problem {
-        // A row that is known by its commitment only does not say for whom it is: whoever leads it
-        // passes over a report of what is not shared.
-        let is_known = listed(state, uid).is_none_or(|secret| secret.replica(own).is_some());
-        let message = problem.message.clone();
-        return is_known.then_some(Standing::Failed(message));
+    let replica = listed(state, uid).map(|secret| secret.replica(own).is_some());
+    let problem = state.problem(uid).map(|problem| problem.message.as_str());
+    // A row that is known by its commitment only does not say for whom it is: whoever leads it
+    // passes over a report of what is not shared.
+    if !replica.unwrap_or(problem.is_some()) {
+        return None;
     }
-    listed(state, uid)?.replica(own)?;
-    if let Some(reason) = reason {
-        return Some(Standing::Failed(reason.to_owned()));
-    }
-    match state.is_incomplete(uid) {
-        true => Some(Standing::InProgress),
-        false => Some(Standing::InSync),
-    }
-}
-
-/// Gives the next secrets to look at in a walk over all that may have to be reported, at most
-/// `max`, and where to go on.
-pub(crate) fn walk(state: &State, after: Option<Uid>, max: usize) -> (Vec<Uid>, Option<Uid>) {
-    let mut uids: Vec<Uid> = Vec::new();
-    let (mut seen, mut last) = (0_usize, None);
-    let Some(own) = state.region() else {
-        return (uids, None);
-    };
-    for (_, secret) in state.listed_after(after) {
-        if seen >= max {
-            return (uids, last);
-        }
-        seen += 1;
-        last = Some(secret.uid);
-        if secret.replica(own).is_some() {
-            uids.push(secret.uid);
-        }
-    }
-    (uids, None)
+    Some(match problem.or(reason) {
+        Some(words) => (ReplicaState::Failed, short(words)),
+        None if state.is_incomplete(uid) => (ReplicaState::InProgress, String::new()),
+        None => (ReplicaState::InSync, String::new()),
+    })
 }
 
 /// Gives the secrets of which there may be something to report although their rows are not here.

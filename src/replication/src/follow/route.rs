@@ -6,22 +6,30 @@ use std::time::Duration;
 
 use machine::NodeId;
 
+use crate::follow::backoff::Backoff;
 use crate::limits::{
     AVOIDED_NODE_PAUSE, BACKOFF_MAX, BACKOFF_MIN, FAULT_PAUSE_MIN, FAULTY_NODE_PAUSE,
     LOST_NODE_PAUSE, STREAM_PROVEN_AFTER,
 };
 
 /// Where the streams to one region went, and how they ended.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Route {
     preferred: Option<NodeId>,
     last: Option<NodeId>,
-    failures: u32,
-    /// Nodes that are passed over until then.
-    shunned: BTreeMap<NodeId, Duration>,
-    /// Nodes that no stream which works is given up for until then: one that leads, and that only
-    /// this region cannot reach, would break the stream again and again.
-    avoided: BTreeMap<NodeId, Duration>,
+    backoff: Backoff,
+    /// Nodes that were lost or at fault.
+    shunned: BTreeMap<NodeId, Shunned>,
+}
+
+/// For how long a node is left alone.
+#[derive(Debug)]
+struct Shunned {
+    /// It is passed over until then, if there are others.
+    passed_until: Duration,
+    /// No stream that works is given up for it until then: one that leads, and that only this
+    /// region cannot reach, would break the stream again and again.
+    avoided_until: Duration,
 }
 
 /// How a stream ended, as far as the next one is concerned.
@@ -37,30 +45,38 @@ pub(crate) enum End {
     Faulty,
 }
 
+impl Default for Route {
+    fn default() -> Route {
+        Route {
+            preferred: None,
+            last: None,
+            backoff: Backoff::new(BACKOFF_MIN, BACKOFF_MAX),
+            shunned: BTreeMap::new(),
+        }
+    }
+}
+
 impl Route {
     /// Gives the node to dial next; none of an empty list.
     pub(crate) fn next(&mut self, nodes: &[NodeId], now: Duration) -> Option<NodeId> {
-        for passed in [&mut self.shunned, &mut self.avoided] {
-            passed.retain(|node, until| nodes.contains(node) && *until > now);
-        }
-        let is_good = |node: &NodeId| nodes.contains(node) && !self.shunned.contains_key(node);
-        let preferred = self.preferred.filter(is_good);
+        self.shunned
+            .retain(|node, shunned| nodes.contains(node) && shunned.avoided_until > now);
+        let passed_until = |node: &NodeId| self.shunned.get(node).map(|of| of.passed_until);
+        let is_good = |node: &NodeId| passed_until(node).is_none_or(|until| until <= now);
+        let preferred = self.preferred.filter(|node| nodes.contains(node));
         let later = nodes.iter().filter(|node| Some(**node) > self.last);
-        let mut in_turn = later.chain(nodes).copied().filter(is_good);
-        let next = preferred.or_else(|| in_turn.next());
+        let in_turn = later.chain(nodes).copied();
+        let next = preferred.into_iter().chain(in_turn).find(is_good);
         // Of those that are all passed over, the one that is so for the least time.
-        let next = next.or_else(|| {
-            let shunned = self.shunned.iter().min_by_key(|(_, until)| **until);
-            shunned.map(|(node, _)| *node)
-        });
+        let next = next.or_else(|| nodes.iter().copied().min_by_key(passed_until));
         self.last = next.or(self.last);
         next
     }
 
     /// Whether a node that is said to lead can be hoped to answer.
     pub(crate) fn may_go(&self, node: NodeId, now: Duration) -> bool {
-        let is_over = |until: &Duration| *until <= now;
-        self.shunned.get(&node).is_none_or(is_over) && self.avoided.get(&node).is_none_or(is_over)
+        let shunned = self.shunned.get(&node);
+        shunned.is_none_or(|shunned| shunned.avoided_until <= now)
     }
 
     /// Takes how the stream to `node`, which was open for `lasted`, ended, and gives the pause
@@ -74,35 +90,31 @@ impl Route {
         jitter: f64,
     ) -> Duration {
         if lasted >= STREAM_PROVEN_AFTER {
-            self.failures = 0;
+            self.backoff.reset();
         }
-        let pause = match end {
+        let (passed_for, pause_min) = match end {
             End::Renewed => {
                 self.preferred = Some(node);
                 // Whatever makes it end at once each time is not to be a busy loop.
-                if lasted >= STREAM_PROVEN_AFTER {
-                    return Duration::ZERO;
-                }
-                return BACKOFF_MIN;
+                return match lasted >= STREAM_PROVEN_AFTER {
+                    true => Duration::ZERO,
+                    false => self.backoff.pause(),
+                };
             }
             End::Elsewhere(leader) => {
                 self.preferred = Some(leader);
                 return Duration::ZERO;
             }
-            End::Lost => LOST_NODE_PAUSE,
-            End::Faulty => FAULTY_NODE_PAUSE,
+            End::Lost => (LOST_NODE_PAUSE, Duration::ZERO),
+            End::Faulty => (FAULTY_NODE_PAUSE, FAULT_PAUSE_MIN),
         };
         self.preferred = self.preferred.filter(|preferred| *preferred != node);
-        self.shunned.insert(node, now.saturating_add(pause));
-        let until = now.saturating_add(AVOIDED_NODE_PAUSE);
-        self.avoided.insert(node, until);
-        let doubled = 1_u32.checked_shl(self.failures).unwrap_or(u32::MAX);
-        let pause = BACKOFF_MIN.saturating_mul(doubled).min(BACKOFF_MAX);
-        self.failures = self.failures.saturating_add(1).min(u32::BITS);
-        let pause = match end {
-            End::Faulty => pause.max(FAULT_PAUSE_MIN),
-            _ => pause,
+        let shunned = Shunned {
+            passed_until: now.saturating_add(passed_for),
+            avoided_until: now.saturating_add(AVOIDED_NODE_PAUSE),
         };
+        self.shunned.insert(node, shunned);
+        let pause = self.backoff.pause().max(pause_min);
         pause.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0))
     }
 }

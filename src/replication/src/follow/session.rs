@@ -52,6 +52,9 @@ pub(crate) enum StreamFault {
     /// No key for the stream comes of what was sent.
     #[error("the stream has no key: {0}")]
     NoKey(String),
+    /// The two ends of the stream have not the same key.
+    #[error("no data key that came opens under the stream's key")]
+    KeyUnfit,
 }
 
 /// What a message brings.
@@ -63,7 +66,7 @@ pub(crate) enum Event {
         claims: Vec<(FeedId, Epoch)>,
     },
     /// Changes are queued.
-    Queued { changes: usize },
+    Queued,
     /// A sign of life: where the feeds stand that the region is primary of, and since when this
     /// region has feeds as they were then.
     Alive {
@@ -74,12 +77,8 @@ pub(crate) enum Event {
         asked: Option<Duration>,
         confirmed: Vec<(FeedId, Duration)>,
     },
-    /// A feed does not go on; who leads it, by the word of whoever does not.
-    Stopped {
-        feed: FeedId,
-        trouble: Trouble,
-        primary: Option<RegionName>,
-    },
+    /// A feed does not go on.
+    Stopped(FeedId, Trouble),
     /// Nothing that counts.
     Nothing,
 }
@@ -126,10 +125,14 @@ impl Session {
         self.lanes.get_mut(feed)
     }
 
+    /// What the queues of all feeds take in memory, about.
+    pub(crate) fn weight(&self) -> usize {
+        self.lanes.values().map(Lane::weight).sum()
+    }
+
     /// Whether there is room for another message.
     pub(crate) fn has_room(&self) -> bool {
-        let weight: usize = self.lanes.values().map(Lane::weight).sum();
-        weight < QUEUE_BYTES_MAX
+        self.weight() < QUEUE_BYTES_MAX
     }
 
     /// Takes that no message was read until now, for want of room: silence is none then.
@@ -231,14 +234,10 @@ impl Session {
             return Ok(Event::Nothing);
         };
         match lane.take(changes.changes) {
-            Ok(()) => Ok(Event::Queued { changes: count }),
+            Ok(()) => Ok(Event::Queued),
             Err(trouble) => {
                 self.stop(&feed);
-                Ok(Event::Stopped {
-                    feed,
-                    trouble,
-                    primary: None,
-                })
+                Ok(Event::Stopped(feed, trouble))
             }
         }
     }
@@ -284,16 +283,8 @@ impl Session {
             v1::NotServedReason::Behind => Trouble::Behind(feed.clone()),
             v1::NotServedReason::Unspecified => return Err(Malformed::Form("reason").into()),
         };
-        let primary = match not_served.primary.as_str() {
-            "" => None,
-            name => Some(codec::from_region(name)?),
-        };
         match self.lanes.remove(&feed) {
-            Some(_lane) => Ok(Event::Stopped {
-                feed,
-                trouble,
-                primary,
-            }),
+            Some(_lane) => Ok(Event::Stopped(feed, trouble)),
             None => Ok(Event::Nothing),
         }
     }

@@ -1,123 +1,133 @@
 //! The task that fetches snapshots of feeds whose changes are not kept any more: each is kept
-//! beside the feed, piece by piece, and put in its place when all of it is here (R25).
+//! beside the feed, message by message, and put in its place when all of it is here (R25). One that
+//! breaks off goes on where it was, as long as the feed has not moved.
 
 use std::sync::Arc;
 
-use envelope::LinkKey;
-use machine::{Command, FeedId, Hash, StagedRow, State};
-use tokio::time::{sleep, timeout};
-use tonic::{Code, Status, Streaming};
+use machine::limits::STAGED_BYTES_MAX;
+use machine::{ActivateSnapshot, Command, FeedId, Hash, StageRows, StagedRow};
+use tokio::time::sleep;
+use tonic::{Code, Streaming};
 use wire::replication::v1;
 
-use crate::codec::{self, Malformed, ReceivedRow};
+use crate::codec::{self, Malformed};
 use crate::follow::Following;
-use crate::follow::collect::received;
+use crate::follow::backoff::Backoff;
+use crate::follow::failed::{Failed, in_time};
 use crate::follow::import::cursor;
-use crate::follow::kept::{Failed, KeptPart, forget_all, kept, note, until_done};
-use crate::follow::line::{Line, Offer};
-use crate::follow::lost::Lost;
-use crate::follow::staging::Gathered;
-use crate::follow::wraps::{Named, Wraps};
+use crate::follow::incoming::received;
+use crate::follow::kept::{Kept, forget_all};
+use crate::follow::key::StreamKey;
+use crate::follow::line::Line;
+use crate::follow::verdict::Settled;
 use crate::limits::{
-    FETCH_ROWS_MAX, MESSAGE_TIMEOUT, SNAPSHOT_PAUSE_MAX, SNAPSHOT_PAUSE_MIN, SNAPSHOT_VALUE_BYTES,
-    TROUBLE_PAUSE,
+    SNAPSHOT_PAUSE_MAX, SNAPSHOT_PAUSE_MIN, SNAPSHOT_ROWS_MAX, SNAPSHOT_VALUE_BYTES, TROUBLE_PAUSE,
 };
-use crate::work;
 
 /// Runs until it is dropped.
 pub(crate) async fn run(following: Arc<Following>, line: Arc<Line>) {
+    let mut backoff = Backoff::new(SNAPSHOT_PAUSE_MIN, SNAPSHOT_PAUSE_MAX);
     loop {
-        line.trimmed.notified().await;
-        loop {
-            let feed = line.notes().trimmed().into_iter().next();
-            let Some(feed) = feed else {
-                break;
-            };
-            fetch(&following, &line, &feed).await;
-            following.progress.snapshot(&line.region, &feed, None);
+        let feeds = line.notes().trimmed();
+        if feeds.is_empty() {
+            line.trimmed.notified().await;
+            backoff.reset();
+            continue;
         }
+        // Each in turn: one that cannot be had does not keep the others away.
+        for feed in feeds {
+            match fetch(&following, &line, &feed).await {
+                Ok(()) => {
+                    line.notes().resolved(&feed);
+                    following.touched.all();
+                    line.lacking.all();
+                }
+                Err(failed) => give_up(&following, &line, &feed, failed).await,
+            }
+        }
+        sleep(backoff.pause()).await;
     }
 }
 
-/// Fetches a snapshot as often as it takes, until it is in place or is of no use.
-async fn fetch(following: &Arc<Following>, line: &Line, feed: &FeedId) {
-    let (region, mut pause) = (&line.region, SNAPSHOT_PAUSE_MIN);
-    loop {
-        let failed = match attempt(following, line, feed).await {
-            Ok(rows) => {
-                tracing::info!(%region, %feed, rows, "a snapshot of a feed is in place");
-                line.notes().resolved(feed);
-                following.touched.all();
-                line.lacking.notify_one();
-                return;
-            }
-            Err(failed) => failed,
-        };
-        match failed {
-            // Whoever leads the feed now may have something kept: it is not touched.
-            Failed::Gone => return,
-            Failed::Trouble(trouble) => {
-                tracing::warn!(%region, %feed, reason = %trouble, "a snapshot was given up");
-                let until = following.now().saturating_add(TROUBLE_PAUSE);
-                line.notes().trouble(feed, trouble, until);
-                if let Err(error) = forget_all(following, feed).await {
-                    tracing::warn!(%feed, ?error, "what was kept of a snapshot is still there");
-                }
-                return;
-            }
-            Failed::Moved => {
-                tracing::info!(%region, %feed, "a snapshot is begun anew");
-                if let Err(error) = forget_all(following, feed).await {
-                    tracing::warn!(%feed, ?error, "what was kept of a snapshot is still there");
-                }
-            }
-            Failed::Lost(reason) => {
-                tracing::warn!(%region, %feed, %reason, "a snapshot was broken off");
+/// Sees to what becomes of a feed whose snapshot was not had.
+async fn give_up(following: &Following, line: &Line, feed: &FeedId, failed: Failed) {
+    let region = &line.region;
+    following.progress.failed(region, &failed);
+    match failed {
+        // Whoever leads the feed now may have something kept: it is not touched.
+        Failed::Gone => {}
+        // It is asked for the feed's changes again, and says then who leads it.
+        Failed::Refused { code, .. } if code == Code::FailedPrecondition => {
+            line.notes().resolved(feed);
+        }
+        Failed::Trouble(trouble) => {
+            tracing::warn!(%region, %feed, reason = %trouble, "a snapshot was given up");
+            let until = following.now().saturating_add(TROUBLE_PAUSE);
+            line.notes().trouble(feed, trouble, until);
+            if let Err(error) = forget_all(following, feed).await {
+                tracing::warn!(%feed, %error, "what was kept of a snapshot is still there");
             }
         }
-        sleep(pause).await;
-        pause = pause.saturating_mul(2).min(SNAPSHOT_PAUSE_MAX);
+        failed => tracing::warn!(%region, %feed, reason = %failed, "a snapshot was broken off"),
     }
 }
 
-/// Fetches what is missing of a snapshot, and puts it in the feed's place; gives its rows.
-async fn attempt(following: &Arc<Following>, line: &Line, feed: &FeedId) -> Result<u64, Failed> {
-    let kept = kept(following, feed).await?;
-    let offer = Offer::make(&following.context, &line.region).map_err(Lost::of)?;
-    let request = request(following, feed, &offer, kept.as_ref());
-    let client = line.client(&following.context).await;
-    let mut client = client.ok_or_else(|| Lost::of("the node cannot be dialled"))?;
+/// Fetches what is missing of a snapshot, and puts it in the feed's place.
+async fn fetch(following: &Arc<Following>, line: &Line, feed: &FeedId) -> Result<(), Failed> {
+    let kept = Kept::find(following, feed).await?;
+    let (mut client, offer) = line.exchange(&following.context).await?;
+    let after = kept.as_ref().and_then(|kept| kept.last);
+    let request = v1::FetchSnapshotRequest {
+        origin: Some(following.context.origin(&following.view())),
+        stream: offer.stream(),
+        public_key: offer.public_key(),
+        feed: feed.to_string(),
+        at: kept.as_ref().map(|kept| codec::cursor(feed, &kept.at)),
+        after: after.map_or_else(Vec::new, |key| key.encode()).into(),
+        value_bytes: SNAPSHOT_VALUE_BYTES,
+    };
     is_wanted(line, feed)?;
-    let answered = timeout(MESSAGE_TIMEOUT, client.fetch_snapshot(request)).await;
-    let answered = answered.map_err(|_late| Lost::of("the node did not answer in time"))?;
-    let mut rows = answered
-        .map_err(|status| refused(line, feed, &status))?
-        .into_inner();
-    let first = next(&mut rows, line, feed).await?;
-    let at = first.at.as_ref().ok_or(Malformed::Missing("at"));
-    let at = at.and_then(codec::from_cursor).and_then(|(of, at)| {
-        let is_right = of == *feed;
-        is_right.then_some(at).ok_or(Malformed::Form("at"))
-    });
-    let at = at.map_err(|source| Failed::unreadable(feed, source))?;
-    let link = offer.accept(&first.encapsulated).map_err(Lost::of)?;
-    let (gathered, named) = match kept {
-        Some(kept) if first.resumed && at == *kept.gathered.at() => (kept.gathered, kept.named),
-        Some(_) => return Err(Failed::Moved),
-        None if first.resumed => {
-            return Err(Failed::unreadable(feed, Malformed::Form("resumed")));
+    let mut messages = in_time(client.fetch_snapshot(request)).await?.into_inner();
+    let mut message = next(&mut messages).await?;
+    let unreadable = Failed::unreadable(feed);
+    let at = message.at.as_ref().ok_or(Malformed::Missing("at"));
+    let (of, at) = at.and_then(codec::from_cursor).map_err(&unreadable)?;
+    if of != *feed {
+        return Err(unreadable(Malformed::Form("at")));
+    }
+    let key = offer.accept(&message.encapsulated).map_err(Failed::lost)?;
+    let kept = match kept {
+        Some(kept) if message.resumed && kept.at == at => kept,
+        Some(_) => {
+            // The feed has moved: the next one begins anew.
+            forget_all(following, feed).await?;
+            return Err(Failed::Moved);
         }
-        None => (Gathered::begin(feed.clone(), at), Named::default()),
+        None if message.resumed => return Err(unreadable(Malformed::Form("resumed"))),
+        None => Kept::nothing(at),
     };
     let mut fetching = Fetching {
         following,
-        line,
         feed,
-        link: Arc::new(link),
-        gathered,
-        named,
+        key,
+        kept,
     };
-    fetching.all(first, &mut rows).await
+    loop {
+        is_wanted(line, feed)?;
+        fetching.stage(message.rows).await?;
+        if !message.feed_hash.is_empty() {
+            let hash = message.feed_hash.as_ref().try_into();
+            let hash = hash.map_err(|_error| unreadable(Malformed::Form("feed_hash")))?;
+            fetching.activate(Hash(hash)).await?;
+            let (region, rows) = (&line.region, fetching.kept.rows);
+            tracing::info!(%region, %feed, rows, "a snapshot of a feed is in place");
+            return Ok(());
+        }
+        message = next(&mut messages).await?;
+        if message.rows.is_empty() && message.feed_hash.is_empty() {
+            return Err(unreadable(Malformed::Missing("rows")));
+        }
+    }
 }
 
 /// Another region may lead the feed by now.
@@ -126,143 +136,87 @@ fn is_wanted(line: &Line, feed: &FeedId) -> Result<(), Failed> {
     is_wanted.then_some(()).ok_or(Failed::Gone)
 }
 
-fn request(
-    following: &Following,
-    feed: &FeedId,
-    offer: &Offer,
-    kept: Option<&KeptPart>,
-) -> v1::FetchSnapshotRequest {
-    let after = kept.and_then(|kept| kept.gathered.last());
-    v1::FetchSnapshotRequest {
-        origin: Some(following.context.origin(&following.view())),
-        stream: offer.stream(),
-        public_key: offer.public_key(),
-        feed: feed.to_string(),
-        at: kept.map(|kept| codec::cursor(feed, kept.gathered.at())),
-        after: after.map_or_else(Vec::new, |key| key.encode()).into(),
-        value_bytes: SNAPSHOT_VALUE_BYTES,
-    }
+async fn next(
+    messages: &mut Streaming<v1::FetchSnapshotResponse>,
+) -> Result<v1::FetchSnapshotResponse, Failed> {
+    let message = in_time(messages.message()).await?;
+    message.ok_or_else(|| Failed::lost("the node ended the stream"))
 }
 
 struct Fetching<'a> {
     following: &'a Arc<Following>,
-    line: &'a Line,
     feed: &'a FeedId,
-    link: Arc<LinkKey>,
-    gathered: Gathered,
-    named: Named,
+    key: Arc<StreamKey>,
+    kept: Kept,
 }
 
 impl Fetching<'_> {
-    async fn all(
-        &mut self,
-        first: v1::FetchSnapshotResponse,
-        rows: &mut Streaming<v1::FetchSnapshotResponse>,
-    ) -> Result<u64, Failed> {
-        let (mut message, mut is_first) = (first, true);
-        loop {
-            if message.rows.is_empty() && message.feed_hash.is_empty() && !is_first {
-                return Err(Failed::unreadable(self.feed, Malformed::Missing("rows")));
-            }
-            is_first = false;
-            let feed_hash = std::mem::take(&mut message.feed_hash);
-            for row in self.made(message.rows).await? {
-                self.gathered.add(row).map_err(Failed::Trouble)?;
-                if self.gathered.is_full() {
-                    self.keep().await?;
-                }
-            }
-            if !feed_hash.is_empty() {
-                self.keep().await?;
-                let hash = feed_hash.as_ref().try_into();
-                let hash = hash.map_err(|_error| Malformed::Form("feed_hash"));
-                let hash = hash.map_err(|source| Failed::unreadable(self.feed, source))?;
-                self.activate(Hash(hash)).await?;
-                return Ok(self.gathered.kept());
-            }
-            message = next(rows, self.line, self.feed).await?;
-        }
-    }
-
-    /// Makes the rows of one message ready, beside the runtime's workers.
-    async fn made(&mut self, rows: Vec<v1::Row>) -> Result<Vec<StagedRow>, Failed> {
-        let rows = received(rows, FETCH_ROWS_MAX)
-            .map_err(|source| Failed::unreadable(self.feed, source))?;
-        let (context, view) = (Arc::clone(&self.following.context), self.following.view());
-        let (feed, link) = (self.feed.clone(), Arc::clone(&self.link));
-        let mut named = std::mem::take(&mut self.named);
-        let made = work::run(move || {
-            let wraps = Wraps {
-                keys: context.options.keys.as_ref(),
-                state: &view,
-                own: &context.options.region,
-                feed: &feed,
-                link: &link,
-            };
-            let made: Vec<StagedRow> = rows
-                .iter()
-                .map(|row: &ReceivedRow| {
-                    let staged = wraps.staged(row, &named);
-                    note(&mut named, wraps.own, &staged.row);
-                    staged
-                })
-                .collect();
-            (made, named)
-        });
-        let (made, named) = made.await.map_err(Lost::of)?;
-        self.named = named;
-        Ok(made)
-    }
-
-    /// Proposes the rows that wait.
-    async fn keep(&mut self) -> Result<(), Failed> {
-        is_wanted(self.line, self.feed)?;
-        let Some(entry) = self.gathered.entry() else {
+    /// Keeps the rows of one message: the machine sees to their order, and to what they are.
+    async fn stage(&mut self, rows: Vec<v1::Row>) -> Result<(), Failed> {
+        let rows = received(rows, SNAPSHOT_ROWS_MAX).map_err(Failed::unreadable(self.feed))?;
+        let Some(last) = rows.last().map(|row| row.key) else {
             return Ok(());
         };
-        let then = self.gathered.then();
-        let at = self.gathered.at().clone();
-        let is_kept = |state: &State| {
-            let staging = state.feed(&entry.feed).and_then(|held| held.staging());
-            staging.is_some_and(|staging| staging.rows == then && staging.chain == at.chain)
-        };
-        let command = Command::StageRows(entry.clone());
-        until_done(self.following, self.feed, command, is_kept).await?;
-        self.gathered.done();
-        let rows = Some(self.gathered.kept());
-        let progress = &self.following.progress;
-        progress.snapshot(&self.line.region, self.feed, rows);
+        let mut named = std::mem::take(&mut self.kept.named);
+        let ready = self.following.ready(self.feed, &self.key, move |wraps| {
+            let made = rows.iter().map(|row| {
+                let staged = wraps.staged(row, &named);
+                named.note(wraps.own, &staged.row);
+                staged
+            });
+            (made.collect::<Vec<StagedRow>>(), named)
+        });
+        let (mut rows, named) = ready.await?;
+        rows.iter_mut().for_each(|row| self.kept.weigh(row));
+        let (first, count) = (self.kept.rows, rows.len() as u64);
+        self.settle(Command::StageRows(StageRows {
+            feed: self.feed.clone(),
+            at: self.kept.at.clone(),
+            first,
+            rows,
+        }))
+        .await?;
+        self.kept.rows = first.saturating_add(count);
+        (self.kept.last, self.kept.named) = (Some(last), named);
         Ok(())
     }
 
     async fn activate(&self, feed_hash: Hash) -> Result<(), Failed> {
-        let command = Command::ActivateSnapshot(self.gathered.activation(feed_hash));
-        let at = self.gathered.at();
-        let is_there = |state: &State| cursor(state, self.feed) == *at;
-        until_done(self.following, self.feed, command, is_there).await
+        self.settle(Command::ActivateSnapshot(ActivateSnapshot {
+            feed: self.feed.clone(),
+            at: self.kept.at.clone(),
+            feed_hash,
+            rows: self.kept.rows,
+        }))
+        .await
     }
-}
 
-async fn next(
-    rows: &mut Streaming<v1::FetchSnapshotResponse>,
-    line: &Line,
-    feed: &FeedId,
-) -> Result<v1::FetchSnapshotResponse, Failed> {
-    match timeout(MESSAGE_TIMEOUT, rows.message()).await {
-        Ok(Ok(Some(message))) => Ok(message),
-        Ok(Ok(None)) => Err(Lost::of("the node ended the stream").into()),
-        Ok(Err(status)) => Err(refused(line, feed, &status)),
-        Err(_late) => Err(Lost::of("the node went silent").into()),
-    }
-}
-
-fn refused(line: &Line, feed: &FeedId, status: &Status) -> Failed {
-    match status.code() {
-        // It is asked for the feed's changes again, and says then who leads it.
-        Code::FailedPrecondition => {
-            line.notes().resolved(feed);
-            Failed::Gone
+    /// Proposes a command. When nobody knows what became of it, what is kept says how to go on.
+    async fn settle(&self, command: Command) -> Result<(), Failed> {
+        match self
+            .following
+            .settle("snapshot", self.feed, command)
+            .await?
+        {
+            Settled::Done(_) => Ok(()),
+            Settled::Unclear(view) if cursor(&view, self.feed) == self.kept.at => Ok(()),
+            Settled::Unclear(_) => Err(Failed::lost("it is not known whether it was written")),
         }
-        code => Lost::of(format!("the node refused: {code:?}: {}", status.message())).into(),
+    }
+}
+
+impl Kept {
+    /// Counts a row. A value for which there is no room is left out: it is fetched by its key when
+    /// the snapshot is in place.
+    fn weigh(&mut self, row: &mut StagedRow) {
+        let with = |row: &StagedRow| self.bytes.saturating_add(row.row.stored().len() as u64);
+        if row.key.is_immutable()
+            && with(row) > STAGED_BYTES_MAX
+            && let Some(hidden) = row.row.without_body()
+        {
+            (row.row, row.wrap) = (hidden, None);
+            row.problem.clear();
+        }
+        self.bytes = with(row);
     }
 }

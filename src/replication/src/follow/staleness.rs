@@ -95,12 +95,12 @@ pub(crate) struct Questions {
     answered: BTreeMap<FeedId, Waiting>,
 }
 
-/// The answers about one feed that are not reached, the oldest first.
+/// The answers about one feed that are not reached.
 #[derive(Debug, Default)]
 struct Waiting {
     answers: Vec<Answered>,
-    /// What the numbers of two of them differ by at least: of a feed that is far behind fewer are
-    /// kept, over the whole time.
+    /// Their numbers are multiples of it: of a feed that is far behind fewer are kept, over the
+    /// whole time.
     step: u64,
 }
 
@@ -161,20 +161,12 @@ impl Questions {
 
 impl Waiting {
     fn add(&mut self, answer: Answered) {
-        let follows = |before: Option<u64>, number: u64, step| {
-            before.is_none_or(|before| number >= before.saturating_add(step))
-        };
         while self.answers.len() >= ANSWERS_MAX {
-            self.step = self.step.saturating_mul(2).max(2);
-            let (mut last, step) = (None, self.step);
-            self.answers.retain(|kept| {
-                let is_kept = follows(last, kept.number, step);
-                last = if is_kept { Some(kept.number) } else { last };
-                is_kept
-            });
+            self.step = self.step.max(1).saturating_mul(2);
+            let step = self.step;
+            self.answers.retain(|kept| kept.number.is_multiple_of(step));
         }
-        let last = self.answers.last().map(|kept| kept.number);
-        if follows(last, answer.number, self.step) {
+        if answer.number.is_multiple_of(self.step.max(1)) {
             self.answers.push(answer);
         }
     }

@@ -5,12 +5,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use envelope::LinkKey;
 use machine::{Cursor, FeedId, Node};
 use prost::Message as _;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 use wire::replication::v1;
@@ -19,15 +18,15 @@ use wire::replication::v1::follow_request::Message;
 use crate::codec;
 use crate::follow::Following;
 use crate::follow::closed::Closed;
-use crate::follow::import::{Imported, Outcome, cursor, import};
+use crate::follow::failed::{Failed, within};
+use crate::follow::import::{Imported, cursor, import};
+use crate::follow::key::StreamKey;
 use crate::follow::lane::Landed;
 use crate::follow::line::{Line, Offer, client};
 use crate::follow::route::Route;
 use crate::follow::session::{Event, Primary, Session, StreamFault};
 use crate::follow::trouble::Trouble;
-use crate::limits::{
-    IMPORT_PAUSE_MAX, IMPORT_PAUSE_MIN, OUTBOX_MAX, STREAM_OPEN_TIMEOUT, STREAM_TICK, TROUBLE_PAUSE,
-};
+use crate::limits::{OUTBOX_MAX, STREAM_AGE_MAX, STREAM_OPEN_TIMEOUT, STREAM_TICK, TROUBLE_PAUSE};
 
 /// A stream that is open, or about to be.
 pub(crate) struct Stream<'a> {
@@ -38,7 +37,9 @@ pub(crate) struct Stream<'a> {
     session: Session,
     /// This region's half of the agreement on a key, until the other one is here.
     offer: Option<Offer>,
-    link: Option<Arc<LinkKey>>,
+    key: Option<Arc<StreamKey>>,
+    /// When it was begun.
+    since: Duration,
     imports: JoinSet<Imported>,
     outbox: mpsc::Sender<v1::FollowRequest>,
     /// Whether the first stream to this end, and not one for other feeds only.
@@ -60,9 +61,10 @@ pub(crate) async fn follow(
         .into_iter()
         .map(|feed| (feed.clone(), cursor(&view, &feed)))
         .collect();
-    let offer = match Offer::make(&following.context, &line.region) {
+    let [doubts, _] = &line.doubts;
+    let offer = match Offer::make(&following.context, &line.region, doubts) {
         Ok(offer) => offer,
-        Err(error) => return Closed::NoKey(error.to_string()),
+        Err(error) => return Failed::lost(error).into(),
     };
     let open = v1::Open {
         origin: Some(following.context.origin(&view)),
@@ -80,14 +82,16 @@ pub(crate) async fn follow(
         region: line.region.clone(),
         node: node.id,
     };
+    let since = following.now();
     let mut stream = Stream {
-        session: Session::new(primary, feeds, following.now()),
+        session: Session::new(primary, feeds, since),
         following,
         line,
         route,
         node,
         offer: Some(offer),
-        link: None,
+        key: None,
+        since,
         imports: JoinSet::new(),
         outbox,
         is_first,
@@ -104,20 +108,14 @@ impl Stream<'_> {
         open: v1::Open,
         requests: mpsc::Receiver<v1::FollowRequest>,
     ) -> Result<Streaming<v1::FollowResponse>, Closed> {
-        let regions = &self.following.context.options.regions;
-        let channel = regions.channel(&self.line.region, &self.node);
-        let mut client = client(channel.map_err(Closed::NotDialled)?);
+        let mut client = client(&self.following.context, &self.line.region, &self.node)?;
         let first = v1::FollowRequest {
             message: Some(Message::Open(open)),
         };
         // The outbox is empty: there is room for it.
         let _ = self.outbox.try_send(first);
         let opening = client.follow(ReceiverStream::new(requests));
-        match timeout(STREAM_OPEN_TIMEOUT, opening).await {
-            Ok(Ok(opened)) => Ok(opened.into_inner()),
-            Ok(Err(status)) => Err(Closed::Refused(status)),
-            Err(_late) => Err(Closed::Late),
-        }
+        Ok(within(STREAM_OPEN_TIMEOUT, opening).await?.into_inner())
     }
 
     async fn run(
@@ -145,7 +143,7 @@ impl Stream<'_> {
                 message = messages.message(), if has_room => match message {
                     Ok(Some(message)) => self.take(message),
                     Ok(None) => Err(Closed::Ended),
-                    Err(status) => Err(Closed::Refused(status)),
+                    Err(status) => Err(Failed::from(status).into()),
                 },
             };
             if let Err(closed) = done {
@@ -156,19 +154,18 @@ impl Stream<'_> {
 
     /// Proposes a batch of each feed of which none is under way.
     fn propose(&mut self) {
-        let Some(link) = &self.link else {
+        let Some(key) = &self.key else {
             return;
         };
-        let now = self.following.now();
         for (feed, lane) in self.session.lanes() {
             if lane.is_idle() || lane.is_under_way() {
                 continue;
             }
             let hold = self.line.notes().held(feed);
-            if let Some(batch) = lane.batch(hold, now) {
-                let following = Arc::clone(self.following);
-                self.imports
-                    .spawn(import(following, batch, Arc::clone(link)));
+            if let Some(batch) = lane.batch(hold) {
+                let (following, line) = (Arc::clone(self.following), Arc::clone(self.line));
+                let importing = import(following, line, batch, Arc::clone(key));
+                self.imports.spawn(importing);
             }
         }
     }
@@ -179,13 +176,9 @@ impl Stream<'_> {
         } = &**self.following;
         let region = &self.line.region;
         let (bytes, now) = (message.encoded_len(), self.following.now());
-        let event = self.session.take(message, now).map_err(Closed::Fault)?;
+        let event = self.session.take(message, now)?;
         context.heard.hear(region);
-        let changes = match event {
-            Event::Queued { changes } => changes,
-            _ => 0,
-        };
-        progress.received(region, bytes, changes);
+        progress.received(region, bytes);
         match event {
             Event::Opened {
                 encapsulated,
@@ -209,38 +202,28 @@ impl Stream<'_> {
                     self.following.staleness().confirm(&feed, at);
                 }
             }
-            Event::Stopped {
-                feed,
-                trouble,
-                primary,
-            } => {
-                if let Some(primary) = primary {
-                    self.line.notes().hint(&feed, primary);
-                }
-                self.trouble(&feed, trouble);
-            }
-            Event::Queued { .. } | Event::Nothing => {}
+            Event::Stopped(feed, trouble) => self.trouble(&feed, trouble),
+            Event::Queued | Event::Nothing => {}
         }
         Ok(())
     }
 
     fn opened(&mut self, encapsulated: &[u8]) -> Result<(), Closed> {
         let Some(offer) = self.offer.take() else {
-            return Err(Closed::Fault(StreamFault::OutOfTurn));
+            return Err(StreamFault::OutOfTurn.into());
         };
-        let link = offer.accept(encapsulated);
-        let link = link.map_err(|error| Closed::Fault(StreamFault::NoKey(error.to_string())))?;
-        self.link = Some(Arc::new(link));
-        let Stream { line, node, .. } = self;
-        self.following.progress.opened(&line.region, node.id);
-        line.opened(node.clone(), self.is_first);
-        let (region, node) = (&line.region, node.id);
+        let key = offer.accept(encapsulated);
+        let key = key.map_err(|error| StreamFault::NoKey(error.to_string()))?;
+        self.key = Some(key);
+        let (region, node) = (&self.line.region, self.node.id);
+        self.following.progress.opened(region, node);
+        self.line.node.send_replace(Some(self.node.clone()));
         match self.is_first {
-            true => tracing::info!(%region, %node, "a region is followed"),
+            true => {
+                tracing::info!(%region, %node, "a region is followed");
+                self.following.touched.begun(region);
+            }
             false => tracing::debug!(%region, %node, "a stream is opened anew"),
-        }
-        if self.is_first {
-            self.following.touched.reportable(None);
         }
         Ok(())
     }
@@ -254,27 +237,22 @@ impl Stream<'_> {
     fn imported(&mut self, imported: Imported) -> Result<(), Closed> {
         let Imported { feed, outcome } = imported;
         match outcome {
-            Outcome::At { cursor, changes } => {
+            Ok((cursor, changes)) => {
                 self.following.progress.imported(&self.line.region, changes);
-                self.line.lacking.notify_one();
                 // What came behind it may have been wrong, and have stopped the feed meanwhile.
                 if self.session.lane(&feed).is_some() {
                     self.line.notes().resolved(&feed);
                 }
                 self.landed(&feed, cursor)
             }
-            Outcome::Again => {
-                let now = self.following.now();
-                if let Some(lane) = self.session.lane(&feed) {
-                    lane.failed(now, pause);
-                }
-                Ok(())
-            }
-            Outcome::Trouble(trouble) => {
+            Err(Failed::Trouble(trouble)) => {
                 self.session.stop(&feed);
                 self.trouble(&feed, trouble);
                 Ok(())
             }
+            Err(Failed::KeyUnfit) => Err(StreamFault::KeyUnfit.into()),
+            // The runtime stops: a panic has ended the process.
+            Err(_) => Err(Closed::Renewed),
         }
     }
 
@@ -328,15 +306,22 @@ impl Stream<'_> {
         if !has_room {
             self.session.paused(now);
         }
-        let route = self.route;
-        if let Some(dead) = self.session.dead(now, |node| route.may_go(node, now)) {
-            return Err(Closed::Dead(dead));
-        }
+        let (region, queued) = (&self.line.region, self.session.weight());
+        self.following.progress.queued(region, queued);
         let view = self.following.view();
         let region = view.linked(&self.line.region);
-        let mut nodes = region.into_iter().flat_map(|region| &region.nodes);
-        if !nodes.any(|node| *node == self.node) {
+        let nodes = region.map_or(&[][..], |region| &region.nodes);
+        if !nodes.contains(&self.node) {
             return Err(Closed::Removed);
+        }
+        let route = self.route;
+        let may_go = |id| nodes.iter().any(|node| node.id == id) && route.may_go(id, now);
+        if let Some(dead) = self.session.dead(now, may_go) {
+            return Err(dead.into());
+        }
+        // Whoever breaks into this process later finds the key of no older stream.
+        if now.saturating_sub(self.since) >= STREAM_AGE_MAX {
+            return Err(Closed::Renewed);
         }
         // An import of an earlier stream may have come in late.
         let idle = self
@@ -365,11 +350,4 @@ impl Stream<'_> {
         }
         Ok(())
     }
-}
-
-fn pause(failures: u32) -> Duration {
-    let doubled = 1_u32.checked_shl(failures).unwrap_or(u32::MAX);
-    IMPORT_PAUSE_MIN
-        .saturating_mul(doubled)
-        .min(IMPORT_PAUSE_MAX)
 }

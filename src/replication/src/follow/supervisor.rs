@@ -12,7 +12,7 @@ use crate::follow::line::Line;
 use crate::follow::notes::Notes;
 use crate::follow::plan::{Asked, plan};
 use crate::follow::trouble::Trouble;
-use crate::follow::{Following, fill, forget, mend, region, report, rewrap, snapshot};
+use crate::follow::{Following, copies, fill, forget, mend, region, snapshot};
 use crate::limits::PLAN_INTERVAL;
 
 /// Runs until the node stops.
@@ -68,8 +68,7 @@ impl<'a> Term<'a> {
     async fn run(mut self) {
         let (known, lines) = tokio::sync::watch::channel(BTreeMap::new());
         let own = || Arc::clone(self.following);
-        self.tasks.spawn(report::run(own(), lines.clone()));
-        self.tasks.spawn(rewrap::run(own()));
+        self.tasks.spawn(copies::run(own(), lines.clone()));
         self.tasks.spawn(forget::run(own(), lines));
         self.following.touched.all();
         let mut ticks = interval(PLAN_INTERVAL);

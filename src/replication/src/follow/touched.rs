@@ -1,31 +1,22 @@
-//! Secrets that something was done to: what is to be reported, or wrapped again. Each of its
-//! readers takes its own list; one that grew too long stands for all secrets.
+//! Secrets that something was done to, for whoever looks at them. A list that grew too long stands
+//! for all secrets.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
-use machine::Uid;
+use machine::{RegionName, Uid};
 use tokio::sync::Notify;
 
 use crate::limits::TOUCHED_MAX;
 
-/// The lists of both readers.
+/// The list of one reader.
 #[derive(Debug, Default)]
 pub(crate) struct Touched {
-    lists: Mutex<[List; 2]>,
-    wake: [Notify; 2],
+    list: Mutex<List>,
+    wake: Notify,
 }
 
-/// Who reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reader {
-    /// Whoever reports copies.
-    Report,
-    /// Whoever wraps again.
-    Rewrap,
-}
-
-/// What was touched since a reader last asked.
+/// What was touched since the reader last asked.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct List {
     pub(crate) uids: BTreeSet<Uid>,
@@ -34,88 +25,56 @@ pub(crate) struct List {
     pub(crate) anew: BTreeSet<Uid>,
     /// Whether there were too many to list: any secret may have been.
     pub(crate) is_all: bool,
-}
-
-impl List {
-    fn add(&mut self, uid: Uid) {
-        if self.is_all {
-            return;
-        }
-        self.uids.insert(uid);
-        if self.uids.len() > TOUCHED_MAX {
-            self.all();
-        }
-    }
-
-    fn all(&mut self) {
-        self.is_all = true;
-        self.uids.clear();
-        self.anew.clear();
-    }
+    /// Regions to which a stream was begun: they may know nothing of what they were told before.
+    pub(crate) begun: BTreeSet<RegionName>,
 }
 
 impl Touched {
     /// Takes that something was done to secrets.
     pub(crate) fn add(&self, uids: impl IntoIterator<Item = Uid>) {
-        let mut lists = self.lock();
-        for uid in uids {
-            lists.iter_mut().for_each(|list| list.add(uid));
-        }
-        drop(lists);
-        self.wake.iter().for_each(Notify::notify_one);
+        self.with(|list| list.uids.extend(uids));
     }
 
     /// Takes that secrets were shared with this region anew, or otherwise than before.
-    pub(crate) fn shared(&self, uids: impl IntoIterator<Item = Uid>) {
-        let [report, _] = &mut *self.lock();
-        for uid in uids {
-            report.add(uid);
-            if !report.is_all {
-                report.anew.insert(uid);
-            }
-        }
-        let [wake, _] = &self.wake;
-        wake.notify_one();
+    pub(crate) fn shared(&self, uids: &[Uid]) {
+        self.with(|list| {
+            list.uids.extend(uids);
+            list.anew.extend(uids);
+        });
     }
 
     /// Takes that something may have been done to any secret.
     pub(crate) fn all(&self) {
-        self.lock().iter_mut().for_each(List::all);
-        self.wake.iter().for_each(Notify::notify_one);
+        self.with(|list| list.is_all = true);
     }
 
-    /// Takes that there is something to report of a secret, or of any, and no more.
-    pub(crate) fn reportable(&self, uid: Option<Uid>) {
-        let [report, _] = &mut *self.lock();
-        match uid {
-            Some(uid) => report.add(uid),
-            None => report.all(),
-        }
-        let [wake, _] = &self.wake;
-        wake.notify_one();
+    /// Takes that a stream to a region was begun.
+    pub(crate) fn begun(&self, region: &RegionName) {
+        self.with(|list| {
+            list.begun.insert(region.clone());
+        });
     }
 
-    /// Takes a reader's list; empty if nothing was touched.
-    pub(crate) fn take(&self, reader: Reader) -> List {
-        let mut lists = self.lock();
-        let [report, rewrap] = &mut *lists;
-        match reader {
-            Reader::Report => std::mem::take(report),
-            Reader::Rewrap => std::mem::take(rewrap),
-        }
+    /// Takes the list; empty if nothing was touched.
+    pub(crate) fn take(&self) -> List {
+        std::mem::take(&mut *self.list.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Waits until something is touched.
-    pub(crate) async fn wait(&self, reader: Reader) {
-        let [report, rewrap] = &self.wake;
-        match reader {
-            Reader::Report => report.notified().await,
-            Reader::Rewrap => rewrap.notified().await,
-        }
+    pub(crate) async fn wait(&self) {
+        self.wake.notified().await;
     }
 
-    fn lock(&self) -> MutexGuard<'_, [List; 2]> {
-        self.lists.lock().unwrap_or_else(PoisonError::into_inner)
+    fn with(&self, change: impl FnOnce(&mut List)) {
+        let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut list);
+        list.is_all |= list.uids.len() > TOUCHED_MAX;
+        if list.is_all {
+            list.uids.clear();
+            list.anew.clear();
+        }
+        drop(list);
+        self.wake.notify_one();
     }
 }
 
@@ -130,34 +89,22 @@ mod tests {
     }
 
     #[test]
-    fn each_reader_has_its_own_list() {
-        let touched = Touched::default();
-        touched.add([uid(1), uid(2), uid(1)]);
-        assert_eq!(touched.take(Reader::Report).uids.len(), 2);
-        assert_eq!(touched.take(Reader::Report), List::default());
-        assert_eq!(touched.take(Reader::Rewrap).uids.len(), 2);
-    }
-
-    #[test]
-    fn whoever_reports_knows_what_was_shared_anew() {
+    fn what_was_touched_is_listed_once() {
         let touched = Touched::default();
         touched.add([uid(1)]);
-        touched.shared([uid(2)]);
-        let list = touched.take(Reader::Report);
-        assert_eq!((list.uids.len(), list.anew), (2, [uid(2)].into()));
-        assert_eq!(touched.take(Reader::Rewrap).uids.len(), 1);
-        touched.all();
-        touched.shared([uid(3)]);
-        assert!(touched.take(Reader::Report).anew.is_empty());
+        touched.shared(&[uid(1), uid(2)]);
+        let list = touched.take();
+        assert_eq!((list.uids.len(), list.anew.len()), (2, 2));
+        assert_eq!(touched.take(), List::default());
     }
 
     #[test]
     fn a_list_that_grows_too_long_stands_for_all() {
         let touched = Touched::default();
         touched.add((0..=TOUCHED_MAX as u64).map(uid));
-        touched.add([uid(1)]);
-        let list = touched.take(Reader::Report);
-        assert!(list.is_all && list.uids.is_empty());
-        assert_eq!(touched.take(Reader::Report), List::default());
+        touched.shared(&[uid(1)]);
+        let list = touched.take();
+        assert!(list.is_all && list.uids.is_empty() && list.anew.is_empty());
+        assert_eq!(touched.take(), List::default());
     }
 }

@@ -61,18 +61,9 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    /// One word for it, for metrics and programs.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Trouble::Broken { .. } => "broken",
-            Trouble::Unreadable { .. } => "unreadable",
-            Trouble::Refused { .. } => "refused",
-            Trouble::TooLarge(_) => "too_large",
-            Trouble::NotPrimary { .. } => "not_primary",
-            Trouble::Trimmed(_) => "trimmed",
-            Trouble::Diverged(_) => "diverged",
-            Trouble::Behind(_) => "behind",
-        }
+    pub(crate) fn unreadable(feed: &FeedId, source: Malformed) -> Trouble {
+        let feed = feed.clone();
+        Trouble::Unreadable { feed, source }
     }
 
     /// Whether it is part of ordinary work, of which nobody needs to be told.

@@ -1,24 +1,64 @@
-//! What follows from the answer to a proposal about another region's feed.
+//! Proposals about another region's feed, and what follows from their answers.
 
-use consensus::{Committed, Unavailable};
-use machine::{FeedId, LogIndex, Rejection};
+use consensus::{Committed, Unavailable, View};
+use machine::{Command, FeedId, LogIndex, Rejection};
+use tokio::time::sleep;
 
+use crate::follow::Following;
+use crate::follow::backoff::Backoff;
+use crate::follow::failed::Failed;
 use crate::follow::trouble::Trouble;
+use crate::limits::{SETTLE_PAUSE_MAX, SETTLE_PAUSE_MIN};
+
+/// What became of a proposal, and the state after it.
+pub(crate) enum Settled {
+    /// It is done.
+    Done(View),
+    /// It is not known whether it is done, or another proposal was there before: this is what the
+    /// quorum has.
+    Unclear(View),
+}
 
 /// What is to be done next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// It is done: a view at the index shows it.
     Done(LogIndex),
-    /// It is not known whether it is done, or another proposal was there before: what the quorum
-    /// has says how to go on.
+    /// What the quorum has says how to go on.
     Reread,
     /// Nothing was written: the same may be proposed again, a little later.
     Again,
-    /// The kept part of a snapshot is of another one: it is forgotten, and begun anew.
-    Restage,
+    /// What is kept of a snapshot is of another one.
+    Moved,
     /// It is of no use to propose it again.
     Trouble(Trouble),
+}
+
+impl Following {
+    /// Proposes a command about `feed` until it is known what became of it, ever later while
+    /// nothing is written.
+    pub(crate) async fn settle(
+        &self,
+        task: &'static str,
+        feed: &FeedId,
+        command: Command,
+    ) -> Result<Settled, Failed> {
+        let mut backoff = Backoff::new(SETTLE_PAUSE_MIN, SETTLE_PAUSE_MAX);
+        loop {
+            let answered = self.propose(task, command.clone()).await;
+            let settled = match judge(feed, answered) {
+                Verdict::Done(index) => self.view_at(index).await.map(Settled::Done).ok(),
+                Verdict::Reread => self.read().await.map(Settled::Unclear).ok(),
+                Verdict::Again => None,
+                Verdict::Moved => return Err(Failed::Moved),
+                Verdict::Trouble(trouble) => return Err(trouble.into()),
+            };
+            if let Some(settled) = settled {
+                return Ok(settled);
+            }
+            sleep(backoff.pause()).await;
+        }
+    }
 }
 
 /// Judges the answer to a proposal about `feed`.
@@ -37,7 +77,7 @@ pub(crate) fn judge(feed: &FeedId, answered: Result<Committed, Unavailable>) -> 
 fn refused(feed: &FeedId, rejection: Rejection) -> Verdict {
     match rejection {
         Rejection::CursorMoved { .. } => Verdict::Reread,
-        Rejection::SnapshotMoved(_) => Verdict::Restage,
+        Rejection::SnapshotMoved(_) => Verdict::Moved,
         Rejection::SnapshotForeign(_) => Verdict::Trouble(Trouble::Diverged(feed.clone())),
         Rejection::StreamBroken { feed, at, flaw } => {
             Verdict::Trouble(Trouble::Broken { feed, at, flaw })

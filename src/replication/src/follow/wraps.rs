@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use envelope::LinkKey;
 use machine::limits::MESSAGE_CHARS_MAX;
 use machine::{
     FeedId, Hash, ImportChanges, ImportedChange, RegionName, Revision, Row, RowKey, RowRef, Secret,
@@ -13,9 +12,13 @@ use machine::{
 };
 
 use crate::codec::{ReceivedBody, ReceivedRow};
+use crate::follow::Following;
+use crate::follow::failed::Failed;
 use crate::follow::incoming::Incoming;
+use crate::follow::key::StreamKey;
 use crate::follow::lane::Batch;
 use crate::options::Keys;
+use crate::work;
 
 /// What a caller sees of a value whose key did not come.
 const KEY_NOT_SENT: &str = "Replication failed: the primary region could not send the value's key.";
@@ -26,7 +29,7 @@ pub(crate) struct Wraps<'a> {
     pub(crate) state: &'a State,
     pub(crate) own: &'a RegionName,
     pub(crate) feed: &'a FeedId,
-    pub(crate) link: &'a LinkKey,
+    pub(crate) key: &'a StreamKey,
 }
 
 /// Secrets whose rows came with, or soon after, the versions.
@@ -55,8 +58,43 @@ impl Place {
 }
 
 impl Named {
-    pub(crate) fn note(&mut self, secret: &Arc<Secret>) {
-        self.secrets.insert(secret.uid, Arc::clone(secret));
+    /// Notes a secret whose values are to be under another key than the default one.
+    pub(crate) fn note(&mut self, own: &RegionName, row: &Row) {
+        let Row::Secret(kept) = row else {
+            return;
+        };
+        let replica = kept.body().replica(own);
+        if replica.is_some_and(|replica| replica.kms_key.is_some()) {
+            let secret = Arc::clone(kept.body());
+            self.secrets.insert(secret.uid, secret);
+        }
+    }
+}
+
+impl Following {
+    /// Makes what came of a feed ready, where it may block. Fails if that shows that the two ends
+    /// have not the same key: then nothing of it is of use.
+    pub(crate) async fn ready<T: Send + 'static>(
+        self: &Arc<Self>,
+        feed: &FeedId,
+        key: &Arc<StreamKey>,
+        make: impl FnOnce(&Wraps<'_>) -> T + Send + 'static,
+    ) -> Result<T, Failed> {
+        let (view, context) = (self.view(), Arc::clone(&self.context));
+        let (feed, stream_key) = (feed.clone(), Arc::clone(key));
+        let made = work::run(move || {
+            make(&Wraps {
+                keys: context.options.keys.as_ref(),
+                state: &view,
+                own: &context.options.region,
+                feed: &feed,
+                key: &stream_key,
+            })
+        });
+        // It panicked, which ends the process, or the runtime stops.
+        let made = made.await.map_err(Failed::lost)?;
+        key.check()?;
+        Ok(made)
     }
 }
 
@@ -66,7 +104,7 @@ impl Wraps<'_> {
         let mut named = Named::default();
         for change in batch.changes.iter().chain(&batch.ahead) {
             if let Some(secret) = self.secret_of(change) {
-                named.note(&secret);
+                named.secrets.insert(secret.uid, secret);
             }
         }
         let changes = batch.changes.iter().map(|change| ImportedChange {
@@ -206,13 +244,13 @@ impl Wraps<'_> {
         }
         let replica = secret.as_ref().and_then(|secret| secret.replica(self.own));
         let key_name = replica.and_then(|replica| replica.kms_key.as_deref());
-        let (state, wrapped) = (self.state, body.wrapped_dek.as_ref());
-        match self
-            .keys
-            .take(state, key_name, &uid, &id, self.link, wrapped)
-        {
+        let wrapped = &body.wrapped_dek;
+        let taken = self
+            .key
+            .take(self.keys, self.state, key_name, (&uid, &id), wrapped);
+        match taken {
             Ok(wrap) => (Some(wrap), String::new()),
-            Err(reason) => (None, short(&reason)),
+            Err(reason) => (None, reason),
         }
     }
 }

@@ -17,8 +17,8 @@ use crate::limits::{
 };
 use crate::serve::Rows;
 use crate::serve::door::Door;
-use crate::serve::packer::{Packer, bytes_of};
-use crate::serve::produce::{Ended, Producer, produce};
+use crate::serve::packer::bytes_of;
+use crate::serve::produce::{Asked, Ended, Producer, produce};
 use crate::serve::snapshot::make;
 
 type Compared = v1::CompareResponse;
@@ -31,20 +31,20 @@ pub(super) async fn open(
 ) -> Result<Rows<Compared>, Refused> {
     let (_, extensions, mut requests) = request.into_parts();
     let caller = door.identify(&extensions)?;
-    let place = door.stream(&caller)?;
+    let place = door.comparison(&caller)?;
     let first = timeout(OPEN_TIMEOUT, requests.message()).await;
     let first = first.map_err(|_late| Refused::Silent)?;
     let first = first.ok().flatten().ok_or(Malformed::Missing("origin"))?;
     door.hear(&caller, first.origin)?;
-    let feed = codec::from_feed(&first.feed)?;
-    let view = context.options.consensus.local_view();
-    context.leads(&view, &feed)?;
-    let (packer, encapsulated) =
-        Packer::agree(context, &caller.region, &first.stream, &first.public_key)?;
-    let state = State::clone(&view);
-    let (producer, rows) = Producer::new(context, caller, place, feed);
+    let with = Asked {
+        feed: &first.feed,
+        stream: &first.stream,
+        public_key: &first.public_key,
+    };
+    let (producer, encapsulated, rows) = Producer::open(context, caller, place, &with)?;
+    let state = State::clone(&producer.view());
     produce(producer, COMPARE_TIME_MAX, move |to| async move {
-        send(&to, &state, requests, &packer, encapsulated).await
+        send(&to, &state, requests, encapsulated).await
     });
     Ok(rows)
 }
@@ -53,7 +53,6 @@ async fn send(
     to: &Producer<Compared>,
     state: &State,
     mut requests: Streaming<v1::CompareRequest>,
-    packer: &Packer,
     encapsulated: Bytes,
 ) -> Result<(), Ended> {
     let Some(feed) = state.feed(to.feed()) else {
@@ -72,7 +71,7 @@ async fn send(
         };
         let bucket = u16::try_from(asked.bucket).ok().and_then(Bucket::new);
         let bucket = bucket.ok_or(Malformed::Form("bucket"))?;
-        let (rows, bytes) = rows_of(to, state, packer, bucket)?;
+        let (rows, bytes) = rows_of(to, state, bucket)?;
         let response = v1::CompareResponse {
             rows,
             ..v1::CompareResponse::default()
@@ -86,12 +85,11 @@ async fn send(
     .into())
 }
 
-/// Makes the rows of a bucket ready. Keys of secrets come before those of values: when not all
-/// bodies fit, the last ones are left out, and fetched by their keys.
+/// Makes the rows of a bucket ready. Values are fetched by their keys, and so is what there is no
+/// room for.
 fn rows_of(
     to: &Producer<Compared>,
     state: &State,
-    packer: &Packer,
     bucket: Bucket,
 ) -> Result<(Vec<v1::Row>, usize), Refused> {
     let (mut rows, mut bytes) = (Vec::new(), 0);
@@ -100,8 +98,7 @@ fn rows_of(
         if rows.len() >= BUCKET_ROWS_MAX {
             return Err(Refused::BucketTooLarge);
         }
-        let mut room = BUCKET_BYTES_MAX.saturating_sub(bytes) as u64;
-        let made = make(state, &to.view(), packer, &key, row.as_ref(), &mut room);
+        let made = make(state, &to.view(), to.packer(), &key, row.as_ref(), &mut 0);
         let Some(mut row) = made else {
             continue;
         };

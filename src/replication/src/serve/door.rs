@@ -7,19 +7,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 use consensus::View;
 use machine::{ClusterId, FeedId, Hash, RegionName, State};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tonic::Extensions;
 use wire::replication::v1;
 
 use crate::codec::{self, Malformed};
 use crate::context::Context;
 use crate::error::Refused;
-use crate::limits::{CALLS_MAX, STREAMS_MAX};
+use crate::limits::{
+    CALLS_MAX, COMPARISONS_MAX, PROPOSAL_BYTES_USUAL, PROPOSED_BYTES_BURST,
+    PROPOSED_BYTES_PER_SECOND, STREAMS_MAX,
+};
 
 /// Lets callers in.
 pub(super) struct Door {
     context: Arc<Context>,
     streams: Places,
+    comparisons: Places,
     calls: Places,
+    budgets: Mutex<BTreeMap<RegionName, Budget>>,
 }
 
 /// A caller that was let in. It is looked up again for as long as its call lasts.
@@ -33,6 +39,14 @@ pub(super) struct Caller {
     pub(super) public_key: Hash,
 }
 
+/// What was proposed for a region lately.
+#[derive(Debug, Clone, Copy)]
+struct Budget {
+    /// Bytes, less what the time since has given back.
+    spent: u64,
+    at: Instant,
+}
+
 /// Room for calls, by region. Only linked regions get here, so there are few.
 struct Places {
     each: usize,
@@ -44,7 +58,9 @@ impl Door {
         Door {
             context: Arc::clone(context),
             streams: Places::new(STREAMS_MAX),
+            comparisons: Places::new(COMPARISONS_MAX),
             calls: Places::new(CALLS_MAX),
+            budgets: Mutex::default(),
         }
     }
 
@@ -103,6 +119,26 @@ impl Door {
         self.streams.take(&caller.region)
     }
 
+    /// Takes a place for a comparison.
+    pub(super) fn comparison(&self, caller: &Caller) -> Result<OwnedSemaphorePermit, Refused> {
+        self.comparisons.take(&caller.region)
+    }
+
+    /// Takes that so many bytes are to be proposed for a caller's region.
+    pub(super) fn spend(&self, caller: &Caller, bytes: usize) -> Result<(), Refused> {
+        let now = Instant::now();
+        let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = budgets.get(&caller.region).copied();
+        let budget = known.unwrap_or(Budget { spent: 0, at: now });
+        match budget.after(bytes as u64, now) {
+            Some(budget) => {
+                budgets.insert(caller.region.clone(), budget);
+                Ok(())
+            }
+            None => Err(Refused::Busy(caller.region.clone())),
+        }
+    }
+
     /// Takes a place for another call.
     pub(super) fn call(&self, caller: &Caller) -> Result<OwnedSemaphorePermit, Refused> {
         self.calls.take(&caller.region)
@@ -137,6 +173,20 @@ impl Caller {
     }
 }
 
+impl Budget {
+    /// What is spent after so many bytes more; none if they are too many now.
+    fn after(self, bytes: u64, now: Instant) -> Option<Budget> {
+        let passed = now.saturating_duration_since(self.at).as_millis();
+        let passed = u64::try_from(passed).unwrap_or(u64::MAX);
+        let back = passed.saturating_mul(PROPOSED_BYTES_PER_SECOND) / 1_000;
+        let spent = self.spent.saturating_sub(back);
+        let spent = spent
+            .saturating_add(bytes)
+            .saturating_add(PROPOSAL_BYTES_USUAL);
+        (spent <= PROPOSED_BYTES_BURST).then_some(Budget { spent, at: now })
+    }
+}
+
 impl Places {
     fn new(each: usize) -> Places {
         Places {
@@ -165,5 +215,31 @@ impl Context {
         };
         let feed = feed.clone();
         Err(Refused::NotPrimary { feed, primary })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_region_has_so_much_proposed_at_once_and_so_much_a_second_after() {
+        let now = Instant::now();
+        let (mut budget, mut proposals) = (Budget { spent: 0, at: now }, 0);
+        while let Some(after) = budget.after(PROPOSED_BYTES_BURST / 16, now) {
+            budget = after;
+            proposals += 1;
+        }
+        assert!((8..16).contains(&proposals), "{proposals}");
+        assert!(budget.after(PROPOSED_BYTES_BURST / 16, now).is_none());
+        let later = now + Duration::from_secs(1);
+        assert!(budget.after(PROPOSED_BYTES_PER_SECOND / 2, later).is_some());
+        let much = budget.after(PROPOSED_BYTES_PER_SECOND, later);
+        assert!(
+            much.and_then(|budget| budget.after(PROPOSED_BYTES_PER_SECOND, later))
+                .is_none()
+        );
     }
 }

@@ -25,34 +25,29 @@ async fn watch(context: &Context) {
     loop {
         heard.borrow_and_update();
         let is_done = fence(context, &mut answered).await;
-        if !is_done {
-            sleep(PROPOSE_PAUSE).await;
-            continue;
-        }
+        sleep(PROPOSE_PAUSE).await;
         // What is led here changes too, and then an old word may be news.
-        if let Ok(Err(_gone)) = timeout(FENCE_INTERVAL, heard.changed()).await {
+        if is_done && let Ok(Err(_gone)) = timeout(FENCE_INTERVAL, heard.changed()).await {
             return;
         }
     }
 }
 
-/// Proposes what was heard and is not in the state; says whether all of it was answered. What the
-/// machine answered once is not asked again, whatever the answer was.
+/// Proposes what was heard; says whether all of it was answered. What the machine answered once is
+/// not asked again, whatever the answer was. One ballot is enough to stop this region: the log is
+/// not filled with all that come after it.
 async fn fence(context: &Context, answered: &mut BTreeMap<FeedId, Epoch>) -> bool {
+    let view = context.options.consensus.local_view();
+    let mut due = context.options.epochs.unnoted(&view);
+    due.retain(|(feed, epoch)| view.fence(feed).is_none() && answered.get(feed) < Some(epoch));
+    drop(view);
     let mut is_done = true;
-    let options = &context.options;
-    for (feed, epoch) in options.epochs.unnoted(&options.consensus.local_view()) {
-        if answered.get(&feed) >= Some(&epoch) {
-            continue;
-        }
-        let fence = FenceFeed {
+    for (feed, epoch) in due {
+        let fence = Command::FenceFeed(FenceFeed {
             feed: feed.clone(),
             epoch: epoch.clone(),
-        };
-        match context
-            .propose_as_task("fence", Command::FenceFeed(fence))
-            .await
-        {
+        });
+        match context.propose_as_task("fence", fence).await {
             Ok(committed) => {
                 let refused = committed.answer.err();
                 tracing::warn!(%feed, %epoch, ?refused, "another region took a feed over");

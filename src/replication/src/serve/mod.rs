@@ -28,7 +28,6 @@ use wire::replication::v1::replication_service_server::ReplicationService;
 
 use crate::context::Context;
 use crate::serve::door::Door;
-use crate::serve::outlet::Outlet;
 
 /// What went to a region.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -73,7 +72,7 @@ impl Sent {
 
 #[tonic::async_trait]
 impl ReplicationService for Service {
-    type FollowStream = Outlet;
+    type FollowStream = Rows<v1::FollowResponse>;
 
     async fn follow(
         &self,

@@ -4,84 +4,50 @@
 //! Each lane holds one message, so that what a slow reader leaves here is one batch and one sign of
 //! life.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
-use futures::{FutureExt as _, Stream};
+use futures::stream::unfold;
 use tokio::sync::{mpsc, oneshot};
 use tonic::Status;
 use wire::replication::v1;
 use wire::replication::v1::follow_response::Message;
 
-/// The stream of one follower.
-pub struct Outlet {
-    first: Option<Message>,
-    end: oneshot::Receiver<Option<Status>>,
-    alive: mpsc::Receiver<Message>,
-    changes: mpsc::Receiver<Message>,
-    has_ended: bool,
-}
+use crate::serve::Rows;
 
 /// Where a stream is filled. It ends without a word when this is dropped.
 pub(super) struct Inlet {
     /// The last word: a status, or none for a stream that ends in order.
     pub(super) end: oneshot::Sender<Option<Status>>,
-    /// Signs of life.
+    /// Signs of life, the first of them.
     pub(super) alive: mpsc::Sender<Message>,
     /// Changes, and what is said of feeds that have none.
     pub(super) changes: mpsc::Sender<Message>,
 }
 
 /// Makes both ends of a stream that begins with a message.
-pub(super) fn outlet(first: Message) -> (Inlet, Outlet) {
-    let (end, ended) = oneshot::channel();
+pub(super) fn outlet(first: Message) -> (Inlet, Rows<v1::FollowResponse>) {
+    let (end, ended) = oneshot::channel::<Option<Status>>();
     let (alive, lives) = mpsc::channel(1);
     let (changes, changed) = mpsc::channel(1);
+    // There is room: nobody else has the lane yet.
+    let _ = alive.try_send(first);
+    let lanes = (ended, lives, changed);
+    let outlet = unfold(Some(lanes), |lanes| async move {
+        let (mut ended, mut lives, mut changed) = lanes?;
+        // A lane that is closed has an end on its way.
+        let message = tokio::select! {
+            biased;
+            end = &mut ended => return Some((Err(end.ok()??), None)),
+            Some(alive) = lives.recv() => Some(alive),
+            Some(changes) = changed.recv() => Some(changes),
+        };
+        let lanes = (ended, lives, changed);
+        Some((Ok(v1::FollowResponse { message }), Some(lanes)))
+    });
     let inlet = Inlet {
         end,
         alive,
         changes,
     };
-    let outlet = Outlet {
-        first: Some(first),
-        end: ended,
-        alive: lives,
-        changes: changed,
-        has_ended: false,
-    };
-    (inlet, outlet)
-}
-
-impl Stream for Outlet {
-    type Item = Result<v1::FollowResponse, Status>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.has_ended {
-            return Poll::Ready(None);
-        }
-        if let Poll::Ready(end) = self.end.poll_unpin(cx) {
-            self.has_ended = true;
-            let status = end.unwrap_or_default();
-            return Poll::Ready(status.map(Err));
-        }
-        if let Some(first) = self.first.take() {
-            return Poll::Ready(Some(Ok(said(first))));
-        }
-        if let Poll::Ready(Some(alive)) = self.alive.poll_recv(cx) {
-            return Poll::Ready(Some(Ok(said(alive))));
-        }
-        if let Poll::Ready(Some(changes)) = self.changes.poll_recv(cx) {
-            return Poll::Ready(Some(Ok(said(changes))));
-        }
-        // A lane that is closed has an end on its way.
-        Poll::Pending
-    }
-}
-
-fn said(message: Message) -> v1::FollowResponse {
-    v1::FollowResponse {
-        message: Some(message),
-    }
+    (inlet, Box::pin(outlet))
 }
 
 #[cfg(test)]
@@ -105,7 +71,7 @@ mod tests {
         Message::Changes(v1::Changes::default())
     }
 
-    async fn next(outlet: &mut Outlet) -> Message {
+    async fn next(outlet: &mut Rows<v1::FollowResponse>) -> Message {
         let next = outlet.next().await.unwrap().unwrap();
         next.message.unwrap()
     }
@@ -114,8 +80,8 @@ mod tests {
     async fn a_sign_of_life_goes_before_changes_that_waited_longer() {
         let (inlet, mut outlet) = outlet(opened());
         inlet.changes.try_send(changes()).unwrap();
-        inlet.alive.try_send(alive(7)).unwrap();
         assert_eq!(next(&mut outlet).await, opened());
+        inlet.alive.try_send(alive(7)).unwrap();
         assert_eq!(next(&mut outlet).await, alive(7));
         assert_eq!(next(&mut outlet).await, changes());
     }
@@ -124,7 +90,6 @@ mod tests {
     async fn nothing_goes_out_after_the_end() {
         let (inlet, mut outlet) = outlet(opened());
         inlet.changes.try_send(changes()).unwrap();
-        inlet.alive.try_send(alive(7)).unwrap();
         inlet
             .end
             .send(Some(Status::permission_denied("gone")))

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use consensus::View;
 use machine::FeedId;
 use tokio::runtime::{Handle, RuntimeFlavor};
@@ -13,10 +14,12 @@ use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
+use crate::codec;
 use crate::context::Context;
 use crate::error::Refused;
 use crate::limits::READER_PATIENCE;
 use crate::serve::door::Caller;
+use crate::serve::packer::Packer;
 use crate::serve::{Rows, Sent};
 
 /// Where the pieces of one stream go.
@@ -24,8 +27,16 @@ pub(super) struct Producer<T> {
     context: Arc<Context>,
     caller: Caller,
     feed: FeedId,
+    packer: Packer,
     sender: mpsc::Sender<Result<T, Status>>,
     _place: OwnedSemaphorePermit,
+}
+
+/// What a caller asks for rows of a feed with.
+pub(super) struct Asked<'a> {
+    pub(super) feed: &'a str,
+    pub(super) stream: &'a [u8],
+    pub(super) public_key: &'a [u8],
 }
 
 /// Why a stream ends before its time.
@@ -37,27 +48,41 @@ pub(super) enum Ended {
 }
 
 impl<T: Send + 'static> Producer<T> {
-    /// Makes a stream of rows of a feed, and where it is filled.
-    pub(super) fn new(
+    /// Makes a stream of rows of a feed that is led here, and where it is filled; also gives what
+    /// the caller's private key makes the stream's key of.
+    pub(super) fn open(
         context: &Arc<Context>,
         caller: Caller,
         place: OwnedSemaphorePermit,
-        feed: FeedId,
-    ) -> (Producer<T>, Rows<T>) {
+        asked: &Asked<'_>,
+    ) -> Result<(Producer<T>, Bytes, Rows<T>), Refused> {
+        let feed = codec::from_feed(asked.feed)?;
+        context.leads(&context.options.consensus.local_view(), &feed)?;
+        let Asked {
+            stream, public_key, ..
+        } = asked;
+        let (packer, encapsulated) = Packer::agree(context, &caller.region, stream, public_key)?;
         let (sender, receiver) = mpsc::channel(1);
         let producer = Producer {
             context: Arc::clone(context),
             caller,
             feed,
+            packer,
             sender,
             _place: place,
         };
-        (producer, Box::pin(ReceiverStream::new(receiver)))
+        let rows = Box::pin(ReceiverStream::new(receiver));
+        Ok((producer, encapsulated, rows))
     }
 
     /// What is applied here now.
     pub(super) fn view(&self) -> View {
         self.context.options.consensus.local_view()
+    }
+
+    /// What makes rows ready for the caller's region.
+    pub(super) fn packer(&self) -> &Packer {
+        &self.packer
     }
 
     /// The feed whose rows are sent.

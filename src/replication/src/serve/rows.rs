@@ -16,7 +16,7 @@ use crate::limits::{BATCH_BYTES_MAX, FETCH_TIME_MAX, RETRY_PAUSE};
 use crate::serve::Rows;
 use crate::serve::door::Door;
 use crate::serve::packer::{Packer, bytes_of, outline};
-use crate::serve::produce::{Ended, Producer, produce};
+use crate::serve::produce::{Asked, Ended, Producer, produce};
 
 type Fetched = v1::FetchRowsResponse;
 
@@ -29,14 +29,15 @@ pub(super) fn fetch(
     let (_, extensions, asked) = request.into_parts();
     let caller = door.check(&extensions, asked.origin)?;
     let place = door.stream(&caller)?;
-    let feed = codec::from_feed(&asked.feed)?;
     let keys = codec::from_keys(asked.keys)?;
-    context.leads(&context.options.consensus.local_view(), &feed)?;
-    let (packer, encapsulated) =
-        Packer::agree(context, &caller.region, &asked.stream, &asked.public_key)?;
-    let (producer, rows) = Producer::new(context, caller, place, feed);
+    let with = Asked {
+        feed: &asked.feed,
+        stream: &asked.stream,
+        public_key: &asked.public_key,
+    };
+    let (producer, encapsulated, rows) = Producer::open(context, caller, place, &with)?;
     produce(producer, FETCH_TIME_MAX, move |to| async move {
-        send(&to, &keys, &packer, encapsulated).await
+        send(&to, &keys, encapsulated).await
     });
     Ok(rows)
 }
@@ -44,7 +45,6 @@ pub(super) fn fetch(
 async fn send(
     to: &Producer<Fetched>,
     keys: &[RowKey],
-    packer: &Packer,
     mut encapsulated: Bytes,
 ) -> Result<(), Ended> {
     let mut left = keys;
@@ -52,7 +52,7 @@ async fn send(
         let view = to.view();
         let (mut rows, mut bytes) = (Vec::new(), 0);
         while let Some((key, others)) = left.split_first().filter(|_| bytes < BATCH_BYTES_MAX) {
-            match row(&view, to.feed(), key, packer) {
+            match row(&view, to.feed(), key, to.packer()) {
                 Ok(None) => {}
                 Ok(Some(row)) => {
                     bytes += bytes_of(&row);

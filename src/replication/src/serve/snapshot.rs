@@ -15,11 +15,11 @@ use wire::replication::v1;
 use crate::codec::{self, Malformed};
 use crate::context::Context;
 use crate::error::Refused;
-use crate::limits::{BATCH_BYTES_MAX, SNAPSHOT_ROWS_MAX, SNAPSHOT_TIME_MAX};
+use crate::limits::{SNAPSHOT_BYTES_MAX, SNAPSHOT_ROWS_MAX, SNAPSHOT_TIME_MAX};
 use crate::serve::Rows;
 use crate::serve::door::Door;
 use crate::serve::packer::{Packer, bytes_of, outline};
-use crate::serve::produce::{Ended, Producer, produce};
+use crate::serve::produce::{Asked, Ended, Producer, produce};
 
 type Fetched = v1::FetchSnapshotResponse;
 
@@ -42,22 +42,22 @@ pub(super) fn fetch(
     let (_, extensions, asked) = request.into_parts();
     let caller = door.check(&extensions, asked.origin)?;
     let place = door.stream(&caller)?;
-    let feed = codec::from_feed(&asked.feed)?;
-    let view = context.options.consensus.local_view();
-    context.leads(&view, &feed)?;
-    let state = State::clone(&view);
-    let (at, after) = resumed(&state, &feed, asked.at.as_ref(), &asked.after)?;
-    let (packer, encapsulated) =
-        Packer::agree(context, &caller.region, &asked.stream, &asked.public_key)?;
+    let with = Asked {
+        feed: &asked.feed,
+        stream: &asked.stream,
+        public_key: &asked.public_key,
+    };
+    let (producer, encapsulated, rows) = Producer::open(context, caller, place, &with)?;
+    let state = State::clone(&producer.view());
+    let (at, after) = resumed(&state, producer.feed(), asked.at.as_ref(), &asked.after)?;
     let wanted = Wanted {
         state,
         at,
         after,
         value_bytes: asked.value_bytes,
     };
-    let (producer, rows) = Producer::new(context, caller, place, feed);
     produce(producer, SNAPSHOT_TIME_MAX, move |to| async move {
-        send(&to, wanted, &packer, encapsulated).await
+        send(&to, wanted, encapsulated).await
     });
     Ok(rows)
 }
@@ -87,12 +87,7 @@ fn resumed(
     }
 }
 
-async fn send(
-    to: &Producer<Fetched>,
-    wanted: Wanted,
-    packer: &Packer,
-    encapsulated: Bytes,
-) -> Result<(), Ended> {
+async fn send(to: &Producer<Fetched>, wanted: Wanted, encapsulated: Bytes) -> Result<(), Ended> {
     let Wanted {
         state,
         at,
@@ -112,7 +107,7 @@ async fn send(
         let made = make(
             &state,
             &to.view(),
-            packer,
+            to.packer(),
             &key,
             row.as_ref(),
             &mut value_bytes,
@@ -122,7 +117,7 @@ async fn send(
         };
         bytes += bytes_of(&row);
         rows.push(row);
-        if rows.len() >= SNAPSHOT_ROWS_MAX || bytes >= BATCH_BYTES_MAX {
+        if rows.len() >= SNAPSHOT_ROWS_MAX || bytes >= SNAPSHOT_BYTES_MAX {
             let full = v1::FetchSnapshotResponse {
                 rows: std::mem::take(&mut rows),
                 ..v1::FetchSnapshotResponse::default()

@@ -4,8 +4,8 @@
 //! every entry applied, what it says is heard, signs of life are given, changes are sent. Feeds
 //! take turns batch by batch, and a batch is made only when there is room for it.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use consensus::View;
 use machine::{Cursor, FeedId, NotServed, Position, Token};
@@ -23,9 +23,10 @@ use crate::limits::{
     ACKNOWLEDGE_PAUSE, ALIVE_INTERVAL, CONFIRM_TIMEOUT, FOLLOWER_SILENCE_MAX, OPEN_TIMEOUT,
     RETRY_PAUSE,
 };
+use crate::serve::Rows;
 use crate::serve::batch::{self, Batch, NoBatch};
 use crate::serve::door::{Caller, Door};
-use crate::serve::outlet::{Inlet, Outlet, outlet};
+use crate::serve::outlet::{Inlet, outlet};
 use crate::serve::packer::Packer;
 use crate::work;
 
@@ -35,25 +36,9 @@ struct Stream {
     door: Arc<Door>,
     caller: Caller,
     packer: Arc<Packer>,
-    /// The feeds that are served on it.
-    served: Mutex<BTreeSet<FeedId>>,
+    /// The feeds that are served on it, and up to where they were sent.
+    served: Mutex<BTreeMap<FeedId, Cursor>>,
     _place: OwnedSemaphorePermit,
-}
-
-/// A feed, and up to where it was sent.
-struct Served {
-    feed: FeedId,
-    cursor: Cursor,
-}
-
-/// What a feed's turn came to.
-enum Turn {
-    /// There was nothing to send.
-    Idle(Served),
-    /// Something was sent, or has to be tried again.
-    Moved(Served),
-    /// It is served no more.
-    Gone,
 }
 
 /// Lets a follower in and begins its stream.
@@ -61,13 +46,13 @@ pub(super) async fn open(
     context: &Arc<Context>,
     door: &Arc<Door>,
     request: Request<Streaming<v1::FollowRequest>>,
-) -> Result<Outlet, Refused> {
+) -> Result<Rows<v1::FollowResponse>, Refused> {
     let (_, extensions, mut requests) = request.into_parts();
     let caller = door.identify(&extensions)?;
     let place = door.stream(&caller)?;
     let open = first(&mut requests).await?;
     door.hear(&caller, open.origin)?;
-    let feeds: BTreeMap<_, _> = codec::from_cursors(open.feeds)?.into_iter().collect();
+    let feeds = codec::from_cursors(open.feeds)?;
     let region = &caller.region;
     let (packer, encapsulated) = Packer::agree(context, region, &open.stream, &open.public_key)?;
     let view = context.options.consensus.local_view();
@@ -81,14 +66,10 @@ pub(super) async fn open(
         door: Arc::clone(door),
         caller,
         packer: Arc::new(packer),
-        served: Mutex::new(feeds.keys().cloned().collect()),
+        served: Mutex::new(feeds.into_iter().collect()),
         _place: place,
     };
-    let feeds = feeds.into_iter();
-    let feeds = feeds
-        .map(|(feed, cursor)| Served { feed, cursor })
-        .collect();
-    tokio::spawn(stream.drive(requests, inlet, feeds));
+    tokio::spawn(stream.drive(requests, inlet));
     Ok(outlet)
 }
 
@@ -103,7 +84,7 @@ async fn first(requests: &mut Streaming<v1::FollowRequest>) -> Result<v1::Open, 
 }
 
 impl Stream {
-    async fn drive(self, requests: Streaming<v1::FollowRequest>, inlet: Inlet, feeds: Vec<Served>) {
+    async fn drive(self, requests: Streaming<v1::FollowRequest>, inlet: Inlet) {
         let Inlet {
             end,
             alive,
@@ -120,7 +101,7 @@ impl Stream {
             heard = self.listen(requests, &asked) => heard.err(),
             () = self.confirm(&alive, numbers) => None,
             () = self.beat(&alive) => None,
-            () = self.send(&changes, feeds) => None,
+            () = self.send(&changes) => None,
         };
         context.followers.closed(region);
         if let Some(refused) = &word {
@@ -186,7 +167,8 @@ impl Stream {
         };
         let served = self.served();
         let feeds = feeds.into_iter();
-        let known = feeds.filter(|(feed, cursor)| served.contains(feed) && is_held(feed, cursor));
+        let known =
+            feeds.filter(|(feed, cursor)| served.contains_key(feed) && is_held(feed, cursor));
         let region = &self.caller.region;
         self.context.followers.acknowledge(region, known.collect());
     }
@@ -223,7 +205,7 @@ impl Stream {
     /// A sign of life with the positions of the feeds that this region leads in a view.
     fn alive(&self, view: &View, number: u64) -> Message {
         let served = self.served();
-        let led = served.iter();
+        let led = served.keys();
         let led = led.filter(|feed| self.context.leads(view, feed).is_ok());
         let feeds = led.filter_map(|feed| {
             let held = view.feed(feed)?;
@@ -238,24 +220,17 @@ impl Stream {
     }
 
     /// Sends what is new of each feed in turn, for as long as there is a reader.
-    async fn send(&self, lane: &mpsc::Sender<Message>, mut feeds: Vec<Served>) {
+    async fn send(&self, lane: &mpsc::Sender<Message>) {
         let options = &self.context.options;
         let (mut applied, mut heard) = (options.consensus.applied(), options.epochs.watch());
         loop {
             applied.borrow_and_update();
             heard.borrow_and_update();
-            let mut is_idle = true;
-            for served in std::mem::take(&mut feeds) {
-                match self.turn(lane, served).await {
-                    Turn::Idle(served) => feeds.push(served),
-                    Turn::Moved(served) => {
-                        is_idle = false;
-                        feeds.push(served);
-                    }
-                    Turn::Gone => {}
-                }
+            let mut has_moved = false;
+            for (feed, cursor) in self.served() {
+                has_moved |= self.turn(lane, &feed, &cursor).await;
             }
-            if !is_idle {
+            if has_moved {
                 continue;
             }
             let is_over = tokio::select! {
@@ -268,61 +243,59 @@ impl Stream {
         }
     }
 
-    /// Sends the next batch of a feed, as soon as there is room for it.
-    async fn turn(&self, lane: &mpsc::Sender<Message>, served: Served) -> Turn {
+    /// Sends the next batch of a feed, as soon as there is room for it. Says whether there may be
+    /// more at once.
+    async fn turn(&self, lane: &mpsc::Sender<Message>, feed: &FeedId, cursor: &Cursor) -> bool {
         let view = self.view();
-        let held = view.feed(&served.feed);
-        let is_current = held.is_some_and(|held| held.cursor() == served.cursor);
-        if is_current && self.context.leads(&view, &served.feed).is_ok() {
-            return Turn::Idle(served);
+        let held = view.feed(feed);
+        let is_current = held.is_some_and(|held| held.cursor() == *cursor);
+        if is_current && self.context.leads(&view, feed).is_ok() {
+            return false;
         }
+        drop(view);
         let Ok(room) = lane.reserve().await else {
             // Nobody reads: the stream is about to end.
-            return Turn::Gone;
+            return false;
         };
-        match self.batch(&served).await {
-            Ok(batch) if batch.changes.is_empty() => Turn::Idle(served),
+        match self.batch(feed, cursor).await {
+            Ok(batch) if batch.changes.is_empty() => return false,
             Ok(batch) => {
                 let region = &self.caller.region;
                 self.context.followers.sent(region, batch.sent);
                 room.send(Message::Changes(v1::Changes {
-                    feed: served.feed.to_string(),
+                    feed: feed.to_string(),
                     changes: batch.changes,
                 }));
-                Turn::Moved(Served {
-                    cursor: batch.cursor,
-                    ..served
-                })
+                self.lock().insert(feed.clone(), batch.cursor);
             }
             Err(NoBatch::NotServed(reason)) => {
-                self.forget(&served.feed);
-                room.send(self.not_served(&served.feed, &reason));
-                Turn::Gone
+                room.send(self.not_served(feed, &reason));
+                self.lock().remove(feed);
             }
             Err(NoBatch::Superseded) => {
                 drop(room);
                 sleep(RETRY_PAUSE).await;
-                Turn::Moved(served)
             }
         }
+        true
     }
 
     /// Makes the next batch of what is applied here. That a follower is ahead is believed only of a
     /// state that a quorum confirmed: this node may just be behind.
-    async fn batch(&self, served: &Served) -> Result<Batch, NoBatch> {
-        let tried = self.batch_of(self.view(), served).await;
+    async fn batch(&self, feed: &FeedId, cursor: &Cursor) -> Result<Batch, NoBatch> {
+        let tried = self.batch_of(self.view(), feed, cursor).await;
         if !matches!(tried, Err(NoBatch::NotServed(NotServed::Ahead { .. }))) {
             return tried;
         }
         let deadline = Instant::now() + CONFIRM_TIMEOUT;
         match self.context.options.consensus.read(deadline).await {
-            Ok(view) => self.batch_of(view, served).await,
+            Ok(view) => self.batch_of(view, feed, cursor).await,
             Err(_unavailable) => Err(NoBatch::Superseded),
         }
     }
 
-    async fn batch_of(&self, view: View, served: &Served) -> Result<Batch, NoBatch> {
-        let (feed, cursor) = (served.feed.clone(), served.cursor.clone());
+    async fn batch_of(&self, view: View, feed: &FeedId, cursor: &Cursor) -> Result<Batch, NoBatch> {
+        let (feed, cursor) = (feed.clone(), cursor.clone());
         if self.context.leads(&view, &feed).is_err() {
             return Err(NoBatch::NotServed(NotServed::FeedUnknown(feed)));
         }
@@ -357,14 +330,11 @@ impl Stream {
         self.context.options.consensus.local_view()
     }
 
-    fn served(&self) -> BTreeSet<FeedId> {
-        let served = self.served.lock();
-        served.unwrap_or_else(PoisonError::into_inner).clone()
+    fn served(&self) -> BTreeMap<FeedId, Cursor> {
+        self.lock().clone()
     }
 
-    fn forget(&self, feed: &FeedId) {
-        let served = self.served.lock();
-        let mut served = served.unwrap_or_else(PoisonError::into_inner);
-        served.remove(feed);
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<FeedId, Cursor>> {
+        self.served.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

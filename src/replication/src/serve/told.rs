@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use consensus::View;
 use machine::{Command, FeedId, Region, ReportReplicas, Scope, State, UpdateRegion};
+use prost::Message as _;
 use tokio::time::Instant;
 use tonic::Request;
 use wire::CertificateDer;
@@ -70,6 +71,7 @@ pub(super) async fn announce(
     request: Request<v1::AnnounceRequest>,
 ) -> Result<(), Refused> {
     let (_, extensions, said) = request.into_parts();
+    let bytes = said.encoded_len();
     let caller = door.check(&extensions, said.origin)?;
     let _place = door.call(&caller)?;
     let view = context.options.consensus.local_view();
@@ -103,12 +105,9 @@ pub(super) async fn announce(
     if is_known {
         return Ok(());
     }
-    propose(
-        context,
-        &caller,
-        Command::UpdateRegion(UpdateRegion { region }),
-    )
-    .await
+    door.spend(&caller, bytes)?;
+    let command = Command::UpdateRegion(UpdateRegion { region });
+    propose(context, &caller, command).await
 }
 
 /// Whether a certificate is one that a region's nodes may have theirs from.
@@ -129,12 +128,14 @@ pub(super) async fn report(
     request: Request<v1::ReportRequest>,
 ) -> Result<(), Refused> {
     let (_, extensions, said) = request.into_parts();
+    let bytes = said.encoded_len();
     let caller = door.check(&extensions, said.origin)?;
     let _place = door.call(&caller)?;
     let replicas = codec::from_reports(said.replicas)?;
     if replicas.is_empty() {
         return Ok(());
     }
+    door.spend(&caller, bytes)?;
     let report = ReportReplicas {
         region: caller.region.clone(),
         replicas,

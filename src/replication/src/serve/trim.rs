@@ -39,10 +39,12 @@ async fn look(context: &Context) {
         let known = leads_since.filter(|(term, _)| *term == status.term);
         let (term, since) = known.unwrap_or_else(|| (status.term, Instant::now()));
         leads_since = Some((term, since));
-        for feed in view.feeds().filter_map(|feed| feed.state()) {
-            if context.leads(&view, &feed.feed).is_ok() {
-                trim(context, &feed.feed, since).await;
-            }
+        let feeds = view.epochs().map(|(feed, _)| feed.clone());
+        let led = feeds.filter(|feed| context.leads(&view, feed).is_ok());
+        let led: Vec<FeedId> = led.collect();
+        drop(view);
+        for feed in led {
+            trim(context, &feed, since).await;
         }
     }
 }
@@ -101,153 +103,50 @@ fn dispensable(
 mod tests {
     use std::time::Duration;
 
-    use bytes::Bytes;
-    use machine::{
-        AccountId, ArnSuffix, Audit, ClusterId, CreateSecret, Cursor, Entry, Found, Hash,
-        IssueLinkToken, KeyId, KeyState, KeyVersion, KmsKey, LinkRegion, LogIndex, MACHINE_VERSION,
-        Node, NodeId, Region, RequestId, Scope, SecretName, Seen, Stamp,
-    };
+    use machine::Scope;
 
     use super::*;
+    use crate::kit::{Kingdom, name, start};
 
-    fn name(region: &str) -> RegionName {
-        RegionName::new(region).unwrap()
-    }
-
-    fn apply(state: &mut State, command: Command) {
-        let index = state.last_stamp().0 + 1;
-        let entry = Entry {
-            stamp: Stamp(index),
-            audit: Audit {
-                caller: "admin".to_owned(),
-                request_id: RequestId([0; 16]),
-            },
-            seed: [1; 32],
-            command,
-        };
-        let applied = machine::apply(state, LogIndex(index), &entry);
-        applied.answer.expect("accepted");
-    }
-
-    fn node() -> Node {
-        Node {
-            id: NodeId(1),
-            peer_address: "h:1".to_owned(),
-            api_address: "h:2".to_owned(),
-            public_key: Hash([1; 32]),
-        }
-    }
-
-    fn found() -> Command {
-        Command::Found(Found {
-            cluster: ClusterId([1; 16]),
-            region: name("eu-north-1"),
-            account: AccountId::new("000000000001").unwrap(),
-            administrator: "admin".to_owned(),
-            default_key: KmsKey {
-                id: KeyId([1; 16]),
-                alias: String::new(),
-                state: KeyState::Enabled,
-                versions: vec![KeyVersion {
-                    version: 1,
-                    wrapped: Bytes::from_static(b"kek"),
-                    created: Stamp(1),
-                }],
-            },
-            node: node(),
-            machine_version: MACHINE_VERSION,
-            introduction: None,
-        })
-    }
-
-    fn link(state: &mut State, region: &str) {
-        let digest = Hash([region.as_bytes()[3]; 32]);
-        apply(
-            state,
-            Command::IssueLinkToken(IssueLinkToken {
-                digest,
-                expires: Stamp(u64::MAX),
-                region: name(region),
-                scope: Scope::Selected,
-            }),
-        );
-        let region = Region {
-            name: name(region),
-            scope: Scope::Selected,
-            authorities: vec![Bytes::from_static(b"authority")],
-            nodes: vec![node()],
-            unlinked: None,
-        };
-        let token_digest = digest;
-        let link = LinkRegion {
-            token_digest,
-            region,
-        };
-        apply(state, Command::LinkRegion(link));
-    }
-
-    fn create(state: &mut State, number: u128) {
-        let home = state.home().unwrap();
-        apply(
-            state,
-            Command::CreateSecret(CreateSecret {
-                uid: home.uid_of(number.to_be_bytes()),
-                account: AccountId::new("000000000001").unwrap(),
-                name: SecretName::new(&format!("secret/{number}")).unwrap(),
-                arn_suffix: ArnSuffix::new("AbC123").unwrap(),
-                description: String::new(),
-                kms_key: None,
-                tags: Vec::new(),
-                new: None,
-                region: None,
-                replicas: Vec::new(),
-                seen: Seen::default(),
-            }),
-        );
-    }
-
-    /// A region with changes of 1,000 secrets, and the home feed.
-    fn filled() -> (State, FeedId) {
-        let mut state = State::new();
-        apply(&mut state, found());
-        (0..1_000).for_each(|number| create(&mut state, number));
-        let home = state.home().unwrap();
-        (state, home)
-    }
-
-    fn at(revision: u64) -> Cursor {
-        Cursor {
-            epoch: None,
+    fn at(revision: u64) -> machine::Cursor {
+        machine::Cursor {
             revision: Revision(revision),
-            chain: Hash::ZERO,
+            ..start()
         }
     }
 
-    #[tokio::test]
-    async fn only_what_all_linked_regions_have_is_dispensable() {
-        let (mut state, home) = filled();
-        let (followers, since) = (Followers::default(), Instant::now());
-        let find = |state: &State, kept| dispensable(state, &followers, &home, since, kept);
+    #[test]
+    fn only_what_all_linked_regions_have_is_dispensable() {
+        let mut north = Kingdom::founder();
+        // Two changes each.
+        (0..=255).for_each(|number| {
+            north.create(number, Vec::new());
+        });
+        let home = north.state.home().unwrap();
+        let followers = Followers::default();
+        let now = Instant::now();
+        let (since, later) = (now - Duration::from_secs(1), now + Duration::from_secs(60));
+        let find =
+            |north: &Kingdom, kept| dispensable(&north.state, &followers, &home, since, kept);
         assert_eq!(
-            find(&state, 0),
+            find(&north, 0),
             None,
             "nobody follows: the machine's bounds are enough"
         );
-        link(&mut state, "eu-west-1");
-        link(&mut state, "eu-south-1");
-        tokio::time::sleep(Duration::from_millis(1)).await;
-        followers.acknowledge(&name("eu-west-1"), vec![(home.clone(), at(900))]);
-        assert_eq!(find(&state, 0), None, "one was not heard yet");
-        followers.acknowledge(&name("eu-south-1"), vec![(home.clone(), at(600))]);
-        assert_eq!(find(&state, 0), Some(Revision(600)));
+        north.link("eu-west-1", Scope::Selected);
+        north.link("eu-south-1", Scope::Selected);
+        followers.acknowledge(&name("eu-west-1"), vec![(home.clone(), at(450))]);
+        assert_eq!(find(&north, 0), None, "one was not heard yet");
+        followers.acknowledge(&name("eu-south-1"), vec![(home.clone(), at(400))]);
+        assert_eq!(find(&north, 0), Some(Revision(400)));
+        let end = north.stands(&home).revision.0;
         assert_eq!(
-            find(&state, 500),
-            Some(Revision(501)),
+            find(&north, 200),
+            Some(Revision(end - 200)),
             "the newest stay, whoever has them"
         );
-        assert_eq!(find(&state, 900), None, "too few for an entry");
-        let later = Instant::now() + Duration::from_secs(1);
-        let heard = dispensable(&state, &followers, &home, later, 0);
+        assert_eq!(find(&north, 300), None, "too few for an entry");
+        let heard = dispensable(&north.state, &followers, &home, later, 0);
         assert_eq!(
             heard, None,
             "what was said to another leader's time does not count"

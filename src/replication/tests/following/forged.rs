@@ -2,131 +2,20 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
 use consensus::Keep;
 use machine::{FeedId, Introduction, Scope};
-use tokio_stream::StreamExt as _;
-use tonic::{Request, Response, Status, Streaming};
+use strongroom_replication::Trouble;
 use wire::replication::v1;
 use wire::replication::v1::follow_response::Message;
-use wire::replication::v1::replication_service_server::{
-    ReplicationService, ReplicationServiceServer,
-};
 
 use crate::linked::stands;
+use crate::support::copy::start;
+use crate::support::fake::Fake;
 use crate::support::pipes::Pipes;
 use crate::support::region::{Served, entry};
-use crate::support::{CLUSTER, NORTH, WEST, address, eventually};
-
-type Answers<T> = tokio_stream::Iter<std::vec::IntoIter<Result<T, Status>>>;
-type Sent =
-    std::pin::Pin<Box<dyn tokio_stream::Stream<Item = Result<v1::FollowResponse, Status>> + Send>>;
-
-/// Sends what a test made up, whatever it is asked.
-struct Forger {
-    opened: Arc<AtomicUsize>,
-    script: Arc<dyn Fn() -> Vec<Message> + Send + Sync>,
-}
-
-fn origin() -> Option<v1::Origin> {
-    Some(v1::Origin {
-        cluster: Bytes::copy_from_slice(&CLUSTER.0),
-        region: NORTH.to_owned(),
-        node: 1,
-        epochs: Vec::new(),
-    })
-}
-
-#[tonic::async_trait]
-impl ReplicationService for Forger {
-    type FollowStream = Sent;
-
-    async fn follow(
-        &self,
-        request: Request<Streaming<v1::FollowRequest>>,
-    ) -> Result<Response<Sent>, Status> {
-        self.opened.fetch_add(1, Ordering::SeqCst);
-        let mut requests = request.into_inner();
-        let first = requests.message().await?.and_then(|first| first.message);
-        let Some(v1::follow_request::Message::Open(open)) = first else {
-            return Err(Status::invalid_argument("not opened"));
-        };
-        let binding = envelope::LinkBinding {
-            cluster: CLUSTER.0,
-            from: NORTH.to_owned(),
-            to: WEST.to_owned(),
-            stream: open.stream.as_ref().try_into().unwrap(),
-        };
-        let (_, encapsulated) = envelope::LinkKey::encapsulate(&open.public_key, &binding).unwrap();
-        let opened = Message::Opened(v1::Opened {
-            origin: origin(),
-            encapsulated: encapsulated.into(),
-            leader: 1,
-        });
-        let script = std::iter::once(opened).chain((self.script)());
-        let messages: Vec<_> = script
-            .map(|message| {
-                Ok(v1::FollowResponse {
-                    message: Some(message),
-                })
-            })
-            .collect();
-        // It then says no more, and does not hang up.
-        let sent = tokio_stream::iter(messages).chain(tokio_stream::pending());
-        Ok(Response::new(Box::pin(sent)))
-    }
-
-    type FetchRowsStream = Answers<v1::FetchRowsResponse>;
-
-    async fn fetch_rows(
-        &self,
-        _: Request<v1::FetchRowsRequest>,
-    ) -> Result<Response<Self::FetchRowsStream>, Status> {
-        Err(Status::unimplemented("not forged"))
-    }
-
-    type FetchSnapshotStream = Answers<v1::FetchSnapshotResponse>;
-
-    async fn fetch_snapshot(
-        &self,
-        _: Request<v1::FetchSnapshotRequest>,
-    ) -> Result<Response<Self::FetchSnapshotStream>, Status> {
-        let response = v1::FetchSnapshotResponse {
-            encapsulated: Bytes::from_static(b"no key"),
-            ..v1::FetchSnapshotResponse::default()
-        };
-        Ok(Response::new(tokio_stream::iter(vec![Ok(response)])))
-    }
-
-    type CompareStream = Answers<v1::CompareResponse>;
-
-    async fn compare(
-        &self,
-        _: Request<Streaming<v1::CompareRequest>>,
-    ) -> Result<Response<Self::CompareStream>, Status> {
-        Err(Status::unimplemented("not forged"))
-    }
-
-    async fn ask(&self, _: Request<v1::AskRequest>) -> Result<Response<v1::AskResponse>, Status> {
-        Err(Status::unimplemented("not forged"))
-    }
-
-    async fn announce(
-        &self,
-        _: Request<v1::AnnounceRequest>,
-    ) -> Result<Response<v1::AnnounceResponse>, Status> {
-        Err(Status::unimplemented("not forged"))
-    }
-
-    async fn report(
-        &self,
-        _: Request<v1::ReportRequest>,
-    ) -> Result<Response<v1::ReportResponse>, Status> {
-        Err(Status::unimplemented("not forged"))
-    }
-}
+use crate::support::{NORTH, WEST, eventually, home, name};
 
 /// West, whose only other region is a forger's.
 async fn forged(script: impl Fn() -> Vec<Message> + Send + Sync + 'static) -> Served {
@@ -137,19 +26,13 @@ async fn forged(script: impl Fn() -> Vec<Message> + Send + Sync + 'static) -> Se
 async fn counted(
     script: impl Fn() -> Vec<Message> + Send + Sync + 'static,
 ) -> (Served, Arc<AtomicUsize>) {
-    let opened: Arc<AtomicUsize> = Arc::default();
     let pipes: Arc<Pipes> = Arc::default();
-    let forger = Forger {
-        opened: Arc::clone(&opened),
+    let fake = Fake {
         script: Arc::new(script),
+        ..Fake::new(NORTH)
     };
-    let incoming = pipes
-        .listen(&address(NORTH, 1))
-        .map(Ok::<_, std::io::Error>);
-    let serving = tonic::transport::Server::builder()
-        .add_service(ReplicationServiceServer::new(forger))
-        .serve_with_incoming(incoming);
-    tokio::spawn(serving);
+    let opened = Arc::clone(&fake.opened);
+    fake.serve(&pipes);
     pipes.is_told_of.store(true, Ordering::Relaxed);
     let introduction = Introduction {
         regions: vec![entry(NORTH, Scope::Founder), entry(WEST, Scope::Selected)],
@@ -183,7 +66,7 @@ async fn outcome(west: &Served, wanted: &str) {
     })
     .await;
     // Nothing of it got anywhere.
-    assert_eq!(stands(west, &FeedId::Root), crate::support::copy::start());
+    assert_eq!(stands(west, &FeedId::Root), start());
     assert_eq!(west.state().counts().withheld, 0);
 }
 
@@ -195,7 +78,7 @@ async fn a_change_that_cannot_be_read_is_told_by_name() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_feed_that_nobody_asked_for_is_told_by_name() {
-    let feed = crate::support::home(WEST);
+    let feed = home(WEST);
     let west = forged(move || vec![changes(&feed, b"")]).await;
     outcome(&west, "was not asked for").await;
 }
@@ -205,7 +88,7 @@ async fn a_message_in_another_regions_name_is_told_by_name() {
     let west = forged(|| {
         let origin = v1::Origin {
             region: WEST.to_owned(),
-            ..origin().unwrap()
+            ..Fake::new(NORTH).origin()
         };
         vec![Message::Alive(v1::Alive {
             origin: Some(origin),
@@ -285,10 +168,60 @@ async fn a_feed_that_breaks_after_good_changes_is_left_for_a_while() {
         stands(&west, &FeedId::Root).revision.0 == count
     })
     .await;
-    // One stream for each set of feeds: not one after the other for the one that is broken.
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    let told = || west.first().replication.progress().all().remove(0).1;
+    eventually("the trouble is told", || {
+        let troubles = told().troubles;
+        troubles
+            .get(&FeedId::Root)
+            .is_some_and(|trouble| matches!(trouble, Trouble::Broken { .. }))
+    })
+    .await;
+    // One stream for each set of feeds: not one after the other for the one that is broken. The
+    // last of them is left because it says nothing more.
+    eventually("the stream without the feed goes silent", || {
+        told().last_end.contains("went silent")
+    })
+    .await;
     let opened = opened.load(Ordering::SeqCst);
     assert!(opened < 6, "{opened} streams");
-    let (_, told) = west.first().replication.progress().all().remove(0);
-    assert_eq!(told.troubles[&FeedId::Root].as_str(), "broken");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_stream_whose_key_does_not_fit_is_ended_and_brings_nothing() {
+    let north = Served::founder(NORTH).await;
+    north.link(WEST, Scope::Selected).await;
+    north.create(100, &[WEST]).await;
+    let feed = home(NORTH);
+    let view = north.state();
+    let sent = view.outgoing(&feed, &start(), &name(WEST));
+    let sent: Vec<v1::Change> = sent
+        .unwrap()
+        .map(|change| v1::Change {
+            header: change.header,
+            body: match change.body {
+                machine::Body::Here(framed) => Some(v1::RowBody {
+                    blind: Bytes::copy_from_slice(&framed.blind.0),
+                    bytes: framed.bytes,
+                    wrapped_dek: Bytes::from_static(b"under another key"),
+                }),
+                _ => None,
+            },
+        })
+        .collect();
+    let of = feed.clone();
+    let west = forged(move || {
+        vec![Message::Changes(v1::Changes {
+            feed: of.to_string(),
+            changes: sent.clone(),
+        })]
+    })
+    .await;
+    let told = || west.first().replication.progress().all().remove(0).1;
+    eventually("the stream is ended", || {
+        told().last_end.contains("no data key that came opens")
+    })
+    .await;
+    assert_eq!(told().faults, 1);
+    assert_eq!(stands(&west, &feed), start());
+    assert_eq!(west.state().problems().count(), 0);
 }

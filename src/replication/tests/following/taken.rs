@@ -1,9 +1,10 @@
 //! Feeds that another region took over.
 
 use machine::{Command, FeedId, Scope};
+use strongroom_replication::Trouble;
 
 use crate::linked::{beside, caught_up, has, north_home, pair, settled};
-use crate::support::region::audit;
+use crate::support::region::{audit, value};
 use crate::support::{NORTH, SOUTH, WEST, eventually, home, name, soon};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -59,8 +60,47 @@ async fn a_region_with_changes_that_nobody_else_has_is_in_trouble_and_destroys_n
         let all = north.first().replication.progress().all();
         let west = all.into_iter().find(|(region, _)| *region == name(WEST));
         let told = west.map(|(_, told)| told.troubles).unwrap_or_default();
-        told.get(&north_home()).map(|trouble| trouble.as_str())
+        told.get(&north_home()).cloned()
     };
-    eventually("north is told", || trouble() == Some("diverged")).await;
+    eventually("north is told", || {
+        trouble() == Some(Trouble::Diverged(north_home()))
+    })
+    .await;
     assert!(has(&north, &orphan, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_region_that_was_away_gets_what_the_lost_one_wrote_from_whoever_took_over() {
+    let (north, west) = pair(Scope::All).await;
+    let mut south = beside(&north, SOUTH, Scope::Selected).await;
+    settled(&north, &[WEST, SOUTH]).await;
+    let known = north.create(100, &[SOUTH]).await;
+    for feed in [FeedId::Root, north_home()] {
+        caught_up(&south, &north, &feed).await;
+    }
+    south.isolate();
+    for number in 2..=9 {
+        north.put(known, value(number, 100)).await;
+    }
+    let new = north.create(100, &[SOUTH]).await;
+    north.put(new, value(2, 100)).await;
+    for feed in [FeedId::Root, north_home()] {
+        caught_up(&west, &north, &feed).await;
+    }
+    north.isolate();
+    let replication = &west.first().replication;
+    let taken = replication.promote(&name(NORTH), true, audit(), soon());
+    taken.await.expect("promoted");
+    // Of rows that changed since west keeps no body: south gets their headers, and what they are now.
+    south.come_back();
+    for feed in [FeedId::Root, north_home()] {
+        caught_up(&south, &west, &feed).await;
+    }
+    eventually("both secrets are whole", || {
+        (1..=9).all(|number| has(&south, &known, number))
+            && (1..=2).all(|number| has(&south, &new, number))
+            && south.state().incomplete().next().is_none()
+    })
+    .await;
+    assert_eq!(south.state().problems().count(), 0);
 }

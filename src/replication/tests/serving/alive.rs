@@ -7,9 +7,9 @@ use tokio::time::Instant;
 use wire::replication::v1::follow_response::Message;
 
 use crate::support::copy::start;
-use crate::support::following::{Following, LULL, cursor};
+use crate::support::following::{Following, cursor};
 use crate::support::region::{Served, value};
-use crate::support::{NORTH, WEST, eventually, home, identity, name};
+use crate::support::{NORTH, WEST, eventually, home, identity, name, soon};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_gives_signs_of_life_with_positions_and_leader() {
@@ -22,8 +22,6 @@ async fn a_stream_gives_signs_of_life_with_positions_and_leader() {
         .await
         .expect("a stream");
     assert_eq!(west.opened.leader, 1);
-    west.alive().await;
-    let began = Instant::now();
     for _ in 0..5 {
         let alive = west.alive().await;
         assert_eq!((alive.number, alive.leader), (0, 1));
@@ -35,10 +33,6 @@ async fn a_stream_gives_signs_of_life_with_positions_and_leader() {
             .collect();
         assert_eq!(claims, [("root", 1), (&*home(NORTH).to_string(), 1)]);
     }
-    assert!(
-        began.elapsed() < Duration::from_secs(2),
-        "they come every 100 ms"
-    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -120,9 +114,8 @@ async fn no_number_is_answered_without_a_quorum() {
     west.acknowledge(1, &[]).await;
     west.answered(1).await;
     north.lose_quorum().await;
-    let mut leader = 1;
-    let deadline = Instant::now() + Duration::from_secs(10);
-    let mut number = 1;
+    let (mut leader, mut number) = (1, 1);
+    let deadline = soon();
     while leader != 0 {
         assert!(Instant::now() < deadline, "it goes on naming a leader");
         number += 1;
@@ -131,8 +124,7 @@ async fn no_number_is_answered_without_a_quorum() {
     }
     number += 1;
     west.acknowledge(number, &[]).await;
-    let until = Instant::now() + LULL;
-    while Instant::now() < until {
+    for _ in 0..10 {
         let alive = west.alive().await;
         assert!(
             alive.number < number,
@@ -180,5 +172,5 @@ async fn followers_are_known_by_what_they_truly_have() {
     );
     assert_eq!(has(&FeedId::Root), None, "it is not served on this stream");
     let heard = followers.of(&name(WEST)).expect("a follower").last_heard;
-    assert!(heard.is_some_and(|heard| heard.elapsed() < Duration::from_secs(5)));
+    assert!(heard.is_some());
 }

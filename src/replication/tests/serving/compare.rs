@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use envelope::LinkOffer;
-use machine::{BUCKETS, Bucket, RowKey, Scope, Uid};
+use machine::{BUCKETS, Bucket, RowKey, Scope};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 use wire::Caller;
@@ -11,11 +12,16 @@ use wire::replication::v1;
 
 use crate::support::following::{STREAM, cause, client, cursor, origin};
 use crate::support::region::Served;
-use crate::support::{NORTH, WEST, home, identity};
+use crate::support::{NORTH, WEST, home, identity, soon};
 
 type Responses = Streaming<v1::CompareResponse>;
 
 async fn open(region: &Served) -> (mpsc::Sender<v1::CompareRequest>, Responses) {
+    let (requests, compares) = ask(region).await;
+    (requests, compares.expect("a stream"))
+}
+
+async fn ask(region: &Served) -> (mpsc::Sender<v1::CompareRequest>, Result<Responses, Status>) {
     let offer = LinkOffer::generate().expect("an offer");
     let (requests, asked) = mpsc::channel(128);
     let first = v1::CompareRequest {
@@ -28,7 +34,7 @@ async fn open(region: &Served) -> (mpsc::Sender<v1::CompareRequest>, Responses) 
     requests.send(first).await.expect("room");
     let mut client = client(region, Caller::Peer(identity(WEST, 1)));
     let compares = client.compare(ReceiverStream::new(asked)).await;
-    (requests, compares.expect("a stream").into_inner())
+    (requests, compares.map(tonic::Response::into_inner))
 }
 
 fn bucket(bucket: u32) -> v1::CompareRequest {
@@ -65,30 +71,33 @@ async fn sums_and_rows_are_all_of_one_place() {
     // What is written meanwhile is not seen.
     north.create(100, &[]).await;
     for (uid, is_shared) in [(shared, true), (kept, false)] {
-        let row = row_of(&requests, &mut responses, uid).await;
+        let row = row_of(&requests, &mut responses, RowKey::Secret(uid)).await;
         assert_eq!(row.body.is_some(), is_shared);
+        let value = RowKey::Version(uid, machine::Ordinal(1));
+        let value = row_of(&requests, &mut responses, value).await;
+        assert_eq!(value.body, None, "values are fetched by their keys");
         let key = RowKey::decode(&row.key).expect("a key");
         let commitment = view.commitment_of(&key).expect("a commitment");
         assert_eq!(row.commitment.as_ref(), commitment.0);
     }
     let mut rows = 0;
-    let others = (0..64 - 2).map(|_| Bucket::of(&RowKey::Secret(kept).encode()).number());
+    let others = (0..64 - 4).map(|_| Bucket::of(&RowKey::Secret(kept).encode()).number());
     for number in others {
         requests.send(bucket(number.into())).await.expect("room");
         rows += next(&mut responses).await.expect("rows").rows.len();
     }
-    assert!(rows >= 62);
+    assert!(rows >= 60);
     let status = responses.message().await.expect_err("a refusal");
     assert_eq!(cause(&status), "Malformed");
 }
 
-/// Asks for a secret's bucket, and finds its row there.
+/// Asks for a row's bucket, and finds it there.
 async fn row_of(
     requests: &mpsc::Sender<v1::CompareRequest>,
     responses: &mut Responses,
-    uid: Uid,
+    key: RowKey,
 ) -> v1::Row {
-    let key = RowKey::Secret(uid).encode();
+    let key = key.encode();
     let number = Bucket::of(&key).number();
     requests.send(bucket(number.into())).await.expect("room");
     let mut rows = next(responses).await.expect("rows").rows;
@@ -110,5 +119,24 @@ async fn a_bucket_that_is_none_ends_the_stream() {
         requests.send(bucket(number)).await.expect("room");
         let status = next(&mut responses).await.expect_err("a refusal");
         assert_eq!(cause(&status), "Malformed");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_region_has_two_comparisons_at_a_time_and_no_more() {
+    let north = Served::founder(NORTH).await;
+    north.link(WEST, Scope::All).await;
+    let mut open_ones = Vec::new();
+    for _ in 0..2 {
+        let (requests, mut responses) = open(&north).await;
+        next(&mut responses).await.expect("the sums");
+        open_ones.push((requests, responses));
+    }
+    let third = ask(&north).await.1;
+    assert_eq!(cause(&third.expect_err("a refusal")), "Busy");
+    drop(open_ones);
+    let deadline = soon();
+    while ask(&north).await.1.is_err() {
+        assert!(Instant::now() < deadline, "their places stay taken");
     }
 }

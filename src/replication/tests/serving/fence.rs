@@ -1,13 +1,11 @@
 //! What is heard of higher ballots, and giving way to them (R28).
 
-use std::time::Duration;
-
 use consensus::Proposal;
 use machine::{Epoch, FeedId, Scope};
 use wire::replication::v1;
 
 use crate::support::copy::start;
-use crate::support::following::{Following, LULL};
+use crate::support::following::Following;
 use crate::support::region::{Served, audit, create};
 use crate::support::{NORTH, SOUTH, WEST, eventually, home, identity, name, soon};
 
@@ -95,29 +93,46 @@ async fn ballots_of_those_who_may_not_lead_change_nothing() {
             "claim {number} counted"
         );
     }
-    tokio::time::sleep(LULL).await;
-    assert_eq!(north.state().fence(&home(NORTH)), None);
+    // Once one that counts is in the log, the others would be too.
+    let taken = ballot(2, WEST);
+    west.claim(5, &[], &[(home(NORTH), taken.clone())]).await;
+    eventually("the ballot is in the log", || {
+        north.state().fence(&home(NORTH)).is_some()
+    })
+    .await;
+    assert_eq!(north.state().fence(&home(NORTH)), Some(&taken));
     assert_eq!(north.state().fence(&FeedId::Root), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_ballot_is_logged_once() {
+async fn one_ballot_is_logged_and_no_higher_one_after_it() {
     let north = Served::founder(NORTH).await;
     north.link(WEST, Scope::All).await;
     let mut west = Following::open(&north, identity(WEST, 1), &[])
         .await
         .expect("a stream");
-    let claim = [(home(NORTH), ballot(2, WEST))];
-    west.claim(1, &[], &claim).await;
+    let claim = |number| (home(NORTH), ballot(number, WEST));
+    west.claim(1, &[], &[claim(2)]).await;
     eventually("the ballot is in the log", || {
         north.state().fence(&home(NORTH)).is_some()
     })
     .await;
     let index = north.state().index();
     for number in 2..6 {
-        west.claim(number, &[], &claim).await;
+        west.claim(number, &[], &[claim(number)]).await;
         west.answered(number).await;
     }
-    tokio::time::sleep(Duration::from_millis(1_200)).await;
-    assert_eq!(north.state().index(), index, "nothing more was proposed");
+    // What is proposed of another feed is proposed after what was heard before.
+    let root = (FeedId::Root, ballot(2, WEST));
+    west.claim(6, &[], &[claim(9), root]).await;
+    eventually("the other ballot is in the log", || {
+        north.state().fence(&FeedId::Root).is_some()
+    })
+    .await;
+    assert_eq!(north.state().fence(&home(NORTH)), Some(&ballot(2, WEST)));
+    assert_eq!(
+        north.state().index().0,
+        index.0 + 1,
+        "nothing more was proposed"
+    );
 }

@@ -10,8 +10,9 @@ use tonic::Status;
 use wire::Caller;
 use wire::replication::v1;
 
-use crate::support::copy::{Copy, hash, staged, start};
+use crate::support::copy::{hash, staged, start};
 use crate::support::following::{STREAM, cause, client, cursor, origin};
+use crate::support::kit::Kingdom;
 use crate::support::region::Served;
 use crate::support::{NORTH, WEST, home, identity, name};
 
@@ -87,7 +88,7 @@ async fn a_snapshot_makes_the_feed_anew() {
         .await
         .expect("a snapshot");
     assert!(fetched.keys().is_sorted(), "in the order of the keys");
-    let mut west = Copy::new(WEST, Scope::Selected, NORTH);
+    let mut west = Kingdom::linked(WEST, Scope::Selected);
     let (_, at) = place(&fetched);
     let rows: Vec<StagedRow> = fetched
         .rows

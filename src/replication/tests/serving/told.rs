@@ -57,11 +57,9 @@ async fn without_a_quorum_a_region_leads_nothing() {
     let said = ask(&north).await.expect("an answer");
     assert!(said.leads.is_empty());
     assert_eq!(said.feeds.len(), 2, "where it stands it says all the same");
-    assert!(
-        began.elapsed() < Duration::from_millis(300),
-        "{:?}",
-        began.elapsed()
-    );
+    // What is above 300 ms is left to a machine that is busy.
+    let waited = began.elapsed();
+    assert!(waited < Duration::from_secs(2), "{waited:?}");
 }
 
 fn report(uid: Bytes, state: v1::ReplicaState) -> v1::ReportRequest {

@@ -1,55 +1,18 @@
-//! The state of a region that follows, without a node: what is sent must be what it takes.
+//! What was sent, as a region takes it.
 
 use bytes::Bytes;
 use machine::{
-    Command, Cursor, Entry, FeedId, Framed, ImportChanges, ImportedChange, Introduction, LogIndex,
-    Outcome, Rejection, Row, RowKey, Scope, SentBody, StagedRow, Stamp, State, Wrap,
+    Command, FeedId, Framed, ImportChanges, ImportedChange, Outcome, Rejection, Row, RowKey,
+    SentBody, StagedRow, Wrap,
 };
 use wire::replication::v1;
 
-use super::name;
-use super::region::{KEY, MARK, audit, entry, found};
+use super::kit::{KEY, Kingdom};
+use super::region::MARK;
 
-/// A region's state, and its log's end.
-pub struct Copy {
-    pub state: State,
-    index: u64,
-}
+pub use super::kit::start;
 
-impl Copy {
-    /// A region that was told of the one it follows.
-    pub fn new(region: &str, scope: Scope, primary: &str) -> Copy {
-        let introduction = Introduction {
-            regions: vec![entry(primary, Scope::Founder), entry(region, scope)],
-            home_exists: false,
-        };
-        let mut copy = Copy {
-            state: State::new(),
-            index: 0,
-        };
-        let found = Command::Found(found(region, Some(introduction)));
-        copy.apply(found).expect("founded");
-        copy
-    }
-
-    pub fn apply(&mut self, command: Command) -> Result<Outcome, Rejection> {
-        self.index += 1;
-        let entry = Entry {
-            stamp: Stamp(1_000 + self.index),
-            audit: audit(),
-            seed: [u8::try_from(self.index % 251).expect("small"); 32],
-            command,
-        };
-        machine::apply(&mut self.state, LogIndex(self.index), &entry).answer
-    }
-
-    pub fn cursor(&self, feed: &FeedId) -> Cursor {
-        match self.state.feed(feed) {
-            Some(feed) => feed.cursor(),
-            None => start(),
-        }
-    }
-
+impl Kingdom {
     /// Takes in what a stream sent.
     pub fn import(&mut self, changes: v1::Changes) -> Result<Outcome, Rejection> {
         let feed: FeedId = changes.feed.parse().expect("a feed");
@@ -58,25 +21,11 @@ impl Copy {
             body: change.body.map(sent),
         });
         let import = ImportChanges {
-            after: self.cursor(&feed),
+            after: self.stands(&feed),
             changes: imported.collect(),
             feed,
         };
         self.apply(Command::ImportChanges(import))
-    }
-
-    /// Names all regions this one knows.
-    pub fn knows(&self, region: &str) -> bool {
-        self.state.linked(&name(region)).is_some()
-    }
-}
-
-/// Where a feed begins.
-pub fn start() -> Cursor {
-    Cursor {
-        epoch: None,
-        revision: machine::Revision(0),
-        chain: machine::Hash::ZERO,
     }
 }
 

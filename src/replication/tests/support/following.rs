@@ -1,7 +1,5 @@
 //! A follower's end of a stream, as a test holds it.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use envelope::LinkOffer;
 use machine::{Cursor, Epoch, FeedId};
@@ -224,6 +222,3 @@ pub fn cause(status: &Status) -> String {
     assert_eq!(info.domain, "strongroom");
     info.metadata.get("cause").expect("a cause").clone()
 }
-
-/// Time for what must not happen.
-pub const LULL: Duration = Duration::from_millis(600);

@@ -2,7 +2,10 @@
 #![allow(dead_code)]
 
 pub mod copy;
+pub mod fake;
 pub mod following;
+#[path = "../../src/kit.rs"]
+pub mod kit;
 pub mod pipes;
 pub mod region;
 
@@ -11,45 +14,15 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use machine::{ClusterId, FeedId, Hash, Node, NodeId, RegionName};
 use tokio::time::Instant;
 use wire::PeerIdentity;
 
+pub use self::kit::{CLUSTER, NORTH, SOUTH, WEST, address, home, name, node};
+
 /// Long enough for anything that happens at all.
 pub const PATIENCE: Duration = Duration::from_secs(20);
-pub const CLUSTER: ClusterId = ClusterId([7; 16]);
-/// The region that serves.
-pub const NORTH: &str = "eu-north-1";
-/// A region that follows.
-pub const WEST: &str = "eu-west-1";
-/// Another one.
-pub const SOUTH: &str = "eu-south-1";
-
 pub fn soon() -> Instant {
     Instant::now() + PATIENCE
-}
-
-pub fn name(region: &str) -> RegionName {
-    RegionName::new(region).expect("a region")
-}
-
-pub fn home(region: &str) -> FeedId {
-    FeedId::Home(name(region))
-}
-
-pub fn address(region: &str, node: u64) -> String {
-    format!("{region}-{node}:7421")
-}
-
-/// A node of a region: its key is told by both.
-pub fn node(region: &str, id: u64) -> Node {
-    let first = region.as_bytes().get(3).copied().unwrap_or(0);
-    Node {
-        id: NodeId(id),
-        peer_address: address(region, id),
-        api_address: format!("{region}-{id}:7420"),
-        public_key: Hash([first ^ u8::try_from(id).expect("a small id"); 32]),
-    }
 }
 
 /// Whom a node of a region proves to be.

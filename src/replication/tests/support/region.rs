@@ -8,22 +8,20 @@ use bytes::Bytes;
 use consensus::{Committed, Consensus, Danger, Epochs, Keep, Proposal, Reads, SystemClock, Timing};
 use envelope::LinkKey;
 use machine::{
-    AccountId, AdmitNode, ArnSuffix, Audit, Command, CreateSecret, Found, Hash, Introduction,
-    IssueJoinToken, IssueLinkToken, KeyId, KeyState, KeyVersion, KmsKey, LinkRegion,
-    MACHINE_VERSION, MachineVersion, NewVersion, NodeId, PutSecretValue, Region, Rejection,
-    Replica, RequestId, Scope, SealedValue, SecretName, Seen, Stamp, State, Uid, UnlinkRegion,
-    ValueKind, VersionId, Wrap,
+    AdmitNode, Command, Hash, Introduction, IssueJoinToken, MACHINE_VERSION, MachineVersion,
+    NewVersion, NodeId, PutSecretValue, Rejection, Scope, Seen, Stamp, State, Uid, UnlinkRegion,
+    VersionId, Wrap,
 };
 use store::{Cipher, CipherFault, MemoryLog, MemoryRows, Place, SnapshotDir, Stamped};
-use strongroom_replication::{Keys, Options, Own, Replication, Staleness};
+use strongroom_replication::{Keys, Options, Own, Replication, Staleness, TakeFailed};
 use tokio_util::sync::CancellationToken;
 use wire::Caller;
 
+use super::kit::{self, replica};
 use super::pipes::{Pipes, Ways};
-use super::{CLUSTER, address, authority, home, identity, name, node, soon};
+use super::{CLUSTER, address, authority, identity, name, node, soon};
 
-pub const ACCOUNT: &str = "000000000001";
-pub const KEY: KeyId = KeyId([2; 16]);
+pub use super::kit::{KEY, audit, entry, found, value, version_id};
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
@@ -236,19 +234,9 @@ impl Served {
 
     /// Links a region of one node.
     pub async fn link(&self, region: &str, scope: Scope) {
-        let digest = Hash([region.as_bytes()[3]; 32]);
-        self.done(Command::IssueLinkToken(IssueLinkToken {
-            digest,
-            expires: Stamp(u64::MAX),
-            region: name(region),
-            scope,
-        }))
-        .await;
-        self.done(Command::LinkRegion(LinkRegion {
-            token_digest: digest,
-            region: entry(region, scope),
-        }))
-        .await;
+        for command in kit::link(region, scope) {
+            self.done(command).await;
+        }
     }
 
     pub async fn unlink(&self, region: &str) {
@@ -297,89 +285,12 @@ impl Served {
     }
 }
 
-/// A region as the directory has it.
-pub fn entry(region: &str, scope: Scope) -> Region {
-    Region {
-        name: name(region),
-        scope,
-        authorities: vec![Bytes::from_static(b"authority")],
-        nodes: vec![node(region, 1)],
-        unlinked: None,
-    }
-}
-
-pub fn audit() -> Audit {
-    Audit {
-        caller: "admin".to_owned(),
-        request_id: RequestId([0; 16]),
-    }
-}
-
-pub fn found(region: &str, introduction: Option<Introduction>) -> Found {
-    Found {
-        cluster: CLUSTER,
-        region: name(region),
-        account: AccountId::new(ACCOUNT).expect("an account"),
-        administrator: "admin".to_owned(),
-        default_key: KmsKey {
-            id: KEY,
-            alias: "alias/aws/secretsmanager".to_owned(),
-            state: KeyState::Enabled,
-            versions: vec![KeyVersion {
-                version: 1,
-                wrapped: Bytes::from_static(b"kek"),
-                created: Stamp(1),
-            }],
-        },
-        node: node(region, 1),
-        machine_version: MACHINE_VERSION,
-        introduction,
-    }
-}
-
 /// A command that creates a secret nobody has created before.
 pub fn create(region: &str, bytes: usize, shared: &[&str]) -> (Uid, Command) {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let uid = home(region).uid_of(u128::from(number).to_be_bytes());
-    let replicas = shared.iter().map(|region| Replica {
-        region: name(region),
-        kms_key: None,
-        force: false,
-    });
-    let command = Command::CreateSecret(CreateSecret {
-        uid,
-        account: AccountId::new(ACCOUNT).expect("an account"),
-        name: SecretName::new(&format!("secret/{number}")).expect("a name"),
-        arn_suffix: ArnSuffix::new("AbC123").expect("a suffix"),
-        description: String::new(),
-        kms_key: None,
-        tags: Vec::new(),
-        new: Some(value(1, bytes)),
-        region: None,
-        replicas: replicas.collect(),
-        seen: Seen::default(),
-    });
-    (uid, command)
-}
-
-pub fn version_id(number: u8) -> VersionId {
-    VersionId::new(&format!("{number:032}")).expect("a version id")
-}
-
-pub fn value(number: u8, bytes: usize) -> NewVersion {
-    NewVersion {
-        id: version_id(number),
-        kind: ValueKind::Binary,
-        sealed: Arc::new(SealedValue {
-            nonce: [number; 12],
-            ciphertext: Bytes::from(vec![number; bytes]),
-        }),
-        wrap: Wrap {
-            key_id: KEY,
-            key_version: 1,
-            wrapped_dek: Bytes::from(vec![number; 48]),
-        },
-    }
+    let shared = shared.iter().map(|region| replica(region, None));
+    let (uid, create) = kit::create(region, number, value(1, bytes), shared.collect());
+    (uid, Command::CreateSecret(create))
 }
 
 /// What a data key looks like on its way: what it was wrapped as, with this in front. Only so is it
@@ -414,11 +325,11 @@ impl Keys for MarkedKeys {
         _: &VersionId,
         _: &LinkKey,
         wrapped: &[u8],
-    ) -> Result<Wrap, String> {
+    ) -> Result<Wrap, TakeFailed> {
         if key_name == Some(BROKEN_KEY) {
-            return Err("The key can't be used.".to_owned());
+            return Err(TakeFailed::Key("The key can't be used.".to_owned()));
         }
-        let dek = wrapped.strip_prefix(MARK).ok_or("not a wrapped key")?;
+        let dek = wrapped.strip_prefix(MARK).ok_or(TakeFailed::Link)?;
         Ok(Wrap {
             key_id: KEY,
             key_version: 1,

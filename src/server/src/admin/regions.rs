@@ -70,7 +70,8 @@ impl Admin {
         let name = &region.name;
         let heard = self.replication.heard().last_heard(name);
         let received_bytes = progress.map_or(0, |progress| progress.received_bytes);
-        let changes = progress.map_or(0.0, |progress| progress.changes_per_second);
+        let changes = progress.map_or(0, |progress| progress.imported_changes);
+        let [bytes_rate, changes_rate] = self.rates.per_second(name, [received_bytes, changes]);
         let follower = self.replication.followers().of(name);
         let acknowledged = follower.into_iter().flat_map(|follower| follower.feeds);
         let acknowledged = acknowledged.filter(|(feed, _)| view.is_primary(feed));
@@ -93,8 +94,8 @@ impl Admin {
             connected: progress.is_some_and(|progress| progress.node.is_some()),
             last_heard: heard.map(|heard| duration(heard.elapsed())),
             received_bytes,
-            received_bytes_per_second: self.rates.per_second(name, received_bytes),
-            received_changes_per_second: whole(changes),
+            received_bytes_per_second: bytes_rate,
+            received_changes_per_second: changes_rate,
             acknowledged: acknowledged
                 .filter_map(|(feed, acknowledged)| place(&feed, &acknowledged.cursor))
                 .collect(),
@@ -176,7 +177,7 @@ fn whole(rate: f64) -> u64 {
     rate.round() as u64
 }
 
-/// Bytes received from each region when they were last looked at, for a rate.
+/// What came of each region when it was last looked at, for rates: bytes, and changes.
 #[derive(Default)]
 pub(super) struct Rates {
     by_region: Mutex<HashMap<RegionName, Rate>>,
@@ -184,13 +185,13 @@ pub(super) struct Rates {
 
 struct Rate {
     at: Instant,
-    bytes: u64,
-    per_second: u64,
+    counts: [u64; 2],
+    per_second: [u64; 2],
 }
 
 impl Rates {
-    /// Bytes a second since the last look that is a second ago; 0 at the first look.
-    fn per_second(&self, region: &RegionName, bytes: u64) -> u64 {
+    /// How much came a second since the last look that is a second ago; 0 at the first look.
+    fn per_second(&self, region: &RegionName, counts: [u64; 2]) -> [u64; 2] {
         let mut rates = self
             .by_region
             .lock()
@@ -198,15 +199,17 @@ impl Rates {
         let now = Instant::now();
         let rate = rates.entry(region.clone()).or_insert(Rate {
             at: now,
-            bytes,
-            per_second: 0,
+            counts,
+            per_second: [0; 2],
         });
         let passed = now.saturating_duration_since(rate.at);
         // A little less, for looks at a steady pace.
         if passed >= REGION_WATCH_INTERVAL - Duration::from_millis(100) {
-            let more = bytes.saturating_sub(rate.bytes) as f64;
-            rate.per_second = whole(more / passed.as_secs_f64());
-            (rate.at, rate.bytes) = (now, bytes);
+            let (before, seconds) = (rate.counts.iter(), passed.as_secs_f64());
+            for ((rate, now), before) in rate.per_second.iter_mut().zip(counts).zip(before) {
+                *rate = whole(now.saturating_sub(*before) as f64 / seconds);
+            }
+            (rate.at, rate.counts) = (now, counts);
         }
         rate.per_second
     }

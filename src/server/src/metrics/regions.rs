@@ -20,9 +20,11 @@ pub struct RegionMetrics {
     follower_lag: IntGaugeVec,
     staleness: GaugeVec,
     received: IntCounterVec,
+    queued: IntGaugeVec,
     sent: IntCounterVec,
     streams: IntGaugeVec,
     trouble: IntGaugeVec,
+    faults: IntCounterVec,
     failed: IntGauge,
     incomplete: IntGauge,
 }
@@ -36,16 +38,18 @@ impl RegionMetrics {
             Box::new(made.failed.clone()),
             Box::new(made.incomplete.clone()),
         ];
-        let labelled: [Box<dyn prometheus::core::Collector>; 9] = [
+        let labelled: [Box<dyn prometheus::core::Collector>; 11] = [
             Box::new(made.links.clone()),
             Box::new(made.forwards.clone()),
             Box::new(made.lag.clone()),
             Box::new(made.follower_lag.clone()),
             Box::new(made.staleness.clone()),
             Box::new(made.received.clone()),
+            Box::new(made.queued.clone()),
             Box::new(made.sent.clone()),
             Box::new(made.streams.clone()),
             Box::new(made.trouble.clone()),
+            Box::new(made.faults.clone()),
         ];
         for collector in single.into_iter().chain(labelled) {
             registry.register(collector)?;
@@ -97,6 +101,11 @@ impl RegionMetrics {
                 "bytes received from a region",
                 "region",
             )?,
+            queued: gauges(
+                "strongroom_replication_queued_bytes",
+                "bytes of changes that came from a region and are not imported yet",
+                "region",
+            )?,
             sent: counters(
                 "strongroom_replication_sent_bytes_total",
                 "bytes of changes and rows sent to a region",
@@ -111,6 +120,11 @@ impl RegionMetrics {
                 "strongroom_replication_feed_trouble",
                 "1 while a feed is not followed although its primary is reached",
                 "feed",
+            )?,
+            faults: counters(
+                "strongroom_replication_faults_total",
+                "streams and answers given up because of what nodes of a region sent",
+                "region",
             )?,
             failed: IntGauge::new(
                 "strongroom_replication_failed_secrets",
@@ -157,12 +171,16 @@ impl RegionMetrics {
         self.streams.reset();
         self.follower_lag.reset();
         self.trouble.reset();
+        self.queued.reset();
         for (region, progress) in replication.progress().all() {
             let region = [region.as_str()];
             raise(
                 &self.received.with_label_values(&region),
                 progress.received_bytes,
             );
+            let queued = self.queued.with_label_values(&region);
+            queued.set(whole(progress.queued_bytes));
+            raise(&self.faults.with_label_values(&region), progress.faults);
             let open = self.streams.with_label_values(&region);
             open.add(i64::from(progress.node.is_some()));
             let troubles = progress.troubles.iter();
@@ -197,9 +215,11 @@ impl RegionMetrics {
         self.follower_lag.with_label_values(&["eu-west-1"]).set(0);
         self.staleness.with_label_values(&["root"]).set(0.0);
         self.received.with_label_values(&["eu-west-1"]).inc();
+        self.queued.with_label_values(&["eu-west-1"]).set(0);
         self.sent.with_label_values(&["eu-west-1"]).inc();
         self.streams.with_label_values(&["eu-west-1"]).set(0);
         self.trouble.with_label_values(&["root"]).set(0);
+        self.faults.with_label_values(&["eu-west-1"]).inc();
     }
 }
 

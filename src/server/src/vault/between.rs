@@ -1,9 +1,9 @@
 //! Data keys on their way between regions: opened under a key of this region, and wrapped under
 //! that of one stream, or the other way round. The value stays as it is.
 
-use envelope::{Kek, LinkKey};
+use envelope::{Kek, LinkKey, RewrapFailed};
 use machine::{KeyId, State, Uid, VersionId, Wrap};
-use replication::Keys;
+use replication::{Keys, TakeFailed};
 
 use super::{Address, Vault};
 use crate::keys;
@@ -35,13 +35,18 @@ impl Keys for Vault {
         version: &VersionId,
         link: &LinkKey,
         wrapped: &[u8],
-    ) -> Result<Wrap, String> {
-        let kek = self.named(state, key_name)?;
+    ) -> Result<Wrap, TakeFailed> {
+        let kek = self.named(state, key_name).map_err(TakeFailed::Key)?;
         let context = self.context(Address { uid, version });
         let wrapped = link.rewrap_in(&kek, &context, &self.region, wrapped);
         let wrapped = wrapped.map_err(|error| {
             tracing::error!(%error, %uid, "a data key of another region cannot be taken");
-            "The data key that came does not open.".to_owned()
+            match error {
+                RewrapFailed::Open(_) => TakeFailed::Link,
+                RewrapFailed::Seal(_) => {
+                    TakeFailed::Key("The data key could not be wrapped.".to_owned())
+                }
+            }
         })?;
         Ok(wrap_of(&kek, wrapped))
     }

@@ -1,8 +1,9 @@
 use bytes::Bytes;
 use machine::{AdmitNode, Command, Hash, IssueJoinToken, NodeId, Scope, Stamp, UpdateRegion};
 
-use super::support::{Kingdom, WEST, node, pair};
+use super::support::pair;
 use crate::follow::announce::{speaks, wanted};
+use crate::kit::{Kingdom, WEST, node};
 
 fn authority(text: &'static [u8]) -> Vec<Bytes> {
     vec![Bytes::from_static(text)]

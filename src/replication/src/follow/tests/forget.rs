@@ -3,8 +3,9 @@ use std::time::Duration;
 
 use machine::{Command, Row, RowKey, Scope, StageRows, StagedRow, TakeOver};
 
-use super::support::{Kingdom, NORTH, TestKeys, home, name, pair};
+use super::support::{TestKeys, pair};
 use crate::follow::forget::abandoned;
+use crate::kit::{Kingdom, NORTH, home, name};
 use crate::limits::STAGED_AGE_MAX;
 
 const NOW: Duration = Duration::from_secs(100);

@@ -10,10 +10,11 @@ use wire::replication::v1;
 use wire::replication::v1::follow_response::Message;
 
 use super::session::{message, opened, primary};
-use super::support::{Dice, Kingdom, NORTH, TestKeys, WEST, home, pair, replica};
+use super::support::{Dice, TestKeys, pair};
 use crate::follow::session::{Event, Session};
 use crate::follow::trouble::Trouble;
 use crate::follow::verdict::{Verdict, judge};
+use crate::kit::{Kingdom, NORTH, WEST, home, replica};
 use crate::limits::QUEUE_BYTES_MAX;
 
 const NOW: Duration = Duration::from_secs(100);
@@ -39,10 +40,10 @@ fn trouble(feed: &FeedId, west: &mut Kingdom, changes: Vec<v1::Change>) -> Optio
         changes,
     };
     match session.take(message(Message::Changes(sent)), NOW).unwrap() {
-        Event::Stopped { trouble, .. } => return Some(trouble),
-        event => assert!(matches!(event, Event::Queued { .. })),
+        Event::Stopped(_, trouble) => return Some(trouble),
+        event => assert!(matches!(event, Event::Queued)),
     }
-    let batch = session.lane(feed).unwrap().batch(None, NOW).unwrap();
+    let batch = session.lane(feed).unwrap().batch(None).unwrap();
     let import = west.import(&batch, &TestKeys::default());
     let (before, clock) = (
         west.state.feed(feed).map(machine::Feed::hash),
@@ -192,8 +193,8 @@ fn no_spoilt_stream_makes_anything_panic_or_grow() {
         let taken = session.take(spoilt, NOW);
         let weight: usize = session.lanes().map(|(_, lane)| lane.weight()).sum();
         assert!(weight < QUEUE_BYTES_MAX);
-        if let Ok(Event::Queued { .. }) = taken {
-            let batch = session.lane(&feed).unwrap().batch(None, NOW).unwrap();
+        if let Ok(Event::Queued) = taken {
+            let batch = session.lane(&feed).unwrap().batch(None).unwrap();
             let mut region = west.clone();
             let import = region.import(&batch, &TestKeys::default());
             let answer = region.apply(Command::ImportChanges(import));

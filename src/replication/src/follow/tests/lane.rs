@@ -1,14 +1,11 @@
-use std::time::Duration;
-
 use machine::{Cursor, FeedId, Flaw, Revision, Scope};
 use wire::replication::v1;
 
-use super::support::{Kingdom, NORTH, TestKeys, WEST, home, pair, replica};
+use super::support::{TestKeys, pair};
 use crate::follow::lane::{Landed, Lane};
 use crate::follow::trouble::Trouble;
-use crate::limits::{IMPORT_CHANGES_MAX, IMPORT_PAUSE_MIN};
-
-const NOW: Duration = Duration::from_secs(9);
+use crate::kit::{Kingdom, NORTH, WEST, home, replica};
+use crate::limits::IMPORT_CHANGES_MAX;
 
 /// A feed of many changes that the follower has nothing of, and the states of both.
 fn rig(secrets: u8) -> (FeedId, Vec<v1::Change>, Kingdom, Kingdom) {
@@ -22,7 +19,7 @@ fn rig(secrets: u8) -> (FeedId, Vec<v1::Change>, Kingdom, Kingdom) {
 }
 
 fn import(west: &mut Kingdom, lane: &mut Lane, hold: Option<Revision>) -> usize {
-    let batch = lane.batch(hold, NOW).expect("a batch");
+    let batch = lane.batch(hold).expect("a batch");
     let count = batch.changes.len();
     let import = west.import(&batch, &TestKeys::default());
     west.done(machine::Command::ImportChanges(import));
@@ -37,10 +34,10 @@ fn changes_are_imported_in_order_one_batch_at_a_time() {
     let mut lane = Lane::new(feed.clone(), west.stands(&feed));
     let (first, rest) = changes.split_at(5);
     lane.take(first.to_vec()).unwrap();
-    let batch = lane.batch(None, NOW).unwrap();
+    let batch = lane.batch(None).unwrap();
     assert_eq!(batch.changes.len(), 5);
     lane.take(rest.to_vec()).unwrap();
-    assert!(lane.batch(None, NOW).is_none(), "one is under way");
+    assert!(lane.batch(None).is_none(), "one is under way");
     let command = west.import(&batch, &TestKeys::default());
     west.done(machine::Command::ImportChanges(command));
     assert_eq!(lane.landed(west.stands(&feed)), Landed::GoesOn);
@@ -54,7 +51,7 @@ fn a_batch_has_no_more_than_an_import_may() {
     let (feed, changes, _, west) = rig(20);
     let mut lane = Lane::new(feed.clone(), west.stands(&feed));
     lane.take(changes).unwrap();
-    let batch = lane.batch(None, NOW).unwrap();
+    let batch = lane.batch(None).unwrap();
     assert!(batch.changes.len() <= IMPORT_CHANGES_MAX);
     assert!(lane.weight() > 0);
 }
@@ -66,7 +63,7 @@ fn a_version_at_the_end_of_a_batch_sees_the_secret_that_comes_after_it() {
     let version = changes.len() - 1;
     lane.take(changes).unwrap();
     let hold = Revision(version as u64);
-    let batch = lane.batch(Some(hold), NOW).unwrap();
+    let batch = lane.batch(Some(hold)).unwrap();
     assert_eq!((batch.changes.len(), batch.ahead.len()), (version, 1));
 }
 
@@ -78,22 +75,18 @@ fn a_feed_that_is_held_does_not_go_beyond_that_place() {
     lane.take(changes).unwrap();
     let hold = Some(Revision(3));
     assert_eq!(import(&mut west, &mut lane, hold), 3);
-    assert!(lane.batch(hold, NOW).is_none());
+    assert!(lane.batch(hold).is_none());
     assert_eq!(import(&mut west, &mut lane, None) as u64, last - 3);
 }
 
 #[test]
-fn what_was_not_written_is_proposed_again_after_a_pause() {
+fn what_was_not_written_is_proposed_again() {
     let (feed, changes, _, west) = rig(1);
     let mut lane = Lane::new(feed.clone(), west.stands(&feed));
     lane.take(changes).unwrap();
-    let first = lane.batch(None, NOW).unwrap();
-    lane.failed(NOW, |failures| IMPORT_PAUSE_MIN * (failures + 1));
-    assert!(lane.batch(None, NOW).is_none());
-    let again = lane.batch(None, NOW + IMPORT_PAUSE_MIN).unwrap();
-    assert_eq!(again.changes, first.changes);
-    lane.failed(NOW, |failures| IMPORT_PAUSE_MIN * (failures + 1));
-    assert!(lane.batch(None, NOW + IMPORT_PAUSE_MIN).is_none());
+    let first = lane.batch(None).unwrap();
+    assert_eq!(lane.landed(west.stands(&feed)), Landed::GoesOn);
+    assert_eq!(lane.batch(None).unwrap().changes, first.changes);
 }
 
 #[test]
@@ -120,7 +113,7 @@ fn a_feed_that_stands_where_the_stream_never_was_needs_another_stream() {
     let mut lane = Lane::new(feed.clone(), stands.clone());
     lane.take(changes).unwrap();
     let elsewhere = Cursor {
-        epoch: Some(super::support::epoch(7, WEST)),
+        epoch: Some(crate::kit::epoch(7, WEST)),
         revision: Revision(2),
         ..stands
     };

@@ -1,8 +1,9 @@
 use machine::Scope;
 
-use super::support::{NORTH, TestKeys, WEST, home, pair, replica};
+use super::support::{TestKeys, pair};
 use crate::codec;
 use crate::follow::mend::differing;
+use crate::kit::{NORTH, WEST, home, replica};
 
 #[test]
 fn only_the_buckets_of_rows_that_differ_are_asked_for() {
@@ -10,7 +11,7 @@ fn only_the_buckets_of_rows_that_differ_are_asked_for() {
     let (feed, keys) = (home(NORTH), TestKeys::default());
     north.create(1, vec![replica(WEST, None)]);
     west.follow(&feed, &north, &keys);
-    let sums = |feed_of: &super::support::Kingdom| {
+    let sums = |feed_of: &crate::kit::Kingdom| {
         let held = feed_of.state.feed(&feed).unwrap();
         codec::from_sums(&codec::sums(held.sums())).unwrap()
     };

@@ -3,7 +3,7 @@
 mod announce;
 mod forget;
 mod hostile;
-mod lag;
+mod key;
 mod lane;
 mod mend;
 mod needs;

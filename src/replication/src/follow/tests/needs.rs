@@ -2,22 +2,31 @@ use std::time::Duration;
 
 use machine::{Command, DeleteSecret, FeedId, RowKey, Scope, Seen, UpdateRegion};
 
-use super::support::{
-    Kingdom, NORTH, TestKeys, WEST, account, entry, home, pair, replica, version_id,
-};
-use crate::follow::needs::Needs;
-use crate::limits::{FILL_PAUSE, MALFORMED_PAUSE};
+use super::support::{TestKeys, pair};
+use crate::follow::needs::{Pass, values};
+use crate::kit::{Kingdom, NORTH, WEST, entry, home, replica, version_id};
+use crate::limits::{FILL_PAUSE_MAX, FILL_PAUSE_MIN};
 
 const NOW: Duration = Duration::from_secs(100);
 
-fn fill(west: &mut Kingdom, north: &Kingdom, needs: &mut Needs, with: &TestKeys) -> Vec<RowKey> {
-    let feed = home(NORTH);
-    let wanted = needs.next(&west.state, &feed, NOW);
-    if !wanted.is_empty() {
+/// Makes one pass over north's home feed, and gives what was asked for.
+fn fill(
+    west: &mut Kingdom,
+    north: &Kingdom,
+    pass: &mut Pass,
+    now: Duration,
+    with: &TestKeys,
+) -> Vec<RowKey> {
+    let (feed, mut asked) = (home(NORTH), Vec::new());
+    loop {
+        let wanted = pass.next(&west.state, &feed, now);
+        if wanted.is_empty() {
+            return asked;
+        }
         west.fill(&feed, north, &wanted, with);
-        needs.asked(&west.state, &wanted, NOW);
+        pass.asked(&west.state, &wanted);
+        asked.extend(wanted);
     }
-    wanted
 }
 
 #[test]
@@ -26,69 +35,70 @@ fn the_values_of_a_secret_that_was_shared_later_are_asked_for() {
     let keys = TestKeys::default();
     let uid = north.create(1, Vec::new());
     west.follow(&home(NORTH), &north, &keys);
-    let mut needs = Needs::default();
-    assert!(fill(&mut west, &north, &mut needs, &keys).is_empty());
+    let mut pass = Pass::default();
+    assert!(fill(&mut west, &north, &mut pass, NOW, &keys).is_empty());
     north.share(uid, vec![replica(WEST, None)]);
     west.follow(&home(NORTH), &north, &keys);
     assert!(west.state.is_incomplete(&uid));
-    let asked = fill(&mut west, &north, &mut needs, &keys);
+    // At once, and with the next pass.
+    let feed = home(NORTH);
+    let shared: Vec<RowKey> = values(&west.state, &feed, [uid].iter()).collect();
+    let asked = fill(&mut west, &north, &mut pass, NOW + FILL_PAUSE_MIN, &keys);
     assert!(matches!(asked[..], [RowKey::Version(of, _)] if of == uid));
+    assert_eq!(asked, shared);
     assert!(!west.state.is_incomplete(&uid));
     assert!(west.state.value(&uid, &version_id(1)).is_some());
-    assert!(fill(&mut west, &north, &mut needs, &keys).is_empty());
+    assert_eq!(values(&west.state, &feed, [uid].iter()).count(), 0);
 }
 
 #[test]
 fn a_region_that_receives_everything_asks_for_all_it_has_not() {
     let (mut north, mut west) = pair(Scope::Selected);
     let keys = TestKeys::default();
-    let uid = north.create(1, Vec::new());
+    let uids: Vec<_> = (1..=9).map(|n| north.create(n, Vec::new())).collect();
     west.follow(&home(NORTH), &north, &keys);
     north.done(Command::UpdateRegion(UpdateRegion {
         region: entry(WEST, Scope::All),
     }));
     west.follow(&FeedId::Root, &north, &keys);
-    let mut needs = Needs::default();
-    let asked = fill(&mut west, &north, &mut needs, &keys);
-    assert!(asked.contains(&RowKey::Secret(uid)), "{asked:?}");
+    let mut pass = Pass::default();
+    let asked = fill(&mut west, &north, &mut pass, NOW, &keys);
+    assert_eq!(asked.len(), 18, "each secret and its value");
     assert!(
         asked.is_sorted(),
-        "a secret has to be here before its values"
+        "secrets have to be here before their values"
     );
-    fill(&mut west, &north, &mut needs, &keys);
-    assert!(west.state.value(&uid, &version_id(1)).is_some());
+    for (uid, number) in uids.iter().zip(1..) {
+        assert!(west.state.value(uid, &version_id(number)).is_some());
+    }
 }
 
 #[test]
-fn what_could_not_be_had_waits_and_is_asked_for_again() {
-    let (mut north, mut west) = pair(Scope::Selected);
-    let keys = TestKeys::default();
-    let uid = north.create(1, Vec::new());
-    west.follow(&home(NORTH), &north, &keys);
-    north.share(uid, vec![replica(WEST, None)]);
-    west.follow(&home(NORTH), &north, &keys);
-    let (feed, mut needs) = (home(NORTH), Needs::default());
-    let wanted = needs.next(&west.state, &feed, NOW);
-    needs.asked(&west.state, &wanted, NOW);
-    assert!(needs.next(&west.state, &feed, NOW).is_empty());
-    let later = NOW + FILL_PAUSE;
-    assert_eq!(needs.next(&west.state, &feed, later), wanted);
-}
-
-#[test]
-fn a_key_that_did_not_wrap_is_tried_again_as_soon_as_another_one_is_named() {
+fn what_could_not_be_had_is_asked_for_again_ever_later() {
     let (mut north, mut west) = pair(Scope::Selected);
     let keys = TestKeys {
         broken: Some("alias/broken"),
     };
     let uid = north.create(1, vec![replica(WEST, Some("alias/broken"))]);
     west.follow(&home(NORTH), &north, &keys);
-    let mut needs = Needs::default();
-    assert_eq!(fill(&mut west, &north, &mut needs, &keys).len(), 1);
-    assert!(fill(&mut west, &north, &mut needs, &keys).is_empty());
+    let (mut pass, mut now, mut pauses) = (Pass::default(), NOW, Vec::new());
+    for _ in 0..8 {
+        let begun = now;
+        while fill(&mut west, &north, &mut pass, now, &keys).is_empty() {
+            now += Duration::from_secs(1);
+        }
+        pauses.push(now - begun);
+    }
+    assert_eq!(pauses[..2], [Duration::ZERO, FILL_PAUSE_MIN]);
+    assert!(
+        pauses.is_sorted() && pauses[7] == FILL_PAUSE_MAX,
+        "{pauses:?}"
+    );
+    // Another key is named.
     north.share(uid, vec![replica(WEST, Some("alias/other"))]);
     west.follow(&home(NORTH), &north, &keys);
-    assert_eq!(fill(&mut west, &north, &mut needs, &keys).len(), 1);
+    pass.restart(now);
+    assert_eq!(fill(&mut west, &north, &mut pass, now, &keys).len(), 1);
     assert!(west.state.problem(&uid).is_none());
     assert!(!west.state.is_incomplete(&uid));
 }
@@ -101,56 +111,20 @@ fn a_name_that_was_taken_is_tried_again_when_it_is_free() {
     let uid = north.create(1, vec![replica(WEST, None)]);
     west.follow(&home(NORTH), &north, &keys);
     assert!(west.state.problem(&uid).is_some());
-    let mut needs = Needs::default();
-    // Only when it has come once is the name known.
-    assert_eq!(
-        fill(&mut west, &north, &mut needs, &keys),
-        [RowKey::Secret(uid)]
-    );
-    needs.seen(north.state.secret(&uid).unwrap());
-    assert!(
-        needs
-            .next(&west.state, &home(NORTH), NOW + FILL_PAUSE * 2)
-            .is_empty()
-    );
+    let mut pass = Pass::default();
+    let row = RowKey::Secret(uid);
+    assert_eq!(fill(&mut west, &north, &mut pass, NOW, &keys), [row]);
+    assert!(west.state.problem(&uid).is_some());
     west.done(Command::DeleteSecret(DeleteSecret {
         uid: local,
         window_days: None,
         seen: Seen::default(),
     }));
-    let secret = north.state.secret(&uid).unwrap();
-    assert!(west.state.named(&account(), &secret.name).is_none());
-    assert_eq!(
-        fill(&mut west, &north, &mut needs, &keys),
-        [RowKey::Secret(uid)]
+    let asked = fill(&mut west, &north, &mut pass, NOW + FILL_PAUSE_MIN, &keys);
+    assert!(
+        matches!(asked[..], [first, RowKey::Version(..)] if first == row),
+        "{asked:?}"
     );
     assert!(west.state.problem(&uid).is_none());
-    assert_eq!(fill(&mut west, &north, &mut needs, &keys).len(), 1);
     assert!(!west.state.is_incomplete(&uid));
-}
-
-#[test]
-fn a_row_that_could_not_be_read_waits_for_long() {
-    let (mut north, mut west) = pair(Scope::Selected);
-    let keys = TestKeys::default();
-    let uid = north.create(1, vec![replica(WEST, None)]);
-    let feed = home(NORTH);
-    let mut changes = north.changes(&feed, &west);
-    for body in changes.iter_mut().filter_map(|change| change.body.as_mut()) {
-        if body.bytes.windows(40).any(|window| window == [1; 40]) {
-            body.bytes = bytes::Bytes::from_static(b"no value");
-        }
-    }
-    let import = west.import(&west.batch(&feed, changes), &keys);
-    west.done(Command::ImportChanges(import));
-    assert!(west.state.problem(&uid).is_some());
-    let mut needs = Needs::default();
-    let wanted = needs.next(&west.state, &feed, NOW);
-    assert_eq!(wanted.len(), 1);
-    needs.asked(&west.state, &wanted, NOW);
-    assert!(needs.next(&west.state, &feed, NOW + FILL_PAUSE).is_empty());
-    assert_eq!(
-        needs.next(&west.state, &feed, NOW + MALFORMED_PAUSE),
-        wanted
-    );
 }

@@ -3,10 +3,11 @@ use std::time::Duration;
 
 use machine::{Command, Epoch, FeedId, RegionName, Scope, State, TakeOver};
 
-use super::support::{Kingdom, NORTH, SOUTH, TestKeys, WEST, epoch, home, name, pair};
+use super::support::{TestKeys, pair};
 use crate::follow::notes::Notes;
 use crate::follow::plan::{Asked, plan};
 use crate::follow::trouble::Trouble;
+use crate::kit::{Kingdom, NORTH, SOUTH, WEST, epoch, home, name};
 
 const NOW: Duration = Duration::from_secs(100);
 
@@ -56,13 +57,8 @@ fn the_root_feed_is_asked_of_all_until_one_says_that_it_leads_it() {
         feeds(&plan, NORTH),
         BTreeSet::from([FeedId::Root, home(NORTH)])
     );
-    let mut notes = BTreeMap::from([(name(NORTH), Notes::default())]);
     let told = [(FeedId::Root, epoch(1, NORTH))];
-    notes
-        .get_mut(&name(NORTH))
-        .unwrap()
-        .tell(&name(NORTH), &told);
-    let plan = planned(&west.state, &[], &notes);
+    let plan = planned(&west.state, &told, &BTreeMap::new());
     assert!(feeds(&plan, NORTH).contains(&FeedId::Root));
 }
 
@@ -93,21 +89,7 @@ fn a_region_that_denies_what_others_say_of_it_is_passed_over() {
     let plan = planned(&west.state, &claims, &notes);
     assert!(feeds(&plan, NORTH).contains(&home(NORTH)));
     assert!(!feeds(&plan, SOUTH).contains(&home(NORTH)));
-}
-
-#[test]
-fn whoever_is_not_primary_says_whom_to_ask() {
-    let (_, west) = three();
-    let mut notes = BTreeMap::from([(name(NORTH), Notes::default())]);
-    let trouble = Trouble::NotPrimary {
-        feed: home(NORTH),
-        asked: name(NORTH),
-    };
-    let north = notes.get_mut(&name(NORTH)).unwrap();
-    north.trouble(&home(NORTH), trouble, Duration::MAX);
-    north.hint(&home(NORTH), name(SOUTH));
-    let plan = planned(&west.state, &[], &notes);
-    assert!(feeds(&plan, SOUTH).contains(&home(NORTH)));
+    assert!(!plan[&name(SOUTH)].blocked.contains(&home(NORTH)));
 }
 
 #[test]
@@ -149,12 +131,8 @@ fn a_feed_that_is_not_known_here_is_asked_of_whoever_says_that_it_leads_it() {
     let (north, mut west) = three();
     west.follow(&home(NORTH), &north, &TestKeys::default());
     // South was lost before west knew its feed, and north took it over.
-    let mut notes = BTreeMap::from([(name(NORTH), Notes::default())]);
     let told = [(home(SOUTH), epoch(2, NORTH))];
-    notes
-        .get_mut(&name(NORTH))
-        .unwrap()
-        .tell(&name(NORTH), &told);
-    let plan = planned(&west.state, &[], &notes);
+    let plan = planned(&west.state, &told, &BTreeMap::new());
     assert!(feeds(&plan, NORTH).contains(&home(SOUTH)));
+    assert!(!feeds(&plan, SOUTH).contains(&home(SOUTH)));
 }

@@ -1,7 +1,8 @@
 use machine::{Command, RecordAccess, ReplicaState, Scope, TakeOver};
 
-use super::support::{NORTH, TestKeys, WEST, home, name, pair, replica, version_id};
-use crate::follow::reports::{Reports, by_region, due, hidden, walk};
+use super::support::{TestKeys, pair};
+use crate::follow::reports::{Reports, by_region, due, hidden};
+use crate::kit::{NORTH, WEST, home, name, replica, version_id};
 
 #[test]
 fn a_whole_copy_is_in_sync_and_one_without_its_values_is_in_progress() {
@@ -45,8 +46,11 @@ fn a_copy_that_cannot_be_taken_has_failed_with_the_reason() {
     );
     // Its row is not here: no walk over those that are finds it.
     assert_eq!(hidden(&west.state), [taken]);
-    let (uids, next) = walk(&west.state, None, 100);
-    assert_eq!((uids.len(), next), (2, None));
+    assert_eq!(
+        west.state.listed_after(None).count(),
+        3,
+        "its own, and two copies"
+    );
 }
 
 #[test]
@@ -90,27 +94,19 @@ fn only_what_is_new_is_reported() {
     let read = now(&west.state);
     let is_told = read.first().unwrap().report.access_day == 0;
     assert_eq!(reports.new_of(read).is_empty(), is_told);
+    let new = || now(&west.state);
+    reports.told(&new());
+    reports.forget_to(&name(WEST));
+    assert!(
+        reports.new_of(new()).is_empty(),
+        "another region was told nothing"
+    );
+    reports.forget_to(&name(NORTH));
+    assert_eq!(reports.new_of(new()).len(), 1);
+    reports.told(&new());
+    reports.forget_of(&[uid].into());
+    assert_eq!(reports.new_of(new()).len(), 1);
+    reports.told(&new());
     reports.forget();
-    assert_eq!(reports.new_of(now(&west.state)).len(), 1);
-}
-
-#[test]
-fn a_walk_goes_on_where_it_was() {
-    let (mut north, mut west) = pair(Scope::Selected);
-    for number in 1..=7 {
-        north.create(number, vec![replica(WEST, None)]);
-    }
-    west.follow(&home(NORTH), &north, &TestKeys::default());
-    let (mut after, mut found) = (None, Vec::new());
-    loop {
-        let (uids, next) = walk(&west.state, after, 3);
-        found.extend(uids);
-        match next {
-            None => break,
-            next => after = next,
-        }
-    }
-    assert_eq!(found.len(), 7);
-    found.dedup();
-    assert_eq!(found.len(), 7);
+    assert_eq!(reports.new_of(new()).len(), 1);
 }

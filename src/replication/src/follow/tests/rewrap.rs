@@ -1,7 +1,8 @@
 use machine::{Command, Scope};
 
-use super::support::{NORTH, TestKeys, WEST, home, pair, replica, version_id, wrapped};
+use super::support::{TestKeys, pair, wrapped};
 use crate::follow::rewrap::{Wanted, wanted};
+use crate::kit::{NORTH, WEST, home, replica, version_id};
 
 #[test]
 fn a_copy_is_wrapped_again_when_its_secret_names_another_key() {
@@ -14,7 +15,7 @@ fn a_copy_is_wrapped_again_when_its_secret_names_another_key() {
     assert_eq!(wanted(&west.state, &keys, &uid), Wanted::Nothing);
     north.share(uid, vec![replica(WEST, Some("alias/other"))]);
     west.follow(&home(NORTH), &north, &keys);
-    let Wanted::Wraps(rewrap) = wanted(&west.state, &keys, &uid) else {
+    let Wanted::Wraps(_, rewrap) = wanted(&west.state, &keys, &uid) else {
         panic!("nothing is wrapped");
     };
     west.done(Command::RewrapSecret(rewrap));

@@ -1,11 +1,10 @@
 use bytes::Bytes;
 use machine::{Command, ImportChanges, Row, RowKey, Scope};
 
-use super::support::{
-    Kingdom, LINKED, NORTH, TestKeys, WEST, home, pair, replica, version_id, wrapped,
-};
+use super::support::{LINKED, TestKeys, pair, wrapped};
 use crate::codec::{self, ReceivedRow};
 use crate::follow::wraps::Named;
+use crate::kit::{Kingdom, NORTH, WEST, home, replica, version_id};
 
 /// What west would propose of all of north's home feed.
 fn import(north: &Kingdom, west: &Kingdom, keys: &TestKeys) -> ImportChanges {
@@ -78,7 +77,7 @@ fn a_body_that_is_not_for_this_region_does_not_get_into_its_log() {
     let everything = Kingdom::linked(WEST, Scope::All);
     let mut careless = north.clone();
     careless.done(Command::UpdateRegion(machine::UpdateRegion {
-        region: super::support::entry(WEST, Scope::All),
+        region: crate::kit::entry(WEST, Scope::All),
     }));
     let changes = careless.changes(&feed, &everything);
     assert!(
