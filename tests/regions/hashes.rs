@@ -66,8 +66,8 @@ fn feed_hashes_are_equal_in_every_region_and_bytes_that_go_bad_are_put_right() {
     println!(
         "soak: {operations} random operations in two regions, {} places seen, {compared} times \
          seen again in another node or region, all hashes equal; a byte flipped in the rows of \
-         each node of one region, found and put right ({crashes} nodes had to be started twice), {} secrets \
-         read there afterwards",
+         each node of one region, found and put right ({crashes} nodes had to be started twice), \
+         {} secrets read there afterwards",
         hashes.len(),
         names.len()
     );

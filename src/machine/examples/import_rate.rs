@@ -49,7 +49,10 @@ fn main() -> Result<(), Failure> {
         }
         let times = follow(&first, &mut second, &home)?;
         report(&format!("{scope:?}: imports of 1000 changes"), &times);
-        report(&format!("{scope:?}: a snapshot"), &[restart(&first, &mut second, &home)?]);
+        report(
+            &format!("{scope:?}: a snapshot"),
+            &[restart(&first, &mut second, &home)?],
+        );
         let started = Instant::now();
         second.apply(Command::TakeOver(TakeOver {
             region: first.name.clone(),

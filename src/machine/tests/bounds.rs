@@ -99,7 +99,10 @@ fn another_region_brings_no_more_versions_of_a_secret_than_it_may() -> Result<()
     }
     net.accepted(&a, Command::ImportChanges(forger.command()))?;
     let counts = net.site(&a)?.state.counts();
-    assert_eq!((counts.versions, counts.withheld, counts.problems), (0, 0, 0));
+    assert_eq!(
+        (counts.versions, counts.withheld, counts.problems),
+        (0, 0, 0)
+    );
     Ok(())
 }
 
@@ -198,7 +201,11 @@ fn a_snapshot_that_is_given_up_is_forgotten_in_steps() -> Result<(), Failure> {
         net.accepted(&b, snapshot.part(first, limits::IMPORTED_MAX))?;
     }
     let staged = |net: &Net| -> Result<u64, Failure> {
-        let feed = net.site(&b)?.state.feed(&feed).and_then(|feed| feed.staging().cloned());
+        let feed = net
+            .site(&b)?
+            .state
+            .feed(&feed)
+            .and_then(|feed| feed.staging().cloned());
         Ok(feed.map_or(0, |staging| staging.rows))
     };
     assert_eq!(staged(&net)?, rows + 1);

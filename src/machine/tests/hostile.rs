@@ -7,8 +7,8 @@ mod support;
 use prost::Message as _;
 use strongroom_machine::{
     Applied, ArnSuffix, Bucket, Change, Command, CreateSecret, Cursor, Epoch, FeedId, Field, Flaw,
-    Hash, MendBucket, Ordinal, RegionName, Rejection, Replica, Revision, Row, RowKey, RowRef, Scope,
-    SecretName, Seen, StagedRow, State, Tombstone, limits,
+    Hash, MendBucket, Ordinal, RegionName, Rejection, Replica, Revision, Row, RowKey, RowRef,
+    Scope, SecretName, Seen, StagedRow, State, Tombstone, limits,
 };
 
 use net::forge::{self, storage};
@@ -43,11 +43,7 @@ fn staged(key: RowKey, row: Row) -> StagedRow {
 }
 
 /// Sends rows as a snapshot that is whole, and gives what becomes of it.
-fn activated(
-    net: &mut Net,
-    at: &RegionName,
-    mut snapshot: Snapshot,
-) -> Result<Applied, Failure> {
+fn activated(net: &mut Net, at: &RegionName, mut snapshot: Snapshot) -> Result<Applied, Failure> {
     snapshot.rows.sort_by_key(|row| row.key);
     let mut scratch = State::new();
     for row in &snapshot.rows {
@@ -190,7 +186,10 @@ fn a_bucket_is_mended_with_no_more_than_an_entry_holds() -> Result<(), Failure> 
     let max = limits::BUCKET_BYTES_MAX as u64;
     let field = Field::Rows;
     let too_long = Err(Rejection::TooLong { field, max });
-    assert_eq!(net.apply(&b, Command::MendBucket(mend.clone())).answer, too_long);
+    assert_eq!(
+        net.apply(&b, Command::MendBucket(mend.clone())).answer,
+        too_long
+    );
     mend.rows.truncate(1);
     net.accepted(&b, Command::MendBucket(mend))?;
     let gone: Option<&Tombstone> = net.site(&b)?.state.tombstone(&uid(1));

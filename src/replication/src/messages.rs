@@ -5,8 +5,9 @@ use machine::{Header, Revision};
 use prost::Message;
 use wire::replication::v1;
 
-use crate::codec::{self, Malformed, ReceivedBody};
-use crate::follow::incoming::Incoming;
+use crate::codec::{self, Malformed, ReceivedBody, ReceivedRow};
+use crate::follow::incoming::{Incoming, received};
+use crate::limits::FETCH_ROWS_MAX;
 
 /// What bytes are said to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,12 +78,9 @@ pub fn reread(kind: MessageKind, bytes: &[u8]) -> Result<Vec<u8>, Malformed> {
         }
         MessageKind::Rows => {
             let sent: v1::FetchRowsResponse = decode(bytes)?;
-            let rows: Result<_, Malformed> = sent.rows.into_iter().map(row).collect();
-            v1::FetchRowsResponse {
-                rows: rows?,
-                ..sent
-            }
-            .encode_to_vec()
+            let rows = received(sent.rows, FETCH_ROWS_MAX)?;
+            let rows = rows.into_iter().map(row).collect();
+            v1::FetchRowsResponse { rows, ..sent }.encode_to_vec()
         }
         MessageKind::Sums => {
             let sent: v1::CompareResponse = decode(bytes)?;
@@ -131,14 +129,13 @@ fn changes(sent: v1::Changes) -> Result<v1::Changes, Malformed> {
     })
 }
 
-fn row(sent: v1::Row) -> Result<v1::Row, Malformed> {
-    let read = codec::from_row(sent)?;
-    Ok(v1::Row {
+fn row(read: ReceivedRow) -> v1::Row {
+    v1::Row {
         key: read.key.encode().into(),
         revision: read.revision.0,
         commitment: read.commitment.0.to_vec().into(),
         body: read.body.map(body),
-    })
+    }
 }
 
 fn body(read: ReceivedBody) -> v1::RowBody {

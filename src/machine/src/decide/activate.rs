@@ -46,10 +46,7 @@ pub(super) fn activate(
 }
 
 /// Gives the rows that are kept, if they are all of this snapshot.
-fn staged(
-    state: &State,
-    activate: &ActivateSnapshot,
-) -> Result<Vec<StagedRow>, Rejection> {
+fn staged(state: &State, activate: &ActivateSnapshot) -> Result<Vec<StagedRow>, Rejection> {
     let moved = || Rejection::SnapshotMoved(activate.feed.clone());
     let held = state.feed(&activate.feed).ok_or_else(moved)?;
     let staging = held.staging().ok_or_else(moved)?;
@@ -88,9 +85,8 @@ fn continues(
     if !(is_chained && is_last) {
         return Err(foreign());
     }
-    let first = first.filter(|first| {
-        begins(&activate.feed, &first.epoch.region) && follows(None, &first.epoch)
-    });
+    let first = first
+        .filter(|first| begins(&activate.feed, &first.epoch.region) && follows(None, &first.epoch));
     let first = first.ok_or_else(foreign)?;
     may_lead(state, &activate.feed, &first.epoch.region, true)?;
     let held = state.feed(&activate.feed).map(|feed| feed.cursor());

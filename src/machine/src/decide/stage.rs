@@ -57,7 +57,10 @@ pub(super) fn fits(
     if origin.bytes.len() > IMPORTED_ROW_BYTES_MAX {
         return Err(broken(Flaw::Malformed));
     }
-    let wrap = staged.wrap.as_ref().map_or(0, |wrap| wrap.wrapped_dek.len());
+    let wrap = staged
+        .wrap
+        .as_ref()
+        .map_or(0, |wrap| wrap.wrapped_dek.len());
     bounded(Field::WrappedKey, wrap, WRAPPED_KEY_BYTES_MAX)?;
     let words = staged.problem.chars().count();
     bounded(Field::Message, words, MESSAGE_CHARS_MAX)

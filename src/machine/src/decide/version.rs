@@ -9,7 +9,8 @@ use crate::decide::draft::Draft;
 use crate::decide::{DESCRIBED_VERSIONS, bounded, key, label, roomy, secret, unmoved};
 use crate::ids::{Ordinal, Uid};
 use crate::limits::{
-    LABELS_MAX, ORDINAL_MAX, SEAL_BYTES_MAX, UNLABELLED_VERSIONS_MAX, VALUE_BYTES_MAX, WRAPPED_KEY_BYTES_MAX,
+    LABELS_MAX, ORDINAL_MAX, SEAL_BYTES_MAX, UNLABELLED_VERSIONS_MAX, VALUE_BYTES_MAX,
+    WRAPPED_KEY_BYTES_MAX,
 };
 use crate::names::{Label, VersionId};
 use crate::position::FeedId;

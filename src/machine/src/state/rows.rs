@@ -6,8 +6,8 @@ use imbl::OrdMap;
 
 use crate::ids::{Hash, Uid};
 use crate::row::{Kept, Row, RowKey};
-use crate::state::{Feed, State};
 use crate::state::slot::Held;
+use crate::state::{Feed, State};
 
 /// A row, or where to find it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,7 +95,11 @@ impl State {
             keyed(&feed.staged, key, Row::Staged)
         });
         keyed(&self.link_tokens, RowKey::LinkToken, Row::LinkToken)
-            .chain(one(RowKey::Introduction, &self.introduction, Row::Introduction))
+            .chain(one(
+                RowKey::Introduction,
+                &self.introduction,
+                Row::Introduction,
+            ))
             .chain(keyed(&self.fences, RowKey::Fence, Row::Fence))
             .chain(keyed(&self.replicas, replica, Row::Replica))
             .chain(keyed(&self.problems, RowKey::Problem, Row::Problem))
@@ -110,13 +114,17 @@ impl State {
             wraps.map(|(n, kept)| here(RowKey::Wrap(*uid, n), Row::Wrap(Arc::clone(kept))))
         });
         let accesses = self.slots.iter();
-        let accesses = accesses
-            .flat_map(|(uid, slot)| one(RowKey::Access(*uid), &slot.access, Row::Access));
+        let accesses =
+            accesses.flat_map(|(uid, slot)| one(RowKey::Access(*uid), &slot.access, Row::Access));
         one(RowKey::Machine, &self.machine, Row::Machine)
             .chain(one(RowKey::Clock, &self.clock, Row::Clock))
             .chain(self.of_feeds(RowKey::Feed, |feed| &feed.state, Row::Feed))
             .chain(keyed(&self.nodes, RowKey::Node, Row::Node))
-            .chain(keyed(&self.retired_nodes, RowKey::RetiredNode, Row::RetiredNode))
+            .chain(keyed(
+                &self.retired_nodes,
+                RowKey::RetiredNode,
+                Row::RetiredNode,
+            ))
             .chain(keyed(&self.join_tokens, RowKey::JoinToken, Row::JoinToken))
             .chain(keyed(&self.kms_keys, RowKey::KmsKey, Row::KmsKey))
             .chain(wraps)

@@ -102,7 +102,9 @@ impl Slot {
         self.parts.iter().filter_map(move |part| {
             let wrap = part.wrap.as_ref()?;
             let described = part.description.as_ref().map(|described| &described.id);
-            let mut listed = listed.clone().filter(|listed| listed.ordinal == part.ordinal);
+            let mut listed = listed
+                .clone()
+                .filter(|listed| listed.ordinal == part.ordinal);
             let id = described.or_else(|| listed.next().map(|listed| &listed.id))?;
             Some((id.clone(), wrap))
         })

@@ -6,8 +6,9 @@ use crate::answer::Outcome;
 use crate::change::Change;
 use crate::codec::Body;
 use crate::command::{
-    AdmitNode, Command, CreateSecret, Cursor, DeleteSecret, FillRows, Found, ImportChanges, IssueJoinToken,
-    KeyState, KeyVersion, KmsKey, Node, Seen, SetMachineVersion, StageRows, StagedRow, TagResource,
+    AdmitNode, Command, CreateSecret, Cursor, DeleteSecret, FillRows, Found, ImportChanges,
+    IssueJoinToken, KeyState, KeyVersion, KmsKey, Node, Seen, SetMachineVersion, StageRows,
+    StagedRow, TagResource,
 };
 use crate::decide::MACHINE_VERSION;
 use crate::entry::{Audit, Entry};
@@ -226,8 +227,7 @@ fn entry(command: Command) -> Entry {
 }
 
 #[test]
-fn a_feed_that_is_full_takes_nothing_more_from_callers_or_from_its_primary() -> Result<(), NameError>
-{
+fn a_full_feed_takes_nothing_more_from_callers_or_from_its_primary() -> Result<(), NameError> {
     let mut state = founded(MACHINE_VERSION)?;
     let (uid, home) = (ours([1; 16])?, FeedId::Home(RegionName::new("eu-north-1")?));
     assert!(apply(&mut state, 2, create(uid)?).is_ok());
@@ -316,7 +316,11 @@ fn a_snapshot_keeps_no_more_values_than_it_may() -> Result<(), NameError> {
     };
     let root = FeedId::Root;
     let kept = Kept::fed(region, &root, root.uid(), Revision(9), &Hash::ZERO);
-    put(&mut state, RowKey::Region(Ordinal(2)), Region::into_row(Arc::new(kept)));
+    put(
+        &mut state,
+        RowKey::Region(Ordinal(2)),
+        Region::into_row(Arc::new(kept)),
+    );
     let feed = FeedId::Home(name.clone());
     let epoch = Epoch {
         number: 1,
@@ -360,7 +364,10 @@ fn a_snapshot_keeps_no_more_values_than_it_may() -> Result<(), NameError> {
         })
     };
     let refused = apply(&mut state, 2, stage(value));
-    assert!(matches!(refused, Err(Rejection::TooLong { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(Rejection::TooLong { .. })),
+        "{refused:?}"
+    );
     assert!(apply(&mut state, 3, stage(hidden)).is_ok());
     Ok(())
 }

@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use strongroom_machine::{
-    ActivateSnapshot, Applied, Body, Bucket, Change, Command, Cursor, Entry, FeedId, FillRows, Framed,
-    Hash, ImportChanges, ImportedChange, LogIndex, MachineVersion, MendBucket, NotServed, Outgoing,
-    RegionName, Row, RowKey, Scope, SentBody, StageRows, StagedRow, State, Uid, VersionId, apply,
+    ActivateSnapshot, Applied, Body, Bucket, Change, Command, Cursor, Entry, FeedId, FillRows,
+    Framed, Hash, ImportChanges, ImportedChange, LogIndex, MachineVersion, MendBucket, NotServed,
+    Outgoing, RegionName, Row, RowKey, Scope, SentBody, StageRows, StagedRow, State, Uid,
+    VersionId, apply,
 };
 
 use crate::support::{Failure, account, default_key, entry, letter, reload, wrap};
@@ -170,7 +171,9 @@ fn body(to: &Site, key: &RowKey, framed: &Framed, refused: Refused<'_>) -> SentB
 /// holds, what it has a problem with, and all if it receives all.
 pub fn lacking(from: &Site, to: &Site, feed: &FeedId) -> Vec<RowKey> {
     let state = &to.state;
-    let uids = state.incomplete().chain(state.problems().map(|(uid, _)| uid));
+    let uids = state
+        .incomplete()
+        .chain(state.problems().map(|(uid, _)| uid));
     let mut keys: Vec<RowKey> = uids.flat_map(|uid| state.lacking(*uid)).collect();
     if to.receives_all(feed) {
         let first = RowKey::Secret(Uid([0; 16]));

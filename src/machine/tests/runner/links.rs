@@ -10,9 +10,7 @@ use strongroom_machine::{
 
 use crate::net::steps::founding;
 use crate::runner::{Arguments, DAY_MS, Runner, commands::digest};
-use crate::support::{
-    Failure, default_key, letter, new, node, region, uid_named, version, wrap,
-};
+use crate::support::{Failure, default_key, letter, new, node, region, uid_named, version, wrap};
 
 impl Runner {
     pub(super) fn link_command(

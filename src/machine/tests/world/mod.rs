@@ -1,5 +1,6 @@
 //! Three regions that do what regions may, in any order, and what must hold whatever they did.
 
+pub mod asks;
 pub mod steps;
 
 use std::collections::BTreeMap;
@@ -91,7 +92,10 @@ impl World {
 
     /// Remembers who was to have which body, and which feeds were taken over in the middle.
     fn note(&mut self, at: &RegionName, applied: &Applied) {
-        let headers = applied.changes.iter().filter_map(|change| change.header.as_ref());
+        let headers = applied
+            .changes
+            .iter()
+            .filter_map(|change| change.header.as_ref());
         for header in headers {
             let members = header.members.to_vec();
             self.members.insert(header.commitment, members);
@@ -106,11 +110,17 @@ impl World {
     }
 
     fn is_half(&self, at: &RegionName, feed: &FeedId) -> bool {
-        self.torn.contains(feed) || self.halves.iter().any(|(name, of)| name == at && of == feed)
+        self.torn.contains(feed)
+            || self
+                .halves
+                .iter()
+                .any(|(name, of)| name == at && of == feed)
     }
 
     pub fn is_spoilt(&self, at: &RegionName, feed: &FeedId) -> bool {
-        self.spoilt.iter().any(|(name, of)| name == at && of == feed)
+        self.spoilt
+            .iter()
+            .any(|(name, of)| name == at && of == feed)
     }
 
     /// Forgets that rows are spoilt where the sums say that none is.

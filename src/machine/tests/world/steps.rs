@@ -3,54 +3,97 @@
 use proptest::prelude::{BoxedStrategy, Strategy, any};
 use proptest::prop_oneof;
 use strongroom_machine::{
-    Body, Checkpoint, Command, DeleteSecret, DetachSecret, FeedId, FenceFeed, ForgetStaged, Label,
-    NewVersion, PurgeSecret, PutSecretValue, RecordAccess, Region, RegionName, Replica, ReplicaReport,
-    ReplicaState, ReportReplicas, RestoreSecret, RewrapSecret, Revision, Row, RowKey, Scope,
-    SecretName, Seen, ShareSecret, Stamp, Tag, TagResource, TakeOver, TrimFeed, Uid,
-    UnshareSecret, UpdateRegion, UpdateSecret, UpdateSecretVersionStage, ArnSuffix, CreateSecret,
+    ArnSuffix, Body, Checkpoint, Command, CreateSecret, DetachSecret, FeedId, FenceFeed,
+    ForgetStaged, RecordAccess, Region, RegionName, ReplicaReport, ReplicaState, ReportReplicas,
+    Revision, RewrapSecret, Row, RowKey, Scope, SecretName, Seen, TakeOver, TrimFeed, Uid,
+    UpdateRegion,
 };
 
 use crate::net::steps::described;
 use crate::net::{Snapshot, changes, fill, forge, import, mends};
 use crate::support::{Failure, account, default_key, new, node, uid_in, version, wrap};
 use crate::world::World;
+use crate::world::asks::{Ask, ask};
 
 /// One thing that happens. Numbers are taken modulo what there is.
 #[derive(Debug, Clone)]
 pub enum Step {
     /// A caller of whoever leads the secret's feed.
-    Ask { home: u8, number: u8, ask: Ask },
+    Ask {
+        home: u8,
+        number: u8,
+        ask: Ask,
+    },
     /// Takes in so many changes; whole entries or not.
-    Follow { to: u8, feed: u8, max: u8, cut: bool },
-    Fill { to: u8, feed: u8 },
-    Snapshot { to: u8, feed: u8, values: bool, parts: u8 },
-    Mend { to: u8, feed: u8 },
-    Checkpoint { feed: u8 },
-    Trim { at: u8, feed: u8, upto: u8 },
-    TakeOver { by: u8, lost: u8 },
-    Fence { at: u8, feed: u8 },
-    Spoil { at: u8, row: u8, lost: bool },
-    Scope { all: bool },
-    Report { from: u8, home: u8, number: u8, state: u8 },
-    Detach { at: u8, home: u8, number: u8 },
-    Rewrap { at: u8, home: u8, number: u8 },
-    Access { at: u8, home: u8, number: u8, version: u8 },
-    Restart { at: u8 },
-}
-
-/// What a caller asks of one secret.
-#[derive(Debug, Clone)]
-pub enum Ask {
-    Create { name: u8, value: bool, shared: u8, force: bool },
-    Put { version: u8, label: u8 },
-    Update { new: bool },
-    Stage { label: u8, from: u8, to: u8 },
-    Tag,
-    Share { with: u8, force: bool, key: bool },
-    Unshare { with: u8 },
-    Delete { scheduled: bool },
-    Restore,
-    Purge,
+    Follow {
+        to: u8,
+        feed: u8,
+        max: u8,
+        cut: bool,
+    },
+    Fill {
+        to: u8,
+        feed: u8,
+    },
+    Snapshot {
+        to: u8,
+        feed: u8,
+        values: bool,
+        parts: u8,
+    },
+    Mend {
+        to: u8,
+        feed: u8,
+    },
+    Checkpoint {
+        feed: u8,
+    },
+    Trim {
+        at: u8,
+        feed: u8,
+        upto: u8,
+    },
+    TakeOver {
+        by: u8,
+        lost: u8,
+    },
+    Fence {
+        at: u8,
+        feed: u8,
+    },
+    Spoil {
+        at: u8,
+        row: u8,
+        lost: bool,
+    },
+    Scope {
+        all: bool,
+    },
+    Report {
+        from: u8,
+        home: u8,
+        number: u8,
+        state: u8,
+    },
+    Detach {
+        at: u8,
+        home: u8,
+        number: u8,
+    },
+    Rewrap {
+        at: u8,
+        home: u8,
+        number: u8,
+    },
+    Access {
+        at: u8,
+        home: u8,
+        number: u8,
+        version: u8,
+    },
+    Restart {
+        at: u8,
+    },
 }
 
 pub fn step() -> BoxedStrategy<Step> {
@@ -86,38 +129,24 @@ pub fn step() -> BoxedStrategy<Step> {
     .boxed()
 }
 
-fn ask() -> BoxedStrategy<Ask> {
-    let with = || 0..3u8;
-    prop_oneof![
-        6 => (0..3u8, any::<bool>(), 0..8u8, any::<bool>()).prop_map(
-            |(name, value, shared, force)| Ask::Create { name, value, shared, force }
-        ),
-        6 => (0..6u8, 0..4u8).prop_map(|(version, label)| Ask::Put { version, label }),
-        1 => any::<bool>().prop_map(|new| Ask::Update { new }),
-        2 => (0..4u8, 0..6u8, 0..6u8)
-            .prop_map(|(label, from, to)| Ask::Stage { label, from, to }),
-        1 => proptest::strategy::Just(Ask::Tag),
-        4 => (with(), any::<bool>(), any::<bool>())
-            .prop_map(|(with, force, key)| Ask::Share { with, force, key }),
-        3 => with().prop_map(|with| Ask::Unshare { with }),
-        2 => any::<bool>().prop_map(|scheduled| Ask::Delete { scheduled }),
-        1 => proptest::strategy::Just(Ask::Restore),
-        1 => proptest::strategy::Just(Ask::Purge),
-    ]
-    .boxed()
-}
-
 impl World {
     pub fn step(&mut self, step: &Step) -> Result<(), Failure> {
         match *step {
-            Step::Ask { home, number, ref ask } => self.ask(home, number, ask),
+            Step::Ask {
+                home,
+                number,
+                ref ask,
+            } => self.ask(home, number, ask),
             Step::Follow { to, feed, max, cut } => {
                 self.follow(&self.name(to), &self.feed(feed), usize::from(max), cut)
             }
             Step::Fill { to, feed } => self.fill(&self.name(to), &self.feed(feed)),
-            Step::Snapshot { to, feed, values, parts } => {
-                self.snapshot(&self.name(to), &self.feed(feed), values, parts)
-            }
+            Step::Snapshot {
+                to,
+                feed,
+                values,
+                parts,
+            } => self.snapshot(&self.name(to), &self.feed(feed), values, parts),
             Step::Mend { to, feed } => self.mend(&self.name(to), &self.feed(feed)),
             Step::Checkpoint { feed } => self.checkpoint(&self.feed(feed)),
             Step::Trim { at, feed, upto } => {
@@ -133,16 +162,24 @@ impl World {
             Step::Fence { at, feed } => self.fence(&self.name(at), &self.feed(feed)),
             Step::Spoil { at, row, lost } => self.spoil(&self.name(at), row, lost),
             Step::Scope { all } => self.scope(all),
-            Step::Report { from, home, number, state } => {
-                self.report(&self.name(from), self.uid(home, number), state)
-            }
+            Step::Report {
+                from,
+                home,
+                number,
+                state,
+            } => self.report(&self.name(from), self.uid(home, number), state),
             Step::Detach { at, home, number } => {
                 self.detach(&self.name(at), self.uid(home, number))
             }
             Step::Rewrap { at, home, number } => {
                 self.rewrap(&self.name(at), self.uid(home, number))
             }
-            Step::Access { at, home, number, version: n } => {
+            Step::Access {
+                at,
+                home,
+                number,
+                version: n,
+            } => {
                 let touched = vec![(self.uid(home, number), version(&n.to_string())?)];
                 let access = Command::RecordAccess(RecordAccess { day: 0, touched });
                 self.apply(&self.name(at), access).map(drop)
@@ -155,7 +192,7 @@ impl World {
         }
     }
 
-    fn name(&self, number: u8) -> RegionName {
+    pub fn name(&self, number: u8) -> RegionName {
         self.names[usize::from(number) % self.names.len()].clone()
     }
 
@@ -188,103 +225,6 @@ impl World {
             self.apply(&at, command)?;
         }
         Ok(())
-    }
-
-    fn command(
-        &self,
-        at: &RegionName,
-        home: u8,
-        uid: Uid,
-        ask: &Ask,
-    ) -> Result<Command, Failure> {
-        let seen = Seen::default();
-        let value = |n: u8| -> Result<NewVersion, Failure> {
-            let mut new = new(&n.to_string(), 24)?;
-            new.wrap = wrap(default_key(at), 1);
-            Ok(new)
-        };
-        let replica = |with: u8, force: bool, key: bool| Replica {
-            region: self.name(with),
-            kms_key: key.then(|| "there".to_owned()),
-            force,
-        };
-        let labels = ["AWSCURRENT", "AWSPENDING", "X", "AWSPREVIOUS"];
-        let label = |n: u8| Label::new(labels[usize::from(n) % labels.len()]);
-        Ok(match *ask {
-            Ask::Create { name, value: with_value, shared, force } => {
-                let with = (0..3u8).filter(|with| shared & (1 << with) != 0 && *with != home);
-                Command::CreateSecret(CreateSecret {
-                    uid,
-                    account: account()?,
-                    name: SecretName::new(&format!("n{name}"))?,
-                    arn_suffix: ArnSuffix::new("AbC123")?,
-                    description: String::new(),
-                    kms_key: None,
-                    tags: Vec::new(),
-                    new: with_value.then(|| value(0)).transpose()?,
-                    region: Some(self.name(home)),
-                    replicas: with.map(|with| replica(with, force, false)).collect(),
-                    seen,
-                })
-            }
-            Ask::Put { version, label: n } => Command::PutSecretValue(PutSecretValue {
-                uid,
-                new: value(version)?,
-                labels: vec![label(n)?],
-                young_protection_ms: 0,
-                seen,
-            }),
-            Ask::Update { new } => Command::UpdateSecret(UpdateSecret {
-                uid,
-                description: Some("d".to_owned()),
-                kms_key: None,
-                rewrapped: Vec::new(),
-                new: new.then(|| value(7)).transpose()?,
-                young_protection_ms: 0,
-                seen,
-            }),
-            Ask::Stage { label: n, from, to } => {
-                Command::UpdateSecretVersionStage(UpdateSecretVersionStage {
-                    uid,
-                    label: label(n)?,
-                    remove_from: Some(version(&from.to_string())?).filter(|_| from < 5),
-                    move_to: Some(version(&to.to_string())?).filter(|_| to < 5),
-                    seen,
-                })
-            }
-            Ask::Tag => Command::TagResource(TagResource {
-                uid,
-                tags: vec![Tag {
-                    key: "k".to_owned(),
-                    value: self.net.now_ms.to_string(),
-                }],
-                seen,
-            }),
-            Ask::Share { with, force, key } => Command::ShareSecret(ShareSecret {
-                uid,
-                replicas: vec![replica(with, force, key)],
-                seen,
-            }),
-            Ask::Unshare { with } => Command::UnshareSecret(UnshareSecret {
-                uid,
-                regions: vec![self.name(with)],
-                seen,
-            }),
-            Ask::Delete { scheduled } => Command::DeleteSecret(DeleteSecret {
-                uid,
-                window_days: scheduled.then_some(7),
-                seen,
-            }),
-            Ask::Restore => Command::RestoreSecret(RestoreSecret { uid, seen }),
-            Ask::Purge => {
-                let secret = self.net.site(at)?.state.secret(&uid);
-                let deletion = secret.and_then(|secret| secret.deletion);
-                Command::PurgeSecret(PurgeSecret {
-                    uid,
-                    deletion_date: deletion.map_or(Stamp(0), |deletion| deletion.due),
-                })
-            }
-        })
     }
 
     fn follow(
@@ -352,7 +292,9 @@ impl World {
         let snapshot = Snapshot::take(from, site, feed, values)?;
         let step = snapshot.rows.len().div_ceil(3).max(1);
         let first = site.state.feed(feed).and_then(|feed| feed.staging());
-        let first = first.map_or(0, |staging| usize::try_from(staging.rows).unwrap_or_default());
+        let first = first.map_or(0, |staging| {
+            usize::try_from(staging.rows).unwrap_or_default()
+        });
         for part in 0..usize::from(parts) {
             self.apply(to, snapshot.part(first + part * step, step))?;
         }
@@ -390,7 +332,8 @@ impl World {
             return Ok(());
         };
         let checkpoint = Checkpoint { feed: feed.clone() };
-        self.apply(&leader, Command::Checkpoint(checkpoint)).map(drop)
+        self.apply(&leader, Command::Checkpoint(checkpoint))
+            .map(drop)
     }
 
     /// Moves a feed on.
