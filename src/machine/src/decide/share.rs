@@ -10,7 +10,7 @@ use crate::command::{
 use crate::decide::draft::Draft;
 use crate::decide::hide::hide_versions;
 use crate::decide::{REGIONS, bounded, key, roomy, secret, unmoved, version, writable};
-use crate::ids::Ordinal;
+use crate::ids::{Ordinal, Uid};
 use crate::limits::{
     IMPORTED_MAX, KEY_NAME_CHARS_MAX, MESSAGE_CHARS_MAX, REGIONS_MAX, SEAL_BYTES_MAX, SECRETS_MAX,
     VALUE_BYTES_MAX,

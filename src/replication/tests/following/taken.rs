@@ -89,7 +89,8 @@ async fn a_region_that_was_away_gets_what_the_lost_one_wrote_from_whoever_took_o
     }
     north.isolate();
     let replication = &west.first().replication;
-    let taken = replication.promote(&name(NORTH), true, audit(), soon());
+    let lost = name(NORTH);
+    let taken = replication.promote(&lost, true, audit(), soon());
     taken.await.expect("promoted");
     // Of rows that changed since west keeps no body: south gets their headers, and what they are
     // now.
