@@ -6,6 +6,7 @@
 
 pub mod checks;
 pub mod disk;
+pub mod pair;
 mod raw;
 #[cfg(test)]
 mod sweep;
@@ -14,13 +15,16 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use machine::{
-    AccountId, Audit, ClusterId, Command, Entry, Found, Hash, KeyId, KeyState, KeyVersion, KmsKey,
-    LogIndex, MACHINE_VERSION, Node, NodeId, RegionName, RequestId, Stamp, State,
+    AccountId, Audit, ClusterId, Command, Entry, Found, Hash, Introduction, KeyId, KeyState,
+    KeyVersion, KmsKey, LogIndex, MACHINE_VERSION, Node, NodeId, RegionName, RequestId, Stamp,
+    State,
 };
 
 /// The default key of the founded region.
 pub const KEY: KeyId = KeyId([2; 16]);
-/// The account of the founded region.
+/// The founded region.
+pub const REGION: &str = "eu-north-1";
+/// Its account.
 pub const ACCOUNT: &str = "000000000001";
 
 /// Cuts an input into its parts: two bytes of length, big-endian, then so many bytes; the last
@@ -67,7 +71,7 @@ pub fn entry(index: u64, command: Command) -> Entry {
 pub fn founded() -> State {
     static FOUNDED: LazyLock<State> = LazyLock::new(|| {
         let mut state = State::new();
-        let applied = machine::apply(&mut state, LogIndex(1), &entry(1, found()));
+        let applied = machine::apply(&mut state, LogIndex(1), &entry(1, found(REGION, None)));
         assert!(applied.answer.is_ok(), "{:?}", applied.answer);
         state
     });
@@ -79,7 +83,8 @@ pub fn is_thorough(input: &[u8]) -> bool {
     input.len().is_multiple_of(8)
 }
 
-fn found() -> Command {
+/// Founds a region, with what it was told of others if it is not the first.
+fn found(region: &str, introduction: Option<Introduction>) -> Command {
     let version = KeyVersion {
         version: 1,
         wrapped: Bytes::from_static(b"kek"),
@@ -87,7 +92,7 @@ fn found() -> Command {
     };
     Command::Found(Found {
         cluster: ClusterId([1; 16]),
-        region: RegionName::new("eu-north-1").expect("a region"),
+        region: RegionName::new(region).expect("a region"),
         account: AccountId::new(ACCOUNT).expect("an account"),
         administrator: "admin".to_owned(),
         default_key: KmsKey {
@@ -96,12 +101,17 @@ fn found() -> Command {
             state: KeyState::Enabled,
             versions: vec![version],
         },
-        node: Node {
-            id: NodeId(1),
-            peer_address: "127.0.0.1:7421".to_owned(),
-            api_address: "127.0.0.1:7420".to_owned(),
-            public_key: Hash([3; 32]),
-        },
+        node: node(),
         machine_version: MACHINE_VERSION,
+        introduction,
     })
+}
+
+fn node() -> Node {
+    Node {
+        id: NodeId(1),
+        peer_address: "127.0.0.1:7421".to_owned(),
+        api_address: "127.0.0.1:7420".to_owned(),
+        public_key: Hash([3; 32]),
+    }
 }

@@ -64,10 +64,10 @@ fn feed_hashes_are_equal_in_every_region_and_bytes_that_go_bad_are_put_right() {
         until_within(PATIENCE, &format!("{name} is read"), read);
     }
     println!(
-        "soak: {operations} random operations in two regions, {} places seen, {compared} times seen \
-         again in another node or region, all hashes equal; a byte flipped in the rows of each node \
-         of one region, found and put right ({crashes} nodes had to be started twice), {} secrets \
-         read there afterwards",
+        "soak: {operations} random operations in two regions, {} places seen, {compared} times \
+         seen again in another node or region, all hashes equal; a byte flipped in the rows of \
+         each node of one region, found and put right ({crashes} nodes had to be started twice), \
+         {} secrets read there afterwards",
         hashes.len(),
         names.len()
     );

@@ -90,9 +90,9 @@ fn a_promotion_counts_what_was_announced_and_is_missing_and_the_rest_of_the_loss
     };
     println!(
         "soak: {trials} promotions ({large} with {LARGE_SECRETS} secrets, the others with \
-         {SECRETS}), {} acknowledged writes; {} changes announced and missing, counted exactly, with \
-         {} of these writes; {} lost that are younger than the reports say; {} promotions without \
-         loss; from the command to the first accepted write {}; to the entry {}",
+         {SECRETS}), {} acknowledged writes; {} changes announced and missing, counted exactly, \
+         with {} of these writes; {} lost that are younger than the reports say; {} promotions \
+         without loss; from the command to the first accepted write {}; to the entry {}",
         sum.acknowledged,
         sum.missing,
         sum.counted,

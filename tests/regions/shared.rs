@@ -75,9 +75,9 @@ fn a_region_that_is_added_to_many_secrets_gets_each_body_once_and_reads_it() {
     let again = cluster.crossed(A, B) - before;
     assert!(again < count * BESIDE, "bodies went again: {again}");
     println!(
-        "soak: a region added to {count} secrets of {VALUE} bytes: asked for in {asked:.1?}, all in \
-         sync after {took:.1?}; {:.2} bytes went for each byte of value, {} bytes for each secret \
-         beside; naming it again {} bytes for each secret",
+        "soak: a region added to {count} secrets of {VALUE} bytes: asked for in {asked:.1?}, all \
+         in sync after {took:.1?}; {:.2} bytes went for each byte of value, {} bytes for each \
+         secret beside; naming it again {} bytes for each secret",
         moved as f64 / bodies as f64,
         (moved - bodies) / count,
         again / count

@@ -11,7 +11,14 @@ const EDGES: &[(&str, &[&str])] = &[
     ("client", &["wire"]),
     (
         "server",
-        &["envelope", "consensus", "store", "wire", "machine"],
+        &[
+            "replication",
+            "envelope",
+            "consensus",
+            "store",
+            "wire",
+            "machine",
+        ],
     ),
     ("consensus", &["store", "machine", "wire"]),
     ("replication", &["consensus", "envelope", "machine", "wire"]),
@@ -30,6 +37,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("crc32c", &["store"]),
     ("openraft", &["consensus"]),
     ("aes-gcm-siv", &["envelope"]),
+    ("hpke", &["envelope"]),
     ("rustls", &["wire"]),
     ("tokio-rustls", &["wire"]),
     ("rcgen", &["wire"]),

@@ -105,13 +105,10 @@ impl Machine {
         machine
     }
 
-    /// A broken build: entries are applied at this clock's time.
-    pub(crate) fn apply_by(&mut self, clock: Arc<Clocks>) {
-        self.own_clock = Some(clock);
-    }
-
-    /// A broken build: entries are applied without what it leaves out.
-    pub(crate) fn leave_out(&mut self, danger: Danger) {
+    /// A broken build: entries are applied without what it leaves out, or by the node's own clock.
+    pub(crate) fn leave_out(&mut self, danger: Danger, clock: &Arc<Clocks>) {
+        let is_own = danger.is(Broken::AppliesByOwnClock);
+        self.own_clock = is_own.then(|| Arc::clone(clock));
         self.danger = danger;
     }
 

@@ -37,10 +37,38 @@ impl Ages for NoAges {
 }
 
 /// What a leader says.
-struct Said {
+pub(crate) struct Said {
     ages: Vec<(FeedId, Duration)>,
     /// What the asking node must have applied.
     index: LogIndex,
+}
+
+impl Said {
+    pub(crate) fn to_message(&self) -> v1::FreshnessResponse {
+        let ages = self.ages.iter().take(CLAIMS_MAX);
+        let ages = ages.map(|(feed, age)| v1::FeedAge {
+            feed: feed.to_string(),
+            age_ms: whole_ms(*age),
+        });
+        v1::FreshnessResponse {
+            ages: ages.collect(),
+            index: self.index.0,
+            epochs: Vec::new(),
+        }
+    }
+
+    /// What can be read of it: a leader of a later release may know feeds of another kind.
+    pub(crate) fn from_message(answer: &v1::FreshnessResponse) -> Said {
+        let ages = answer.ages.iter().take(CLAIMS_MAX);
+        let ages = ages.filter_map(|said| {
+            let feed = said.feed.parse().ok()?;
+            Some((feed, Duration::from_millis(said.age_ms)))
+        });
+        Said {
+            ages: ages.collect(),
+            index: LogIndex(answer.index),
+        }
+    }
 }
 
 impl Inner {
@@ -49,19 +77,13 @@ impl Inner {
         if core::leader(&self.raft) != Some(self.node) {
             return None;
         }
-        let ages = self.ages.ages().into_iter().take(CLAIMS_MAX);
-        let ages = ages.map(|(feed, age)| v1::FeedAge {
-            feed: feed.to_string(),
-            age_ms: whole_ms(age),
-        });
-        let ages = ages.collect();
+        let ages = self.ages.ages();
         // After the ages: they are of no more than that.
-        let index = self.published.view().index().0;
-        let epochs = self.links.news();
+        let index = self.published.view().index();
+        let said = Said { ages, index };
         Some(v1::FreshnessResponse {
-            ages,
-            index,
-            epochs,
+            epochs: self.links.news(),
+            ..said.to_message()
         })
     }
 }
@@ -77,7 +99,7 @@ pub(crate) async fn ask(
         let asked = inner.clocks.since_boot();
         let whom = core::whom_to_ask(&inner.raft, inner.node, tries);
         let said = match whom {
-            Some(node) if node == inner.node => inner.freshness().and_then(read),
+            Some(node) if node == inner.node => inner.freshness().as_ref().map(Said::from_message),
             Some(node) => ask_node(inner, node, deadline).await,
             None => None,
         };
@@ -106,17 +128,30 @@ async fn ask_node(inner: &Inner, node: u64, deadline: Instant) -> Option<Said> {
     let answer = tokio::time::timeout_at(deadline, client.freshness(request)).await;
     let answer = answer.ok()?.ok()?.into_inner();
     inner.links.hear(node, &answer.epochs);
-    read(answer)
+    Some(Said::from_message(&answer))
 }
 
-fn read(answer: v1::FreshnessResponse) -> Option<Said> {
-    let ages = answer.ages.into_iter().take(CLAIMS_MAX);
-    let ages = ages.map(|said| {
-        let feed = said.feed.parse().ok()?;
-        Some((feed, Duration::from_millis(said.age_ms)))
-    });
-    Some(Said {
-        ages: ages.collect::<Option<_>>()?,
-        index: LogIndex(answer.index),
-    })
+#[cfg(test)]
+mod tests {
+    use machine::RegionName;
+
+    use super::*;
+
+    #[test]
+    fn a_feed_of_a_later_release_hides_no_other() {
+        let home = FeedId::Home(RegionName::new("eu-west-1").unwrap());
+        let said = Said {
+            ages: vec![(home.clone(), Duration::from_micros(1500))],
+            index: LogIndex(3),
+        };
+        let mut message = said.to_message();
+        let later = v1::FeedAge {
+            feed: "another/kind".to_owned(),
+            age_ms: 1,
+        };
+        message.ages.insert(0, later);
+        let read = Said::from_message(&message);
+        assert_eq!(read.ages, [(home, Duration::from_millis(2))]);
+        assert_eq!(read.index, LogIndex(3));
+    }
 }

@@ -59,8 +59,8 @@ pub const APPLY_ENTRIES_MAX: usize = 256;
 /// Bytes of rows applied before readers see them; the entry that reaches it is the batch's last.
 pub const APPLY_BYTES_MAX: usize = 4 << 20;
 
-/// Bytes of an entry from which on it is applied beside the runtime's worker: more than one with the
-/// largest value has.
+/// Bytes of an entry from which on it is applied beside the runtime's worker: more than one with
+/// the largest value has.
 pub const ENTRY_BYTES_LONG: usize = 128 << 10;
 
 /// Entries whose apply takes longer together are told of.

@@ -4,7 +4,9 @@
 use prost::Message;
 use wire::raft::v1;
 
+use crate::claims::{claim, from_claims};
 use crate::codec::{self, Applied, DecodeError};
+use crate::freshness::Said;
 use crate::membership::{Change, from_refusal, to_refusal};
 
 /// What bytes are said to be.
@@ -32,11 +34,15 @@ pub enum MessageKind {
     Applied,
     /// A `Deferred`: a row that names values that are kept for readers.
     Deferred,
+    /// An `Origin`: what its sender has heard of ballots.
+    Origin,
+    /// A `FreshnessResponse`: how old a leader says feeds are.
+    Freshness,
 }
 
 impl MessageKind {
     /// Every kind there is.
-    pub const ALL: [MessageKind; 11] = [
+    pub const ALL: [MessageKind; 13] = [
         MessageKind::Append,
         MessageKind::Appended,
         MessageKind::Candidacy,
@@ -48,6 +54,8 @@ impl MessageKind {
         MessageKind::Vote,
         MessageKind::Applied,
         MessageKind::Deferred,
+        MessageKind::Origin,
+        MessageKind::Freshness,
     ];
 }
 
@@ -96,5 +104,15 @@ pub fn reread(kind: MessageKind, bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
         }
         MessageKind::Applied => Applied::decode(bytes)?.encode(),
         MessageKind::Deferred => codec::decode::<v1::Deferred>("deferred", bytes)?.encode_to_vec(),
+        MessageKind::Origin => {
+            let message: v1::Origin = codec::decode("origin", bytes)?;
+            let read = from_claims(&message.epochs).into_iter();
+            let epochs = read.map(claim).collect();
+            v1::Origin { epochs, ..message }.encode_to_vec()
+        }
+        MessageKind::Freshness => {
+            let message = codec::decode("freshness", bytes)?;
+            Said::from_message(&message).to_message().encode_to_vec()
+        }
     })
 }

@@ -15,7 +15,6 @@ use crate::barrier::Barrier;
 use crate::clock::{Clock, Clocks, Grade};
 use crate::codec::Applied;
 use crate::core;
-use crate::danger::Broken;
 use crate::deferred::left_over;
 use crate::fault::{Fault, Faults};
 use crate::finish::finish_changes;
@@ -134,10 +133,7 @@ impl Consensus {
         let links = Arc::new(Links::new(own, peers, published, Arc::clone(&epochs)));
         let (danger, lease) = (options.danger, options.lease());
         let clocks = Arc::new(Clocks::new(clock, danger));
-        if danger.is(Broken::AppliesByOwnClock) {
-            storage.machine.apply_by(Arc::clone(&clocks));
-        }
-        storage.machine.leave_out(danger);
+        storage.machine.leave_out(danger, &clocks);
         let promises = Promises::new(Arc::clone(&clocks), storage.log.has_vote(), danger);
         let promises = Arc::new(promises);
         let lagging = Arc::<PeerSet>::default();
@@ -153,10 +149,9 @@ impl Consensus {
         let raft = raft.map_err(|fatal| OpenError::Core {
             reason: fatal.to_string(),
         })?;
-        let (lent, to, at) = (&raft, &links, &clocks);
-        let lease = Lease::new(Arc::clone(at), lease, danger);
-        let (to_own, at_own) = (Arc::clone(to), Arc::clone(at));
-        let rounds = Rounds::new(lent.clone(), to_own, at_own, promises, lease, node, danger);
+        let lease = Lease::new(Arc::clone(&clocks), lease, danger);
+        let (to, at) = (Arc::clone(&links), Arc::clone(&clocks));
+        let rounds = Rounds::new(raft.clone(), to, at, promises, lease, node, danger);
         let space = storage.space;
         let members = Members::new(Arc::clone(&rounds), Arc::clone(&space), lagging);
         let heard = Arc::new(LeaderHeard::new(options.timing.election_min));

@@ -449,81 +449,42 @@ impl Field {
 
 impl Rejection {
     /// Names the AWS error.
+    #[rustfmt::skip]
     pub fn aws_name(&self) -> &'static str {
         match self {
             Rejection::TooLong { .. } => "ValidationException",
             Rejection::NameTaken(_) | Rejection::VersionExists { .. } => "ResourceExistsException",
-            Rejection::SecretNotFound
-            | Rejection::VersionNotFound(_)
-            | Rejection::LabelNotFound(_)
-            | Rejection::KeyNotFound(_)
-            | Rejection::NodeNotFound(_)
-            | Rejection::RegionUnknown(_)
+            Rejection::SecretNotFound | Rejection::VersionNotFound(_) | Rejection::LabelNotFound(_)
+            | Rejection::KeyNotFound(_) | Rejection::NodeNotFound(_) | Rejection::RegionUnknown(_)
             | Rejection::FeedNotFound(_) => "ResourceNotFoundException",
-            Rejection::SecretLimit
-            | Rejection::VersionLimit
-            | Rejection::LabelLimit
-            | Rejection::JoinTokenLimit
-            | Rejection::LinkTokenLimit
-            | Rejection::RegionLimit
-            | Rejection::FeedLimit(_)
-            | Rejection::NodeLimit => "LimitExceededException",
-            Rejection::LabelElsewhere { .. }
-            | Rejection::LabelNotAttached { .. }
-            | Rejection::CurrentNotRemovable
-            | Rejection::NothingToMove
-            | Rejection::WindowInvalid
-            | Rejection::TagInvalid
-            | Rejection::TagReserved
-            | Rejection::TagDuplicate
-            | Rejection::TagLimit
-            | Rejection::NotPrimary { .. }
-            | Rejection::ReplicaRegionInvalid(_)
-            | Rejection::ReplicasRemain { .. }
-            | Rejection::RegionInvalid(_)
-            | Rejection::RegionNameUnusable(_) => "InvalidParameterException",
+            Rejection::SecretLimit | Rejection::VersionLimit | Rejection::LabelLimit
+            | Rejection::JoinTokenLimit | Rejection::LinkTokenLimit | Rejection::RegionLimit
+            | Rejection::FeedLimit(_) | Rejection::NodeLimit => "LimitExceededException",
+            Rejection::LabelElsewhere { .. } | Rejection::LabelNotAttached { .. }
+            | Rejection::CurrentNotRemovable | Rejection::NothingToMove | Rejection::WindowInvalid
+            | Rejection::TagInvalid | Rejection::TagReserved | Rejection::TagDuplicate
+            | Rejection::TagLimit | Rejection::NotPrimary { .. }
+            | Rejection::ReplicaRegionInvalid(_) | Rejection::ReplicasRemain { .. }
+            | Rejection::RegionInvalid(_) | Rejection::RegionNameUnusable(_)
+                => "InvalidParameterException",
             Rejection::KeyUnavailable(_) => "EncryptionFailure",
-            Rejection::JoinTokenUnknown
-            | Rejection::JoinTokenExpired(_)
-            | Rejection::JoinTokenUsed(_)
-            | Rejection::LinkTokenUnknown
-            | Rejection::LinkTokenExpired(_)
-            | Rejection::LinkTokenUsed => "AccessDeniedException",
-            Rejection::NotFounded
-            | Rejection::AlreadyFounded
-            | Rejection::MachineVersionUnknown(_)
-            | Rejection::MachineVersionPassed(_)
-            | Rejection::StampOutOfRange
-            | Rejection::AuthorizationMoved
-            | Rejection::AccountUnknown(_)
-            | Rejection::UidTaken(_)
-            | Rejection::NameScheduled
-            | Rejection::SecretPurged
-            | Rejection::SecretScheduled
-            | Rejection::LabelMismatch
-            | Rejection::KeyEmpty(_)
-            | Rejection::JoinTokenExists
-            | Rejection::NodeExists(_)
-            | Rejection::NodeRetired(_)
-            | Rejection::NodeKeyTaken(_)
-            | Rejection::NodeLast(_)
-            | Rejection::DayAhead(_)
-            | Rejection::Fenced { .. }
-            | Rejection::NotAReplica
-            | Rejection::SecretWithheld(_)
-            | Rejection::VersionsMissing
-            | Rejection::CursorMoved { .. }
-            | Rejection::StreamBroken { .. }
-            | Rejection::FeedIsOurs(_)
-            | Rejection::SnapshotMoved(_)
-            | Rejection::SnapshotForeign(_)
-            | Rejection::LinkTokenExists
-            | Rejection::RegionExists(_)
-            | Rejection::RegionUnlinked(_)
-            | Rejection::RegionIsPrimary { .. }
-            | Rejection::NothingToTakeOver(_)
-            | Rejection::ScopeNeeded(_)
-            | Rejection::MachineVersionNeeded(_) => "InvalidRequestException",
+            Rejection::JoinTokenUnknown | Rejection::JoinTokenExpired(_)
+            | Rejection::JoinTokenUsed(_) | Rejection::LinkTokenUnknown
+            | Rejection::LinkTokenExpired(_) | Rejection::LinkTokenUsed => "AccessDeniedException",
+            Rejection::NotFounded | Rejection::AlreadyFounded | Rejection::MachineVersionUnknown(_)
+            | Rejection::MachineVersionPassed(_) | Rejection::StampOutOfRange
+            | Rejection::AuthorizationMoved | Rejection::AccountUnknown(_) | Rejection::UidTaken(_)
+            | Rejection::NameScheduled | Rejection::SecretPurged | Rejection::SecretScheduled
+            | Rejection::LabelMismatch | Rejection::KeyEmpty(_) | Rejection::JoinTokenExists
+            | Rejection::NodeExists(_) | Rejection::NodeRetired(_) | Rejection::NodeKeyTaken(_)
+            | Rejection::NodeLast(_) | Rejection::DayAhead(_) | Rejection::Fenced { .. }
+            | Rejection::NotAReplica | Rejection::SecretWithheld(_) | Rejection::VersionsMissing
+            | Rejection::CursorMoved { .. } | Rejection::StreamBroken { .. }
+            | Rejection::FeedIsOurs(_) | Rejection::SnapshotMoved(_) | Rejection::SnapshotForeign(_)
+            | Rejection::LinkTokenExists | Rejection::RegionExists(_) | Rejection::RegionUnlinked(_)
+            | Rejection::RegionIsPrimary { .. } | Rejection::NothingToTakeOver(_)
+            | Rejection::ScopeNeeded(_) | Rejection::MachineVersionNeeded(_)
+                => "InvalidRequestException",
         }
     }
 }

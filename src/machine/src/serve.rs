@@ -176,7 +176,8 @@ impl State {
                     blind,
                     bytes: bytes.clone(),
                 }),
-                // A value, or what this region followed before it led: as it was then or not at all.
+                // A value, or what this region followed before it led: as it was then or not at
+                // all.
                 _ if self.commitment_of(&key) == Some(header.commitment) => self.body_of(&key),
                 _ => Body::Withheld,
             },

@@ -15,6 +15,7 @@ mod issuers;
 #[cfg(test)]
 mod kit;
 mod limits;
+mod messages;
 mod options;
 mod promote;
 mod serve;
@@ -37,6 +38,7 @@ pub use crate::follow::{Progress, RegionProgress, Staleness, Trouble};
 pub use crate::followers::{Acknowledged, Follower, Followers};
 pub use crate::heard::{Announced, Heard};
 pub use crate::issuers::issuers_of_others;
+pub use crate::messages::{MessageKind, reread};
 pub use crate::options::{DialFailed, Keys, Options, Own, Regions, TakeFailed};
 pub use crate::promote::{Further, PromoteError, PromoteReport, PromotedFeed};
 pub use crate::serve::{Sent, Service};

@@ -30,8 +30,8 @@ pub const SNAPSHOT_BYTES_MAX: usize = 512 << 10;
 /// Rows that may be asked for by their keys at once.
 pub const FETCH_ROWS_MAX: usize = 1_000;
 
-/// Bytes of bodies in the rows of one bucket; the bodies of the rest are fetched by their keys. With
-/// the rows themselves they fit into one message, and into one entry.
+/// Bytes of bodies in the rows of one bucket; the bodies of the rest are fetched by their keys.
+/// With the rows themselves they fit into one message, and into one entry.
 pub const BUCKET_BYTES_MAX: usize = 2 << 20;
 
 /// Rows of one bucket that are sent.

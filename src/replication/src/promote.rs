@@ -47,9 +47,9 @@ pub struct PromotedFeed {
     pub epoch: Epoch,
     /// Changes that the lost region announced and that are not here.
     pub missing: u64,
-    /// How long before the promotion this node sent the last question that the lost region answered:
-    /// what that acknowledged since then and did not announce is missing too, and nobody here knows
-    /// how much. None if it never answered one.
+    /// How long before the promotion this node sent the last question that the lost region
+    /// answered: what that acknowledged since then and did not announce is missing too, and nobody
+    /// here knows how much. None if it never answered one.
     pub unheard: Option<Duration>,
     /// The region that has most of the feed beyond what is here, of those that answered.
     pub further: Option<Further>,

@@ -34,6 +34,7 @@ mod vault;
 pub use self::config::{Config, ConfigError};
 pub use self::danger::{Broken, Danger};
 pub use self::directory::{DataDir, DataError};
+pub use self::link_token::LinkToken;
 pub use self::node::{Addresses, Node, Start, StartError};
 pub use self::status::NotReady;
 pub use envelope::ProviderError as RootKeyError;

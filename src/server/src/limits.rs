@@ -88,6 +88,9 @@ pub const ADDRESSES_TOLD_MAX: usize = 8;
 pub const LINK_REQUESTS_MAX: usize = 8;
 /// Longest deadline of such a call.
 pub const LINK_DEADLINE: std::time::Duration = std::time::Duration::from_secs(5);
+/// Calls of one linked region that are read, or not yet answered, at once: more than it makes. Each
+/// may take the memory of a whole message before its service sees it.
+pub const REGION_CALLS_MAX: usize = 24;
 /// Most regions named in one call.
 pub const REPLICA_REGIONS_MAX: usize = machine::limits::REGIONS_MAX;
 /// Longest way to name a key of another region, in characters.

@@ -1,6 +1,7 @@
 //! The issuers of linked regions, as the region directory tells them, while the process runs.
 //!
-//! Invariant: the issuer of one region vouches for nodes of that region and of no other.
+//! Invariant: the issuers that a region tells of vouch for nodes of that region and of no other, so
+//! what it tells of itself can harm nobody else.
 
 use std::{
     collections::BTreeMap,
@@ -14,30 +15,46 @@ use rustls::{
     RootCertStore,
     pki_types::{CertificateDer, TrustAnchor},
 };
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     certs::Holder,
-    identity::{PeerIdentity, PublicKeyHash, is_region},
+    identity::{PeerIdentity, is_region},
     issuer::{IssuerError, Known, vouching},
-    limits::{ISSUERS_PER_REGION_MAX, LINKED_REGIONS_MAX},
+    limits::{ISSUERS_PER_REGION_MAX, LINKED_CONNECTIONS_MAX, LINKED_REGIONS_MAX},
     verify::Refusal,
 };
 
 /// The issuers of linked regions; none at first. Clones share them.
 #[derive(Clone, Default)]
 pub struct Authorities {
-    linked: Arc<ArcSwap<BTreeMap<String, Vec<Known>>>>,
+    linked: Arc<ArcSwap<BTreeMap<String, Linked>>>,
 }
 
-/// Why the issuers of linked regions were not taken over.
+struct Linked {
+    issuers: Vec<Known>,
+    tie: Tie,
+}
+
+/// What the connections of one linked region's nodes have in common.
+#[derive(Clone)]
+pub(crate) struct Tie {
+    /// How many more there may be: one region must not keep the others, or the own, out.
+    pub(crate) places: Arc<Semaphore>,
+    /// Ends them when the region is unlinked.
+    pub(crate) cut: CancellationToken,
+}
+
+/// What of the issuers of linked regions was not taken over, and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthoritiesError {
-    /// More regions than a cluster links.
-    #[error("{count} regions are linked, at most {LINKED_REGIONS_MAX} can be; unlink some")]
+    /// One region more than a cluster links.
+    #[error("{region} is one more than the {LINKED_REGIONS_MAX} that can be linked; unlink some")]
     TooManyRegions {
-        /// How many were given.
-        count: usize,
+        /// The region.
+        region: String,
     },
     /// A name has another form.
     #[error("{name:?} is not a region name; name it like eu-west-1")]
@@ -45,7 +62,7 @@ pub enum AuthoritiesError {
         /// The name as given.
         name: String,
     },
-    /// More issuers than one region has.
+    /// More issuers than one region has: those above the bound are left out.
     #[error("{region} has more than {ISSUERS_PER_REGION_MAX} issuers; leave out those replaced")]
     TooManyIssuers {
         /// The region.
@@ -67,37 +84,42 @@ pub enum AuthoritiesError {
         /// Whose it is.
         issuer: String,
     },
-    /// Two regions have an issuer with the same key, so one could make nodes of the other.
-    #[error("{region} and {other} share an issuer; give each region an issuer of its own")]
-    Shared {
-        /// One region.
-        region: String,
-        /// The other one.
-        other: String,
-    },
 }
 
 impl Authorities {
     /// Replaces the whole set: region name to certificates of its issuers, for at most 64 regions
-    /// and 4 certificates each. Holds for connections made from then on. On an error the old set
-    /// stays in force. An entry for the own region changes nothing: `CredentialFiles` tell who
-    /// issues for that.
+    /// and 4 certificates each. Holds for connections made from then on; listeners cut those of a
+    /// region that is not in it any more. What cannot be used is left out and answered, and the
+    /// rest holds: what one region tells of itself must not cut off another. An entry for the own
+    /// region changes nothing: `CredentialFiles` tell who issues for that.
     pub fn set(
         &self,
         linked: BTreeMap<String, Vec<CertificateDer<'static>>>,
-    ) -> Result<(), AuthoritiesError> {
-        if linked.len() > LINKED_REGIONS_MAX {
-            let count = linked.len();
-            return Err(AuthoritiesError::TooManyRegions { count });
-        }
-        let mut fresh = BTreeMap::new();
+    ) -> Vec<AuthoritiesError> {
+        let before = self.linked.load_full();
+        let (mut fresh, mut refused) = (BTreeMap::new(), Vec::new());
         for (region, certificates) in linked {
-            let issuers = read(&region, &certificates)?;
-            fresh.insert(region, issuers);
+            if !is_region(&region) {
+                refused.push(AuthoritiesError::Name { name: region });
+            } else if fresh.len() == LINKED_REGIONS_MAX {
+                refused.push(AuthoritiesError::TooManyRegions { region });
+            } else {
+                let issuers = read(&region, &certificates, &mut refused);
+                let tie = before.get(&region).map(|linked| linked.tie.clone());
+                let tie = tie.unwrap_or_else(Tie::new);
+                fresh.insert(region, Linked { issuers, tie });
+            }
         }
-        each_has_its_own(&fresh)?;
+        let gone = before.iter().filter(|(name, _)| !fresh.contains_key(*name));
+        let gone: Vec<Tie> = gone.map(|(_, linked)| linked.tie.clone()).collect();
         self.linked.store(Arc::new(fresh));
-        Ok(())
+        gone.iter().for_each(|tie| tie.cut.cancel());
+        refused
+    }
+
+    /// What a connection of a node of a linked region is tied to; none if it is not linked.
+    pub(crate) fn tie(&self, region: &str) -> Option<Tie> {
+        Some(self.linked.load().get(region)?.tie.clone())
     }
 
     /// What may vouch for a node of a linked region now.
@@ -107,19 +129,28 @@ impl Authorities {
         now: SystemTime,
     ) -> Result<Arc<RootCertStore>, Refusal> {
         let linked = self.linked.load();
-        let issuers = linked.get(&peer.region).ok_or_else(|| Refusal::NotLinked {
+        let region = linked.get(&peer.region).ok_or_else(|| Refusal::NotLinked {
             region: peer.region.clone(),
         })?;
-        Ok(vouching(issuers, peer, now)?)
+        Ok(vouching(&region.issuers, peer, now)?)
     }
 
     /// What may vouch for any node of any linked region now.
     pub(crate) fn in_force(&self, now: SystemTime) -> Vec<TrustAnchor<'static>> {
         let linked = self.linked.load();
-        let issuers = linked.values().flatten();
+        let issuers = linked.values().flat_map(|region| &region.issuers);
         issuers
             .filter_map(|known| known.anchor(now).ok().cloned())
             .collect()
+    }
+}
+
+impl Tie {
+    fn new() -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(LINKED_CONNECTIONS_MAX)),
+            cut: CancellationToken::new(),
+        }
     }
 }
 
@@ -129,44 +160,29 @@ impl Debug for Authorities {
     }
 }
 
+/// Those of a region's issuers that can be used.
 fn read(
     region: &str,
     certificates: &[CertificateDer<'static>],
-) -> Result<Vec<Known>, AuthoritiesError> {
-    let region = region.to_owned();
-    if !is_region(&region) {
-        return Err(AuthoritiesError::Name { name: region });
-    }
-    if certificates.len() > ISSUERS_PER_REGION_MAX {
-        return Err(AuthoritiesError::TooManyIssuers { region });
-    }
-    let issuers: Result<Vec<Known>, _> = certificates.iter().map(Known::read).collect();
-    let issuers = issuers.map_err(|source| AuthoritiesError::Issuer {
-        region: region.clone(),
-        source,
-    })?;
-    let foreign = issuers
-        .iter()
-        .map(|known| &known.issuer.holder)
-        .find(|holder| matches!(holder, Holder::Issuer { region: named, .. } if *named != region));
-    match foreign.map(Holder::to_string) {
-        Some(issuer) => Err(AuthoritiesError::OtherRegion { region, issuer }),
-        None => Ok(issuers),
-    }
-}
-
-fn each_has_its_own(linked: &BTreeMap<String, Vec<Known>>) -> Result<(), AuthoritiesError> {
-    let mut owners: BTreeMap<PublicKeyHash, &str> = BTreeMap::new();
-    for (region, issuers) in linked {
-        for known in issuers {
-            let owner = owners.entry(known.issuer.public_key).or_insert(region);
-            if *owner != region {
-                return Err(AuthoritiesError::Shared {
-                    region: (*owner).to_owned(),
-                    other: region.clone(),
-                });
-            }
+    refused: &mut Vec<AuthoritiesError>,
+) -> Vec<Known> {
+    let mut issuers = Vec::new();
+    for (number, certificate) in certificates.iter().enumerate() {
+        let region = region.to_owned();
+        if number == ISSUERS_PER_REGION_MAX {
+            refused.push(AuthoritiesError::TooManyIssuers { region });
+            break;
+        }
+        match Known::read(certificate) {
+            Ok(known) => match &known.issuer.holder {
+                Holder::Issuer { region: named, .. } if *named != region => {
+                    let issuer = known.issuer.holder.to_string();
+                    refused.push(AuthoritiesError::OtherRegion { region, issuer });
+                }
+                _ => issuers.push(known),
+            },
+            Err(source) => refused.push(AuthoritiesError::Issuer { region, source }),
         }
     }
-    Ok(())
+    issuers
 }

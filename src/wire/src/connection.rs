@@ -1,5 +1,5 @@
-//! One accepted connection: TLS over TCP, who is at the other end, and what cuts it: a stop, or
-//! too long a silence.
+//! One accepted connection: TLS over TCP, who is at the other end, and what cuts it: a stop, that
+//! its region is linked no more, or too long a silence.
 
 use std::{
     io,
@@ -16,7 +16,6 @@ use tokio::{
     time::{Instant, Sleep, sleep},
 };
 use tokio_rustls::server::TlsStream;
-use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::transport::server::Connected;
 
 use crate::identity::Caller;
@@ -27,9 +26,11 @@ use crate::limits::OPENING_BYTES;
 pub(crate) struct Connection {
     pub(crate) stream: TlsStream<TcpStream>,
     pub(crate) accepted: Accepted,
-    pub(crate) cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    pub(crate) cut: Pin<Box<dyn Future<Output = ()> + Send>>,
     pub(crate) silence: Silence,
     pub(crate) _place: OwnedSemaphorePermit,
+    /// Its place among those of its region, if that is a linked one.
+    pub(crate) _tied: Option<OwnedSemaphorePermit>,
 }
 
 /// How long the other end has said nothing. A caller that is alive answers the pings of HTTP/2;

@@ -6,7 +6,7 @@
 use std::{
     io,
     pin::Pin,
-    sync::{Arc, OnceLock},
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -28,7 +28,7 @@ use tower::Service;
 use crate::{
     clock,
     credentials::{Credentials, Material, provider},
-    identity::{Identity, IdentityError, PeerIdentity, PublicKeyHash},
+    identity::{Identity, PeerIdentity, PublicKeyHash},
     limits::{
         CALLER_CONNECT_TIMEOUT, CALLER_KEEPALIVE, CONNECTION_WINDOW_BYTES, PEER_CONNECT_TIMEOUT,
         PEER_KEEPALIVE, STREAM_WINDOW_BYTES,
@@ -51,12 +51,12 @@ pub enum Expected {
     /// One node of a linked region, with the key that the region directory pins. The issuers of
     /// its region are those among the credentials' `Authorities` when it is connected to.
     Linked(PeerIdentity),
-    /// Any node that the issuer with this key vouches for, of this cluster if one is given: for a
-    /// node of a region that is about to be linked and knows no more of the other. The server must
-    /// present its issuer's certificate. No certificate is presented to it: it knows nobody yet.
+    /// Any node of a cluster that the issuer with this key vouches for: for a node of a region that
+    /// is about to be linked and knows no more of the other. The server must present its issuer's
+    /// certificate. No certificate is presented to it: it knows nobody yet.
     Issuer {
         /// Cluster id, 32 lower-case hexadecimal digits.
-        cluster: Option<String>,
+        cluster: String,
         /// What `PublicKeyHash::of` says of the issuer's certificate.
         issuer_key: PublicKeyHash,
     },
@@ -82,10 +82,6 @@ pub struct Dialer {
     credentials: Arc<Credentials>,
     options: DialOptions,
 }
-
-/// Which node answers on a channel that stays with one.
-#[derive(Clone, Debug, Default)]
-pub struct Answerer(Arc<OnceLock<PeerIdentity>>);
 
 /// Why a channel cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -142,27 +138,6 @@ impl Dialer {
 
     /// Makes a channel to `host:port`. Nothing is sent before the first call.
     pub fn channel(&self, address: &str, expected: Expected) -> Result<Channel, DialError> {
-        self.connecting(address, expected, None)
-    }
-
-    /// Makes a channel as `channel` does that stays with the node that answers first, and tells
-    /// which that is. Where another one answers later, a new channel must be made.
-    pub fn channel_to_one(
-        &self,
-        address: &str,
-        expected: Expected,
-    ) -> Result<(Channel, Answerer), DialError> {
-        let answerer = Answerer::default();
-        let channel = self.connecting(address, expected, Some(answerer.clone()))?;
-        Ok((channel, answerer))
-    }
-
-    fn connecting(
-        &self,
-        address: &str,
-        expected: Expected,
-        answerer: Option<Answerer>,
-    ) -> Result<Channel, DialError> {
         let bad = || DialError::Address {
             address: address.to_owned(),
         };
@@ -180,7 +155,6 @@ impl Dialer {
             address: address.to_owned(),
             check,
             name: server.map_err(|_| DialError::Name { name })?,
-            answerer,
         };
         let endpoint = Endpoint::from(uri)
             .connect_timeout(self.options.connect_timeout)
@@ -227,20 +201,6 @@ impl Dialer {
     }
 }
 
-impl Answerer {
-    /// The node, once a connection was made.
-    pub fn peer(&self) -> Option<PeerIdentity> {
-        self.0.get().cloned()
-    }
-
-    /// Takes whoever answers first, and nobody else after.
-    fn accept(&self, found: &Identity) -> Result<(), Refusal> {
-        let peer = Wanted::Cluster(None).accept(found)?;
-        let first = self.0.get_or_init(|| peer.clone());
-        Wanted::Node(first.clone()).accept(found).map(|_| ())
-    }
-}
-
 /// What is checked of the certificate at the other end.
 #[derive(Clone, Debug)]
 enum Check {
@@ -257,7 +217,6 @@ struct Connector {
     address: String,
     check: Check,
     name: ServerName<'static>,
-    answerer: Option<Answerer>,
 }
 
 impl Service<Uri> for Connector {
@@ -290,10 +249,6 @@ impl Connector {
             .map_err(|source| self.failed("reach", source))?;
         let connected = TlsConnector::from(Arc::new(config)).connect(self.name.clone(), stream);
         let stream = connected.await.map_err(|error| self.distrust(error))?;
-        if let Some(answerer) = &self.answerer {
-            let accepted = identity(&stream).and_then(|found| answerer.accept(&found));
-            accepted.map_err(|refusal| self.failed("trust", refusal))?;
-        }
         Ok(TokioIo::new(stream))
     }
 
@@ -373,15 +328,6 @@ impl Connector {
             source: Box::new(source),
         }
     }
-}
-
-/// Whose the verified certificate of the server is.
-fn identity(stream: &TlsStream<TcpStream>) -> Result<Identity, Refusal> {
-    let certificates = stream.get_ref().1.peer_certificates();
-    let certificate = certificates
-        .and_then(<[_]>::first)
-        .ok_or(IdentityError::Missing)?;
-    Ok(Identity::of(certificate)?)
 }
 
 /// Why a connection was not made; in the chain of the call's error.

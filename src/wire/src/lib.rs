@@ -20,7 +20,7 @@ pub mod listen;
 
 pub use authorities::{Authorities, AuthoritiesError};
 pub use credentials::{CredentialFiles, Credentials, CredentialsError};
-pub use dial::{Answerer, DialError, DialOptions, Dialer, Expected};
+pub use dial::{DialError, DialOptions, Dialer, Expected};
 pub use distrust::Distrust;
 pub use identity::{Caller, ClientIdentity, Identity, IdentityError, PeerIdentity, PublicKeyHash};
 pub use issuer::{Issuer, IssuerError, NodeError, check_issuer, verify_node};

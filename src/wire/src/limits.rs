@@ -65,6 +65,10 @@ pub const CLIENT_NAME_CHARS_MAX: usize = 128;
 /// Characters of a region's name.
 pub const REGION_CHARS_MAX: usize = 128;
 
+/// Connections that the nodes of one linked region hold to a listener at a time: more than they
+/// use, with those that a line which comes and goes has left behind.
+pub const LINKED_CONNECTIONS_MAX: usize = 64;
+
 /// Other regions whose nodes are accepted.
 pub const LINKED_REGIONS_MAX: usize = 64;
 

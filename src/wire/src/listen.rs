@@ -8,7 +8,7 @@
 //! Invariant: one connection cannot hold up another. Handshakes run beside each other, each has
 //! a time-out, places are counted from the first byte, and one that falls silent loses its place.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwapOption;
 use rustls::{
@@ -93,7 +93,7 @@ pub enum ListenError {
         /// The address.
         address: SocketAddr,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The credentials cannot serve.
     #[error("cannot serve with this certificate")]
@@ -238,7 +238,7 @@ struct Door {
     places: Arc<Semaphore>,
     options: ListenOptions,
     cut: CancellationToken,
-    sender: mpsc::Sender<Result<Connection, std::io::Error>>,
+    sender: mpsc::Sender<Result<Connection, io::Error>>,
 }
 
 /// The TLS configuration built of one state of the certificate files.
@@ -297,8 +297,8 @@ impl Door {
         &self,
         stream: TcpStream,
         place: OwnedSemaphorePermit,
-    ) -> Result<Connection, std::io::Error> {
-        let config = self.config().map_err(std::io::Error::other)?;
+    ) -> Result<Connection, io::Error> {
+        let config = self.config().map_err(io::Error::other)?;
         stream.set_nodelay(true)?;
         let (local, remote) = (stream.local_addr().ok(), stream.peer_addr().ok());
         let handshake = TlsAcceptor::from(config).accept(stream).into_fallible();
@@ -317,9 +317,19 @@ impl Door {
         let caller = match certificate.map(Identity::of).transpose() {
             Ok(Some(identity)) => Caller::from(identity),
             Ok(None) => Caller::Anonymous,
-            Err(error) => return Err(std::io::Error::other(error)),
+            Err(error) => return Err(io::Error::other(error)),
         };
-        let cut = Box::pin(self.cut.clone().cancelled_owned());
+        let (tied, unlinked) = self.tie(&caller)?.unzip();
+        let stop = self.cut.clone();
+        let cut = async move {
+            match unlinked {
+                None => stop.cancelled().await,
+                Some(unlinked) => tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = unlinked.cancelled() => {}
+                },
+            }
+        };
         Ok(Connection {
             stream,
             accepted: Accepted {
@@ -327,10 +337,32 @@ impl Door {
                 local,
                 remote,
             },
-            cut,
+            cut: Box::pin(cut),
             silence: Silence::new(self.options.handshake_timeout, self.options.silence_timeout),
             _place: place,
+            _tied: tied,
         })
+    }
+
+    /// Ties the connection of a node of another region to that region, which may have been unlinked
+    /// since the handshake.
+    fn tie(
+        &self,
+        caller: &Caller,
+    ) -> io::Result<Option<(OwnedSemaphorePermit, CancellationToken)>> {
+        let (own, admission) = (self.credentials.identity(), self.options.admission);
+        let own = own.peer().map(|own| &own.region);
+        let region = match caller {
+            Caller::Peer(peer) if admission == Admission::Nodes && Some(&peer.region) != own => {
+                &peer.region
+            }
+            _ => return Ok(None),
+        };
+        let tie = self.credentials.authorities().tie(region);
+        let tie = tie.ok_or_else(|| io::Error::other(format!("{region} is not linked")))?;
+        let place = tie.places.try_acquire_owned();
+        let place = place.map_err(|_| io::Error::other(format!("no place for {region}")))?;
+        Ok(Some((place, tie.cut)))
     }
 
     fn config(&self) -> Result<Arc<ServerConfig>, rustls::Error> {

@@ -133,10 +133,7 @@ impl Nodes {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), Refusal> {
-        let peer = found.peer().ok_or_else(|| Refusal::OtherNode {
-            found: found.to_string(),
-            wanted: "a node".to_owned(),
-        })?;
+        let peer = node(found)?;
         let roots = match peer.region == self.region {
             true => Arc::clone(&self.own),
             false => self.linked.vouching(peer, clock::instant(now))?,
@@ -212,8 +209,8 @@ impl ClientCertVerifier for CallerVerifier {
 /// Which node must answer.
 #[derive(Clone, Debug)]
 pub(crate) enum Wanted {
-    /// Any node, of a cluster if one is known.
-    Cluster(Option<String>),
+    /// Any node of a cluster.
+    Cluster(String),
     /// Any node of a region.
     Region { cluster: String, region: String },
     /// One node with the key that is pinned.
@@ -301,8 +298,7 @@ impl Wanted {
 
     fn is(&self, peer: &PeerIdentity) -> bool {
         match self {
-            Self::Cluster(None) => true,
-            Self::Cluster(Some(cluster)) => peer.cluster == *cluster,
+            Self::Cluster(cluster) => peer.cluster == *cluster,
             Self::Region { cluster, region } => peer.cluster == *cluster && peer.region == *region,
             Self::Node(wanted) => peer == wanted,
         }
@@ -310,8 +306,7 @@ impl Wanted {
 
     fn other(&self, found: &Identity) -> Refusal {
         let wanted = match self {
-            Self::Cluster(None) => "a node".to_owned(),
-            Self::Cluster(Some(cluster)) => format!("a node of {cluster}"),
+            Self::Cluster(cluster) => format!("a node of {cluster}"),
             Self::Region { cluster, region } => format!("a node of {cluster}/{region}"),
             Self::Node(peer) => peer.to_string(),
         };
@@ -337,8 +332,14 @@ fn presented(
         return Err(Refusal::OtherIssuerKey { wanted: key });
     }
     let identity = Identity::of(end_entity)?;
-    let peer = Wanted::Cluster(None).accept(&identity)?;
-    Ok(vouching(&found, peer, clock::instant(now))?)
+    Ok(vouching(&found, node(&identity)?, clock::instant(now))?)
+}
+
+fn node(found: &Identity) -> Result<&PeerIdentity, Refusal> {
+    found.peer().ok_or_else(|| Refusal::OtherNode {
+        found: found.to_string(),
+        wanted: "a node".to_owned(),
+    })
 }
 
 fn other_issuer(peer: &PeerIdentity) -> Refusal {

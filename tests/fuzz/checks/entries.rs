@@ -8,7 +8,11 @@ use crate::{founded, is_thorough, parts};
 
 /// Takes entries.
 pub fn check(input: &[u8]) {
-    let mut state = founded();
+    applied_to(founded(), input);
+}
+
+/// Applies entries to a region whose log has one.
+pub(super) fn applied_to(mut state: State, input: &[u8]) {
     let mut index = 2;
     for part in parts(input) {
         let Ok(entry) = Entry::decode(part) else {

@@ -6,9 +6,11 @@ pub mod certificate;
 pub mod config;
 pub mod directory;
 pub mod entries;
+pub mod imports;
 pub mod log;
 pub mod messages;
 pub mod names;
+pub mod replication;
 pub mod requests;
 pub mod rows;
 pub mod snapshot;
@@ -23,9 +25,11 @@ pub const ALL: &[(&str, Check)] = &[
     ("config", config::check),
     ("directory", directory::check),
     ("entries", entries::check),
+    ("imports", imports::check),
     ("log", log::check),
     ("messages", messages::check),
     ("names", names::check),
+    ("replication", replication::check),
     ("requests", requests::check),
     ("rows", rows::check),
     ("snapshot", snapshot::check),

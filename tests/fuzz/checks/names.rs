@@ -7,6 +7,7 @@ use machine::{
     AccountId, ArnSuffix, ClusterId, FeedId, Hash, KeyId, Label, RegionName, RequestId, SecretId,
     SecretName, Token, Uid, VersionId,
 };
+use server::LinkToken;
 
 /// Takes one text.
 pub fn check(input: &[u8]) {
@@ -28,6 +29,9 @@ pub fn check(input: &[u8]) {
     drop(input.parse::<SecretId>());
     if let Ok(token) = Token::decode(input) {
         assert_eq!(Token::decode(&token.encode()).as_ref(), Ok(&token));
+    }
+    if let Some(token) = LinkToken::parse(input) {
+        assert!(*token.text() == *input);
     }
 }
 

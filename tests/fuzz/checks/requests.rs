@@ -22,7 +22,7 @@ use crate::parts;
 use crate::raw::Raw;
 
 /// Every rpc that takes something of a caller, in an order that must stay: inputs count it.
-pub const RPCS: [(&str, Caller); 20] = [
+pub const RPCS: [(&str, Caller); 28] = [
     ("secrets.v1.SecretsService/CreateSecret", Caller::Client),
     ("secrets.v1.SecretsService/GetSecretValue", Caller::Client),
     ("secrets.v1.SecretsService/PutSecretValue", Caller::Client),
@@ -55,6 +55,23 @@ pub const RPCS: [(&str, Caller); 20] = [
     ("admin.v1.AdminService/PromoteNode", Caller::Client),
     ("admin.v1.AdminService/TransferLeader", Caller::Client),
     ("admin.v1.AdminService/RemoveNode", Caller::Client),
+    (
+        "secrets.v1.SecretsService/ReplicateSecretToRegions",
+        Caller::Client,
+    ),
+    (
+        "secrets.v1.SecretsService/RemoveRegionsFromReplication",
+        Caller::Client,
+    ),
+    (
+        "secrets.v1.SecretsService/StopReplicationToReplica",
+        Caller::Client,
+    ),
+    ("admin.v1.AdminService/CreateLinkToken", Caller::Client),
+    ("admin.v1.AdminService/Link", Caller::Client),
+    ("admin.v1.AdminService/PromoteRegion", Caller::Client),
+    ("admin.v1.AdminService/UnlinkRegion", Caller::Client),
+    ("admin.v1.AdminService/SetRegionScope", Caller::Client),
 ];
 
 /// The secret that is always there.
@@ -79,17 +96,21 @@ thread_local! {
     static HOUSE: RefCell<Option<House>> = const { RefCell::new(None) };
 }
 
-/// Takes the number of an rpc, three metadata (empty: none) and the bytes of the request.
+/// Takes the number of an rpc, three metadata (empty: none), the bytes of the request, and two
+/// metadata more.
 pub fn check(input: &[u8]) {
     let mut parts = parts(input);
     let mut next = || parts.next().unwrap_or_default();
     let rpc = usize::from(next().first().copied().unwrap_or_default()) % RPCS.len();
-    let metadata = [
-        ("strongroom-consistency", next()),
-        ("strongroom-min-position", next()),
-        ("grpc-timeout", next()),
-    ];
+    let (consistency, position, timeout) = (next(), next(), next());
     let message = next();
+    let metadata = [
+        ("strongroom-consistency", consistency),
+        ("strongroom-min-position", position),
+        ("grpc-timeout", timeout),
+        ("strongroom-max-staleness-ms", next()),
+        ("strongroom-region", next()),
+    ];
     HOUSE.with_borrow_mut(|house| {
         if house
             .as_ref()

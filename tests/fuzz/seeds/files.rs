@@ -6,13 +6,16 @@ use std::path::Path;
 use envelope::{RootKey, StorageKeyring};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
+use server::LinkToken;
 use strongroom_fuzz::{ACCOUNT, founded, join};
+use wire::PublicKeyHash;
 use wire::certs::{self, ClientSpec, Existing, Layout, NodeSpec, Validity};
 
 use crate::{Corpus, Failure};
 
 pub fn names(corpus: &Corpus) -> Result<(), Failure> {
     let token = founded().token().encode();
+    let link = LinkToken::generate(PublicKeyHash([7; 32]))?;
     for (name, text) in [
         ("token", token.as_str()),
         ("region", "eu-north-1"),
@@ -24,6 +27,8 @@ pub fn names(corpus: &Corpus) -> Result<(), Failure> {
             "arn:aws:secretsmanager:eu-north-1:000000000001:secret:prod/db-AbC123",
         ),
         ("uid", "00112233445566778899aabbccddeeff"),
+        ("feed", "home/eu-north-1"),
+        ("link-token", link.text().as_str()),
     ] {
         corpus.add("names", name, text.as_bytes())?;
     }
@@ -63,7 +68,16 @@ pub fn files(corpus: &Corpus, golden: &Path) -> Result<(), Failure> {
         "golden",
         &join([&[0], &b"golden-1"[..], &snapshot]),
     )?;
-    let rows: [&[u8]; 8] = [b"", b"\0\x40\x01", b"a", b"1", &[1, 0, 1], b"2", &[1, 0, 2], b"3"];
+    let rows: [&[u8]; 8] = [
+        b"",
+        b"\0\x40\x01",
+        b"a",
+        b"1",
+        &[1, 0, 1],
+        b"2",
+        &[1, 0, 2],
+        b"3",
+    ];
     corpus.add("base", "made", &join(rows))?;
     let made: [&[u8]; 7] = [&[1], b"\0\x40\x01", b"a", b"1", b"b", b"2", b"meta"];
     corpus.add("snapshot", "made", &join(made))
@@ -111,6 +125,7 @@ pub fn certificates(corpus: &Corpus) -> Result<(), Failure> {
         ("node", node.cert),
         ("client", client.cert),
         ("root", root.cert),
+        ("issuer", layout.issuer(REGION).cert),
     ] {
         let pem = fs::read_to_string(path)?;
         corpus.add("certificate", &format!("{name}-pem"), pem.as_bytes())?;

@@ -1,20 +1,24 @@
-//! Every command as an entry, and the rows that come of them.
+//! Every command of a region on its own as an entry, and the rows that come of them.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use machine::{
-    AccountId, AdmitNode, ArnSuffix, Checkpoint, Command, CreateSecret, DeleteSecret, Hash,
+    AccountId, AdmitNode, ArnSuffix, Checkpoint, Command, CreateSecret, DeleteSecret, FeedId, Hash,
     IssueJoinToken, Label, LogIndex, MACHINE_VERSION, NewVersion, Node, NodeId, PurgeSecret,
     PutSecretValue, RecordAccess, RemoveNode, RestoreSecret, Revision, SealedValue, SecretName,
     Seen, SetMachineVersion, Stamp, State, Tag, TagResource, TrimFeed, Uid, UntagResource,
     UpdateSecret, UpdateSecretVersionStage, ValueKind, VersionId, Wrap,
 };
-use strongroom_fuzz::{ACCOUNT, KEY, entry, founded, join};
+use strongroom_fuzz::pair::region;
+use strongroom_fuzz::{ACCOUNT, KEY, REGION, entry, founded, join};
 
 use crate::{Corpus, Failure};
 
-const SECRET: Uid = Uid([5; 16]);
+/// A secret of the founded region.
+pub fn secret() -> Uid {
+    FeedId::Home(region(REGION)).uid_of([5; 16])
+}
 
 pub fn machine(corpus: &Corpus) -> Result<(), Failure> {
     let mut state = founded();
@@ -32,7 +36,7 @@ pub fn machine(corpus: &Corpus) -> Result<(), Failure> {
     corpus.add("entries", "all", &join(&entries))
 }
 
-fn rows(corpus: &Corpus, name: &str, state: &State) -> Result<(), Failure> {
+pub fn rows(corpus: &Corpus, name: &str, state: &State) -> Result<(), Failure> {
     let parts = state.rows().filter_map(|(key, row)| match row {
         machine::RowRef::Here(row) => Some([key.encode(), row.encode()]),
         machine::RowRef::Evicted => None,
@@ -52,7 +56,7 @@ fn commands(state: &State) -> Result<Vec<(&'static str, Command)>, Failure> {
     };
     let digest = Hash([6; 32]);
     let expires = Stamp(1 << 40);
-    let touched = vec![(SECRET, version(2)?)];
+    let touched = vec![(secret(), version(2)?)];
     let upto = Revision(3);
     commands.extend([
         (
@@ -89,8 +93,8 @@ fn commands(state: &State) -> Result<Vec<(&'static str, Command)>, Failure> {
     Ok(commands)
 }
 
-fn secret_commands() -> Result<Vec<(&'static str, Command)>, Failure> {
-    let (uid, seen) = (SECRET, Seen::default());
+pub fn secret_commands() -> Result<Vec<(&'static str, Command)>, Failure> {
+    let (uid, seen) = (secret(), Seen::default());
     let create = CreateSecret {
         uid,
         account: AccountId::new(ACCOUNT)?,
@@ -100,6 +104,8 @@ fn secret_commands() -> Result<Vec<(&'static str, Command)>, Failure> {
         kms_key: None,
         tags: vec![tag()],
         new: Some(new(1)?),
+        region: None,
+        replicas: Vec::new(),
         seen: seen.clone(),
     };
     let put = PutSecretValue {
@@ -134,7 +140,7 @@ fn secret_commands() -> Result<Vec<(&'static str, Command)>, Failure> {
 }
 
 fn secret_ends() -> Vec<(&'static str, Command)> {
-    let (uid, seen) = (SECRET, Seen::default());
+    let (uid, seen) = (secret(), Seen::default());
     let delete = DeleteSecret {
         uid,
         window_days: Some(7),
@@ -179,11 +185,11 @@ fn tag() -> Tag {
     }
 }
 
-fn version(number: u32) -> Result<VersionId, Failure> {
+pub fn version(number: u32) -> Result<VersionId, Failure> {
     Ok(VersionId::new(&format!("{number:032}"))?)
 }
 
-fn wrap() -> Wrap {
+pub fn wrap() -> Wrap {
     Wrap {
         key_id: KEY,
         key_version: 1,
@@ -191,7 +197,7 @@ fn wrap() -> Wrap {
     }
 }
 
-fn new(number: u32) -> Result<NewVersion, Failure> {
+pub fn new(number: u32) -> Result<NewVersion, Failure> {
     Ok(NewVersion {
         id: version(number)?,
         kind: ValueKind::String,

@@ -5,6 +5,8 @@
 mod files;
 mod machine;
 mod messages;
+mod regions;
+mod replication;
 mod requests;
 
 use std::error::Error;
@@ -18,6 +20,8 @@ fn main() -> Result<(), Failure> {
     let corpus = Corpus(root.join("corpus"));
     let golden = root.join("../fixtures/storage/0.1.0");
     machine::machine(&corpus)?;
+    regions::regions(&corpus)?;
+    replication::replication(&corpus)?;
     files::names(&corpus)?;
     files::files(&corpus, &golden)?;
     files::directory(&corpus, &golden)?;

@@ -12,7 +12,8 @@ pub fn messages(corpus: &Corpus) -> Result<(), Failure> {
         .into_iter()
         .chain(votes())
         .chain(changes())
-        .chain(kept());
+        .chain(kept())
+        .chain(heard());
     for (kind, (name, message)) in (0_u8..).zip(all) {
         corpus.add("messages", name, &[&[kind], &message[..]].concat())?;
     }
@@ -94,6 +95,10 @@ fn kept() -> [Named; 5] {
     };
     let deferred = raft::Deferred {
         keys: vec![Bytes::from_static(b"key")],
+        replaced: vec![raft::Replaced {
+            key: Bytes::from_static(b"other"),
+            row: Bytes::from_static(b"row"),
+        }],
     };
     [
         ("log-entry", entry.encode_to_vec()),
@@ -101,6 +106,30 @@ fn kept() -> [Named; 5] {
         ("vote", ballot().encode_to_vec()),
         ("applied", applied.encode_to_vec()),
         ("deferred", deferred.encode_to_vec()),
+    ]
+}
+
+fn heard() -> [Named; 2] {
+    let feed = "home/eu-west-1".to_owned();
+    let claim = raft::Claim {
+        feed: feed.clone(),
+        number: 2,
+        region: "us-east-1".to_owned(),
+    };
+    let origin = raft::Origin {
+        cluster: Bytes::from_static(&[1; 16]),
+        region: "eu-west-1".to_owned(),
+        node: 1,
+        epochs: vec![claim],
+    };
+    let freshness = raft::FreshnessResponse {
+        ages: vec![raft::FeedAge { feed, age_ms: 100 }],
+        index: 6,
+        epochs: Vec::new(),
+    };
+    [
+        ("origin", origin.encode_to_vec()),
+        ("freshness", freshness.encode_to_vec()),
     ]
 }
 

@@ -16,7 +16,9 @@ pub fn requests(corpus: &Corpus) -> Result<(), Failure> {
         .chain(lists())
         .chain(changes())
         .chain(others())
-        .chain(nodes());
+        .chain(nodes())
+        .chain(replicas())
+        .chain(regions());
     for (rpc, message) in (0_u8..).zip(all) {
         let (path, _) = RPCS[usize::from(rpc)];
         let name = path.rsplit('/').next().unwrap_or(path);
@@ -25,6 +27,8 @@ pub fn requests(corpus: &Corpus) -> Result<(), Failure> {
         if name == "ListSecrets" {
             let told: [&[u8]; 5] = [&[rpc], b"eventual", position.as_bytes(), b"1S", &message];
             corpus.add("requests", "with-metadata", &join(told))?;
+            let told: [&[u8]; 7] = [&[rpc], b"", b"", b"", &message, b"0", b"eu-west-1"];
+            corpus.add("requests", "with-staleness", &join(told))?;
         }
     }
     Ok(())
@@ -169,6 +173,60 @@ fn nodes() -> [Vec<u8>; 5] {
         admin::PromoteNodeRequest { node: 2 }.encode_to_vec(),
         admin::TransferLeaderRequest { to: Some(2) }.encode_to_vec(),
         admin::RemoveNodeRequest { node: 2 }.encode_to_vec(),
+    ]
+}
+
+fn replicas() -> [Vec<u8>; 3] {
+    let region = || "eu-west-2".to_owned();
+    [
+        api::ReplicateSecretToRegionsRequest {
+            secret_id: id(),
+            add_replica_regions: vec![api::ReplicaRegion {
+                region: region(),
+                ..Default::default()
+            }],
+            ..Default::default()
+        }
+        .encode_to_vec(),
+        api::RemoveRegionsFromReplicationRequest {
+            secret_id: id(),
+            remove_replica_regions: vec![region()],
+        }
+        .encode_to_vec(),
+        api::StopReplicationToReplicaRequest { secret_id: id() }.encode_to_vec(),
+    ]
+}
+
+fn regions() -> [Vec<u8>; 5] {
+    let region = || "eu-west-2".to_owned();
+    [
+        admin::CreateLinkTokenRequest {
+            region: region(),
+            scope: admin::RegionScope::All.into(),
+            lifetime: None,
+        }
+        .encode_to_vec(),
+        admin::LinkRequest {
+            token: "a token".to_owned(),
+            region: region(),
+            authorities: vec![b"issuer".to_vec()],
+            certificate: b"certificate".to_vec(),
+            peer_address: "127.0.0.1:1".to_owned(),
+            api_address: "127.0.0.1:2".to_owned(),
+            machine_version_supported: 3,
+        }
+        .encode_to_vec(),
+        admin::PromoteRegionRequest {
+            lost: region(),
+            force: true,
+        }
+        .encode_to_vec(),
+        admin::UnlinkRegionRequest { region: region() }.encode_to_vec(),
+        admin::SetRegionScopeRequest {
+            region: region(),
+            scope: admin::RegionScope::Selected.into(),
+        }
+        .encode_to_vec(),
     ]
 }
 

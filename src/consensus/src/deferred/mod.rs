@@ -7,8 +7,8 @@
 //!
 //! A key is kept once, for the last readers that may want it. What is to stand there afterwards may
 //! change meanwhile, and waits with it: nothing, or what stands for a value that this region is not
-//! to have. A value that comes does not wait: it is written over the one that is kept, whose readers
-//! are told to read again.
+//! to have. A value that comes does not wait: it is written over the one that is kept, whose
+//! readers are told to read again.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Range;

@@ -74,7 +74,7 @@ impl LinkBinding {
 }
 
 /// The key of one stream between two regions, in locked memory and wiped when dropped: it wraps
-/// DEKs on their way, and only them.
+/// DEKs on their way. One that is agreed upon for a call seals that call and its answer instead.
 pub struct LinkKey(KeyBytes);
 
 impl LinkKey {

@@ -30,11 +30,7 @@ impl From<&Command> for Wire {
             Command::UpdateSecretVersionStage(update) => {
                 Wire::UpdateSecretVersionStage(update.into())
             }
-            Command::DeleteSecret(delete) => Wire::DeleteSecret(storage::DeleteSecret {
-                uid: copied(&delete.uid.0),
-                window_days: delete.window_days,
-                seen: seen_rows(&delete.seen),
-            }),
+            Command::DeleteSecret(delete) => Wire::DeleteSecret(delete.into()),
             Command::RestoreSecret(restore) => Wire::RestoreSecret(storage::RestoreSecret {
                 uid: copied(&restore.uid.0),
                 seen: seen_rows(&restore.seen),
@@ -43,16 +39,8 @@ impl From<&Command> for Wire {
                 uid: copied(&purge.uid.0),
                 deletion_date_ms: purge.deletion_date.0,
             }),
-            Command::TagResource(tag) => Wire::TagResource(storage::TagResource {
-                uid: copied(&tag.uid.0),
-                tags: tag.tags.iter().map(Into::into).collect(),
-                seen: seen_rows(&tag.seen),
-            }),
-            Command::UntagResource(untag) => Wire::UntagResource(storage::UntagResource {
-                uid: copied(&untag.uid.0),
-                keys: untag.keys.clone(),
-                seen: seen_rows(&untag.seen),
-            }),
+            Command::TagResource(tag) => Wire::TagResource(tag.into()),
+            Command::UntagResource(untag) => Wire::UntagResource(untag.into()),
             Command::RecordAccess(record) => Wire::RecordAccess(record.into()),
             Command::IssueJoinToken(issue) => Wire::IssueJoinToken(storage::IssueJoinToken {
                 digest: copied(&issue.digest.0),
@@ -429,6 +417,36 @@ impl TryFrom<storage::UpdateSecretVersionStage> for UpdateSecretVersionStage {
             move_to: version(update.move_to)?,
             seen: seen(update.seen)?,
         })
+    }
+}
+
+impl From<&DeleteSecret> for storage::DeleteSecret {
+    fn from(delete: &DeleteSecret) -> storage::DeleteSecret {
+        storage::DeleteSecret {
+            uid: copied(&delete.uid.0),
+            window_days: delete.window_days,
+            seen: seen_rows(&delete.seen),
+        }
+    }
+}
+
+impl From<&TagResource> for storage::TagResource {
+    fn from(tag: &TagResource) -> storage::TagResource {
+        storage::TagResource {
+            uid: copied(&tag.uid.0),
+            tags: tag.tags.iter().map(Into::into).collect(),
+            seen: seen_rows(&tag.seen),
+        }
+    }
+}
+
+impl From<&UntagResource> for storage::UntagResource {
+    fn from(untag: &UntagResource) -> storage::UntagResource {
+        storage::UntagResource {
+            uid: copied(&untag.uid.0),
+            keys: untag.keys.clone(),
+            seen: seen_rows(&untag.seen),
+        }
     }
 }
 

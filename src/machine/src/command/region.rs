@@ -225,8 +225,8 @@ pub struct MendBucket {
     pub at: Cursor,
     /// The bucket.
     pub bucket: Bucket,
-    /// All its rows, in the order of their keys. Values are fetched after it, whether they come with
-    /// it or not.
+    /// All its rows, in the order of their keys. Values are fetched after it, whether they come
+    /// with it or not.
     pub rows: Vec<StagedRow>,
 }
 

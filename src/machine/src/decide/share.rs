@@ -10,7 +10,7 @@ use crate::command::{
 use crate::decide::draft::Draft;
 use crate::decide::hide::hide_versions;
 use crate::decide::{REGIONS, bounded, key, roomy, secret, unmoved, version, writable};
-use crate::ids::Ordinal;
+use crate::ids::{Ordinal, Uid};
 use crate::limits::{
     IMPORTED_MAX, KEY_NAME_CHARS_MAX, MESSAGE_CHARS_MAX, REGIONS_MAX, SEAL_BYTES_MAX, SECRETS_MAX,
     VALUE_BYTES_MAX,
@@ -209,18 +209,7 @@ pub(super) fn detach(draft: &mut Draft<'_>, detach: &DetachSecret) -> Result<Out
     }
     key::usable(state, detach.kms_key.as_ref())?;
     let versions = renumbered(state, &copy, &detach.versions)?;
-    hide_versions(draft, state, &feed, copy.uid);
-    if let Some(RowRef::Here(row)) = state.row(&RowKey::Secret(copy.uid)) {
-        draft.replace(RowKey::Secret(copy.uid), row.without_body());
-    }
-    if state.problem(&copy.uid).is_some() {
-        draft.delete(RowKey::Problem(copy.uid));
-    }
-    let detached = Detached {
-        new_uid: detach.new_uid,
-        detached: draft.stamp,
-    };
-    draft.put(RowKey::Detached(copy.uid), &detached);
+    leave(draft, &feed, copy.uid, detach.new_uid);
     let secret = Secret {
         uid: detach.new_uid,
         region: own.clone(),
@@ -249,6 +238,23 @@ pub(super) fn detach(draft: &mut Draft<'_>, detach: &DetachSecret) -> Result<Out
         draft.put(RowKey::Wrap(secret.uid, version.ordinal), &new.wrap);
     }
     secret::stored(draft, &home, secret, None)
+}
+
+/// Keeps of a copy that it is another secret now, and its commitments.
+fn leave(draft: &mut Draft<'_>, feed: &FeedId, copy: Uid, new_uid: Uid) {
+    let state = draft.state;
+    hide_versions(draft, state, feed, copy);
+    if let Some(RowRef::Here(row)) = state.row(&RowKey::Secret(copy)) {
+        draft.replace(RowKey::Secret(copy), row.without_body());
+    }
+    if state.problem(&copy).is_some() {
+        draft.delete(RowKey::Problem(copy));
+    }
+    let detached = Detached {
+        new_uid,
+        detached: draft.stamp,
+    };
+    draft.put(RowKey::Detached(copy), &detached);
 }
 
 /// Gives the versions of a copy their numbers in the new secret, each with its value sealed anew:

@@ -228,8 +228,9 @@ pub struct JournalRow {
     pub blind: Option<Hash>,
     /// The chain hash after this change.
     pub chain: Hash,
-    /// The body of a mutable row; an immutable one is found under its key. None of a row of a secret
-    /// that came from another region: the name would stay in the journal when the copy is gone.
+    /// The body of a mutable row; an immutable one is found under its key. None of a row of a
+    /// secret that came from another region: the name would stay in the journal when the copy is
+    /// gone.
     pub body: Option<Bytes>,
 }
 

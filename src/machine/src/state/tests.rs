@@ -227,8 +227,7 @@ fn entry(command: Command) -> Entry {
 }
 
 #[test]
-fn a_feed_that_is_full_takes_nothing_more_from_callers_or_from_its_primary() -> Result<(), NameError>
-{
+fn a_full_feed_takes_nothing_more_from_callers_or_from_its_primary() -> Result<(), NameError> {
     let mut state = founded(MACHINE_VERSION)?;
     let (uid, home) = (ours([1; 16])?, FeedId::Home(RegionName::new("eu-north-1")?));
     assert!(apply(&mut state, 2, create(uid)?).is_ok());

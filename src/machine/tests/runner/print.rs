@@ -133,13 +133,10 @@ fn row(row: &Row) -> String {
             format!(": key {} version {}", wrap.key_id.0[0], wrap.key_version)
         }
         Row::Access(kept) => {
+            let day = kept.body().day;
             let versions = kept.body().versions.iter();
             let versions: Vec<String> = versions.map(|(n, day)| format!("{n} on {day}")).collect();
-            format!(
-                ": day {}, versions {}",
-                kept.body().day,
-                versions.join(", ")
-            )
+            format!(": day {day}, versions {}", versions.join(", "))
         }
         Row::Epoch(kept) => format!(
             ": {} begins, primary {}",
@@ -184,15 +181,10 @@ fn row(row: &Row) -> String {
             let epoch = epoch.unwrap_or_default();
             format!(": {} rows at {epoch} {}", staging.rows, at.revision)
         }
-        Row::Staged(kept) => {
-            let staged = kept.body();
-            let withheld = if staged.row.is_withheld() {
-                " withheld"
-            } else {
-                ""
-            };
-            format!(": {}{withheld}", key(&staged.key))
+        Row::Staged(kept) if kept.body().row.is_withheld() => {
+            format!(": {} withheld", key(&kept.body().key))
         }
+        Row::Staged(kept) => format!(": {}", key(&kept.body().key)),
         Row::Withheld(_) => ": withheld".to_owned(),
         _ => String::new(),
     }

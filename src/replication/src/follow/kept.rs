@@ -40,18 +40,14 @@ impl Kept {
         let Some(staging) = staging else {
             return Ok(None);
         };
-        if staging.chain == Hash::ZERO {
+        if staging.at.chain == Hash::ZERO {
             forget_all(following, feed).await?;
             return Ok(None);
         }
         let kept = Kept {
             rows: staging.rows,
             bytes: staging.bytes,
-            ..Kept::nothing(Cursor {
-                epoch: Some(staging.epoch),
-                revision: staging.revision,
-                chain: staging.chain,
-            })
+            ..Kept::nothing(staging.at)
         };
         let (own, feed) = (following.context.options.region.clone(), feed.clone());
         // All of it is walked over.

@@ -2,8 +2,8 @@
 //!
 //! The node that leads the region follows, and only while it leads: one stream to each linked
 //! region. What comes is judged by the machine, as an entry of this region's own log (R22). What is
-//! decided here is in plain state machines without I/O (`plan`, `route`, `session`, `lane`, `pulse`,
-//! `needs`, `reports`, …); the tasks around them carry messages and proposals.
+//! decided here is in plain state machines without I/O (`plan`, `route`, `session`, `lane`,
+//! `pulse`, `needs`, `reports`, …); the tasks around them carry messages and proposals.
 
 mod announce;
 mod backoff;
@@ -13,7 +13,7 @@ mod failed;
 mod fill;
 mod forget;
 mod import;
-mod incoming;
+pub(crate) mod incoming;
 mod kept;
 mod key;
 mod lane;

@@ -62,9 +62,9 @@ fn feeds(state: &State) -> BTreeSet<FeedId> {
 }
 
 /// Finds whom to ask for a feed: who claims it by the highest ballot, else whose home feed it is.
-/// Whoever was asked and says that it is not primary does not count, until it says otherwise: who is
-/// it says with its ballots. The root feed is asked of all if nobody is left, what is led here of
-/// nobody.
+/// Whoever was asked and says that it is not primary does not count, until it says otherwise: who
+/// is it says with its ballots. The root feed is asked of all if nobody is left, what is led here
+/// of nobody.
 fn asked<'r>(
     state: &'r State,
     claims: &'r [(FeedId, Epoch)],

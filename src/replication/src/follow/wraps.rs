@@ -120,7 +120,8 @@ impl Wraps<'_> {
         }
     }
 
-    /// Finds the secrets of a batch that are shared with this region anew, or otherwise than before.
+    /// Finds the secrets of a batch that are shared with this region anew, or otherwise than
+    /// before.
     pub(crate) fn shared_anew(&self, batch: &Batch) -> Vec<Uid> {
         let of = |secret: &Secret| secret.replica(self.own).cloned();
         let (mut known, mut anew) = (BTreeMap::new(), Vec::new());

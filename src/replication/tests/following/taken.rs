@@ -92,7 +92,8 @@ async fn a_region_that_was_away_gets_what_the_lost_one_wrote_from_whoever_took_o
     let lost = name(NORTH);
     let taken = replication.promote(&lost, true, audit(), soon());
     taken.await.expect("promoted");
-    // Of rows that changed since west keeps no body: south gets their headers, and what they are now.
+    // Of rows that changed since west keeps no body: south gets their headers, and what they are
+    // now.
     south.come_back();
     for feed in [FeedId::Root, north_home()] {
         caught_up(&south, &west, &feed).await;

@@ -186,7 +186,7 @@ async fn fetch(client: &mut Client, request: v1::FetchRowsRequest) -> Result<(),
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rows_and_snapshots_are_asked_for_properly_or_not_at_all() {
+async fn rows_are_asked_for_properly_or_not_at_all() {
     let north = Served::founder(NORTH).await;
     north.link(WEST, Scope::All).await;
     let mut client = client(&north, Caller::Peer(identity(WEST, 1)));
@@ -198,53 +198,35 @@ async fn rows_and_snapshots_are_asked_for_properly_or_not_at_all() {
         keys: Vec::new(),
     };
     let local = Bytes::from(RowKey::Machine.encode());
-    let cases = [
-        (
-            "no feed",
-            v1::FetchRowsRequest {
-                feed: String::new(),
-                ..rows()
-            },
-        ),
-        (
-            "no key of a row",
-            v1::FetchRowsRequest {
-                keys: vec![Bytes::new()],
-                ..rows()
-            },
-        ),
-        (
-            "a local row",
-            v1::FetchRowsRequest {
-                keys: vec![local.clone()],
-                ..rows()
-            },
-        ),
-        (
-            "too many keys",
-            v1::FetchRowsRequest {
-                keys: vec![local; 1_001],
-                ..rows()
-            },
-        ),
-        (
-            "no stream",
-            v1::FetchRowsRequest {
-                stream: Bytes::new(),
-                ..rows()
-            },
-        ),
-        (
-            "no public key",
-            v1::FetchRowsRequest {
-                public_key: Bytes::new(),
-                ..rows()
-            },
-        ),
+    type Spoil<'a> = &'a dyn Fn(&mut v1::FetchRowsRequest);
+    let cases: [(&str, Spoil<'_>); 6] = [
+        ("no feed", &|asked| asked.feed.clear()),
+        ("no key of a row", &|asked| asked.keys = vec![Bytes::new()]),
+        ("a local row", &|asked| asked.keys = vec![local.clone()]),
+        ("too many keys", &|asked| {
+            asked.keys = vec![local.clone(); 1_001];
+        }),
+        ("no stream", &|asked| asked.stream.clear()),
+        ("no public key", &|asked| asked.public_key.clear()),
     ];
-    for (what, request) in cases {
-        is_invalid(&fetch(&mut client, request).await.expect_err(what), what);
+    for (what, spoil) in cases {
+        let mut asked = rows();
+        spoil(&mut asked);
+        is_invalid(&fetch(&mut client, asked).await.expect_err(what), what);
     }
+    let unknown = v1::FetchRowsRequest {
+        feed: home(WEST).to_string(),
+        ..rows()
+    };
+    let status = fetch(&mut client, unknown).await.expect_err("not led here");
+    assert_eq!(cause(&status), "NotPrimary");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn snapshots_are_asked_for_properly_or_not_at_all() {
+    let north = Served::founder(NORTH).await;
+    north.link(WEST, Scope::All).await;
+    let mut client = client(&north, Caller::Peer(identity(WEST, 1)));
     let snapshot = || v1::FetchSnapshotRequest {
         origin: Some(origin(&identity(WEST, 1), &[])),
         stream: Bytes::copy_from_slice(&STREAM),
@@ -283,16 +265,10 @@ async fn rows_and_snapshots_are_asked_for_properly_or_not_at_all() {
         let fetched = client.fetch_snapshot(request).await.map(drop);
         is_invalid(&fetched.expect_err(what), what);
     }
-    let unknown = v1::FetchRowsRequest {
-        feed: home(WEST).to_string(),
-        ..rows()
-    };
-    let status = fetch(&mut client, unknown).await.expect_err("not led here");
-    assert_eq!(cause(&status), "NotPrimary");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_regions_say_of_themselves_is_bounded() {
+async fn what_regions_say_of_their_copies_is_bounded() {
     let north = Served::founder(NORTH).await;
     north.link(WEST, Scope::All).await;
     let before = north.state().node_hash();
@@ -340,6 +316,16 @@ async fn what_regions_say_of_themselves_is_bounded() {
             .expect_err(what);
         is_invalid(&status, what);
     }
+    assert_eq!(north.state().node_hash(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_regions_say_of_themselves_is_bounded() {
+    let north = Served::founder(NORTH).await;
+    north.link(WEST, Scope::All).await;
+    let before = north.state().node_hash();
+    let mut client = client(&north, Caller::Peer(identity(WEST, 1)));
+    let own = Some(origin(&identity(WEST, 1), &[]));
     let node = v1::Node {
         id: 1,
         peer_address: "h:1".to_owned(),

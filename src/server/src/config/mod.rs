@@ -110,10 +110,7 @@ impl Default for Config {
                 provider: SealProviderName::File,
                 root_key: "/etc/strongroom/root.key".into(),
             },
-            regions: RegionsSection {
-                forward_writes: false,
-                accept_forwarded: false,
-            },
+            regions: RegionsSection::default(),
             secrets: SecretsSection {
                 young_version_protection: Duration::from_secs(24 * 60 * 60),
                 purge_interval: Duration::from_secs(10),

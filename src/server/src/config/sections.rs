@@ -146,7 +146,7 @@ pub enum SealProviderName {
 }
 
 /// What this region does for others, and they for it.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct RegionsSection {
     /// Hands a write to what another region leads on to that region, instead of refusing it with

@@ -7,10 +7,11 @@
 mod answer;
 mod deadline;
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -25,7 +26,9 @@ use tower::Service;
 use wire::{Caller, PeerIdentity};
 
 use crate::errors::{Reason, Refusal};
-use crate::limits::{LINK_DEADLINE, LINK_REQUESTS_MAX, STRANGER_DEADLINE, STRANGER_REQUESTS_MAX};
+use crate::limits::{
+    LINK_DEADLINE, LINK_REQUESTS_MAX, REGION_CALLS_MAX, STRANGER_DEADLINE, STRANGER_REQUESTS_MAX,
+};
 use crate::methods::{CallerClass, Method, MethodTable, Port, Span};
 use crate::metrics::CallMetrics;
 
@@ -91,6 +94,8 @@ struct Inner {
     room_for_strangers: Semaphore,
     /// And those who would be linked theirs, or strangers could keep them out.
     room_for_links: Semaphore,
+    /// And each linked region: a call takes memory before its service sees it.
+    rooms_for_regions: Mutex<BTreeMap<String, Arc<Semaphore>>>,
     metrics: CallMetrics,
 }
 
@@ -118,6 +123,7 @@ impl Door {
             room: Semaphore::new(bounds.requests_max),
             room_for_strangers: Semaphore::new(STRANGER_REQUESTS_MAX),
             room_for_links: Semaphore::new(LINK_REQUESTS_MAX),
+            rooms_for_regions: Mutex::default(),
             metrics,
         };
         let door = Self {
@@ -260,7 +266,12 @@ impl Inner {
         mut routes: Routes,
         request: Request<axum::body::Body>,
     ) -> Response<Body> {
+        let full = || answer::refused(Refusal::new(Reason::Throttling, "Rate exceeded"));
         if method.span == Span::Stream {
+            let room = self.room_for_region(method, request.extensions().get());
+            let Ok(_room) = room.map(Semaphore::try_acquire_owned).transpose() else {
+                return full();
+            };
             let Ok(response) = routes.call(request).await;
             return self.dressed(response);
         }
@@ -270,7 +281,7 @@ impl Inner {
             _ => &self.room,
         };
         let Ok(_room) = room.try_acquire() else {
-            return answer::refused(Refusal::new(Reason::Throttling, "Rate exceeded"));
+            return full();
         };
         match tokio::time::timeout_at(deadline, routes.call(request)).await {
             Ok(Ok(response)) => self.dressed(response),
@@ -280,6 +291,19 @@ impl Inner {
             )),
             Err(_) => answer::refused(Refusal::new(Reason::RequestTimeout, "The deadline passed.")),
         }
+    }
+
+    /// Where a call of a linked region takes its place; none for other calls.
+    fn room_for_region(&self, method: &Method, caller: Option<&Caller>) -> Option<Arc<Semaphore>> {
+        let (CallerClass::LinkedRegion, Some(Caller::Peer(peer))) = (method.caller, caller) else {
+            return None;
+        };
+        let rooms = self.rooms_for_regions.lock();
+        let mut rooms = rooms.unwrap_or_else(PoisonError::into_inner);
+        let room = rooms.entry(peer.region.clone());
+        Some(Arc::clone(room.or_insert_with(|| {
+            Arc::new(Semaphore::new(REGION_CALLS_MAX))
+        })))
     }
 }
 

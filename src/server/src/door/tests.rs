@@ -11,12 +11,14 @@ use tower::ServiceExt;
 use wire::{Caller, ClientIdentity, PeerIdentity};
 
 use super::{Bounds, Door, Guests, answer};
+use crate::limits::REGION_CALLS_MAX;
 use crate::methods::{CallerClass, METHODS, Port};
 use crate::metrics::Metrics;
 
 const CLUSTER: &str = "00112233445566778899aabbccddeeff";
 const REGION: &str = "eu-west-1";
 const LINKED: &str = "eu-west-2";
+const FARTHER: &str = "eu-west-4";
 
 /// A door whose handlers answer `DataLoss`, so that a call that got through is known.
 fn door(port: Port, requests_max: usize) -> Routes {
@@ -34,7 +36,7 @@ fn door_before(routes: Routes, port: Port, requests_max: usize) -> Routes {
             name => Ok(name == "admin"),
         }),
         is_member: Box::new(|peer| peer.node == 7),
-        is_linked: Box::new(|peer| peer.region == LINKED),
+        is_linked: Box::new(|peer| [LINKED, FARTHER].contains(&&*peer.region)),
     });
     let bounds = Bounds {
         deadline_default: Duration::from_secs(10),
@@ -233,6 +235,42 @@ async fn strangers_that_never_end_their_calls_keep_nobody_out() {
     };
     let soon = 3 * crate::limits::STRANGER_DEADLINE;
     tokio::time::timeout(soon, ended).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_linked_region_that_never_ends_its_calls_keeps_nobody_but_itself_out() {
+    let pending = || async { std::future::pending::<Response<Body>>().await };
+    let reached = || async { tonic::Status::data_loss("reached").into_http::<Body>() };
+    let (report, ask, vote) = (
+        "/strongroom.replication.v1.ReplicationService/Report",
+        "/strongroom.replication.v1.ReplicationService/Ask",
+        "/strongroom.raft.v1.RaftService/Vote",
+    );
+    let routes = axum::Router::new()
+        .route(report, axum::routing::post(pending))
+        .fallback(reached);
+    let door = door_before(Routes::from(routes), Port::Peers, 4);
+    let calls: Vec<_> = (0..REGION_CALLS_MAX)
+        .map(|_| {
+            let door = door.clone();
+            tokio::spawn(async move { call(&door, report, node(CLUSTER, LINKED)).await })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    for (path, region, expected) in [
+        (ask, LINKED, Code::ResourceExhausted),
+        (ask, FARTHER, Code::DataLoss),
+        (vote, REGION, Code::DataLoss),
+    ] {
+        let code = answer::code(&call(&door, path, node(CLUSTER, region)).await);
+        assert_eq!(code, expected, "{path} {region}");
+    }
+    calls.iter().for_each(tokio::task::JoinHandle::abort);
+    for call in calls {
+        assert!(call.await.is_err(), "it was pending");
+    }
+    let code = answer::code(&call(&door, ask, node(CLUSTER, LINKED)).await);
+    assert_eq!(code, Code::DataLoss, "its places are free again");
 }
 
 #[tokio::test]

@@ -240,7 +240,7 @@ impl Founding<'_> {
                 source,
             };
         let expected = Expected::Issuer {
-            cluster: Some(self.identity.peer.cluster.clone()),
+            cluster: self.identity.peer.cluster.clone(),
             issuer_key: parsed.issuer_key,
         };
         let channel = self.dialer.channel(address, expected);

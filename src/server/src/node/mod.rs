@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use consensus::{Clock, Fault, SystemClock};
+use consensus::{Clock, Consensus, Fault, SystemClock};
 use envelope::{FileProvider, SealProvider, StorageKeyring};
 use machine::{ClusterId, RegionName};
 use tokio::sync::watch;
@@ -26,7 +26,6 @@ pub use self::first::Start;
 use self::first::{Advertised, Founding, sealed_keyring};
 use self::parts::{Opening, Parts};
 use self::serve::{Bound, Servers, Stops};
-use crate::accesses::Accesses;
 use crate::config::{Config, SealProviderName};
 use crate::danger::Danger;
 use crate::directory::DataDir;
@@ -102,24 +101,18 @@ impl Node {
         clock: Arc<dyn Clock>,
         danger: Danger,
     ) -> Result<Self, StartError> {
-        config.validate()?;
-        check_machine(&config)?;
+        check(&config)?;
         let credentials = credentials(&config)?;
         let identity = identity(&credentials)?;
         let data = DataDir::open(&config.node.data)?;
-        let root = match config.seal.provider {
-            SealProviderName::File => FileProvider::new(&config.seal.root_key).unseal()?,
-        };
+        let root = root_key(&config)?;
         let bound = Bound::bind(&config, &credentials).await?;
         let addresses = bound.addresses();
-        let advertised = Advertised {
-            api: advertise("api.advertise", &config.api.advertise, addresses.api)?,
-            peers: advertise("peers.advertise", &config.peers.advertise, addresses.peers)?,
-        };
+        let advertised = advertised(&config, addresses)?;
         let dialer = Dialer::for_peers(Arc::clone(&credentials));
         let sealed = sealed_keyring(&data, &start, &identity, &root, &dialer, &advertised).await?;
         let keyring = StorageKeyring::from_sealed_bytes(&root, identity.cluster.0, &sealed)?;
-        let vault = Arc::new(vault(root, &identity));
+        let vault = vault(root, &identity);
         let (mut tasks, stops) = (JoinSet::new(), Stops::default());
         let opening = Opening {
             config: &config,
@@ -132,9 +125,7 @@ impl Node {
         };
         let parts = opening.parts(keyring).await?;
         let metrics = Metrics::new().map_err(|error| StartError::Build(error.to_string()))?;
-        let (accesses, freshness) = (Arc::<Accesses>::default(), Arc::default());
         let status = Arc::new(NodeStatus {
-            accesses: Arc::clone(&accesses),
             places: bound.places(),
             ..node_status(&config, &data, &parts, &metrics, &credentials)
         });
@@ -144,8 +135,8 @@ impl Node {
             identity: &identity,
             parts: &parts,
             vault: &vault,
-            accesses: &accesses,
-            freshness: &freshness,
+            accesses: &status.accesses,
+            freshness: &Arc::default(),
             metrics: &metrics,
             status: &status,
             credentials: &credentials,
@@ -153,8 +144,7 @@ impl Node {
             danger,
         };
         tasks.spawn(end_on_fault(parts.consensus.faults()));
-        let services = assembly.services(&sealed, &stops.api, &mut tasks)?;
-        let servers = bound.serve(services, &stops);
+        let servers = bound.serve(assembly.services(&sealed, &stops.api, &mut tasks)?, &stops);
         let founding = Founding {
             data: &data,
             identity: &identity,
@@ -163,10 +153,7 @@ impl Node {
             advertised: &advertised,
             dialer: &dialer,
         };
-        if let Err(error) = founding.found(&start, &parts.consensus).await {
-            parts.consensus.shutdown().await;
-            return Err(error);
-        }
+        found(&founding, &start, &parts.consensus).await?;
         assembly.tasks(&mut tasks);
         announce(&identity, addresses);
         Ok(Self {
@@ -239,8 +226,9 @@ impl Node {
     }
 }
 
-fn vault(root: envelope::RootKey, identity: &Identity) -> Vault {
-    Vault::new(root, identity.cluster.0, identity.region.to_string())
+fn vault(root: envelope::RootKey, identity: &Identity) -> Arc<Vault> {
+    let region = identity.region.to_string();
+    Arc::new(Vault::new(root, identity.cluster.0, region))
 }
 
 fn announce(identity: &Identity, addresses: Addresses) {
@@ -296,11 +284,38 @@ fn node_status(
     }
 }
 
-fn check_machine(config: &Config) -> Result<(), StartError> {
+fn check(config: &Config) -> Result<(), StartError> {
+    config.validate()?;
     if !config.node.software_aes && !envelope::cpu_is_accelerated() {
         return Err(StartError::SlowCpu);
     }
     deny_core_dumps().map_err(StartError::CoreDumps)
+}
+
+fn root_key(config: &Config) -> Result<envelope::RootKey, StartError> {
+    match config.seal.provider {
+        SealProviderName::File => Ok(FileProvider::new(&config.seal.root_key).unseal()?),
+    }
+}
+
+fn advertised(config: &Config, addresses: Addresses) -> Result<Advertised, StartError> {
+    Ok(Advertised {
+        api: advertise("api.advertise", &config.api.advertise, addresses.api)?,
+        peers: advertise("peers.advertise", &config.peers.advertise, addresses.peers)?,
+    })
+}
+
+/// Founds the region if this start is to. If it cannot, nothing is left running.
+async fn found(
+    founding: &Founding<'_>,
+    start: &Start,
+    consensus: &Consensus,
+) -> Result<(), StartError> {
+    let founded = founding.found(start, consensus).await;
+    if founded.is_err() {
+        consensus.shutdown().await;
+    }
+    founded
 }
 
 fn credentials(config: &Config) -> Result<Arc<Credentials>, StartError> {

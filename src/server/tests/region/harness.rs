@@ -1,4 +1,5 @@
-//! A region of real nodes with real certificates in a temporary directory, and regions linked to it.
+//! A region of real nodes with real certificates in a temporary directory, and regions linked to
+//! it.
 
 use std::path::PathBuf;
 use std::sync::Arc;

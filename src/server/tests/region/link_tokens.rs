@@ -47,7 +47,7 @@ async fn link(
     let pair = files.layout.node(files.region, 1);
     let dialer = Dialer::for_callers(files.credentials(&pair));
     let expected = Expected::Issuer {
-        cluster: None,
+        cluster: dialer.credentials().identity().cluster().to_owned(),
         issuer_key: PublicKeyHash::of(&issuer).unwrap(),
     };
     let address = region.nodes[0].addresses().api.to_string();
@@ -111,65 +111,37 @@ async fn what_a_region_says_of_itself_must_hold_together() {
         .credentials(&region.files.layout.node(region.files.region, 1));
     let mut root = std::fs::read(region.files.layout.root().cert).unwrap();
     root.truncate(100);
-    let bad = [
-        admin::LinkRequest {
-            authorities: Vec::new(),
-            ..good()
-        },
-        admin::LinkRequest {
-            authorities: vec![Vec::new()],
-            ..good()
-        },
-        admin::LinkRequest {
-            authorities: vec![root],
-            ..good()
-        },
-        // A leaf, and the issuer of another region.
-        admin::LinkRequest {
-            authorities: vec![good().certificate],
-            ..good()
-        },
-        admin::LinkRequest {
-            authorities: of_third.authorities.clone(),
-            ..good()
-        },
-        admin::LinkRequest {
-            authorities: issuers(&own),
-            ..good()
-        },
-        admin::LinkRequest {
-            authorities: vec![good().authorities[0].clone(); 5],
-            ..good()
-        },
-        admin::LinkRequest {
-            certificate: Vec::new(),
-            ..good()
-        },
-        admin::LinkRequest {
-            certificate: of_third.certificate.clone(),
-            ..good()
-        },
-        admin::LinkRequest {
-            certificate: good().authorities[0].clone(),
-            ..good()
-        },
-        admin::LinkRequest {
-            region: "nowhere".to_owned(),
-            ..good()
-        },
-        admin::LinkRequest {
-            region: String::new(),
-            ..good()
-        },
-        admin::LinkRequest {
-            peer_address: String::new(),
-            ..good()
-        },
-        admin::LinkRequest {
-            api_address: "host".to_owned(),
-            ..good()
-        },
-    ];
+    let issuer = || good().authorities[0].clone();
+    let mut bad: Vec<admin::LinkRequest> = [
+        Vec::new(),
+        vec![Vec::new()],
+        vec![root],
+        // A leaf, the issuers of other regions, and too many.
+        vec![good().certificate],
+        of_third.authorities.clone(),
+        issuers(&own),
+        vec![issuer(); 5],
+    ]
+    .map(|authorities| admin::LinkRequest {
+        authorities,
+        ..good()
+    })
+    .into();
+    let certificates = [Vec::new(), of_third.certificate, issuer()];
+    bad.extend(certificates.map(|certificate| admin::LinkRequest {
+        certificate,
+        ..good()
+    }));
+    let regions = ["nowhere", ""].map(str::to_owned);
+    bad.extend(regions.map(|region| admin::LinkRequest { region, ..good() }));
+    bad.push(admin::LinkRequest {
+        peer_address: String::new(),
+        ..good()
+    });
+    bad.push(admin::LinkRequest {
+        api_address: "host".to_owned(),
+        ..good()
+    });
     for (at, bad) in bad.into_iter().enumerate() {
         let refused = link(&region, &files, bad).await;
         assert_eq!(refusal(refused).0, "InvalidParameterException", "{at}");

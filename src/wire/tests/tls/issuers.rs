@@ -1,16 +1,11 @@
 //! Issuers: a server that is known by its issuer's key only, and what else is verified of them.
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::sync::Arc;
 
 use rcgen::{ExtendedKeyUsagePurpose, KeyPair};
-use tokio::net::{TcpListener, TcpStream};
 use wire::{
-    Admission, Answerer, CertificateDer, Channel, Credentials, DialOptions, Dialer, Expected,
-    Identity, IssuerError, NodeError, PublicKeyHash,
+    Admission, CertificateDer, Credentials, Expected, Identity, IssuerError, NodeError,
+    PublicKeyHash,
     certs::{Existing, Holder, NodeSpec, Validity, add_region, issue_node},
     check_issuer, verify_node,
 };
@@ -18,23 +13,11 @@ use wire::{
 use crate::abroad::{ABROAD, FARTHER, Forger, issuer_of, name, node_of, pin};
 use crate::harbour::{Harbour, REGION, Served, dial, in_the_past, serve, who_am_i};
 
-fn by_issuer(certificate: &CertificateDer<'_>) -> Expected {
+fn by_issuer(harbour: &Harbour, certificate: &CertificateDer<'_>) -> Expected {
     Expected::Issuer {
-        cluster: None,
+        cluster: harbour.cluster.clone(),
         issuer_key: PublicKeyHash::of(certificate).expect("a certificate"),
     }
-}
-
-fn to_one(ours: &Arc<Credentials>, address: SocketAddr, expected: Expected) -> (Channel, Answerer) {
-    let patience = Duration::from_secs(20);
-    let options = DialOptions {
-        connect_timeout: patience,
-        keepalive: patience,
-    };
-    let dialer = Dialer::new(Arc::clone(ours), options);
-    dialer
-        .channel_to_one(&address.to_string(), expected)
-        .expect("a channel")
 }
 
 /// Why a server is not believed by the key of an issuer.
@@ -48,17 +31,12 @@ async fn a_server_is_believed_by_its_issuers_key_by_a_caller_it_does_not_know() 
     let harbour = Harbour::new();
     let (ours, theirs) = (node_of(&harbour, REGION, 1), node_of(&harbour, ABROAD, 7));
     let served = serve(&theirs, Admission::Anyone).await;
-    let issuer_key = PublicKeyHash::of(&issuer_of(&harbour, ABROAD)).expect("an issuer");
-    for cluster in [None, Some(harbour.cluster.clone())] {
-        let expected = Expected::Issuer {
-            cluster,
-            issuer_key,
-        };
-        let (channel, answerer) = to_one(&ours, served.address, expected);
-        assert_eq!(answerer.peer(), None);
-        assert_eq!(who_am_i(&channel).await, Ok("anonymous".to_owned()));
-        assert_eq!(answerer.peer(), Some(pin(&theirs)));
-    }
+    let channel = dial(
+        &ours,
+        &served,
+        by_issuer(&harbour, &issuer_of(&harbour, ABROAD)),
+    );
+    assert_eq!(who_am_i(&channel).await, Ok("anonymous".to_owned()));
 }
 
 #[tokio::test]
@@ -66,19 +44,14 @@ async fn another_issuers_key_a_leafs_key_and_another_cluster_are_refused() {
     let harbour = Harbour::new();
     let (ours, theirs) = (node_of(&harbour, REGION, 1), node_of(&harbour, ABROAD, 7));
     let served = serve(&theirs, Admission::Anyone).await;
-    let (channel, answerer) = to_one(
-        &ours,
-        served.address,
-        by_issuer(&issuer_of(&harbour, REGION)),
-    );
-    let refused = who_am_i(&channel).await.expect_err("another issuer");
+    let other = by_issuer(&harbour, &issuer_of(&harbour, REGION));
+    let refused = refusal(&ours, &served, other).await;
     assert!(refused.contains("has the issuer key"), "{refused}");
-    assert_eq!(answerer.peer(), None);
     let leaf = theirs.chain().first().expect("a certificate").clone();
-    let refused = refusal(&ours, &served, by_issuer(&leaf)).await;
+    let refused = refusal(&ours, &served, by_issuer(&harbour, &leaf)).await;
     assert!(refused.contains("not of an authority"), "{refused}");
     let expected = Expected::Issuer {
-        cluster: Some("00112233445566778899aabbccddeeff".to_owned()),
+        cluster: "00112233445566778899aabbccddeeff".to_owned(),
         issuer_key: PublicKeyHash::of(&issuer_of(&harbour, ABROAD)).expect("an issuer"),
     };
     let refused = refusal(&ours, &served, expected).await;
@@ -98,7 +71,7 @@ async fn an_issuer_that_expired_or_is_the_root_is_refused() {
         let forger = Forger::named(Some(name_of_issuer), validity);
         let theirs = forger.node(&harbour, &name(&harbour, ABROAD, 7));
         let served = serve(&theirs, Admission::Anyone).await;
-        let refused = refusal(&ours, &served, by_issuer(&forger.certificate)).await;
+        let refused = refusal(&ours, &served, by_issuer(&harbour, &forger.certificate)).await;
         assert!(refused.contains(why), "{refused}");
     }
 }
@@ -113,7 +86,7 @@ async fn an_issuer_vouches_for_what_it_signed_only() {
     let presented = [right.pem.clone(), wrong.pem.clone()].concat();
     let forged = wrong.node_presenting(&harbour, &name(&harbour, ABROAD, 7), &presented);
     let served = serve(&forged, Admission::Anyone).await;
-    refusal(&ours, &served, by_issuer(&right.certificate)).await;
+    refusal(&ours, &served, by_issuer(&harbour, &right.certificate)).await;
     // The same under the very name of the issuer.
     let issuer = format!("strongroom://{}/{ABROAD}", harbour.cluster);
     let namesake = Forger::named(Some(&issuer), Validity::of_issuer());
@@ -121,7 +94,7 @@ async fn an_issuer_vouches_for_what_it_signed_only() {
     let presented = [real.pem.clone(), namesake.pem.clone()].concat();
     let forged = namesake.node_presenting(&harbour, &name(&harbour, ABROAD, 7), &presented);
     let served = serve(&forged, Admission::Anyone).await;
-    refusal(&ours, &served, by_issuer(&real.certificate)).await;
+    refusal(&ours, &served, by_issuer(&harbour, &real.certificate)).await;
 }
 
 #[tokio::test]
@@ -139,54 +112,9 @@ async fn an_issuer_that_is_not_presented_or_of_another_region_or_for_a_client_is
         (client, "not of a node"),
     ] {
         let served = serve(&theirs, Admission::Anyone).await;
-        let refused = refusal(&ours, &served, by_issuer(&forger.certificate)).await;
+        let refused = refusal(&ours, &served, by_issuer(&harbour, &forger.certificate)).await;
         assert!(refused.contains(why), "{refused}");
     }
-}
-
-/// Passes connections on to a server that can be exchanged.
-async fn relay(target: Arc<Mutex<SocketAddr>>) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
-    let address = listener.local_addr().expect("an address");
-    tokio::spawn(async move {
-        while let Ok((mut near, _)) = listener.accept().await {
-            let target = *target.lock().expect("a target");
-            tokio::spawn(async move {
-                if let Ok(mut far) = TcpStream::connect(target).await {
-                    let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
-                }
-            });
-        }
-    });
-    address
-}
-
-#[tokio::test]
-async fn a_channel_to_one_stays_with_the_node_that_answered_first() {
-    let harbour = Harbour::new();
-    let ours = node_of(&harbour, REGION, 1);
-    let (seven, eight) = (node_of(&harbour, ABROAD, 7), node_of(&harbour, ABROAD, 8));
-    let first = serve(&seven, Admission::Anyone).await;
-    let second = serve(&eight, Admission::Anyone).await;
-    let target = Arc::new(Mutex::new(first.address));
-    let address = relay(Arc::clone(&target)).await;
-    let (channel, answerer) = to_one(&ours, address, by_issuer(&issuer_of(&harbour, ABROAD)));
-    assert_eq!(who_am_i(&channel).await, Ok("anonymous".to_owned()));
-    *target.lock().expect("a target") = second.address;
-    first.stop.send(()).expect("it serves");
-    first.task.await.expect("no panic").expect("no error");
-    let refused = async {
-        loop {
-            match who_am_i(&channel).await {
-                Err(refused) if refused.contains("node/8, not of") => break,
-                answered => assert!(answered.is_err(), "another node must not answer"),
-            }
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), refused)
-        .await
-        .expect("it must be refused");
-    assert_eq!(answerer.peer(), Some(pin(&seven)));
 }
 
 #[test]

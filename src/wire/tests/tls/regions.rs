@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use wire::{
     Admission, CredentialFiles, Credentials, Expected,
     certs::{self, ClientSpec, Existing, Validity},
+    limits::LINKED_CONNECTIONS_MAX,
 };
 
 use crate::abroad::{ABROAD, FARTHER, Forger, issuer_of, link, name, node_of, pin, turned_away};
@@ -50,19 +51,55 @@ async fn a_region_that_is_not_linked_gets_nobody_in() {
 }
 
 #[tokio::test]
-async fn after_a_set_without_the_region_a_new_connection_is_refused_and_an_open_one_goes_on() {
+async fn a_set_without_the_region_ends_its_connections_at_once_and_no_others() {
     let harbour = Harbour::new();
     let ours = node_of(&harbour, REGION, 1);
-    let served = peers(&ours, &harbour, &[ABROAD]).await;
+    let served = peers(&ours, &harbour, &[ABROAD, FARTHER]).await;
+    let dialled = |region: &str, node| {
+        let named = name(&harbour, region, node);
+        let theirs = Forger::issuer_of(&harbour, region).node(&harbour, &named);
+        dial(&theirs, &served, by_name())
+    };
+    let (open, other) = (dialled(ABROAD, 7), dialled(FARTHER, 8));
+    let own = dial(&node_of(&harbour, REGION, 2), &served, Expected::Region);
+    assert_eq!(who_am_i(&open).await, Ok("node 7 of us-east-1".to_owned()));
+    let others = async || {
+        assert_eq!(who_am_i(&other).await, Ok(format!("node 8 of {FARTHER}")));
+        assert_eq!(who_am_i(&own).await, Ok("node 2 of eu-west-1".to_owned()));
+    };
+    others().await;
+    link(&ours, &harbour, &[FARTHER]);
+    let refused = who_am_i(&open).await;
+    refused.expect_err("it is unlinked");
+    turned_away(&dialled(ABROAD, 7), "it is unlinked").await;
+    others().await;
+    link(&ours, &harbour, &[ABROAD, FARTHER]);
+    let again = who_am_i(&dialled(ABROAD, 7)).await;
+    assert_eq!(again, Ok("node 7 of us-east-1".to_owned()));
+}
+
+#[tokio::test]
+async fn one_linked_region_does_not_keep_the_others_or_the_own_out() {
+    let harbour = Harbour::new();
+    let ours = node_of(&harbour, REGION, 1);
+    let served = peers(&ours, &harbour, &[ABROAD, FARTHER]).await;
     let theirs = Forger::issuer_of(&harbour, ABROAD).node(&harbour, &name(&harbour, ABROAD, 7));
-    let open = dial(&theirs, &served, by_name());
-    assert_eq!(who_am_i(&open).await, Ok("node 7 of us-east-1".to_owned()));
-    link(&ours, &harbour, &[]);
-    turned_away(&dial(&theirs, &served, by_name()), "it is unlinked").await;
-    assert_eq!(who_am_i(&open).await, Ok("node 7 of us-east-1".to_owned()));
-    link(&ours, &harbour, &[ABROAD]);
-    let again = dial(&theirs, &served, by_name());
-    assert_eq!(who_am_i(&again).await, Ok("node 7 of us-east-1".to_owned()));
+    let mut open = Vec::new();
+    for _ in 0..LINKED_CONNECTIONS_MAX {
+        let channel = dial(&theirs, &served, by_name());
+        assert_eq!(
+            who_am_i(&channel).await,
+            Ok("node 7 of us-east-1".to_owned())
+        );
+        open.push(channel);
+    }
+    let more = who_am_i(&dial(&theirs, &served, by_name())).await;
+    more.expect_err("its region has its places");
+    let other = Forger::issuer_of(&harbour, FARTHER).node(&harbour, &name(&harbour, FARTHER, 8));
+    let other = who_am_i(&dial(&other, &served, by_name())).await;
+    assert_eq!(other, Ok(format!("node 8 of {FARTHER}")));
+    let own = dial(&node_of(&harbour, REGION, 2), &served, Expected::Region);
+    assert_eq!(who_am_i(&own).await, Ok("node 2 of eu-west-1".to_owned()));
 }
 
 #[tokio::test]
@@ -184,7 +221,7 @@ async fn a_linked_issuer_vouches_for_nobody_before_and_after_its_time() {
         let certificates = vec![forger.certificate.clone(), issuer_of(&harbour, ABROAD)];
         for certificates in [&certificates[..1], &certificates] {
             let linked = BTreeMap::from([(ABROAD.to_owned(), certificates.to_vec())]);
-            ours.authorities().set(linked).expect("issuers");
+            assert_eq!(ours.authorities().set(linked), []);
             let theirs = forger.node(&harbour, &name(&harbour, ABROAD, 7));
             let channel = dial(&theirs, &served, by_name());
             if in_force {

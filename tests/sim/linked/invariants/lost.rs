@@ -1,5 +1,6 @@
 //! R27: a promotion says where it went on, and what may be missing: each acknowledged write that it
-//! lost is among the changes it counts as missing, or younger than the last word of the lost region.
+//! lost is among the changes it counts as missing, or younger than the last word of the lost
+//! region.
 
 use std::time::Duration;
 

@@ -1,0 +1,4 @@
+//! See `checks/replication.rs`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| strongroom_fuzz::checks::replication::check(input));
