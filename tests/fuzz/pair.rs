@@ -64,7 +64,7 @@ pub fn linking() -> [Command; 3] {
     ]
 }
 
-/// What the follower is sent of a feed, and does not have; `with_bodies` or without any.
+/// What the follower is sent of a feed, and does not have; with the bodies of secrets or without.
 pub fn import(from: &State, to: &State, feed: &FeedId, with_bodies: bool) -> Command {
     let none = Cursor {
         epoch: None,
@@ -75,7 +75,7 @@ pub fn import(from: &State, to: &State, feed: &FeedId, with_bodies: bool) -> Com
     let sent = from.outgoing(feed, &after, &region(FOLLOWER));
     let changes = sent.expect("the feed is served").map(|sent| {
         let body = match sent.body {
-            Body::Here(framed) if with_bodies => Some(SentBody {
+            Body::Here(framed) if with_bodies || !is_secret(&sent.key) => Some(SentBody {
                 blind: framed.blind,
                 bytes: framed.bytes,
                 wrap: wrap(&sent.key),
@@ -123,6 +123,10 @@ pub fn region(name: &str) -> RegionName {
 pub fn surely(state: &mut State, index: u64, command: Command) {
     let applied = machine::apply(state, LogIndex(index), &entry(index, command));
     assert!(applied.answer.is_ok(), "{index}: {:?}", applied.answer);
+}
+
+fn is_secret(key: &RowKey) -> bool {
+    matches!(key, RowKey::Secret(_) | RowKey::Version(..))
 }
 
 fn wrap(key: &RowKey) -> Option<Wrap> {

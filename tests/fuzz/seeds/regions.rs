@@ -27,10 +27,12 @@ pub fn regions(corpus: &Corpus) -> Result<(), Failure> {
         entries: Vec::new(),
     };
     let (root, home) = (FeedId::Root, FeedId::Home(region(REGION)));
-    for (_, command) in secret_commands()?.into_iter().take(2) {
+    for (_, mut command) in secret_commands()?.into_iter().take(2) {
+        if let Command::CreateSecret(create) = &mut command {
+            create.replicas = vec![replica()];
+        }
         first.does(command);
     }
-    first.does(shared());
     let mut told = Log {
         state: follower(),
         entries: Vec::new(),
@@ -62,17 +64,12 @@ impl Log {
     }
 }
 
-fn shared() -> Command {
-    let replica = Replica {
+fn replica() -> Replica {
+    Replica {
         region: region(FOLLOWER),
         kms_key: None,
         force: false,
-    };
-    Command::ShareSecret(ShareSecret {
-        uid: secret(),
-        replicas: vec![replica],
-        seen: Seen::default(),
-    })
+    }
 }
 
 /// What a region does with copies, and with who leads them.
@@ -199,7 +196,11 @@ fn led(corpus: &Corpus) -> Result<(), Failure> {
     for (_, command) in secret_commands()?.into_iter().take(1) {
         log.does(command);
     }
-    log.does(shared());
+    log.does(Command::ShareSecret(ShareSecret {
+        uid: secret(),
+        replicas: vec![replica()],
+        seen: Seen::default(),
+    }));
     let report = ReplicaReport {
         uid: secret(),
         state: ReplicaState::Failed,
