@@ -103,5 +103,6 @@ fn found() -> Command {
             public_key: Hash([3; 32]),
         },
         machine_version: MACHINE_VERSION,
+        introduction: None,
     })
 }

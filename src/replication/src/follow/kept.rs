@@ -1,6 +1,6 @@
 //! What is kept of a snapshot that is on its way, by entries of the log (R25).
 
-use machine::{Command, Cursor, FeedId, ForgetStaged, Hash, RegionName, RowKey, StagedRow};
+use machine::{Command, Cursor, FeedId, ForgetStaged, RegionName, RowKey, StagedRow};
 
 use crate::follow::Following;
 use crate::follow::failed::Failed;
@@ -40,18 +40,14 @@ impl Kept {
         let Some(staging) = staging else {
             return Ok(None);
         };
-        if staging.chain == Hash::ZERO {
+        if staging.is_broken() {
             forget_all(following, feed).await?;
             return Ok(None);
         }
         let kept = Kept {
             rows: staging.rows,
             bytes: staging.bytes,
-            ..Kept::nothing(Cursor {
-                epoch: Some(staging.epoch),
-                revision: staging.revision,
-                chain: staging.chain,
-            })
+            ..Kept::nothing(staging.at)
         };
         let (own, feed) = (following.context.options.region.clone(), feed.clone());
         // All of it is walked over.
