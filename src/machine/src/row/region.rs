@@ -1,7 +1,7 @@
 //! Rows about regions: which of them others are told, and what this one knows of them.
 
 use crate::command::Cursor;
-use crate::ids::{Stamp, Uid};
+use crate::ids::{Hash, Stamp, Uid};
 use crate::names::RegionName;
 use crate::position::{Epoch, FeedId};
 use crate::region::{Region, Scope};
@@ -84,4 +84,11 @@ pub struct Staging {
     pub rows: u64,
     /// Their size in bytes.
     pub bytes: u64,
+}
+
+impl Staging {
+    /// Says whether a part of it was forgotten: it is none of any snapshot any more.
+    pub fn is_broken(&self) -> bool {
+        self.at.chain == Hash::ZERO
+    }
 }

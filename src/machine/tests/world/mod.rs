@@ -31,7 +31,7 @@ pub struct World {
     pub spoilt: Vec<(RegionName, FeedId)>,
     /// Feeds of which a region stands between two changes of one entry.
     pub halves: Vec<(RegionName, FeedId)>,
-    /// Feeds that were taken over there: the other half is lost for ever.
+    /// Feeds that were taken over there, or where rows are spoilt: what is missing is lost for ever.
     torn: Vec<FeedId>,
     /// The regions that were to have the body of a row, by what the row is committed to.
     pub members: BTreeMap<Hash, Vec<RegionName>>,
@@ -102,7 +102,7 @@ impl World {
         }
         if let Ok(Outcome::TakenOver(taken)) = &applied.answer {
             for feed in taken.feeds.iter().map(|taken| &taken.last.feed) {
-                if self.is_half(at, feed) {
+                if self.is_half(at, feed) || self.is_spoilt(at, feed) {
                     self.torn.push(feed.clone());
                 }
             }

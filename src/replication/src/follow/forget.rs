@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use machine::{FeedId, Hash, Staging, State};
+use machine::{FeedId, Staging, State};
 use tokio::time::sleep;
 
 use crate::follow::Following;
@@ -52,7 +52,7 @@ pub(super) fn abandoned(
     *seen = kept.collect();
     let is_abandoned = |(feed, (kept, since)): &(&FeedId, &(Staging, Duration))| {
         // One of which a part is forgotten is of no use to anybody.
-        let is_broken = kept.at.chain == Hash::ZERO;
+        let is_broken = kept.is_broken();
         let is_old = now.saturating_sub(*since) >= STAGED_AGE_MAX;
         state.is_primary(feed) || ((is_broken || is_old) && !is_fetched(feed))
     };

@@ -1,6 +1,6 @@
 //! What is kept of a snapshot that is on its way, by entries of the log (R25).
 
-use machine::{Command, Cursor, FeedId, ForgetStaged, Hash, RegionName, RowKey, StagedRow};
+use machine::{Command, Cursor, FeedId, ForgetStaged, RegionName, RowKey, StagedRow};
 
 use crate::follow::Following;
 use crate::follow::failed::Failed;
@@ -40,7 +40,7 @@ impl Kept {
         let Some(staging) = staging else {
             return Ok(None);
         };
-        if staging.at.chain == Hash::ZERO {
+        if staging.is_broken() {
             forget_all(following, feed).await?;
             return Ok(None);
         }
