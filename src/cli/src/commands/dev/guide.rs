@@ -43,12 +43,13 @@ pub fn nodes(lines: Vec<NodeLine>) -> Answer {
         vec![
             node.id.to_string(),
             node.role,
+            node.readiness,
             node.api,
             node.peers,
             node.operations,
         ]
     };
-    let heading = vec!["NODE", "ROLE", "API", "PEERS", "OPERATIONS"];
+    let heading = vec!["NODE", "ROLE", "STATE", "API", "PEERS", "OPERATIONS"];
     Answer::rows(
         heading,
         lines.into_iter().map(row).collect(),
@@ -60,8 +61,8 @@ fn nodes_json(lines: &[NodeLine]) -> Json {
     lines
         .iter()
         .map(|node| {
-            json!({ "id": node.id, "role": node.role, "api": node.api, "peers": node.peers,
-                    "operations": node.operations })
+            json!({ "id": node.id, "role": node.role, "readiness": node.readiness,
+                    "api": node.api, "peers": node.peers, "operations": node.operations })
         })
         .collect()
 }
@@ -125,10 +126,17 @@ pub fn lines(directory: &Directory, nodes: &[NodeLine]) -> String {
          \x20 grpcurl -cacert \"$STRONGROOM_CA\" -cert \"$STRONGROOM_CERT\" \
          -key \"$STRONGROOM_KEY\" -d '{{\"secret_id\": \"demo/db\"}}' {follower} \
          strongroom.secrets.v1.SecretsService/GetSecretValue\n\
-         \nWith Python, from the source tree (examples/grpc/python says what to install):\n\n\
-         \x20 python3 examples/grpc/python/example.py\n\
+         \nWith Python, from the source tree, once what examples/grpc/python/README.md says is \
+         installed:\n\n\
+         \x20 examples/grpc/python/venv/bin/python examples/grpc/python/example.py\n\
          \nCtrl-C ends the region and keeps the secrets."
     )
+}
+
+/// The line at the end.
+pub fn farewell(directory: &Directory) -> String {
+    let root = directory.root().display();
+    format!("\nStopped; the secrets are kept in {root}.")
 }
 
 /// How to call this program from here: by name if the shell would find this very file.
