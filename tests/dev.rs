@@ -13,7 +13,8 @@ pub struct Dev {
     pub process: Process,
     /// Where everything is.
     pub directory: String,
-    output: PathBuf,
+    /// What it writes to standard output.
+    pub output: PathBuf,
 }
 
 impl Dev {

@@ -85,7 +85,7 @@ impl Network {
                     from: caller_of(&caller),
                     to: place,
                 };
-                std::thread::spawn(move || way.open(caller));
+                std::thread::spawn(move || way.open(&caller));
             }
         });
     }
@@ -172,7 +172,7 @@ fn caller_of(caller: &TcpStream) -> Place {
 }
 
 impl Way {
-    fn open(self, caller: TcpStream) {
+    fn open(self, caller: &TcpStream) {
         self.wait();
         let back = Self {
             wire: Arc::clone(&self.wire),
@@ -189,11 +189,11 @@ impl Way {
         // Who ends while it is dialled has no options any more.
         let _ = (caller.set_nodelay(true), node.set_nodelay(true));
         let (answers, asker) = (node.try_clone().unwrap(), caller.try_clone().unwrap());
-        std::thread::spawn(move || back.pass(answers, asker));
-        self.pass(caller, node);
+        std::thread::spawn(move || back.pass(&answers, &asker));
+        self.pass(caller, &node);
     }
 
-    fn pass(self, from: TcpStream, to: TcpStream) {
+    fn pass(self, from: &TcpStream, to: &TcpStream) {
         let (sender, pieces) = sync_channel(UNDER_WAY_MAX);
         let taken = from.try_clone().unwrap();
         let way = Self {
@@ -224,7 +224,7 @@ impl Way {
         }
     }
 
-    fn deliver(&self, pieces: &Receiver<Piece>, mut to: TcpStream) {
+    fn deliver(&self, pieces: &Receiver<Piece>, mut to: &TcpStream) {
         for (due, piece) in pieces {
             std::thread::sleep(due.saturating_duration_since(Instant::now()));
             self.wait();

@@ -397,7 +397,7 @@ impl Stage {
         assert!(answer.replication_status.is_empty(), "{answer:?}");
         until_within(PATIENCE, "the replica is gone", || {
             let found = self.run(read(&self.replica, "calls/keyed"));
-            (found.ok()? == None).then_some(())
+            found.ok()?.is_none().then_some(())
         });
         self.run(create(&self.replica, "calls/keyed"))
             .expect("its name is free");

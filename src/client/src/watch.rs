@@ -18,7 +18,7 @@ use wire::secrets::v1::{WatchRequest, WatchResponse};
 
 use crate::{
     Client,
-    calls::{Effect, admin_service, secrets::service, watch_request},
+    calls::{Effect, admin_service, more_telling, secrets::service, watch_request},
     error::{Error, Retry},
     limits::{REGIONS_WATCH_SILENCE_MAX, WATCH_QUEUE_MAX, WATCH_SILENCE_MAX},
     retry::{self, Repeated},
@@ -65,7 +65,7 @@ impl Client {
     /// Opens a stream and waits for its first message, by the rules of any call that reads.
     async fn begin<W: Watched>(&self, watched: &W) -> Result<Begun<W::Message>, Error> {
         let deadline = self.deadline();
-        let mut attempts = 0;
+        let (mut attempts, mut told) = (0, None);
         loop {
             attempts += 1;
             let error = match self.open(watched, deadline).await {
@@ -73,9 +73,18 @@ impl Client {
                 Err(error) => error,
             };
             let pause = retry::pause(&error, Repeated::Harmless, attempts, retry::chance());
+            let error = more_telling(told.take(), error);
             match pause.map(|pause| Instant::now() + pause) {
-                Some(next) if next < deadline => sleep_until(next).await,
-                _ => return Err(error),
+                Some(next) if next < deadline => {
+                    told = Some(error);
+                    sleep_until(next).await;
+                }
+                // Each attempt went to the next node.
+                _ => {
+                    let tried = usize::try_from(attempts).unwrap_or(usize::MAX);
+                    let nodes = self.shared.endpoints.count();
+                    return Err(error.counted(tried.min(nodes), nodes));
+                }
             }
         }
     }
@@ -87,6 +96,7 @@ impl Client {
         deadline: Instant,
     ) -> Result<Begun<W::Message>, Error> {
         let until = Effect::Reads.attempt_deadline(deadline, false);
+        let began = Instant::now();
         let node = self.shared.endpoints.preferred()?;
         let opened = async {
             let mut stream = watched.open(node.channel.clone()).await?.into_inner();
@@ -96,11 +106,8 @@ impl Client {
         };
         let error = match timeout_at(until, opened).await {
             Ok(Ok(begun)) => return Ok(begun),
-            Ok(Err(status)) => Error::of_status(status, &node.address, self.timeout),
-            Err(_) => Error::TimedOut {
-                timeout: self.timeout,
-                source: None,
-            },
+            Ok(Err(status)) => Error::of_status(status, &node.address, self.timeout, false),
+            Err(_) => Error::timed_out(until.saturating_duration_since(began), false),
         };
         if error.is_of_the_node() {
             self.shared.endpoints.turn_from(node);
@@ -226,7 +233,7 @@ impl<W: Watched> Watcher<W> {
                 Ok(Ok(Some(next))) => next,
                 Ok(Ok(None)) | Err(_) => return Relayed::Broken,
                 Ok(Err(status)) => {
-                    let error = Error::of_status(status, "", self.client.timeout);
+                    let error = Error::of_status(status, "", self.client.timeout, false);
                     if error.retry() == Retry::No {
                         return Relayed::Refused(error);
                     }

@@ -59,6 +59,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use machine::{Audit, Command, FeedId, Found, LogIndex, Node, NodeId, RemoveNode};
+use openraft::async_runtime::watch::WatchReceiver;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use wire::raft::v1::raft_service_server::RaftServiceServer;
@@ -94,7 +95,7 @@ pub use crate::open::OpenError;
 pub use crate::options::{Keep, Options, Reads, Timing};
 pub use crate::propose::{Committed, Proposal};
 pub use crate::service::Service;
-pub use crate::status::{Held, Progress, Role, Status};
+pub use crate::status::{Held, Progress, Role, Seats, Status};
 pub use crate::types::Member;
 pub use crate::upkeep::{Spent, Work};
 pub use crate::values::RowHealth;
@@ -288,15 +289,28 @@ impl Consensus {
 
     /// Answers what this node believes of itself and its region.
     pub fn status(&self) -> Status {
-        let distance = self.inner.clocks.distance();
+        let (removed, distance) = (self.inner.links.is_removed(), self.inner.clocks.distance());
         core::metrics(&self.inner.raft, |metrics| {
-            Status::new(metrics, distance, &self.inner.heard)
+            Status::new(metrics, removed, distance, &self.inner.heard)
         })
     }
 
     /// What this build leaves out, for what is built on this crate: nothing, but in tests.
     pub fn danger(&self) -> Danger {
         self.inner.rounds.danger
+    }
+
+    /// Waits until who leads, votes and learns is not as `known`, and answers how it is then; at
+    /// once when nothing is known, and `None` when the node has stopped.
+    pub async fn seats(&self, known: Option<&Seats>) -> Option<Seats> {
+        let mut receiver = self.inner.raft.server_metrics();
+        loop {
+            let now = Seats::of(&receiver.borrow_watched());
+            if known != Some(&now) {
+                return Some(now);
+            }
+            receiver.changed().await.ok()?;
+        }
     }
 
     /// Counts what this node holds in queues and lists.

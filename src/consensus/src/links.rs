@@ -1,10 +1,12 @@
 //! Channels to the peers: opened once, shared, and cut when a node is removed (R17).
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use machine::{Command, Epoch, FeedId, Hash, NodeId};
 use tonic::transport::Channel;
+use tonic::{Code, Status};
 use wire::raft::v1;
 use wire::raft::v1::raft_service_client::RaftServiceClient;
 
@@ -63,6 +65,10 @@ pub(crate) enum Lane {
     Forward,
 }
 
+/// What a member says to a node that was removed. It is how that node learns of it: nobody sends it
+/// the entries that say so any more. Releases before say the same.
+pub(crate) const REMOVED: &str = "the node was removed";
+
 pub(crate) struct Links {
     /// Without epochs.
     own: v1::Origin,
@@ -70,6 +76,7 @@ pub(crate) struct Links {
     published: Arc<Published>,
     epochs: Arc<Epochs>,
     open: Mutex<HashMap<(u64, Lane), (Peer, Channel)>>,
+    is_removed: AtomicBool,
 }
 
 impl Links {
@@ -85,7 +92,25 @@ impl Links {
             published,
             epochs,
             open: Mutex::default(),
+            is_removed: AtomicBool::new(false),
         }
+    }
+
+    /// Notes a refusal by a member that says that this node was removed, which is for good.
+    pub(crate) fn heed(&self, refusal: &Status) {
+        let is_said = refusal.code() == Code::PermissionDenied && refusal.message() == REMOVED;
+        if is_said && !self.is_removed.swap(true, Ordering::Relaxed) {
+            let node = self.own.node;
+            tracing::warn!(
+                node,
+                "this node was removed from its region, it can be ended"
+            );
+        }
+    }
+
+    /// Whether a member has said that this node was removed.
+    pub(crate) fn is_removed(&self) -> bool {
+        self.is_removed.load(Ordering::Relaxed)
     }
 
     /// Who this node is, without what it has heard: for checks, and for the messages of a stream,

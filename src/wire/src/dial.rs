@@ -14,7 +14,7 @@ use std::{
 use http::Uri;
 use hyper_util::rt::TokioIo;
 use rustls::{
-    CertificateError, ClientConfig, OtherError,
+    CertificateError, ClientConfig, InvalidMessage, OtherError,
     client::{Resumption, WebPkiServerVerifier, danger::ServerCertVerifier},
     pki_types::ServerName,
     sign::SingleCertAndKey,
@@ -313,6 +313,9 @@ impl Connector {
                     None => self.failed("trust", error),
                 }
             }
+            Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
+                self.failed("speak TLS with", NotTls)
+            }
             Some(_) => self.failed("trust", error),
             None => self.failed("shake hands with", error),
         }
@@ -329,6 +332,11 @@ impl Connector {
         }
     }
 }
+
+/// What answered was something else than TLS.
+#[derive(Debug, thiserror::Error)]
+#[error("what listens there speaks no TLS, as a node's operations port; use its API port")]
+struct NotTls;
 
 /// Why a connection was not made; in the chain of the call's error.
 #[derive(Debug, thiserror::Error)]

@@ -125,10 +125,10 @@ impl Clients {
     }
 
     /// Orders that a secret be created in a feed and shared with a region; none with 0.
-    pub fn creation(&mut self, region: u64, feed: FeedId, other: u64) -> Order {
+    pub fn creation(&mut self, region: u64, feed: &FeedId, other: u64) -> Order {
         self.writes += 1;
         let (number, secret) = (self.writes, self.secrets.len() as u64 + 1);
-        let uid = ops::new_uid(&feed, number);
+        let uid = ops::new_uid(feed, number);
         let order = Order {
             what: What::Create,
             secret,
@@ -171,7 +171,7 @@ impl Clients {
             true => self.rng.random_range(1..=self.regions),
             false => 0,
         };
-        let mut order = self.creation(host.region(), feed, other);
+        let mut order = self.creation(host.region(), &feed, other);
         // Of the name of another one, which may be there or not.
         if self.rng.random_ratio(1, 6)
             && let Some(namesake) = self.secrets.choose(&mut self.rng)

@@ -37,7 +37,7 @@ pub fn recover(
     for (feed, leads) in settled.leaders {
         if feed != FeedId::Root {
             let other = leads % world.regions + 1;
-            let order = clients.creation(leads, feed, other);
+            let order = clients.creation(leads, &feed, other);
             write(world, leads, order)?;
         }
     }

@@ -12,7 +12,7 @@ pub mod upgrade;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::exit;
@@ -104,12 +104,31 @@ pub enum Command {
     },
 }
 
-/// Where the nodes are and who the caller is. Without these the first region of a running
-/// `strongroom dev` is used.
+/// The heading of the options that say whom to call, and as whom.
+const CONNECTION: &str = "Connection";
+
+/// Why this command line is refused where no variable says whom to call. The parser lists an option
+/// that a variable gives as if it were needed.
+pub fn refusal_without_variables() -> Option<clap::Error> {
+    fn without(command: clap::Command) -> clap::Command {
+        let command = command.mut_args(|option| match option.get_help_heading() {
+            Some(CONNECTION) => option.env(None::<&'static str>),
+            _ => option,
+        });
+        command.mut_subcommands(without)
+    }
+    let parsed = without(Arguments::command()).try_get_matches();
+    parsed.err()
+}
+
+/// Where the nodes are and who the caller is.
 #[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Connection")]
+#[command(next_help_heading = CONNECTION)]
 pub struct Connection {
-    /// A node's API address, HOST:PORT; several, separated by commas, are tried in turn.
+    /// A node's API address, HOST:PORT; several, separated by commas, are tried in turn. Without
+    /// any of these options the first region of a running `strongroom dev` is called as its
+    /// administrator: the one in $STRONGROOM_DEV_DIR, else $XDG_STATE_HOME/strongroom-dev, else
+    /// ./strongroom-dev.
     #[arg(
         long,
         global = true,
@@ -143,6 +162,23 @@ pub struct Connection {
     #[arg(long, global = true, default_value = "15", value_name = "SECONDS")]
     #[arg(value_parser = seconds)]
     pub timeout: Duration,
+}
+
+impl Connection {
+    /// An option that says who the caller or the nodes are, if one is given.
+    pub fn identity(&self) -> Option<&'static str> {
+        let given = [
+            (self.ca.is_some(), "--ca (STRONGROOM_CA)"),
+            (self.cert.is_some(), "--cert (STRONGROOM_CERT)"),
+            (self.key.is_some(), "--key (STRONGROOM_KEY)"),
+            (
+                self.server_name.is_some(),
+                "--server-name (STRONGROOM_SERVER_NAME)",
+            ),
+        ];
+        let first = given.into_iter().find(|(is_given, _)| *is_given);
+        first.map(|(_, option)| option)
+    }
 }
 
 /// Parses a number of seconds, fractions allowed, above zero and at most an hour.

@@ -1,10 +1,15 @@
 //! How far a call is, and what it ends with.
 
-use super::effect::Effect;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{effect::Effect, way::Way};
 use crate::{
     Client,
-    endpoints::{Endpoint, Endpoints},
+    endpoints::Endpoint,
     error::{Error, Retry},
+    limits::TIMEOUT_MAX,
 };
 
 /// How far a call is.
@@ -49,17 +54,14 @@ impl<'a> Course<'a> {
     pub(super) fn note(&mut self, effect: Effect, error: Error) {
         self.note_primary(&error);
         if effect.may_change() && error.retry() == Retry::Unknown {
-            self.unknown = Some(error);
+            self.unknown = Some(more_telling(self.unknown.take(), error));
             return;
         }
         if error.is_final() {
             self.refused = Some(error);
             return;
         }
-        self.earlier = match self.earlier.take() {
-            Some(told) if error.tells_less_than(&told) => Some(told),
-            _ => Some(error),
-        };
+        self.earlier = Some(more_telling(self.earlier.take(), error));
     }
 
     fn note_primary(&mut self, error: &Error) {
@@ -68,15 +70,17 @@ impl<'a> Course<'a> {
         }
     }
 
+    /// How many different nodes were asked.
+    fn nodes_tried(&self) -> usize {
+        let before = |at: usize| self.tried.iter().take(at);
+        let is_first = |(at, node): &(usize, &&Endpoint)| !before(*at).any(|other| other.is(node));
+        self.tried.iter().enumerate().filter(is_first).count()
+    }
+
     /// What a call ends with whose last attempt failed so.
-    pub(super) fn failed(
-        mut self,
-        client: &Client,
-        endpoints: &Endpoints,
-        error: Error,
-    ) -> Box<Failed> {
+    pub(super) fn failed(mut self, client: &Client, way: &Way<'_>, error: Error) -> Box<Failed> {
         self.note_primary(&error);
-        let attempts = self.attempts();
+        let (tried, nodes) = (self.nodes_tried(), way.endpoints.count());
         let Course {
             earlier,
             unknown,
@@ -84,67 +88,48 @@ impl<'a> Course<'a> {
             primary,
             ..
         } = self;
-        let error = match (unknown, refused) {
+        let is_doubt = error.retry() == Retry::Unknown;
+        let (error, other) = match (unknown, refused) {
             // Another attempt may have done what this one surely did not, or was refused because
             // it has been done, and undone, meanwhile.
-            (Some(unknown), _) if error.retry() != Retry::Unknown => unknown,
-            (None, Some(refused)) if error.retry() != Retry::Unknown => refused,
-            (unknown, _) => client.last(endpoints, error, earlier.or(unknown), attempts),
+            (Some(unknown), _) if !is_doubt => (unknown, Some(more_telling(earlier, error))),
+            (None, Some(refused)) if !is_doubt => (refused, None),
+            (unknown, _) => match earlier.or(unknown) {
+                Some(told) if way.effect.is_told_by(&told, &error) => (told, Some(error)),
+                other => (error, other),
+            },
         };
+        let other = other.map(|other| other.counted(tried, nodes));
+        let error = match error.counted(tried, nodes) {
+            Error::TimedOut { may_be_done, .. } => Error::TimedOut {
+                timeout: client.waited(way.deadline),
+                may_be_done,
+                source: other
+                    .filter(|other| !matches!(other, Error::TimedOut { .. }))
+                    .map(Box::new),
+            },
+            error => error,
+        };
+        if error.is_final() && error.reason() == "PositionLost" {
+            // What was seen is gone; asking for it again would fail for ever.
+            client.shared.positions.forget();
+        }
         Box::new(Failed { error, primary })
     }
 }
 
 impl Client {
-    /// Adds to the last error what one attempt does not know: how many nodes there are, and what
-    /// the attempt before said.
-    fn last(
-        &self,
-        endpoints: &Endpoints,
-        error: Error,
-        earlier: Option<Error>,
-        attempts: u32,
-    ) -> Error {
-        match error {
-            Error::TimedOut { timeout, .. } => Error::TimedOut {
-                timeout,
-                source: earlier.map(Box::new),
-            },
-            error
-                if earlier
-                    .as_ref()
-                    .is_some_and(|told| error.tells_less_than(told)) =>
-            {
-                earlier.unwrap_or(error)
-            }
-            Error::Unreachable {
-                endpoint,
-                retry,
-                source,
-                ..
-            } => {
-                let endpoints = endpoints.count();
-                let tried = usize::try_from(attempts)
-                    .unwrap_or(endpoints)
-                    .min(endpoints);
-                Error::Unreachable {
-                    endpoint,
-                    tried,
-                    endpoints,
-                    retry,
-                    source,
-                }
-            }
-            Error::Refused {
-                ref reason,
-                retry: Retry::No,
-                ..
-            } if reason == "PositionLost" => {
-                // What was seen is gone; asking for it again would fail for ever.
-                self.shared.positions.forget();
-                error
-            }
-            error => error,
-        }
+    /// How long a call has waited that has to end then.
+    fn waited(&self, deadline: Instant) -> Duration {
+        let left = deadline.saturating_duration_since(Instant::now());
+        self.timeout.min(TIMEOUT_MAX).saturating_sub(left)
+    }
+}
+
+/// The one of two errors that tells more; the later one if both tell as much.
+pub(crate) fn more_telling(earlier: Option<Error>, error: Error) -> Error {
+    match earlier {
+        Some(told) if error.tells_less_than(&told) => told,
+        _ => error,
     }
 }

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::retry::Repeated;
+use crate::{
+    error::{Error, Retry},
+    retry::Repeated,
+};
 
 /// Time below which an attempt is not cut short for the sake of another.
 const ATTEMPT_MIN: Duration = Duration::from_secs(2);
@@ -52,6 +55,15 @@ impl Effect {
     /// Whether it is about secrets: then it belongs to a region, and its answer has a position.
     pub(super) fn is_of_secrets(self) -> bool {
         !matches!(self, Self::Administers | Self::Nothing)
+    }
+
+    /// Whether what an earlier attempt said is the better answer to a call than its last error. No
+    /// certain word hides that a change may have been made, unless the last error is no word at
+    /// all.
+    pub(super) fn is_told_by(self, earlier: &Error, last: &Error) -> bool {
+        let unknown = |error: &Error| error.retry() == Retry::Unknown;
+        let hides_doubt = self.may_change() && unknown(last) && !unknown(earlier);
+        last.is_lost_alert(earlier) || (!hides_doubt && last.tells_less_than(earlier))
     }
 
     /// What one attempt gets: half of what is left where another may follow, so that a node that

@@ -26,7 +26,9 @@ use crate::{
     shown::Shown,
 };
 
-pub(crate) use self::{admin::service as admin_service, effect::Effect, way::watch_request};
+pub(crate) use self::{
+    admin::service as admin_service, course::more_telling, effect::Effect, way::watch_request,
+};
 
 impl Client {
     /// Sends a call to the region until it is answered, may not be sent again, or its time is over.
@@ -120,7 +122,7 @@ impl Client {
                     is_doubt = false;
                     let ends = error.is_final() && !effect.is_once();
                     if next.is_none() && (ends || under_way.is_empty()) {
-                        return Err(course.failed(self, endpoints, error));
+                        return Err(course.failed(self, way, error));
                     }
                     course.note(effect, error);
                 }
@@ -137,7 +139,7 @@ impl Client {
                     let is_last = course.attempts() == ATTEMPTS_MAX;
                     let until = effect.attempt_deadline(way.deadline, is_last);
                     let sent = send(node.channel.clone(), way.request(message.clone(), until));
-                    under_way.push(self.attempt(node, until, sent));
+                    under_way.push(self.attempt(effect, node, until, sent));
                     if effect.may_double() && !is_last {
                         next = Some(Instant::now() + retry::doubt(course.attempts()));
                         is_doubt = true;
@@ -150,17 +152,16 @@ impl Client {
     /// Waits for the answer of one node, until its time is over.
     async fn attempt<'a, A>(
         &self,
+        effect: Effect,
         node: &'a Endpoint,
         until: Instant,
         sent: impl Future<Output = Result<Response<A>, Status>>,
     ) -> (&'a Endpoint, Result<Response<A>, Error>) {
+        let (time, may_be_done) = (self.timeout, effect.may_change());
         let answered = match timeout_at(until, sent).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(status)) => Err(Error::of_status(status, &node.address, self.timeout)),
-            Err(_) => Err(Error::TimedOut {
-                timeout: self.timeout,
-                source: None,
-            }),
+            Ok(Err(status)) => Err(Error::of_status(status, &node.address, time, may_be_done)),
+            Err(_) => Err(Error::timed_out(time, may_be_done)),
         };
         (node, answered)
     }

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use tonic::{Request, metadata::MetadataValue};
 
 use super::effect::Effect;
-use crate::endpoints::Endpoints;
+use crate::{endpoints::Endpoints, limits::ANSWER_TIME};
 
 const MIN_POSITION: &str = "strongroom-min-position";
 const CONSISTENCY: &str = "strongroom-consistency";
@@ -41,7 +41,10 @@ impl Way<'_> {
     /// The request of an attempt that ends then.
     pub(super) fn request<Q>(&self, message: Q, until: Instant) -> Request<Q> {
         let mut request = Request::new(message);
-        request.set_timeout(until.saturating_duration_since(Instant::now()));
+        let left = until.saturating_duration_since(Instant::now());
+        // Or the node would say why it cannot answer when nobody listens any more: the connection
+        // may have to be made first.
+        request.set_timeout(left - ANSWER_TIME.min(left / 10));
         if self.effect.is_of_secrets() {
             belongs_to(&mut request, self.region);
         }

@@ -135,7 +135,7 @@ async fn a_region_that_answers_with_a_quorum_is_not_lost_unless_it_is_meant_so()
         leads: vec![home(NORTH)],
         ..Answers::default()
     };
-    serve(&west.pipes, NORTH, living);
+    serve(&west.pipes, NORTH, &living);
     let refused = promote(&west, false).await.expect_err("it answers");
     let PromoteError::LostAnswers { region, leads } = refused else {
         panic!("{refused}");
@@ -150,7 +150,7 @@ async fn a_region_that_answers_with_a_quorum_is_not_lost_unless_it_is_meant_so()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_region_that_answers_without_a_quorum_is_lost() {
     let (west, _) = followed(Scope::All).await;
-    serve(&west.pipes, NORTH, Answers::default());
+    serve(&west.pipes, NORTH, &Answers::default());
     promote(&west, false).await.expect("taken over");
 }
 
@@ -162,7 +162,7 @@ async fn a_silent_region_is_waited_for_300_ms() {
             is_silent: true,
             ..Answers::default()
         };
-        serve(&west.pipes, region, silent);
+        serve(&west.pipes, region, &silent);
     }
     let report = promote(&west, false).await.expect("taken over");
     // What is above is left to a machine that is busy.
@@ -184,7 +184,7 @@ async fn the_ballot_is_above_all_that_anybody_heard_of() {
         ],
         ..Answers::default()
     };
-    serve(&west.pipes, SOUTH, knowing);
+    serve(&west.pipes, SOUTH, &knowing);
     let report = promote(&west, false).await.expect("taken over");
     let epochs: Vec<_> = report
         .feeds
@@ -204,7 +204,7 @@ async fn a_ballot_out_of_reach_hides_no_other() {
         ],
         ..Answers::default()
     };
-    serve(&west.pipes, SOUTH, hostile);
+    serve(&west.pipes, SOUTH, &hostile);
     let report = promote(&west, false).await.expect("taken over");
     assert_eq!(report.feeds[1].epoch, ballot(6, WEST));
 }
@@ -225,13 +225,13 @@ async fn the_report_says_what_is_missing_and_who_has_more() {
         feeds: vec![(home(NORTH), beyond(4)), (FeedId::Root, other)],
         ..Answers::default()
     };
-    serve(&west.pipes, SOUTH, ahead);
+    serve(&west.pipes, SOUTH, &ahead);
     let lost = Answers {
         feeds: vec![(home(NORTH), beyond(6))],
         leads: vec![home(NORTH)],
         ..Answers::default()
     };
-    serve(&west.pipes, NORTH, lost);
+    serve(&west.pipes, NORTH, &lost);
     let report = promote(&west, true).await.expect("taken over");
     let [root, of_north] = &report.feeds[..] else {
         panic!("{report:?}");
@@ -258,7 +258,7 @@ async fn an_answer_of_somebody_else_is_none() {
         is_forged: true,
         ..Answers::default()
     };
-    serve(&west.pipes, NORTH, forged);
+    serve(&west.pipes, NORTH, &forged);
     let report = promote(&west, false).await.expect("taken over");
     assert!(report.unreached.contains(&name(NORTH)));
 }

@@ -137,6 +137,12 @@ pub enum StartError {
         /// What the member said.
         reason: String,
     },
+    /// What answered is a node, but not where it serves callers.
+    #[error("{address} is not where a member takes joins: name its API address, not its peers'")]
+    NotTheApi {
+        /// The address.
+        address: String,
+    },
     /// The text is no link token.
     #[error("the link token is not one: give all of what `strongroom region link create` showed")]
     NotALinkToken,

@@ -82,6 +82,12 @@ pub async fn sealed_keyring(
     advertised: &Advertised,
 ) -> Result<Vec<u8>, StartError> {
     if data.belongs_to(&identity.peer)? {
+        if !matches!(start, Start::Resume) {
+            tracing::warn!(
+                directory = %data.root().display(),
+                "the data directory has a node already, --bootstrap and --join are of no effect"
+            );
+        }
         let path = data.path("keyring");
         return data.keyring()?.ok_or(StartError::NoKeyring { path });
     }
@@ -298,6 +304,11 @@ async fn join(
         Ok(joined) => joined.into_inner(),
         Err(status) if status.code() == tonic::Code::Unavailable => {
             return Err(unreachable(status.into()));
+        }
+        Err(status) if status.code() == tonic::Code::Unimplemented => {
+            return Err(StartError::NotTheApi {
+                address: address.to_owned(),
+            });
         }
         Err(status) => {
             return Err(StartError::JoinRefused {

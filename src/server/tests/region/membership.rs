@@ -1,7 +1,7 @@
 //! Found, join, promote, remove; and every start that must not succeed.
 
 use envelope::FileProvider;
-use strongroom_server::{DataError, Node, Start, StartError};
+use strongroom_server::{DataError, Node, NotReady, Start, StartError};
 use wire::admin::v1 as api;
 use zeroize::Zeroizing;
 
@@ -76,6 +76,22 @@ async fn a_token_admits_one_node_once() {
         panic!("{error}")
     };
     assert_eq!(reason, "The join token is not valid.");
+    region.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_join_at_another_port_than_the_api_is_told_which_to_use() {
+    let region = Region::start(1).await;
+    let at = |address: std::net::SocketAddr| Start::Join {
+        address: address.to_string(),
+        token: Zeroizing::new("no token".to_owned()),
+    };
+    let addresses = region.nodes[0].addresses();
+    let error = refused(&region.files, 2, at(addresses.peers)).await;
+    assert!(matches!(error, StartError::NotTheApi { .. }), "{error}");
+    let error = refused(&region.files, 2, at(addresses.operations)).await;
+    assert!(matches!(error, StartError::Unreachable { .. }), "{error}");
+    assert!(error.to_string().contains("API address"), "{error}");
     region.stop().await;
 }
 
@@ -229,6 +245,30 @@ async fn a_node_is_removed_and_its_place_taken_by_another() {
         .create_secret(create("s", 1, "x"))
         .await
         .unwrap();
+    region.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removed_node_says_that_it_was_removed_and_after_a_start_too() {
+    let mut region = Region::start(3).await;
+    eventually("the third is removed", async || {
+        let request = api::RemoveNodeRequest { node: 3 };
+        region.admin(0).remove_node(request).await.is_ok()
+    })
+    .await;
+    let removed = Err(NotReady::Removed);
+    eventually("it says so", async || region.nodes[2].ready() == removed).await;
+    let status = region.admin(2).get_status(api::GetStatusRequest {}).await;
+    let status = status.unwrap().into_inner().node.unwrap();
+    assert_eq!(status.readiness, "removed");
+    region.nodes.pop().unwrap().shutdown().await;
+    let again = Node::start(region.files.config(3), Start::Resume).await;
+    let again = again.unwrap();
+    eventually("it says so again", async || again.ready() == removed).await;
+    again.shutdown().await;
+    for node in &region.nodes {
+        assert_ne!(node.ready(), removed);
+    }
     region.stop().await;
 }
 

@@ -44,12 +44,21 @@ pub fn nodes(lines: Vec<NodeLine>) -> Answer {
             node.region,
             node.id.to_string(),
             node.role,
+            node.readiness,
             node.api,
             node.peers,
             node.operations,
         ]
     };
-    let heading = vec!["REGION", "NODE", "ROLE", "API", "PEERS", "OPERATIONS"];
+    let heading = vec![
+        "REGION",
+        "NODE",
+        "ROLE",
+        "STATE",
+        "API",
+        "PEERS",
+        "OPERATIONS",
+    ];
     Answer::rows(
         heading,
         lines.into_iter().map(row).collect(),
@@ -61,8 +70,9 @@ fn nodes_json(lines: &[NodeLine]) -> Json {
     lines
         .iter()
         .map(|node| {
-            json!({ "region": node.region, "id": node.id, "role": node.role, "api": node.api,
-                    "peers": node.peers, "operations": node.operations })
+            json!({ "region": node.region, "id": node.id, "role": node.role,
+                    "readiness": node.readiness, "api": node.api, "peers": node.peers,
+                    "operations": node.operations })
         })
         .collect()
 }
@@ -153,8 +163,9 @@ pub fn lines(directory: &Directory, record: &Record, nodes: &[NodeLine]) -> Stri
          \x20 grpcurl -cacert \"$STRONGROOM_CA\" -cert \"$STRONGROOM_CERT\" \
          -key \"$STRONGROOM_KEY\" -d '{{\"secret_id\": \"demo/db\"}}' {follower} \
          strongroom.secrets.v1.SecretsService/GetSecretValue\n\
-         \nWith Python, from the source tree (examples/grpc/python says what to install):\n\n\
-         \x20 python3 examples/grpc/python/example.py\n\
+         \nWith Python, from the source tree, once what examples/grpc/python/README.md says is \
+         installed:\n\n\
+         \x20 examples/grpc/python/venv/bin/python examples/grpc/python/example.py\n\
          \nCtrl-C ends everything and keeps the secrets.",
         other.unwrap_or_default(),
     )
@@ -174,6 +185,12 @@ fn of_other_region(program: &str, dir: &str, founder: &str, other: &RegionRecord
          \x20 for node in 1 2 3; do {program} dev start-node $node --region {founder}; done\n\
          \x20 {program} region list\n"
     )
+}
+
+/// The line at the end.
+pub fn farewell(directory: &Directory) -> String {
+    let root = directory.root().display();
+    format!("\nStopped; the secrets are kept in {root}.")
 }
 
 /// How to call this program from here: by name if the shell would find this very file.

@@ -12,6 +12,7 @@ use std::fs::File;
 use std::io::ErrorKind;
 
 use serde_json::json;
+use server::Config;
 use tokio::net::{UnixListener, UnixStream};
 
 use self::cluster::Cluster;
@@ -30,9 +31,6 @@ use crate::{crash, logs};
 /// The names of the development regions: one that founds the cluster, and one that receives
 /// everything.
 pub const REGIONS: [&str; 2] = ["eu-west-1", "eu-west-2"];
-
-/// What the development log holds.
-const LOG_LEVEL: &str = "info,openraft=warn";
 
 /// Why a development region does not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +89,7 @@ pub fn run(dev: &Dev, format: Format) -> Result<(), Failure> {
 
 fn env(directory: &Directory, region: Option<&str>, format: Format) -> Result<(), Failure> {
     let record = directory.complete_record().map_err(DevError::from)?;
+    directory.check_owner().map_err(DevError::from)?;
     let region = record.region(region).ok_or_else(|| {
         let known: Vec<&str> = record.regions.iter().map(|known| &*known.name).collect();
         DevError::from(RegionError::NoRegion {
@@ -130,11 +129,22 @@ fn reset(directory: &Directory, yes: bool, format: Format) -> Result<(), Failure
 }
 
 fn start(directory: &Directory, port: Option<u16>, format: Format) -> Result<(), Failure> {
+    let is_new = !directory.root().exists();
     let lock = directory.lock().map_err(DevError::from)?;
-    let (record, kept) = prepare(directory, &lock, port).map_err(|error| error.cured(directory))?;
+    let (record, kept) = match prepare(directory, &lock, port) {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            let error = error.cured(directory);
+            if is_new {
+                directory.abandon(lock);
+            }
+            return Err(error.into());
+        }
+    };
     let path = directory.log();
     let log = File::create(&path).map_err(|source| DirectoryError::at(&path, source));
-    logs::to_file(log.map_err(DevError::from)?, LOG_LEVEL)?;
+    // As nodes do that are told nothing else.
+    logs::to_file(log.map_err(DevError::from)?, &Config::default().log.level)?;
     crash::abort_on_panic();
     let runtime = super::node_runtime()?;
     let outcome = runtime.block_on(run_regions(directory, record, kept, format));
@@ -173,12 +183,25 @@ fn prepare(
 
 async fn run_regions(
     directory: &Directory,
-    mut record: Record,
+    record: Record,
     kept: bool,
     format: Format,
 ) -> Result<(), Failure> {
-    let mut signals = Signals::listen().map_err(Failure::Runtime)?;
     let listener = control::listen(&directory.socket()).map_err(DevError::from)?;
+    let outcome = serve_region(directory, record, kept, format, &listener).await;
+    // Nobody listens any more; the next start would replace it.
+    let _ = std::fs::remove_file(directory.socket());
+    outcome
+}
+
+async fn serve_region(
+    directory: &Directory,
+    mut record: Record,
+    kept: bool,
+    format: Format,
+    listener: &UnixListener,
+) -> Result<(), Failure> {
+    let mut signals = Signals::listen().map_err(Failure::Runtime)?;
     let starting = async {
         if kept {
             return Cluster::resume(directory, &record).await;
@@ -194,9 +217,12 @@ async fn run_regions(
         directory.keep(&record).map_err(DevError::from)?;
     }
     announce(directory, &record, &cluster, kept, format).await?;
-    answer_until_stopped(&listener, &mut cluster, &mut signals).await;
+    answer_until_stopped(listener, &mut cluster, &mut signals).await;
     cluster.shutdown().await;
-    Ok(())
+    match format {
+        Format::Table => output::print_line(&guide::farewell(directory)),
+        Format::Json => Ok(()),
+    }
 }
 
 async fn announce(
