@@ -115,6 +115,7 @@ fn nodes_stop_and_start_by_command_and_an_interrupt_ends_all() {
             .to_owned()
     };
     let leads = |nodes: &Json| (1..=3).find(|id| role(nodes, *id) == "leader");
+    let at = |id: u64| usize::try_from(id).unwrap() - 1;
     let leader = until("a leader", || leads(&dev.ask(&["status"])));
     let stopped = dev.ask(&["stop-node", &leader.to_string()]);
     assert_eq!(role(&stopped, leader), "stopped");
@@ -136,6 +137,20 @@ fn nodes_stop_and_start_by_command_and_an_interrupt_ends_all() {
     });
     let get = ["secret", "get", "without-the-leader", "--raw", "--eventual"];
     assert_eq!(strongroom(&environment, &get).done().output, "one");
+    // It may still take itself for the leader.
+    let nodes = until("it says that it has no quorum", || {
+        let nodes = dev.ask(&["status"])["nodes"].clone();
+        (nodes[at(leader)]["readiness"] == "no-quorum").then_some(nodes)
+    });
+    let others: Vec<&Json> = (1..=3)
+        .filter(|id| *id != leader)
+        .map(|id| &nodes[at(id)])
+        .collect();
+    assert!(others.iter().all(|node| node["readiness"] == ""), "{nodes}");
+    let api = nodes[at(leader)]["api"].as_str().unwrap();
+    let status = ["node", "status", "--endpoint", api];
+    let status = strongroom(&environment, &status).done().output;
+    assert!(status.contains("no-quorum"), "{status}");
 
     let socket = Path::new(&dev.directory).join("control.sock");
     let mode = std::fs::metadata(&socket).unwrap().permissions().mode();
