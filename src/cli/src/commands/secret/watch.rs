@@ -1,8 +1,11 @@
 //! `strongroom secret watch`.
 
-use client::secrets::v1::{SecretChange, SecretState, WatchRequest, watch_response};
+use client::secrets::v1::{
+    DescribeSecretRequest, SecretChange, SecretState, WatchRequest, watch_response,
+};
 use serde_json::json;
 use tokio_stream::StreamExt;
+use tonic::Code;
 
 use super::Session;
 use super::show::{date, object, stages, stages_json};
@@ -19,6 +22,10 @@ pub async fn watch(session: &Session, options: &Watch) -> Result<(), Failure> {
         secret_ids: options.names.clone(),
     };
     let mut stream = session.client.watch(request).await?;
+    output::note("watching; Ctrl-C ends it", session.format);
+    for name in &options.names {
+        note_if_missing(session, name).await;
+    }
     let mut seen = 0;
     while options.limit.is_none_or(|limit| seen < limit) {
         let message = tokio::select! {
@@ -34,6 +41,18 @@ pub async fn watch(session: &Session, options: &Watch) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Says that a secret is not there, which is no reason not to wait for it.
+async fn note_if_missing(session: &Session, name: &str) {
+    let request = DescribeSecretRequest {
+        secret_id: name.to_owned(),
+    };
+    if let Err(error) = session.client.describe_secret(request).await
+        && error.code() == Code::NotFound
+    {
+        output::note(&format!("there is no secret {name} now"), session.format);
+    }
 }
 
 fn line(change: &SecretChange, token: &str, format: Format) -> String {
