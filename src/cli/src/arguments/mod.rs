@@ -114,8 +114,8 @@ pub fn refusal_without_variables() -> Option<clap::Error> {
 #[command(next_help_heading = CONNECTION)]
 pub struct Connection {
     /// A node's API address, HOST:PORT; several, separated by commas, are tried in turn. Without
-    /// one, and without any of the options below, the administrator of a running `strongroom dev`
-    /// is used: of $STRONGROOM_DEV_DIR, else $XDG_STATE_HOME/strongroom-dev, else ./strongroom-dev.
+    /// any of these options a running `strongroom dev` is called as its administrator: the one in
+    /// $STRONGROOM_DEV_DIR, else $XDG_STATE_HOME/strongroom-dev, else ./strongroom-dev.
     #[arg(
         long,
         global = true,
