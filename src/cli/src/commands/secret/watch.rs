@@ -23,8 +23,9 @@ pub async fn watch(session: &Session, options: &Watch) -> Result<(), Failure> {
     };
     let mut stream = session.client.watch(request).await?;
     output::note("watching; Ctrl-C ends it", session.format);
-    for name in &options.names {
-        note_if_missing(session, name).await;
+    tokio::select! {
+        () = note_missing(session, &options.names) => {}
+        () = signals.stop() => return Ok(()),
     }
     let mut seen = 0;
     while options.limit.is_none_or(|limit| seen < limit) {
@@ -43,15 +44,17 @@ pub async fn watch(session: &Session, options: &Watch) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Says that a secret is not there, which is no reason not to wait for it.
-async fn note_if_missing(session: &Session, name: &str) {
-    let request = DescribeSecretRequest {
-        secret_id: name.to_owned(),
-    };
-    if let Err(error) = session.client.describe_secret(request).await
-        && error.code() == Code::NotFound
-    {
-        output::note(&format!("there is no secret {name} now"), session.format);
+/// Tells people which secrets are not there, which is no reason not to wait for them.
+async fn note_missing(session: &Session, names: &[String]) {
+    let told = names.iter().filter(|_| session.format == Format::Table);
+    for name in told {
+        let request = DescribeSecretRequest {
+            secret_id: name.clone(),
+        };
+        let described = session.client.describe_secret(request).await;
+        if described.is_err_and(|error| error.code() == Code::NotFound) {
+            output::note(&format!("there is no secret {name} now"), session.format);
+        }
     }
 }
 
