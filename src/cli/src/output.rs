@@ -164,19 +164,23 @@ pub fn failure_line(failure: &Failure, format: Format) -> String {
     }
 }
 
+/// What tonic says of every failure of a connection; its cause says which.
+const TRANSPORT: &str = "transport error";
+
 /// An error and its causes in one line.
 pub fn with_causes(error: &dyn Error) -> String {
-    let mut message = error.to_string();
+    let mut said = vec![error.to_string()];
     let mut cause = error.source();
     while let Some(error) = cause {
         let text = text_of(error);
         // Some libraries repeat their cause in their own text; saying it twice helps nobody.
-        if !message.ends_with(&text) {
-            message = format!("{message}: {text}");
+        let is_said = said.iter().any(|said| said.ends_with(&text));
+        if !is_said && text != TRANSPORT {
+            said.push(text);
         }
         cause = error.source();
     }
-    message
+    said.join(": ")
 }
 
 /// What an error says. A status says all of its insides; its message is enough.
@@ -191,7 +195,42 @@ fn text_of(error: &(dyn Error + 'static)) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+
+    /// An error as a library makes one: a text and a cause.
+    #[derive(Debug, thiserror::Error)]
+    #[error("{text}")]
+    struct Wrapped {
+        text: &'static str,
+        source: Option<Box<dyn Error + Send + Sync>>,
+    }
+
+    fn wrapped(text: &'static str, source: Option<Wrapped>) -> Wrapped {
+        let source = source.map(|source| Box::new(source).into());
+        Wrapped { text, source }
+    }
+
+    #[test]
+    fn no_cause_is_told_twice_and_none_that_says_nothing() {
+        let refused = wrapped("Connection refused", None);
+        let reached = wrapped("cannot reach 127.0.0.1:1", Some(refused));
+        let mut status = Status::unavailable("cannot reach 127.0.0.1:1");
+        status.set_source(Arc::new(wrapped("transport error", Some(reached))));
+        let failed = client::Error::Unreachable {
+            endpoint: "127.0.0.1:1".into(),
+            tried: 3,
+            endpoints: 3,
+            retry: client::Retry::Safe,
+            source: Box::new(status),
+        };
+        assert_eq!(
+            with_causes(&failed),
+            "no answer from 127.0.0.1:1; 3 of 3 nodes tried: cannot reach 127.0.0.1:1: \
+             Connection refused"
+        );
+    }
 
     #[test]
     fn what_others_wrote_does_not_reach_the_terminal_as_a_command() {

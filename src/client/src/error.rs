@@ -71,12 +71,14 @@ pub enum Error {
         /// What it said.
         source: Box<Status>,
     },
-    /// The deadline passed before an answer came.
-    #[error("no answer within {} ms; a write may have been done", .timeout.as_millis())]
+    /// The time passed before an answer came.
+    #[error("no answer within {} ms{}", .timeout.as_millis(), doubt(*may_be_done))]
     TimedOut {
-        /// The time the call had.
+        /// How long was waited.
         timeout: Duration,
-        /// What the attempt before said, if one was answered.
+        /// Whether the call was to change something, which may have been done.
+        may_be_done: bool,
+        /// What another attempt said, if one was answered.
         source: Option<Box<Error>>,
     },
     /// There is nobody to call.
@@ -130,7 +132,10 @@ impl Error {
     pub fn retry(&self) -> Retry {
         match self {
             Self::Refused { retry, .. } | Self::Unreachable { retry, .. } => *retry,
-            Self::TimedOut { .. } => Retry::Unknown,
+            Self::TimedOut { may_be_done, .. } => match may_be_done {
+                true => Retry::Unknown,
+                false => Retry::Safe,
+            },
             // Nothing passes before both sides have accepted; another node may have another view.
             Self::Untrusted { .. } | Self::CertificateRefused { .. } => Retry::Safe,
             Self::NoEndpoint | Self::Endpoint { .. } | Self::Credentials(_) | Self::Random(_) => {
@@ -164,13 +169,42 @@ impl Error {
 
     /// Whether this is how a refused certificate shows when the alert that says so is lost: the
     /// other end closes right behind it, and the bytes under way then break the connection.
-    pub(crate) fn tells_less_than(&self, earlier: &Self) -> bool {
+    pub(crate) fn is_lost_alert(&self, earlier: &Self) -> bool {
         let refused = matches!(earlier, Self::CertificateRefused { .. });
         refused && matches!(self, Self::Unreachable { .. })
     }
 
-    /// Reads the status of an attempt.
-    pub(crate) fn of_status(status: Status, endpoint: &str, timeout: Duration) -> Self {
+    /// Whether another attempt of the call learnt more of why nobody does what is asked: a node
+    /// that answered knows most, and one that is gone nothing.
+    pub(crate) fn tells_less_than(&self, other: &Self) -> bool {
+        self.tells() < other.tells()
+    }
+
+    fn tells(&self) -> u8 {
+        match self {
+            Self::Refused { .. } => 3,
+            Self::Untrusted { .. } | Self::CertificateRefused { .. } => 2,
+            Self::TimedOut { .. } => 1,
+            _ => 0,
+        }
+    }
+
+    /// The end of an attempt, or of a call, that had this much time.
+    pub(crate) fn timed_out(timeout: Duration, may_be_done: bool) -> Self {
+        Self::TimedOut {
+            timeout,
+            may_be_done,
+            source: None,
+        }
+    }
+
+    /// Reads the status of an attempt, which may have changed something or not.
+    pub(crate) fn of_status(
+        status: Status,
+        endpoint: &str,
+        timeout: Duration,
+        may_be_done: bool,
+    ) -> Self {
         let details = status.get_error_details();
         if let Some(info) = details.error_info() {
             let retry = match info.metadata.get("retry").map(String::as_str) {
@@ -188,14 +222,8 @@ impl Error {
         }
         match status.code() {
             // Without our details these come from the transport, not from a handler.
-            Code::DeadlineExceeded => Self::TimedOut {
-                timeout,
-                source: None,
-            },
-            Code::Cancelled if is_timeout(&status) => Self::TimedOut {
-                timeout,
-                source: None,
-            },
+            Code::DeadlineExceeded => Self::timed_out(timeout, may_be_done),
+            Code::Cancelled if is_timeout(&status) => Self::timed_out(timeout, may_be_done),
             // A connection that breaks before a call is on its way cancels the call.
             Code::Cancelled | Code::Unavailable | Code::Unknown | Code::Internal => {
                 let endpoint = endpoint.to_owned();
@@ -232,6 +260,15 @@ impl Error {
                 metadata: HashMap::new(),
             },
         }
+    }
+}
+
+/// What a caller must know who waited in vain.
+fn doubt(may_be_done: bool) -> &'static str {
+    if may_be_done {
+        "; a write may have been done"
+    } else {
+        ""
     }
 }
 

@@ -12,6 +12,10 @@ pub const PAUSE_FIRST: Duration = Duration::from_millis(50);
 /// election takes. It doubles before each further one.
 pub const DOUBT: Duration = Duration::from_millis(500);
 
+/// What an attempt keeps of its time for the way of the answer, and for making a connection: the
+/// node is told of the rest. A tenth of it where that is less.
+pub const ANSWER_TIME: Duration = Duration::from_millis(100);
+
 /// Calls in a hundred that are sent to another node as well while every node is slow.
 pub const DOUBLED_PERCENT_MAX: u32 = 10;
 

@@ -15,7 +15,7 @@ use wire::secrets::v1::{WatchRequest, WatchResponse};
 
 use crate::{
     Client,
-    calls::{Effect, secrets::service},
+    calls::{Effect, more_telling, secrets::service},
     error::{Error, Retry},
     limits::{WATCH_QUEUE_MAX, WATCH_SILENCE_MAX},
     retry::{self, Repeated},
@@ -48,7 +48,7 @@ impl Client {
     /// Opens a stream and waits for its first message, by the rules of any call that reads.
     async fn begin(&self, request: &WatchRequest) -> Result<Begun, Error> {
         let deadline = self.deadline();
-        let mut attempts = 0;
+        let (mut attempts, mut told) = (0, None);
         loop {
             attempts += 1;
             let error = match self.open(request, deadline).await {
@@ -56,9 +56,18 @@ impl Client {
                 Err(error) => error,
             };
             let pause = retry::pause(&error, Repeated::Harmless, attempts, retry::chance());
+            let error = more_telling(told.take(), error);
             match pause.map(|pause| Instant::now() + pause) {
-                Some(next) if next < deadline => sleep_until(next).await,
-                _ => return Err(error),
+                Some(next) if next < deadline => {
+                    told = Some(error);
+                    sleep_until(next).await;
+                }
+                // Each attempt went to the next node.
+                _ => {
+                    let tried = usize::try_from(attempts).unwrap_or(usize::MAX);
+                    let tried = tried.min(self.shared.endpoints.count());
+                    return Err(self.counted(error, tried));
+                }
             }
         }
     }
@@ -66,6 +75,7 @@ impl Client {
     /// One attempt at the preferred node, which gets half of the time that is left: it may hang.
     async fn open(&self, request: &WatchRequest, deadline: Instant) -> Result<Begun, Error> {
         let until = Effect::Reads.attempt_deadline(deadline, false);
+        let began = Instant::now();
         let node = self.shared.endpoints.preferred()?;
         let opened = async {
             let request = Request::new(request.clone());
@@ -79,11 +89,8 @@ impl Client {
         };
         let error = match timeout_at(until, opened).await {
             Ok(Ok(begun)) => return Ok(begun),
-            Ok(Err(status)) => Error::of_status(status, &node.address, self.timeout),
-            Err(_) => Error::TimedOut {
-                timeout: self.timeout,
-                source: None,
-            },
+            Ok(Err(status)) => Error::of_status(status, &node.address, self.timeout, false),
+            Err(_) => Error::timed_out(until.saturating_duration_since(began), false),
         };
         if error.is_of_the_node() {
             self.shared.endpoints.turn_from(node);
@@ -155,7 +162,7 @@ impl Watcher {
                 Ok(Ok(Some(next))) => next,
                 Ok(Ok(None)) | Err(_) => return Relayed::Broken,
                 Ok(Err(status)) => {
-                    let error = Error::of_status(status, "", self.client.timeout);
+                    let error = Error::of_status(status, "", self.client.timeout, false);
                     if error.retry() == Retry::No {
                         return Relayed::Refused(error);
                     }

@@ -14,7 +14,7 @@ use crate::{
     Client, Consistency,
     endpoints::Endpoint,
     error::{Error, Retry},
-    limits::{ATTEMPTS_MAX, TIMEOUT_MAX},
+    limits::{ANSWER_TIME, ATTEMPTS_MAX, TIMEOUT_MAX},
     position::Before,
     retry::{self, Repeated},
 };
@@ -72,7 +72,7 @@ impl Client {
         F: Fn(Channel, Request<Q>) -> S,
         S: Future<Output = Result<Response<A>, Status>>,
     {
-        let deadline = self.deadline();
+        let (began, deadline) = (Instant::now(), self.deadline());
         let before = self.shared.positions.before();
         let mut course = Course::default();
         let mut under_way = FuturesUnordered::new();
@@ -101,7 +101,7 @@ impl Client {
                     is_doubt = false;
                     let ends = error.is_final() && !effect.is_once();
                     if next.is_none() && (ends || under_way.is_empty()) {
-                        return Err(self.failed(error, course));
+                        return Err(self.failed(effect, error, course, began.elapsed()));
                     }
                     course.note(effect, error);
                 }
@@ -120,7 +120,7 @@ impl Client {
                     let until = effect.attempt_deadline(deadline, is_last);
                     let request = self.request(effect, &before, message.clone(), until);
                     let sent = send(node.channel.clone(), request);
-                    under_way.push(self.attempt(node, until, sent));
+                    under_way.push(self.attempt(effect, node, until, sent));
                     if effect.may_double() && !is_last {
                         next = Some(Instant::now() + retry::doubt(course.attempts()));
                         is_doubt = true;
@@ -133,17 +133,16 @@ impl Client {
     /// Waits for the answer of one node, until its time is over.
     async fn attempt<'a, A>(
         &self,
+        effect: Effect,
         node: &'a Endpoint,
         until: Instant,
         sent: impl Future<Output = Result<Response<A>, Status>>,
     ) -> (&'a Endpoint, Result<Response<A>, Error>) {
+        let (time, may_be_done) = (self.timeout, effect.may_change());
         let answered = match timeout_at(until, sent).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(status)) => Err(Error::of_status(status, &node.address, self.timeout)),
-            Err(_) => Err(Error::TimedOut {
-                timeout: self.timeout,
-                source: None,
-            }),
+            Ok(Err(status)) => Err(Error::of_status(status, &node.address, time, may_be_done)),
+            Err(_) => Err(Error::timed_out(time, may_be_done)),
         };
         (node, answered)
     }
@@ -152,21 +151,41 @@ impl Client {
         self.shared.endpoints.turn_from(node);
     }
 
-    /// What a call ends with whose last attempt failed so.
-    fn failed(&self, error: Error, course: Course<'_>) -> Error {
-        let attempts = course.attempts();
+    /// What a call ends with whose last attempt failed so, after this time.
+    fn failed(&self, effect: Effect, error: Error, course: Course<'_>, waited: Duration) -> Error {
+        let tried = course.nodes_tried();
         let Course {
             earlier,
             unknown,
             refused,
             ..
         } = course;
-        match (unknown, refused) {
+        let is_doubt = error.retry() == Retry::Unknown;
+        let (error, other) = match (unknown, refused) {
             // Another attempt may have done what this one surely did not, or was refused because
             // it has been done, and undone, meanwhile.
-            (Some(unknown), _) if error.retry() != Retry::Unknown => unknown,
-            (None, Some(refused)) if error.retry() != Retry::Unknown => refused,
-            (unknown, _) => self.last(error, earlier.or(unknown), attempts),
+            (Some(unknown), _) if !is_doubt => (unknown, Some(more_telling(earlier, error))),
+            (None, Some(refused)) if !is_doubt => (refused, None),
+            (unknown, _) => match earlier.or(unknown) {
+                Some(told) if effect.is_told_by(&told, &error) => (told, Some(error)),
+                other => (error, other),
+            },
+        };
+        let other = other.map(|other| self.counted(other, tried));
+        let error = self.counted(error, tried);
+        if error.is_final() && error.reason() == "PositionLost" {
+            // What was seen is gone; asking for it again would fail for ever.
+            self.shared.positions.forget();
+        }
+        match error {
+            Error::TimedOut { may_be_done, .. } => Error::TimedOut {
+                timeout: waited.min(self.timeout),
+                may_be_done,
+                source: other
+                    .filter(|other| !matches!(other, Error::TimedOut { .. }))
+                    .map(Box::new),
+            },
+            error => error,
         }
     }
 
@@ -183,7 +202,10 @@ impl Client {
         until: Instant,
     ) -> Request<Q> {
         let mut request = Request::new(message);
-        request.set_timeout(until.saturating_duration_since(Instant::now()));
+        let left = until.saturating_duration_since(Instant::now());
+        // Or the node would say why it cannot answer when nobody listens any more: the connection
+        // may have to be made first.
+        request.set_timeout(left - ANSWER_TIME.min(left / 10));
         let eventual = self.consistency == Consistency::Eventual && !before.is_several();
         if effect == Effect::Reads && eventual {
             let metadata = request.metadata_mut();
@@ -206,56 +228,44 @@ impl Client {
         answer.into_inner()
     }
 
-    /// Adds to the last error what one attempt does not know: how many nodes there are, and what
-    /// the attempt before said.
-    fn last(&self, error: Error, earlier: Option<Error>, attempts: u32) -> Error {
+    /// Adds to an error what one attempt does not know: how many nodes there are, and were tried.
+    pub(crate) fn counted(&self, error: Error, tried: usize) -> Error {
         match error {
-            Error::TimedOut { timeout, .. } => Error::TimedOut {
-                timeout,
-                source: earlier.map(Box::new),
-            },
-            error
-                if earlier
-                    .as_ref()
-                    .is_some_and(|told| error.tells_less_than(told)) =>
-            {
-                earlier.unwrap_or(error)
-            }
             Error::Unreachable {
                 endpoint,
                 retry,
                 source,
                 ..
-            } => {
-                let endpoints = self.shared.endpoints.count();
-                let tried = usize::try_from(attempts)
-                    .unwrap_or(endpoints)
-                    .min(endpoints);
-                Error::Unreachable {
-                    endpoint,
-                    tried,
-                    endpoints,
-                    retry,
-                    source,
-                }
-            }
-            Error::Refused {
-                ref reason,
-                retry: Retry::No,
-                ..
-            } if reason == "PositionLost" => {
-                // What was seen is gone; asking for it again would fail for ever.
-                self.shared.positions.forget();
-                error
-            }
+            } => Error::Unreachable {
+                endpoint,
+                tried,
+                endpoints: self.shared.endpoints.count(),
+                retry,
+                source,
+            },
             error => error,
         }
+    }
+}
+
+/// The one of two errors that tells more; the later one if both tell as much.
+pub(crate) fn more_telling(earlier: Option<Error>, error: Error) -> Error {
+    match earlier {
+        Some(told) if error.tells_less_than(&told) => told,
+        _ => error,
     }
 }
 
 impl<'a> Course<'a> {
     fn attempts(&self) -> u32 {
         u32::try_from(self.tried.len()).unwrap_or(u32::MAX)
+    }
+
+    /// How many different nodes were asked.
+    fn nodes_tried(&self) -> usize {
+        let before = |at: usize| self.tried.iter().take(at);
+        let is_first = |(at, node): &(usize, &&Endpoint)| !before(*at).any(|other| other.is(node));
+        self.tried.iter().enumerate().filter(is_first).count()
     }
 
     fn begin(&mut self, node: &'a Endpoint) {
@@ -269,17 +279,14 @@ impl<'a> Course<'a> {
 
     fn note(&mut self, effect: Effect, error: Error) {
         if effect.may_change() && error.retry() == Retry::Unknown {
-            self.unknown = Some(error);
+            self.unknown = Some(more_telling(self.unknown.take(), error));
             return;
         }
         if error.is_final() {
             self.refused = Some(error);
             return;
         }
-        self.earlier = match self.earlier.take() {
-            Some(told) if error.tells_less_than(&told) => Some(told),
-            _ => Some(error),
-        };
+        self.earlier = Some(more_telling(self.earlier.take(), error));
     }
 }
 
@@ -303,6 +310,15 @@ impl Effect {
 
     fn may_change(self) -> bool {
         matches!(self, Self::WritesOnce | Self::Creates | Self::Writes)
+    }
+
+    /// Whether what an earlier attempt said is the better answer to a call than its last error. No
+    /// certain word hides that a change may have been made, unless the last error is no word at
+    /// all.
+    fn is_told_by(self, earlier: &Error, last: &Error) -> bool {
+        let unknown = |error: &Error| error.retry() == Retry::Unknown;
+        let hides_doubt = self.may_change() && unknown(last) && !unknown(earlier);
+        last.is_lost_alert(earlier) || (!hides_doubt && last.tells_less_than(earlier))
     }
 
     /// What one attempt gets: half of what is left where another may follow, so that a node that

@@ -1,6 +1,6 @@
 //! A node that stops.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use client::{
     Client, Error, Options, Retry,
@@ -8,7 +8,7 @@ use client::{
 };
 use tokio::net::TcpListener;
 
-use crate::region::{Region, Reply};
+use crate::region::{Region, Reply, stopping};
 
 fn describe() -> DescribeSecretRequest {
     DescribeSecretRequest {
@@ -89,4 +89,70 @@ async fn without_any_node_the_error_says_how_many_were_tried() {
         panic!("{error:?}")
     };
     assert_eq!((tried, endpoints, retry), (2, 2, Retry::Safe));
+}
+
+#[tokio::test]
+async fn the_node_that_answers_is_heard_and_not_those_that_are_gone() {
+    let mut region = Region::start(3, (0..100).map(|_| stopping())).await;
+    region.stop(0).await;
+    region.stop(2).await;
+    // Each begins with another node.
+    let calls = (0..12).map(|_| {
+        let client = region.client();
+        async move { client.describe_secret(describe()).await }
+    });
+    for failed in futures::future::join_all(calls).await {
+        let error = failed.expect_err("nobody serves");
+        assert!(matches!(error, Error::Refused { .. }), "{error:?}");
+        assert_eq!(error.reason(), "ServiceUnavailable");
+    }
+}
+
+#[tokio::test]
+async fn a_read_without_an_answer_says_how_long_it_waited_and_nothing_of_writes() {
+    let mut region = Region::start(3, (0..4).map(|_| Reply::Hang)).await;
+    region.stop(0).await;
+    region.stop(2).await;
+    let client = region.client().with_timeout(Duration::from_millis(2_400));
+    let began = Instant::now();
+    let error = client.describe_secret(describe()).await;
+    let (error, took) = (error.expect_err("nobody answers"), began.elapsed());
+    let text = error.to_string();
+    assert!(!text.contains("write"), "{text}");
+    assert_eq!(error.retry(), Retry::Safe);
+    let Error::TimedOut {
+        timeout,
+        source: Some(source),
+        ..
+    } = error
+    else {
+        panic!("{error:?}")
+    };
+    assert!(timeout <= took, "{timeout:?} of {took:?}");
+    let Error::Unreachable {
+        tried, endpoints, ..
+    } = *source
+    else {
+        panic!("{source:?}")
+    };
+    assert_eq!((tried, endpoints), (3, 3));
+}
+
+#[tokio::test]
+async fn a_node_is_told_of_less_time_than_its_answer_is_waited_for() {
+    let region = Region::start(1, [answer()]).await;
+    let client = region.client().with_timeout(Duration::from_millis(1_000));
+    client.describe_secret(describe()).await.expect("an answer");
+    let asked = region.asked();
+    let told = asked[0].metadata("grpc-timeout").expect("a time");
+    let (number, unit) = told.split_at(told.len() - 1);
+    let number: f64 = number.parse().expect("a number");
+    let seconds = match unit {
+        "S" => number,
+        "m" => number / 1e3,
+        "u" => number / 1e6,
+        "n" => number / 1e9,
+        unit => panic!("{unit}"),
+    };
+    assert!(seconds <= 0.9, "{told}");
 }
