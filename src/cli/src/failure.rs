@@ -114,7 +114,8 @@ impl Failure {
             Self::CertificatesExpire { .. } => Exit::Declined,
             Self::Certs(error) => of_certs(error),
             Self::RootKey(_) => Exit::Create,
-            Self::Config(_) | Self::Logs(_) | Self::Connect(_) => Exit::Configuration,
+            Self::Config(_) | Self::Logs(_) => Exit::Configuration,
+            Self::Connect(error) => of_connect(error),
             Self::Server(error) => of_server(error),
             Self::Dev(error) => of_dev(error),
             Self::Value(error) => of_value(error),
@@ -132,7 +133,7 @@ impl Failure {
             Self::Output(_) | Self::Manual { .. } => "Output",
             Self::Runtime(_) => "Runtime",
             Self::Call(error) => error.reason(),
-            Self::FilterKey { .. } => "Usage",
+            Self::FilterKey { .. } | Self::Connect(ConnectError::NoEndpoint { .. }) => "Usage",
             Self::CertificatesExpire { .. } => "CertificatesExpire",
             Self::Certs(_) | Self::RootKey(_) => "Certificates",
             Self::Config(_) | Self::Logs(_) | Self::Connect(_) => "Configuration",
@@ -155,6 +156,14 @@ fn of_call(error: &client::Error) -> Exit {
         (Code::ResourceExhausted, Retry::Safe) => Exit::TryAgain,
         (Code::Internal | Code::DataLoss | Code::Unknown, _) => Exit::Internal,
         _ => Exit::Refused,
+    }
+}
+
+fn of_connect(error: &ConnectError) -> Exit {
+    match error {
+        ConnectError::NoEndpoint { .. } => Exit::Usage,
+        ConnectError::Development(error) => of_directory(error),
+        ConnectError::Nowhere | ConnectError::Incomplete { .. } => Exit::Configuration,
     }
 }
 
@@ -187,16 +196,7 @@ fn of_server(error: &ServerFailure) -> Exit {
 
 fn of_dev(error: &DevError) -> Exit {
     match error {
-        DevError::Directory(error) => match error {
-            DirectoryError::Access { source, .. } | DirectoryError::Full { source, .. } => {
-                Exit::of_io(source)
-            }
-            DirectoryError::InUse { .. } => Exit::Unavailable,
-            DirectoryError::Missing { .. } => Exit::Missing,
-            DirectoryError::Later { .. }
-            | DirectoryError::Damaged { .. }
-            | DirectoryError::Foreign { .. } => Exit::Refused,
-        },
+        DevError::Directory(error) => of_directory(error),
         DevError::Ports(error) => match error {
             PortsError::Taken { .. } | PortsError::NoneFree => Exit::Unavailable,
             PortsError::Range | PortsError::Fixed { .. } => Exit::Usage,
@@ -210,6 +210,20 @@ fn of_dev(error: &DevError) -> Exit {
             ControlError::Refused(_) => Exit::Refused,
             ControlError::Socket { .. } | ControlError::Answer(_) => Exit::InputOutput,
         },
+    }
+}
+
+fn of_directory(error: &DirectoryError) -> Exit {
+    match error {
+        DirectoryError::Access { source, .. } | DirectoryError::Full { source, .. } => {
+            Exit::of_io(source)
+        }
+        DirectoryError::InUse { .. } => Exit::Unavailable,
+        DirectoryError::Missing { .. } => Exit::Missing,
+        DirectoryError::Open { .. } => Exit::Denied,
+        DirectoryError::Later { .. }
+        | DirectoryError::Damaged { .. }
+        | DirectoryError::Foreign { .. } => Exit::Refused,
     }
 }
 

@@ -92,11 +92,13 @@ pub enum Command {
     },
 }
 
-/// Where the nodes are and who the caller is. Without these a running `strongroom dev` is used.
+/// Where the nodes are and who the caller is.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Connection")]
 pub struct Connection {
-    /// A node's API address, HOST:PORT; several, separated by commas, are tried in turn.
+    /// A node's API address, HOST:PORT; several, separated by commas, are tried in turn. Without
+    /// any of these options a running `strongroom dev` is called as its administrator: the one in
+    /// $STRONGROOM_DEV_DIR, else $XDG_STATE_HOME/strongroom-dev, else ./strongroom-dev.
     #[arg(
         long,
         global = true,
@@ -130,6 +132,23 @@ pub struct Connection {
     #[arg(long, global = true, default_value = "15", value_name = "SECONDS")]
     #[arg(value_parser = seconds)]
     pub timeout: Duration,
+}
+
+impl Connection {
+    /// An option that says who the caller or the nodes are, if one is given.
+    pub fn identity(&self) -> Option<&'static str> {
+        let given = [
+            (self.ca.is_some(), "--ca (STRONGROOM_CA)"),
+            (self.cert.is_some(), "--cert (STRONGROOM_CERT)"),
+            (self.key.is_some(), "--key (STRONGROOM_KEY)"),
+            (
+                self.server_name.is_some(),
+                "--server-name (STRONGROOM_SERVER_NAME)",
+            ),
+        ];
+        let first = given.into_iter().find(|(is_given, _)| *is_given);
+        first.map(|(_, option)| option)
+    }
 }
 
 /// Parses a number of seconds, fractions allowed, above zero and at most an hour.

@@ -6,7 +6,7 @@ use client::{Client, Options};
 
 use super::dev::control;
 use super::dev::credentials;
-use super::dev::directory::Directory;
+use super::dev::directory::{Directory, DirectoryError};
 use crate::arguments::Connection;
 use crate::failure::Failure;
 
@@ -19,6 +19,18 @@ pub enum ConnectError {
         STRONGROOM_KEY, or the options of the same names, or start `strongroom dev`"
     )]
     Nowhere,
+    /// The options say who calls, but not whom: the region of `strongroom dev` is another's.
+    #[error(
+        "{given} is given, but no node to talk to; name one with --endpoint \
+        (STRONGROOM_ENDPOINTS)"
+    )]
+    NoEndpoint {
+        /// The option and the variable.
+        given: &'static str,
+    },
+    /// The directory that would say where the nodes are is not to be trusted.
+    #[error(transparent)]
+    Development(#[from] DirectoryError),
     /// Something is said, but not all of it.
     #[error("{missing} is missing: nodes ask every caller for a certificate")]
     Incomplete {
@@ -29,10 +41,10 @@ pub enum ConnectError {
 
 /// Connects as the options, the environment, or a running development region say.
 pub fn client(connection: &Connection) -> Result<Client, Failure> {
-    let options = if connection.endpoint.is_empty() {
-        development(connection)?
-    } else {
-        named(connection)?
+    let options = match connection.identity() {
+        _ if !connection.endpoint.is_empty() => named(connection)?,
+        Some(given) => return Err(ConnectError::NoEndpoint { given }.into()),
+        None => development(connection)?,
     };
     Ok(Client::connect(options)?)
 }
@@ -54,6 +66,11 @@ fn named(connection: &Connection) -> Result<Options, ConnectError> {
 fn development(connection: &Connection) -> Result<Options, ConnectError> {
     let directory = std::env::var_os("STRONGROOM_DEV_DIR");
     let directory = Directory::locate(directory.as_deref().map(Path::new));
+    if directory.socket().symlink_metadata().is_err() {
+        return Err(ConnectError::Nowhere);
+    }
+    // Before anything in it is believed: whoever made it may want to be sent secrets.
+    directory.check_owner()?;
     if !control::is_running(&directory.socket()) {
         return Err(ConnectError::Nowhere);
     }

@@ -3,7 +3,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -73,6 +73,13 @@ pub enum DirectoryError {
     #[error("{} is not empty and not a development region; name another directory with --dir",
         .path.display())]
     Foreign {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// Others can say what stands in it.
+    #[error("{} belongs to another user, or others can write to it, so the region in it is not \
+        used; name a node with --endpoint", .path.display())]
+    Open {
         /// The directory.
         path: PathBuf,
     },
@@ -241,6 +248,19 @@ impl Directory {
         Ok(())
     }
 
+    /// Refuses a directory that another user than the caller may have filled.
+    pub fn check_owner(&self) -> Result<(), DirectoryError> {
+        let about = std::fs::metadata(&self.root);
+        let about = about.map_err(|source| DirectoryError::at(&self.root, source))?;
+        let caller = rustix::process::geteuid().as_raw();
+        match is_private(about.uid(), about.mode(), caller) {
+            true => Ok(()),
+            false => Err(DirectoryError::Open {
+                path: self.root.clone(),
+            }),
+        }
+    }
+
     /// Reads what a former start left; none if there was none.
     pub fn record(&self) -> Result<Option<Record>, DirectoryError> {
         let path = self.record_path();
@@ -320,6 +340,11 @@ impl Directory {
         drop(lock);
         Ok(())
     }
+}
+
+/// Whether nobody but the caller can write to a file of this owner and mode.
+fn is_private(owner: u32, mode: u32, caller: u32) -> bool {
+    owner == caller && mode & 0o022 == 0
 }
 
 /// The process that wrote its number into the lock.
@@ -415,6 +440,22 @@ mod tests {
         let _lock = directory.lock().unwrap();
         let mode = std::fs::metadata(directory.root()).unwrap().permissions();
         assert_eq!(mode.mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_directory_that_others_can_write_is_not_believed() {
+        let (_parent, directory) = directory();
+        let _lock = directory.lock().unwrap();
+        directory.check_owner().unwrap();
+        for mode in [0o777, 0o770, 0o702] {
+            let mode = PermissionsExt::from_mode(mode);
+            std::fs::set_permissions(directory.root(), mode).unwrap();
+            let refused = directory.check_owner();
+            assert!(matches!(refused, Err(DirectoryError::Open { .. })));
+        }
+        assert!(is_private(1000, 0o40755, 1000));
+        assert!(!is_private(1001, 0o40700, 1000));
+        assert!(!is_private(1001, 0o40700, 0), "not even for root");
     }
 
     #[test]

@@ -82,6 +82,7 @@ pub fn run(dev: &Dev, format: Format) -> Result<(), Failure> {
 
 fn env(directory: &Directory, format: Format) -> Result<(), Failure> {
     let record = directory.complete_record().map_err(DevError::from)?;
+    directory.check_owner().map_err(DevError::from)?;
     match format {
         Format::Table => output::print_line(&guide::exports(directory, &record)),
         Format::Json => {
