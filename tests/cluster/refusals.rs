@@ -132,6 +132,25 @@ fn a_data_directory_of_another_node_or_a_later_format_is_refused() {
 }
 
 #[test]
+fn what_a_data_directory_that_has_a_node_passes_over_is_logged() {
+    let mut region = Region::prepared();
+    let said = |region: &Region| {
+        region
+            .log(1)
+            .contains("--bootstrap and --join are of no effect")
+    };
+    region.start(1, &["--bootstrap"]);
+    region.wait_for(1);
+    let token = region.token("token");
+    assert!(!said(&region), "{}", region.log(1));
+    region.stop(1);
+    let via = region.api(1);
+    region.start(1, &["--join", &via, "--token-file", &token]);
+    region.wait_for(1);
+    assert!(said(&region), "{}", region.log(1));
+}
+
+#[test]
 fn two_servers_do_not_share_a_data_directory() {
     let mut region = Region::prepared();
     region.start(1, &["--bootstrap"]);

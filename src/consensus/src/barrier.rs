@@ -213,7 +213,10 @@ impl Reads {
             biased;
             answer = tokio::time::timeout_at(deadline, client.read_index(request)) => match answer {
                 Ok(Ok(answer)) => Ok(answer.into_inner().index),
-                Ok(Err(_status)) => Err(unknown()),
+                Ok(Err(status)) => {
+                    self.rounds.links.heed(&status);
+                    Err(unknown())
+                }
                 Err(_late) => Err(Unavailable::NoQuorum),
             },
             // One that is lost without a word never answers, and the reads behind it wait too.

@@ -261,9 +261,9 @@ impl Consensus {
 
     /// Answers what this node believes of itself and its region.
     pub fn status(&self) -> Status {
-        let distance = self.inner.clocks.distance();
+        let (removed, distance) = (self.inner.links.is_removed(), self.inner.clocks.distance());
         core::metrics(&self.inner.raft, |metrics| {
-            Status::new(metrics, distance, &self.inner.heard)
+            Status::new(metrics, removed, distance, &self.inner.heard)
         })
     }
 

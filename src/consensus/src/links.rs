@@ -1,10 +1,12 @@
 //! Channels to the peers: opened once, shared, and cut when a node is removed (R17).
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use machine::{Hash, NodeId};
 use tonic::transport::Channel;
+use tonic::{Code, Status};
 use wire::raft::v1;
 use wire::raft::v1::raft_service_client::RaftServiceClient;
 
@@ -61,11 +63,16 @@ pub(crate) enum Lane {
     Forward,
 }
 
+/// What a member says to a node that was removed. It is how that node learns of it: nobody sends it
+/// the entries that say so any more. Releases before say the same.
+pub(crate) const REMOVED: &str = "the node was removed";
+
 pub(crate) struct Links {
     origin: v1::Origin,
     peers: Arc<dyn Peers>,
     published: Arc<Published>,
     open: Mutex<HashMap<(u64, Lane), (Peer, Channel)>>,
+    is_removed: AtomicBool,
 }
 
 impl Links {
@@ -79,7 +86,22 @@ impl Links {
             peers,
             published,
             open: Mutex::default(),
+            is_removed: AtomicBool::new(false),
         }
+    }
+
+    /// Notes a refusal by a member that says that this node was removed, which is for good.
+    pub(crate) fn heed(&self, refusal: &Status) {
+        let is_said = refusal.code() == Code::PermissionDenied && refusal.message() == REMOVED;
+        if is_said && !self.is_removed.swap(true, Ordering::Relaxed) {
+            let node = self.origin.node;
+            tracing::warn!(node, "this node was removed from its region, it can be ended");
+        }
+    }
+
+    /// Whether a member has said that this node was removed.
+    pub(crate) fn is_removed(&self) -> bool {
+        self.is_removed.load(Ordering::Relaxed)
     }
 
     pub(crate) fn origin(&self) -> v1::Origin {

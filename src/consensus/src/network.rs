@@ -108,6 +108,12 @@ impl Network {
         checked.map_err(|refused| RPCError::Network(NetworkError::new(&refused)))
     }
 
+    /// As `failed`, of a call that a node makes which does not know yet that it was removed.
+    fn refused(&self, status: Status) -> RPCError<TypeConfig> {
+        self.links.heed(&status);
+        failed(status)
+    }
+
     async fn append_once(
         &self,
         request: AppendEntriesRequest<TypeConfig>,
@@ -197,8 +203,8 @@ impl RaftNetworkV2<TypeConfig> for Network {
         };
         self.may_ask().await?;
         let asked = Instant::now();
-        let answer = self.client()?.vote(message).await.map_err(failed)?;
-        let answer = answer.into_inner();
+        let answer = self.client()?.vote(message).await;
+        let answer = answer.map_err(|status| self.refused(status))?.into_inner();
         self.clocks.read(self.target, asked, answer.clock_ms);
         codec::from_verdict(answer.verdict).map_err(garbled)
     }
@@ -214,8 +220,8 @@ impl RaftNetworkV2<TypeConfig> for Network {
         };
         self.may_ask().await?;
         let asked = Instant::now();
-        let answer = self.client()?.pre_vote(message).await.map_err(failed)?;
-        let answer = answer.into_inner();
+        let answer = self.client()?.pre_vote(message).await;
+        let answer = answer.map_err(|status| self.refused(status))?.into_inner();
         self.clocks.read(self.target, asked, answer.clock_ms);
         codec::from_verdict(answer.verdict).map_err(garbled)
     }

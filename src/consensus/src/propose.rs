@@ -241,7 +241,10 @@ impl Proposer {
             Some(Err(status)) if has_no_space(&status) => {
                 return Err(Failed::Final(Unavailable::NoSpace));
             }
-            Some(Err(status)) if was_not_written(&status) => return Err(unknown()),
+            Some(Err(status)) if was_not_written(&status) => {
+                self.links.heed(&status);
+                return Err(unknown());
+            }
             Some(Err(_)) | None => return Err(Failed::Final(Unavailable::OutcomeUnknown)),
         };
         let answer = Answer::decode(&response.answer)

@@ -22,7 +22,7 @@ use crate::codec::{self, DecodeError};
 use crate::core;
 use crate::error::Unavailable;
 use crate::lag;
-use crate::links::{Standing, standing};
+use crate::links::{REMOVED, Standing, standing};
 use crate::membership::{Change, MembershipError, to_refusal};
 use crate::promise::{Asked, Refused};
 use crate::propose::{Failed, NO_SPACE, NOT_WRITTEN};
@@ -98,7 +98,7 @@ impl Inner {
         match standing(self.published.view().root(), node) {
             Standing::Pinned(key) if key.0 == identity.public_key => Ok(node),
             Standing::Pinned(_) => Err(denied("the node's key is not the pinned one")),
-            Standing::Removed => Err(denied("the node was removed")),
+            Standing::Removed => Err(denied(REMOVED)),
             Standing::Unknown if pinned_only => Err(denied("the node is not known here")),
             Standing::Unknown => Ok(node),
         }

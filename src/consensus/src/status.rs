@@ -21,6 +21,8 @@ pub struct Status {
     pub term: u64,
     /// What this node is.
     pub role: Role,
+    /// Whether a member has said since the start that this node was removed, which is for good.
+    pub removed: bool,
     /// The last entry in this node's log.
     pub last_log: Option<LogIndex>,
     /// The last entry known to be committed.
@@ -126,7 +128,12 @@ impl LeaderHeard {
 }
 
 impl Status {
-    pub(crate) fn new(metrics: &Metrics, clock_distance: Duration, heard: &LeaderHeard) -> Status {
+    pub(crate) fn new(
+        metrics: &Metrics,
+        removed: bool,
+        clock_distance: Duration,
+        heard: &LeaderHeard,
+    ) -> Status {
         let index = |id: &Option<LogId>| id.map(|id| LogIndex(id.index));
         let membership = metrics.membership_config.membership();
         Status {
@@ -140,6 +147,7 @@ impl Status {
                 ServerState::Learner => Role::Learner,
                 ServerState::Shutdown => Role::Stopped,
             },
+            removed,
             last_log: metrics.last_log_index.map(LogIndex),
             committed: index(&metrics.cluster_committed.max(metrics.local_committed)),
             applied: index(&metrics.last_applied),

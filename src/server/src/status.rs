@@ -87,7 +87,9 @@ impl NodeStatus {
             return Err(NotReady::NotInitialised);
         }
         let status = self.consensus.status();
-        if !status.voters.contains(&status.node) && !status.learners.contains(&status.node) {
+        let is_member =
+            status.voters.contains(&status.node) || status.learners.contains(&status.node);
+        if status.removed || !is_member {
             return Err(NotReady::Removed);
         }
         // Before the quorum: a log that waits for space may be why none is heard.

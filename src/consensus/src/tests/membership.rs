@@ -103,6 +103,11 @@ async fn a_removed_node_is_cut_at_once() {
         .run(move |consensus| async move { consensus.read(deadline).await.map(drop) })
         .await;
     assert!(read.is_err());
+    eventually("it knows that it was removed", || {
+        region.node(gone).consensus.status().removed
+    })
+    .await;
+    assert!(!region.node(leader).consensus.status().removed);
 }
 
 #[tokio::test]

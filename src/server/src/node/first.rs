@@ -67,6 +67,12 @@ pub async fn sealed_keyring(
     advertised: &Advertised,
 ) -> Result<Vec<u8>, StartError> {
     if data.belongs_to(&identity.peer)? {
+        if !matches!(start, Start::Resume) {
+            tracing::warn!(
+                directory = %data.root().display(),
+                "the data directory has a node already, --bootstrap and --join are of no effect"
+            );
+        }
         let path = data.path("keyring");
         return data.keyring()?.ok_or(StartError::NoKeyring { path });
     }

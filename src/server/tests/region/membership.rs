@@ -1,7 +1,7 @@
 //! Found, join, promote, remove; and every start that must not succeed.
 
 use envelope::FileProvider;
-use strongroom_server::{DataError, Node, Start, StartError};
+use strongroom_server::{DataError, Node, NotReady, Start, StartError};
 use wire::admin::v1 as api;
 use zeroize::Zeroizing;
 
@@ -229,6 +229,27 @@ async fn a_node_is_removed_and_its_place_taken_by_another() {
         .create_secret(create("s", 1, "x"))
         .await
         .unwrap();
+    region.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removed_node_says_that_it_was_removed_and_after_a_start_too() {
+    let mut region = Region::start(3).await;
+    eventually("the third is removed", async || {
+        let request = api::RemoveNodeRequest { node: 3 };
+        region.admin(0).remove_node(request).await.is_ok()
+    })
+    .await;
+    let removed = Err(NotReady::Removed);
+    eventually("it says so", async || region.nodes[2].ready() == removed).await;
+    region.nodes.pop().unwrap().shutdown().await;
+    let again = Node::start(region.files.config(3), Start::Resume).await;
+    let again = again.unwrap();
+    eventually("it says so again", async || again.ready() == removed).await;
+    again.shutdown().await;
+    for node in &region.nodes {
+        assert_ne!(node.ready(), removed);
+    }
     region.stop().await;
 }
 
