@@ -113,7 +113,12 @@ impl Reads {
     async fn serve(&self, mut batch: Vec<Waiting>, is_checked: bool) {
         loop {
             let now = Instant::now();
-            batch.retain(|waiting| waiting.deadline > now && !waiting.answer.is_closed());
+            batch.retain(|waiting| !waiting.answer.is_closed());
+            let is_late = |waiting: &Waiting| waiting.deadline <= now;
+            let (late, in_time) = batch.into_iter().partition(is_late);
+            // One that is dropped without an answer takes this node to be stopping.
+            answer(late, &Err(Unavailable::NoQuorum));
+            batch = in_time;
             let Some(deadline) = batch.iter().map(|waiting| waiting.deadline).max() else {
                 return;
             };
