@@ -139,7 +139,8 @@ fn status(answer: &GetStatusResponse) -> Answer {
     let members: Vec<Json> = answer.nodes.iter().map(node_json).collect();
     let json = json!({
         "node": {
-            "id": node.id, "role": role(node.role()), "term": node.term,
+            "id": node.id, "role": role(node.role()), "readiness": node.readiness,
+            "term": node.term,
             "last_log_index": node.last_log_index, "committed_index": node.committed_index,
             "applied_index": node.applied_index, "snapshot_index": node.snapshot_index,
             "purged_index": node.purged_index, "node_hash": hash, "release": node.release,
@@ -156,6 +157,7 @@ fn status(answer: &GetStatusResponse) -> Answer {
     let fields = vec![
         ("Node", node.id.to_string()),
         ("Role", role(node.role()).to_owned()),
+        ("State", node.readiness),
         ("Term", node.term.to_string()),
         (
             "Leader",

@@ -21,6 +21,10 @@ impl Admin {
 
     fn node(&self, view: &View, status: &Status) -> api::NodeStatus {
         let index = |index: Option<LogIndex>| index.map_or(0, |index| index.0);
+        let readiness = match self.status.check() {
+            Ok(()) => "ready",
+            Err(reason) => reason.name(),
+        };
         api::NodeStatus {
             id: status.node.0,
             role: role(status.role).into(),
@@ -36,6 +40,7 @@ impl Admin {
             machine_version_supported: MACHINE_VERSION.0,
             certificate_expires: Some(timestamp(self.status.certificate_expires())),
             started: Some(timestamp(self.status.started)),
+            readiness: readiness.to_owned(),
         }
     }
 }

@@ -242,6 +242,9 @@ async fn a_removed_node_says_that_it_was_removed_and_after_a_start_too() {
     .await;
     let removed = Err(NotReady::Removed);
     eventually("it says so", async || region.nodes[2].ready() == removed).await;
+    let status = region.admin(2).get_status(api::GetStatusRequest {}).await;
+    let status = status.unwrap().into_inner().node.unwrap();
+    assert_eq!(status.readiness, "removed");
     region.nodes.pop().unwrap().shutdown().await;
     let again = Node::start(region.files.config(3), Start::Resume).await;
     let again = again.unwrap();

@@ -48,6 +48,9 @@ pub struct NodeLine {
     pub id: u64,
     /// leader, follower, learner, candidate or stopped.
     pub role: String,
+    /// `ready`, or why it takes no calls; empty when it is stopped.
+    #[serde(default)]
+    pub readiness: String,
     /// For callers.
     pub api: String,
     /// For peers.

@@ -43,12 +43,13 @@ pub fn nodes(lines: Vec<NodeLine>) -> Answer {
         vec![
             node.id.to_string(),
             node.role,
+            node.readiness,
             node.api,
             node.peers,
             node.operations,
         ]
     };
-    let heading = vec!["NODE", "ROLE", "API", "PEERS", "OPERATIONS"];
+    let heading = vec!["NODE", "ROLE", "STATE", "API", "PEERS", "OPERATIONS"];
     Answer::rows(
         heading,
         lines.into_iter().map(row).collect(),
@@ -60,8 +61,8 @@ fn nodes_json(lines: &[NodeLine]) -> Json {
     lines
         .iter()
         .map(|node| {
-            json!({ "id": node.id, "role": node.role, "api": node.api, "peers": node.peers,
-                    "operations": node.operations })
+            json!({ "id": node.id, "role": node.role, "readiness": node.readiness,
+                    "api": node.api, "peers": node.peers, "operations": node.operations })
         })
         .collect()
 }

@@ -133,9 +133,15 @@ impl Region {
                 Some(_) => self.role(id).await.map_or("not answering", role),
                 None => "stopped",
             };
+            let readiness = match runs.map(Node::ready) {
+                Some(Ok(())) => "ready",
+                Some(Err(reason)) => reason.name(),
+                None => "",
+            };
             lines.push(NodeLine {
                 id,
                 role: role.to_owned(),
+                readiness: readiness.to_owned(),
                 api: ports.api_address().to_string(),
                 peers: ports.peer_address().to_string(),
                 operations: ports.operations_address().to_string(),
