@@ -138,6 +138,12 @@ fn nodes_stop_and_start_by_command_and_an_interrupt_ends_all() {
     assert_eq!(strongroom(&environment, &get).done().output, "one");
     check_without_quorum(&dev, leader);
 
+    // openraft calls every peer that stops an error, many times a minute.
+    let log = std::fs::read_to_string(Path::new(&dev.directory).join("dev.log")).unwrap();
+    assert!(
+        log.contains("node started") && !log.contains("openraft"),
+        "{log}"
+    );
     let socket = Path::new(&dev.directory).join("control.sock");
     let mode = std::fs::metadata(&socket).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);

@@ -11,6 +11,7 @@ use std::fs::File;
 use std::io::ErrorKind;
 
 use serde_json::json;
+use server::Config;
 use tokio::net::{UnixListener, UnixStream};
 
 use self::control::{ControlError, Reply, Request};
@@ -27,9 +28,6 @@ use crate::{crash, logs};
 
 /// The name of the development region.
 pub const REGION: &str = "dev-local-1";
-
-/// What the development log holds.
-const LOG_LEVEL: &str = "info,openraft=warn";
 
 /// Why a development region does not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -119,7 +117,8 @@ fn start(directory: &Directory, port: Option<u16>, format: Format) -> Result<(),
     let (record, kept) = prepare(directory, &lock, port).map_err(|error| error.cured(directory))?;
     let path = directory.log();
     let log = File::create(&path).map_err(|source| DirectoryError::at(&path, source));
-    logs::to_file(log.map_err(DevError::from)?, LOG_LEVEL)?;
+    // As nodes do that are told nothing else.
+    logs::to_file(log.map_err(DevError::from)?, &Config::default().log.level)?;
     crash::abort_on_panic();
     let runtime = super::node_runtime()?;
     let outcome = runtime.block_on(run_region(directory, record, kept, format));
