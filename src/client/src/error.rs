@@ -63,7 +63,7 @@ pub enum Error {
     /// A node does not accept the certificate of this client.
     #[error(
         "{endpoint} does not accept the client certificate; use one of its region's authority \
-         that has not expired"
+         that has not expired, and the API port: the peers port takes nodes only"
     )]
     CertificateRefused {
         /// The node.

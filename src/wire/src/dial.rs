@@ -14,8 +14,9 @@ use std::{
 use http::Uri;
 use hyper_util::rt::TokioIo;
 use rustls::{
-    AlertDescription, CertificateError, ClientConfig, OtherError, client::Resumption,
-    client::WebPkiServerVerifier, pki_types::ServerName, sign::SingleCertAndKey, version::TLS13,
+    AlertDescription, CertificateError, ClientConfig, InvalidMessage, OtherError,
+    client::Resumption, client::WebPkiServerVerifier, pki_types::ServerName,
+    sign::SingleCertAndKey, version::TLS13,
 };
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
@@ -279,6 +280,9 @@ impl Connector {
                     None => self.failed("trust", error),
                 }
             }
+            Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
+                self.failed("speak TLS with", NotTls)
+            }
             Some(_) => self.failed("trust", error),
             None => self.failed("shake hands with", error),
         }
@@ -346,6 +350,11 @@ fn tells_refusal(text: &str) -> bool {
         .into_iter()
         .any(|alert| text == rustls::Error::AlertReceived(alert).to_string())
 }
+
+/// What answered was something else than TLS.
+#[derive(Debug, thiserror::Error)]
+#[error("what listens there speaks no TLS, as a node's operations port; use its API port")]
+struct NotTls;
 
 /// Why a connection was not made; in the chain of the call's error.
 #[derive(Debug, thiserror::Error)]

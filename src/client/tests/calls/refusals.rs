@@ -104,6 +104,8 @@ async fn a_client_that_the_node_does_not_trust_is_told_by_its_alert() {
         "{error:?}"
     );
     assert_eq!(error.reason(), "CertificateRefused");
+    // As it is at a node's peers port, whatever the certificate.
+    assert!(error.to_string().contains("API port"), "{error}");
     let causes = causes(&error);
     assert!(causes.contains("alert"), "{causes}");
     assert!(region.asked().is_empty());

@@ -136,6 +136,12 @@ pub enum StartError {
         /// What the member said.
         reason: String,
     },
+    /// What answered is a node, but not where it serves callers.
+    #[error("{address} is not where a member takes joins: name its API address, not its peers'")]
+    NotTheApi {
+        /// The address.
+        address: String,
+    },
     /// The member answered for another cluster or region.
     #[error(
         "the member belongs to another cluster or region: check the address and the certificate"

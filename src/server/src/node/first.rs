@@ -207,6 +207,11 @@ async fn join(
         Err(status) if status.code() == tonic::Code::Unavailable => {
             return Err(unreachable(status.into()));
         }
+        Err(status) if status.code() == tonic::Code::Unimplemented => {
+            return Err(StartError::NotTheApi {
+                address: address.to_owned(),
+            });
+        }
         Err(status) => {
             return Err(StartError::JoinRefused {
                 reason: status.message().to_owned(),

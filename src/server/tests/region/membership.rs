@@ -80,6 +80,22 @@ async fn a_token_admits_one_node_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_join_at_another_port_than_the_api_is_told_which_to_use() {
+    let region = Region::start(1).await;
+    let at = |address: std::net::SocketAddr| Start::Join {
+        address: address.to_string(),
+        token: Zeroizing::new("no token".to_owned()),
+    };
+    let addresses = region.nodes[0].addresses();
+    let error = refused(&region.files, 2, at(addresses.peers)).await;
+    assert!(matches!(error, StartError::NotTheApi { .. }), "{error}");
+    let error = refused(&region.files, 2, at(addresses.operations)).await;
+    assert!(matches!(error, StartError::Unreachable { .. }), "{error}");
+    assert!(error.to_string().contains("API address"), "{error}");
+    region.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_joins_keeps_a_keyring_that_is_there() {
     let mut region = Region::start(1).await;
     let token = region.join_token().await;

@@ -1,5 +1,9 @@
 //! Whom a dialer believes.
 
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
 use wire::{Admission, DialError, Dialer, Expected, PeerIdentity};
 
 use crate::harbour::{Harbour, REGION, by_name, dial, in_the_past, serve, who_am_i};
@@ -152,4 +156,24 @@ async fn an_address_or_a_name_of_another_form_is_refused_before_anything_is_sent
     let own = Dialer::for_peers(harbour.node(1));
     own.channel("[::1]:7421", Expected::Region).expect("IPv6");
     assert_eq!(pin(&harbour.node(1)).region, REGION);
+}
+
+#[tokio::test]
+async fn a_port_that_speaks_no_tls_is_told_as_one() {
+    let harbour = Harbour::new();
+    let socket = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
+    let address = socket.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = socket.accept().await {
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+            // Closed with bytes unread, it would be reset, and the answer lost.
+            let _ = stream.read_to_end(&mut Vec::new()).await;
+        }
+    });
+    let dialer = Dialer::for_callers(harbour.client("ci"));
+    let channel = dialer.channel(&address.to_string(), by_name());
+    let refused = who_am_i(&channel.expect("a channel")).await;
+    let refused = refused.expect_err("no TLS");
+    assert!(refused.contains("speaks no TLS"), "{refused}");
+    assert!(!refused.contains("corrupt"), "{refused}");
 }
