@@ -1,10 +1,12 @@
 //! What the README promises of three nodes: a life of a secret through a follower, the loss of the
 //! leader, and a restart of everything.
 
+use std::path::Path;
+
 use serde_json::json;
 
-use strongroom_tests::Region;
-use strongroom_tests::shell::{strongroom_with, until};
+use strongroom_tests::shell::{command, strongroom_with, until};
+use strongroom_tests::{Process, Region, binary};
 
 #[test]
 fn three_servers_keep_a_secret_through_its_life_the_leaders_end_and_a_restart() {
@@ -145,4 +147,44 @@ fn leadership_and_snapshots_go_by_command() {
     assert_eq!(answer.json()["leader"], to);
     let answer = region.call(&["node", "snapshot", "-o", "json"]).done();
     assert!(answer.json()["size_bytes"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn what_is_not_there_is_told_by_a_batch_and_by_a_watch() {
+    let mut region = Region::prepared();
+    region.start(1, &["--bootstrap"]);
+    region.wait_for(1);
+    let environment = region.environment();
+    let create = |name: &str| {
+        let create = ["secret", "create", name, "--value-file", "-"];
+        strongroom_with(&environment, &create, "one").done();
+    };
+    create("there");
+    let batch = region.call(&["secret", "batch-get", "there", "nowhere", "-o", "json"]);
+    assert_eq!(batch.code, Some(66), "{batch:?}");
+    assert_eq!(batch.json()["SecretValues"][0]["Name"], "there");
+    assert!(batch.errors.contains("1 of 2 secrets"), "{batch:?}");
+
+    let watch = ["secret", "watch", "there", "nowhere"];
+    let (output, errors) = (region.path("watch.out"), region.path("watch.err"));
+    let mut watching = Process::start(
+        &mut command(binary(), &environment, &watch),
+        Path::new(&output),
+        Path::new(&errors),
+    );
+    let told = until("the watch has begun", || {
+        let told = watching.errors();
+        told.contains("no secret nowhere now").then_some(told)
+    });
+    assert!(
+        told.contains("watching") && !told.contains("no secret there"),
+        "{told}"
+    );
+    create("nowhere");
+    until("the watch tells of it", || {
+        let printed = std::fs::read_to_string(&output).unwrap();
+        printed.contains("  nowhere  ").then_some(())
+    });
+    watching.signal("INT");
+    assert_eq!(watching.ended().code(), Some(0));
 }

@@ -65,6 +65,16 @@ pub enum Failure {
         /// What was named.
         key: String,
     },
+    /// Some of many secrets were not read; the answer says why.
+    #[error("{failed} of {count} secrets could not be read")]
+    Batch {
+        /// How many were not.
+        failed: usize,
+        /// How many were asked for, or matched.
+        count: usize,
+        /// What it means for a script.
+        exit: Exit,
+    },
     /// The node did not start, or ended by itself.
     #[error(transparent)]
     Server(Box<ServerFailure>),
@@ -111,6 +121,7 @@ impl Failure {
             Self::Manual { .. } => Exit::Create,
             Self::Call(error) => of_call(error),
             Self::FilterKey { .. } => Exit::Usage,
+            Self::Batch { exit, .. } => *exit,
             Self::CertificatesExpire { .. } => Exit::Declined,
             Self::Certs(error) => of_certs(error),
             Self::RootKey(_) => Exit::Create,
@@ -134,6 +145,7 @@ impl Failure {
             Self::Runtime(_) => "Runtime",
             Self::Call(error) => error.reason(),
             Self::FilterKey { .. } | Self::Connect(ConnectError::NoEndpoint { .. }) => "Usage",
+            Self::Batch { .. } => "Batch",
             Self::CertificatesExpire { .. } => "CertificatesExpire",
             Self::Certs(_) | Self::RootKey(_) => "Certificates",
             Self::Config(_) | Self::Logs(_) | Self::Connect(_) => "Configuration",

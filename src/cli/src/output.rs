@@ -138,6 +138,14 @@ pub fn print_line(line: &str) -> Result<(), Failure> {
         .map_err(Failure::Output)
 }
 
+/// Tells people something beside the answer, on standard error.
+pub fn note(line: &str, format: Format) {
+    if format == Format::Table {
+        // The answer does not depend on it.
+        let _ = writeln!(std::io::stderr(), "strongroom: {}", plain(line));
+    }
+}
+
 /// Whether this stream is a terminal that may be given more than plain text.
 pub fn styled(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())

@@ -73,12 +73,12 @@ pub enum Verb {
     /// Remove tags.
     #[command(after_help = "Example:\n  strongroom secret untag orders/db stage")]
     Untag(Untag),
-    /// Read many secrets at once, by name or by filter.
+    /// Read many secrets at once, by name or by filter; fails if one cannot be read.
     #[command(after_help = "Examples:\n  \
         strongroom secret batch-get orders/db orders/queue\n  \
         strongroom secret batch-get --filter tag-value=pay --show --output json")]
     BatchGet(BatchGet),
-    /// Print changes as they happen, until interrupted.
+    /// Print changes as they happen, until interrupted; --timeout is for the beginning only.
     #[command(after_help = "Example:\n  strongroom secret watch orders/db --output json")]
     Watch(Watch),
     /// Print a random password; nothing is stored.

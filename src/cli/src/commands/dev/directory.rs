@@ -332,6 +332,14 @@ impl Directory {
         }
     }
 
+    /// Takes back what `lock` made, if nothing else is there.
+    pub fn abandon(&self, lock: Lock) {
+        // What cannot be removed is taken for the beginning of a region by the next start.
+        let _ = std::fs::remove_file(self.root.join(LOCK));
+        let _ = std::fs::remove_dir(&self.root);
+        drop(lock);
+    }
+
     /// Deletes the directory, lock and all.
     pub fn delete(&self, lock: Lock) -> Result<(), DirectoryError> {
         self.clear(&lock)?;

@@ -126,10 +126,17 @@ pub fn lines(directory: &Directory, nodes: &[NodeLine]) -> String {
          \x20 grpcurl -cacert \"$STRONGROOM_CA\" -cert \"$STRONGROOM_CERT\" \
          -key \"$STRONGROOM_KEY\" -d '{{\"secret_id\": \"demo/db\"}}' {follower} \
          strongroom.secrets.v1.SecretsService/GetSecretValue\n\
-         \nWith Python, from the source tree (examples/grpc/python says what to install):\n\n\
-         \x20 python3 examples/grpc/python/example.py\n\
+         \nWith Python, from the source tree, once what examples/grpc/python/README.md says is \
+         installed:\n\n\
+         \x20 examples/grpc/python/venv/bin/python examples/grpc/python/example.py\n\
          \nCtrl-C ends the region and keeps the secrets."
     )
+}
+
+/// The line at the end.
+pub fn farewell(directory: &Directory) -> String {
+    let root = directory.root().display();
+    format!("\nStopped; the secrets are kept in {root}.")
 }
 
 /// How to call this program from here: by name if the shell would find this very file.

@@ -113,8 +113,18 @@ fn reset(directory: &Directory, yes: bool, format: Format) -> Result<(), Failure
 }
 
 fn start(directory: &Directory, port: Option<u16>, format: Format) -> Result<(), Failure> {
+    let is_new = !directory.root().exists();
     let lock = directory.lock().map_err(DevError::from)?;
-    let (record, kept) = prepare(directory, &lock, port).map_err(|error| error.cured(directory))?;
+    let (record, kept) = match prepare(directory, &lock, port) {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            let error = error.cured(directory);
+            if is_new {
+                directory.abandon(lock);
+            }
+            return Err(error.into());
+        }
+    };
     let path = directory.log();
     let log = File::create(&path).map_err(|source| DirectoryError::at(&path, source));
     // As nodes do that are told nothing else.
@@ -149,12 +159,25 @@ fn prepare(
 
 async fn run_region(
     directory: &Directory,
-    mut record: Record,
+    record: Record,
     kept: bool,
     format: Format,
 ) -> Result<(), Failure> {
-    let mut signals = Signals::listen().map_err(Failure::Runtime)?;
     let listener = control::listen(&directory.socket()).map_err(DevError::from)?;
+    let outcome = serve_region(directory, record, kept, format, &listener).await;
+    // Nobody listens any more; the next start would replace it.
+    let _ = std::fs::remove_file(directory.socket());
+    outcome
+}
+
+async fn serve_region(
+    directory: &Directory,
+    mut record: Record,
+    kept: bool,
+    format: Format,
+    listener: &UnixListener,
+) -> Result<(), Failure> {
+    let mut signals = Signals::listen().map_err(Failure::Runtime)?;
     let starting = async {
         if kept {
             return Region::resume(directory, &record).await;
@@ -170,9 +193,12 @@ async fn run_region(
         directory.keep(&record).map_err(DevError::from)?;
     }
     announce(directory, &record, &region, kept, format).await?;
-    answer_until_stopped(&listener, &mut region, &mut signals).await;
+    answer_until_stopped(listener, &mut region, &mut signals).await;
     region.shutdown().await;
-    Ok(())
+    match format {
+        Format::Table => output::print_line(&guide::farewell(directory)),
+        Format::Json => Ok(()),
+    }
 }
 
 async fn announce(

@@ -4,8 +4,8 @@ use std::io::Write;
 
 use client::Consistency;
 use client::secrets::v1::{
-    BatchGetSecretValueRequest, GetRandomPasswordRequest, GetSecretValueRequest, SecretValueEntry,
-    get_secret_value_response, secret_value_entry,
+    ApiError, BatchGetSecretValueRequest, GetRandomPasswordRequest, GetSecretValueRequest,
+    SecretValueEntry, get_secret_value_response, secret_value_entry,
 };
 use serde_json::{Value as Json, json};
 use zeroize::Zeroizing;
@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::show::{date, hidden, object, shown, shown_json};
 use super::{Session, list};
 use crate::arguments::secret::{BatchGet, Get, RandomPassword};
+use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Answer, Format};
 use crate::value::Value;
@@ -102,6 +103,7 @@ pub async fn batch_get(session: &Session, batch: &BatchGet) -> Result<(), Failur
         })
         .collect();
     let json = json!({ "SecretValues": values, "Errors": failed });
+    let incomplete = incomplete(&errors, entries.len());
     let mut rows: Vec<Vec<String>> = entries.iter().map(|entry| entry.row(batch.show)).collect();
     rows.extend(errors.into_iter().map(|error| {
         vec![
@@ -110,7 +112,23 @@ pub async fn batch_get(session: &Session, batch: &BatchGet) -> Result<(), Failur
             format!("{}: {}", error.error_code, error.message),
         ]
     }));
-    Answer::rows(vec!["NAME", "VERSION", "VALUE"], rows, json).print(session.format)
+    Answer::rows(vec!["NAME", "VERSION", "VALUE"], rows, json).print(session.format)?;
+    incomplete.map_or(Ok(()), Err)
+}
+
+/// Why a batch of which so many were read is not complete, if it is not.
+fn incomplete(errors: &[ApiError], read: usize) -> Option<Failure> {
+    let is_missing = |error: &ApiError| error.error_code == "ResourceNotFoundException";
+    let exit = match errors.iter().all(is_missing) {
+        true => Exit::Missing,
+        false => Exit::Refused,
+    };
+    let (failed, count) = (errors.len(), errors.len() + read);
+    (failed > 0).then_some(Failure::Batch {
+        failed,
+        count,
+        exit,
+    })
 }
 
 pub async fn random_password(session: &Session, options: &RandomPassword) -> Result<(), Failure> {

@@ -1,8 +1,11 @@
 //! `strongroom secret watch`.
 
-use client::secrets::v1::{SecretChange, SecretState, WatchRequest, watch_response};
+use client::secrets::v1::{
+    DescribeSecretRequest, SecretChange, SecretState, WatchRequest, watch_response,
+};
 use serde_json::json;
 use tokio_stream::StreamExt;
+use tonic::Code;
 
 use super::Session;
 use super::show::{date, object, stages, stages_json};
@@ -19,6 +22,11 @@ pub async fn watch(session: &Session, options: &Watch) -> Result<(), Failure> {
         secret_ids: options.names.clone(),
     };
     let mut stream = session.client.watch(request).await?;
+    output::note("watching; Ctrl-C ends it", session.format);
+    tokio::select! {
+        () = note_missing(session, &options.names) => {}
+        () = signals.stop() => return Ok(()),
+    }
     let mut seen = 0;
     while options.limit.is_none_or(|limit| seen < limit) {
         let message = tokio::select! {
@@ -34,6 +42,20 @@ pub async fn watch(session: &Session, options: &Watch) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Tells people which secrets are not there, which is no reason not to wait for them.
+async fn note_missing(session: &Session, names: &[String]) {
+    let told = names.iter().filter(|_| session.format == Format::Table);
+    for name in told {
+        let request = DescribeSecretRequest {
+            secret_id: name.clone(),
+        };
+        let described = session.client.describe_secret(request).await;
+        if described.is_err_and(|error| error.code() == Code::NotFound) {
+            output::note(&format!("there is no secret {name} now"), session.format);
+        }
+    }
 }
 
 fn line(change: &SecretChange, token: &str, format: Format) -> String {
