@@ -140,11 +140,15 @@ fn a_value_shows_only_when_it_is_asked_for() {
 #[test]
 fn leadership_and_snapshots_go_by_command() {
     let region = Region::founded();
-    let to = region.follower();
+    let (from, to) = (region.leader(), region.follower());
     let answer = region
         .call(&["node", "transfer-leader", &to.to_string(), "-o", "json"])
         .done();
     assert_eq!(answer.json()["leader"], to);
+    for (node, line) in [(from, "leadership lost"), (to, "leadership gained")] {
+        until(line, || region.log(node).contains(line).then_some(()));
+    }
+    assert!(region.log(from).contains("members changed"));
     let answer = region.call(&["node", "snapshot", "-o", "json"]).done();
     assert!(answer.json()["size_bytes"].as_u64().unwrap() > 0);
 }
@@ -187,4 +191,28 @@ fn what_is_not_there_is_told_by_a_batch_and_by_a_watch() {
     });
     watching.signal("INT");
     assert_eq!(watching.ended().code(), Some(0));
+
+    let read = ["secret", "get", "there", "--raw"];
+    region.call(&read).done();
+    until("the day of the access is shown, and no time", || {
+        let versions = region.call(&["secret", "versions", "there"]).done().output;
+        let accessed = versions.lines().last()?.split_whitespace().next_back()?;
+        (accessed.len() == "2026-11-30".len()).then_some(())
+    });
+}
+
+#[test]
+fn a_removal_that_leaves_two_voters_or_one_says_so() {
+    let mut region = Region::founded();
+    for said in ["two voters are left", "one voter is left"] {
+        let gone = region.follower();
+        // Refused while a voter that would remain has not answered lately.
+        let errors = until("a node is removed", || {
+            let removed = region.call(&["node", "remove", &gone.to_string(), "--yes"]);
+            (removed.code == Some(0)).then_some(removed.errors)
+        });
+        assert!(errors.contains(said), "{errors}");
+        region.kill(gone);
+        region.forget(gone);
+    }
 }

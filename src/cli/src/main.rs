@@ -35,7 +35,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(refused) => return answer_parser(&refused),
+        Err(refused) => return answer_parser(refused),
     };
     let format = arguments.output;
     match commands::run(arguments) {
@@ -52,7 +52,11 @@ fn main() -> ExitCode {
 }
 
 /// Prints what the parser has to say: help and version are answers, everything else is bad usage.
-fn answer_parser(refused: &clap::Error) -> ExitCode {
+fn answer_parser(refused: clap::Error) -> ExitCode {
+    let refused = match refused.use_stderr() {
+        true => arguments::refusal_without_variables().unwrap_or(refused),
+        false => refused,
+    };
     let _ = refused.print();
     if refused.use_stderr() {
         Exit::Usage.into()

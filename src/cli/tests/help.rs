@@ -82,6 +82,33 @@ fn wrong_arguments_exit_with_64_and_help_with_0() {
     );
 }
 
+#[test]
+fn variables_that_say_whom_to_call_do_not_appear_among_what_is_needed() {
+    let refused = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let mut command = Command::new(BINARY);
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("STRONGROOM_") {
+                command.env_remove(name);
+            }
+        }
+        let run = command.args(arguments).envs(variables.iter().copied());
+        let run = run.output().unwrap();
+        assert_eq!(run.status.code(), Some(64));
+        String::from_utf8(run.stderr).unwrap()
+    };
+    let variables = [
+        ("STRONGROOM_ENDPOINTS", "a:1,b:1"),
+        ("STRONGROOM_CA", "ca"),
+        ("STRONGROOM_CERT", "cert"),
+        ("STRONGROOM_KEY", "key"),
+    ];
+    for arguments in [&["secret", "get"][..], &["node", "token", "create", "x"]] {
+        let said = refused(arguments, &variables);
+        assert_eq!(said, refused(arguments, &[]));
+        assert!(!said.contains("--cert"), "{said}");
+    }
+}
+
 /// Prints a command's help, then that of each command below it.
 fn collect_help(path: &[String], text: &mut String) {
     let run = Command::new(BINARY)

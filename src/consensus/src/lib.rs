@@ -54,6 +54,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use machine::{Audit, Command, Found, LogIndex, Node, NodeId, RemoveNode};
+use openraft::async_runtime::watch::WatchReceiver;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use wire::raft::v1::raft_service_server::RaftServiceServer;
@@ -87,7 +88,7 @@ pub use crate::open::OpenError;
 pub use crate::options::{Keep, Options, Reads, Timing};
 pub use crate::propose::{Committed, Proposal};
 pub use crate::service::Service;
-pub use crate::status::{Held, Progress, Role, Status};
+pub use crate::status::{Held, Progress, Role, Seats, Status};
 pub use crate::types::Member;
 pub use crate::upkeep::{Spent, Work};
 pub use crate::values::RowHealth;
@@ -265,6 +266,19 @@ impl Consensus {
         core::metrics(&self.inner.raft, |metrics| {
             Status::new(metrics, removed, distance, &self.inner.heard)
         })
+    }
+
+    /// Waits until who leads, votes and learns is not as `known`, and answers how it is then; at
+    /// once when nothing is known, and `None` when the node has stopped.
+    pub async fn seats(&self, known: Option<&Seats>) -> Option<Seats> {
+        let mut receiver = self.inner.raft.server_metrics();
+        loop {
+            let now = Seats::of(&receiver.borrow_watched());
+            if known != Some(&now) {
+                return Some(now);
+            }
+            receiver.changed().await.ok()?;
+        }
     }
 
     /// Counts what this node holds in queues and lists.

@@ -4,11 +4,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use machine::{LogIndex, NodeId};
+use openraft::metrics::RaftServerMetrics;
 use openraft::{Instant as _, ServerState};
 use tokio::time::Instant;
 
 use crate::membership::{answer_age, matched_index};
-use crate::types::{LogId, Member, Metrics};
+use crate::types::{LogId, Member, Metrics, TypeConfig};
 
 /// A node's own view of its region. It may be out of date: reads and writes never rely on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,6 +97,50 @@ pub enum Role {
     Stopped,
 }
 
+/// Who leads, votes and learns, as far as a node knows. It changes with elections and membership
+/// only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seats {
+    /// The node that knows it.
+    pub node: NodeId,
+    /// What it is itself.
+    pub role: Role,
+    /// The term.
+    pub term: u64,
+    /// Who leads.
+    pub leader: Option<NodeId>,
+    /// The voters, of both halves while the membership is joint.
+    pub voters: Vec<NodeId>,
+    /// The learners.
+    pub learners: Vec<NodeId>,
+}
+
+impl Seats {
+    pub(crate) fn of(metrics: &RaftServerMetrics<TypeConfig>) -> Seats {
+        let membership = metrics.membership_config.membership();
+        Seats {
+            node: NodeId(metrics.id),
+            role: Role::of(metrics.state),
+            term: metrics.vote.leader_id.term,
+            leader: metrics.current_leader.map(NodeId),
+            voters: membership.voter_ids().map(NodeId).collect(),
+            learners: membership.learner_ids().map(NodeId).collect(),
+        }
+    }
+}
+
+impl Role {
+    fn of(state: ServerState) -> Role {
+        match state {
+            ServerState::Leader => Role::Leader,
+            ServerState::Follower => Role::Follower,
+            ServerState::Candidate => Role::Candidate,
+            ServerState::Learner => Role::Learner,
+            ServerState::Shutdown => Role::Stopped,
+        }
+    }
+}
+
 /// When a leader was last heard here.
 #[derive(Debug)]
 pub(crate) struct LeaderHeard {
@@ -140,13 +185,7 @@ impl Status {
             node: NodeId(metrics.id),
             leader: metrics.current_leader.map(NodeId),
             term: metrics.current_term,
-            role: match metrics.state {
-                ServerState::Leader => Role::Leader,
-                ServerState::Follower => Role::Follower,
-                ServerState::Candidate => Role::Candidate,
-                ServerState::Learner => Role::Learner,
-                ServerState::Shutdown => Role::Stopped,
-            },
+            role: Role::of(metrics.state),
             removed,
             last_log: metrics.last_log_index.map(LogIndex),
             committed: index(&metrics.cluster_committed.max(metrics.local_committed)),

@@ -9,7 +9,7 @@ pub mod server;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::exit;
@@ -92,9 +92,26 @@ pub enum Command {
     },
 }
 
+/// The heading of the options that say whom to call, and as whom.
+const CONNECTION: &str = "Connection";
+
+/// Why this command line is refused where no variable says whom to call. The parser lists an option
+/// that a variable gives as if it were needed.
+pub fn refusal_without_variables() -> Option<clap::Error> {
+    fn without(command: clap::Command) -> clap::Command {
+        let command = command.mut_args(|option| match option.get_help_heading() {
+            Some(CONNECTION) => option.env(None::<&'static str>),
+            _ => option,
+        });
+        command.mut_subcommands(without)
+    }
+    let parsed = without(Arguments::command()).try_get_matches();
+    parsed.err()
+}
+
 /// Where the nodes are and who the caller is.
 #[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Connection")]
+#[command(next_help_heading = CONNECTION)]
 pub struct Connection {
     /// A node's API address, HOST:PORT; several, separated by commas, are tried in turn. Without
     /// any of these options a running `strongroom dev` is called as its administrator: the one in

@@ -15,7 +15,7 @@ use crate::arguments::node::{Node, Token, TokenCreate, Verb};
 use crate::confirm::confirm;
 use crate::failure::Failure;
 use crate::new_file::NewFile;
-use crate::output::{Answer, Format};
+use crate::output::{self, Answer, Format};
 
 /// Carries out one verb.
 pub fn run(node: &Node, format: Format) -> Result<(), Failure> {
@@ -28,12 +28,12 @@ pub fn run(node: &Node, format: Format) -> Result<(), Failure> {
             confirm(&question, remove.yes.yes)?;
         }
         let client = connect::client(&node.connection)?;
-        let answer = ask(&client, &node.verb).await?;
+        let answer = ask(&client, &node.verb, format).await?;
         answer.print(format)
     })
 }
 
-async fn ask(client: &Client, verb: &Verb) -> Result<Answer, Failure> {
+async fn ask(client: &Client, verb: &Verb, format: Format) -> Result<Answer, Failure> {
     Ok(match verb {
         Verb::List => nodes(&client.list_nodes(ListNodesRequest {}).await?.nodes),
         Verb::Status => status(&client.get_status(GetStatusRequest {}).await?),
@@ -44,7 +44,11 @@ async fn ask(client: &Client, verb: &Verb) -> Result<Answer, Failure> {
         }
         Verb::Remove(node) => {
             let request = RemoveNodeRequest { node: node.id };
-            nodes(&client.remove_node(request).await?.nodes)
+            let left = client.remove_node(request).await?.nodes;
+            if let Some(warning) = too_few(left.iter().filter(|node| node.voter).count()) {
+                output::note(warning, format);
+            }
+            nodes(&left)
         }
         Verb::TransferLeader(transfer) => {
             let answer = client
@@ -66,6 +70,15 @@ async fn ask(client: &Client, verb: &Verb) -> Result<Answer, Failure> {
             Answer::line(line, json)
         }
     })
+}
+
+/// What to say of a region that cannot lose a voter any more.
+fn too_few(voters: usize) -> Option<&'static str> {
+    match voters {
+        1 => Some("one voter is left: with its disk all secrets are lost; let other nodes join"),
+        2 => Some("two voters are left: without either the region stops; let another node join"),
+        _ => None,
+    }
 }
 
 fn nodes(nodes: &[WireNode]) -> Answer {

@@ -6,6 +6,7 @@ mod checkpoint;
 mod confirm;
 mod promote;
 mod purge;
+mod seats;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,6 +57,7 @@ impl Tasks {
         tasks.spawn(self.clone().promote_learners());
         tasks.spawn(self.clone().checkpoint_feeds());
         tasks.spawn(self.clone().confirm_state());
+        tasks.spawn(self.clone().log_seats());
     }
 
     fn leads(&self) -> bool {

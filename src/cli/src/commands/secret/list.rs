@@ -7,7 +7,7 @@ use client::secrets::v1::{
 use serde_json::{Value as Json, json};
 
 use super::Session;
-use super::show::{date, object, stages, stages_json, tags, tags_json};
+use super::show::{date, day, object, stages, stages_json, tags, tags_json};
 use crate::arguments::secret::{Filters, List, Name, SortBy, SortOrder, Versions};
 use crate::failure::Failure;
 use crate::output::Answer;
@@ -49,7 +49,7 @@ pub async fn describe(session: &Session, secret: &Name) -> Result<(), Failure> {
         ("Versions", stages(&answer.version_ids_to_stages)),
         ("Created", created),
         ("Last changed", changed),
-        ("Last accessed", accessed),
+        ("Last accessed", day_of(answer.last_accessed_date)),
         ("Marked for deletion", deleted),
     ];
     Answer::fields(fields, json).print(session.format)
@@ -126,12 +126,17 @@ pub async fn versions(session: &Session, options: &Versions) -> Result<(), Failu
             entry.version_id,
             entry.version_stages.join(" "),
             created,
-            accessed,
+            day_of(entry.last_accessed_date),
         ]);
     }
     let heading = vec!["VERSION", "LABELS", "CREATED", "LAST ACCESSED"];
     let json = json!({ "ARN": arn, "Name": name, "Versions": json });
     Answer::rows(heading, rows, json).print(session.format)
+}
+
+/// The day of a last access, of which no more is recorded.
+fn day_of(accessed: Option<client::Timestamp>) -> String {
+    accessed.map(|at| day(at.seconds)).unwrap_or_default()
 }
 
 /// Filters as the API wants them.

@@ -20,6 +20,14 @@ pub fn date(seconds: i64, nanos: i32) -> String {
     }
 }
 
+/// A date of which only the day is kept, in UTC.
+pub fn day(seconds: i64) -> String {
+    match Timestamp::from_second(seconds) {
+        Ok(date) => date.strftime("%F").to_string(),
+        Err(_) => "(not a date)".into(),
+    }
+}
+
 /// Tags as people read them.
 pub fn tags(tags: &[Tag]) -> String {
     tags.iter()
@@ -91,4 +99,16 @@ pub fn object(members: Vec<(&'static str, Json)>) -> Json {
         .map(|(name, value)| (name.to_owned(), value))
         .collect();
     Json::Object(members)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_has_no_time() {
+        assert_eq!(day(0), "1970-01-01");
+        assert_eq!(day(1_795_996_799), "2026-11-29");
+        assert_eq!(day(i64::MAX), "(not a date)");
+    }
 }
