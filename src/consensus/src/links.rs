@@ -95,7 +95,10 @@ impl Links {
         let is_said = refusal.code() == Code::PermissionDenied && refusal.message() == REMOVED;
         if is_said && !self.is_removed.swap(true, Ordering::Relaxed) {
             let node = self.origin.node;
-            tracing::warn!(node, "this node was removed from its region, it can be ended");
+            tracing::warn!(
+                node,
+                "this node was removed from its region, it can be ended"
+            );
         }
     }
 
