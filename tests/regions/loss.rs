@@ -198,7 +198,7 @@ fn lose(
     // What it announced is known before the promotion too, but for what was still under way.
     let missing = announced.saturating_sub(stood(&feed));
     let is_exact = feed.missing_changes == missing;
-    let is_later = !is_silent && matches!(kind, Loss::Killed) && feed.missing_changes > missing;
+    let is_later = !is_silent && feed.missing_changes > missing;
     assert!(is_exact || is_later, "{announced} was announced: {feed:?}");
     sum.took.add(promoted.took, String::new);
     let entry = promoted.report.took.unwrap();
