@@ -15,7 +15,7 @@ use tokio::time::{interval_at, sleep};
 use tokio_stream::StreamExt;
 
 use crate::callers::{Number, create_all, put, read, seed_and_count, version};
-use crate::cluster::{A, ALL, B, Cluster, PATIENCE, SELECTED, Settings};
+use crate::cluster::{A, ALL, B, Cluster, ONE_WAY, PATIENCE, SELECTED, Settings};
 
 /// Writes of the short form, and how many of them a second: little enough for a debug build.
 const WRITES: u64 = 600;
@@ -28,6 +28,8 @@ const SECRETS: usize = 250;
 const MARGIN: Duration = Duration::from_millis(20);
 /// Round trips that are measured before and after.
 const PINGS: u32 = 100;
+/// Writes of a hundred that must be acknowledged, and at least so much of the rate.
+const ACKNOWLEDGED_MIN: usize = 99;
 /// Packets of a million that a bad road loses.
 const LOSS: u32 = 5_000;
 
@@ -40,6 +42,8 @@ struct Ledger {
     acknowledged: Mutex<BTreeMap<(usize, Number), Instant>>,
     seen: Mutex<Vec<Vec<(Number, Instant)>>>,
     wrong: Mutex<Vec<String>>,
+    /// What a reader in the other region was answered.
+    reads: AtomicU64,
 }
 
 #[test]
@@ -84,9 +88,11 @@ fn measure(
     let watcher = watch(cluster, ledger, nodes[0]);
     let reader = look_on(cluster, ledger, nodes[1]);
     let client = cluster.client(A);
+    let began = Instant::now();
     cluster
         .runtime
         .block_on(write(&client, ledger, count, rate));
+    let took = began.elapsed().as_secs_f64();
     until_within(PATIENCE, "everything acknowledged is seen", || {
         ledger.is_all_seen().then_some(())
     });
@@ -94,9 +100,26 @@ fn measure(
     reader.abort();
     let wrong = ledger.wrong.lock().unwrap();
     assert!(wrong.is_empty(), "{wrong:#?}");
+    let read = ledger.reads.load(Ordering::SeqCst);
+    assert!(read > 0, "nobody could look on");
+    let acknowledged = ledger.acknowledged.lock().unwrap().len();
+    let count = usize::try_from(count).unwrap();
+    assert!(
+        acknowledged * 100 >= count * ACKNOWLEDGED_MIN,
+        "{acknowledged} of {count} writes were acknowledged"
+    );
+    let reached = acknowledged as f64 / took;
+    // What is said of a rate is of no other one.
+    let least = rate as f64 * ACKNOWLEDGED_MIN as f64 / 100.0;
+    let missed = if reached < least && bound.is_some() {
+        ", MISSED"
+    } else {
+        ""
+    };
+    let at = format!("({acknowledged} acknowledged at {reached:.0}/s{missed}, {read} reads)");
     let ms = |bound: Duration| bound.as_secs_f64() * 1e3;
     let bounds: Vec<(f64, f64)> = bound.map(|bound| (0.99, ms(bound))).into_iter().collect();
-    ledger.lags().line(&bounds)
+    format!("{} {at}", ledger.lags().line(&bounds))
 }
 
 /// The median round trip of a byte between a node of each region.
@@ -105,6 +128,8 @@ fn round_trip(cluster: &Cluster) -> Duration {
     let mut trips = cluster.roads().round_trips((from, 1), (to, 1), PINGS);
     trips.sort_unstable();
     println!("round trips from {:?} to {:?}", trips[0], trips.last());
+    let is_long = trips[0] * 100 >= 2 * ONE_WAY * 95;
+    assert!(is_long, "the road is as long as it is said to be");
     trips[trips.len() / 2]
 }
 
@@ -170,6 +195,7 @@ fn look_on(cluster: &Cluster, ledger: &Arc<Ledger>, node: u64) -> JoinHandle<()>
         let mut seen = [0; SECRETS];
         for secret in (0..SECRETS).cycle() {
             if let Ok(Some(found)) = read(&client, &ledger.names[secret]).await {
+                ledger.reads.fetch_add(1, Ordering::SeqCst);
                 let sent = ledger.sent[secret].load(Ordering::SeqCst);
                 if found > sent || found < seen[secret] {
                     let line =
@@ -194,10 +220,12 @@ impl Ledger {
             acknowledged: Mutex::default(),
             seen: Mutex::new(vec![Vec::new(); SECRETS]),
             wrong: Mutex::default(),
+            reads: AtomicU64::new(0),
         }
     }
 
     fn forget(&self) {
+        self.reads.store(0, Ordering::SeqCst);
         self.acknowledged.lock().unwrap().clear();
         self.seen.lock().unwrap().iter_mut().for_each(Vec::clear);
     }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{Read, Seek, SeekFrom};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use client::secrets::v1::{CreateSecretRequest, ReplicaRegion, Tag, create_secret_request};
@@ -22,7 +23,7 @@ use wire::replication::v1::{
 };
 
 use crate::callers::{creation, get, read, version};
-use crate::cluster::{A, B, Cluster, NAMES, PATIENCE, SELECTED, Settings, Site};
+use crate::cluster::{A, ALL, B, C, Cluster, NAMES, PATIENCE, SELECTED, Settings, Site};
 use crate::peers::{cluster_id, credentials, dial, identity, origin};
 
 /// What stands in a secret that stays at home, and nowhere else.
@@ -56,7 +57,9 @@ fn a_region_outside_the_replica_set_holds_nothing_that_opens_or_names_a_secret()
         log_level: "debug",
         ..Settings::default()
     };
-    let cluster = Cluster::proxied(&[SELECTED, SELECTED], &settings);
+    // The third receives everything: what it gets tells what the second must not have.
+    let third = Site { nodes: 1, ..ALL };
+    let mut cluster = Cluster::proxied(&[SELECTED, SELECTED, third], &settings);
     let client = cluster.client(A);
     cluster.runtime.block_on(async {
         client.create_secret(HIDDEN.creation(&[])).await.unwrap();
@@ -78,11 +81,28 @@ fn a_region_outside_the_replica_set_holds_nothing_that_opens_or_names_a_secret()
         "between nodes"
     );
     search_files(&cluster.regions[B]);
-    search_memory(&cluster);
+    let own = credentials(&cluster, C, 1);
+    let (_, all) = cluster.runtime.block_on(follow(&cluster, &own));
+    let [hidden, shared] = [&HIDDEN, &SHARED].map(|canaries| canaries.known(&all));
+    for (at, sealed) in [(A, &hidden.sealed), (B, &shared.sealed)] {
+        let is_found = search_memory_for(&cluster.regions[at], sealed);
+        assert!(is_found, "the search finds sealed values in region {at}");
+    }
+    search_memory(&cluster, &hidden);
+    // Files are sealed. What they hold is in the memory of nodes that have just read them.
+    let region = &mut cluster.regions[B];
+    region
+        .nodes()
+        .into_iter()
+        .for_each(|node| region.stop(node));
+    region.start_all();
+    cluster.wait_until_equal();
+    search_memory(&cluster, &hidden);
     // Only now: the question has its name.
-    let hidden = cluster.runtime.block_on(read(&other, HIDDEN.0[0])).unwrap();
-    assert_eq!(hidden, None, "it is not found where it is not shared");
-    let asked = cluster.runtime.block_on(ask_for_everything(&cluster));
+    let found = cluster.runtime.block_on(read(&other, HIDDEN.0[0])).unwrap();
+    assert_eq!(found, None, "it is not found where it is not shared");
+    let asked = ask_for_everything(&cluster, hidden.uid);
+    let asked = cluster.runtime.block_on(asked);
     println!(
         "what a node's key can ask for: {} messages, {} bytes, {} rows without a body, {} with one",
         asked.messages, asked.bytes, asked.bare, asked.bodies
@@ -146,10 +166,40 @@ impl Canaries {
         }
     }
 
+    /// What a feed with all bodies has of the secret they stand in.
+    fn known(&self, all: &[Changes]) -> Known {
+        let changes = all.iter().flat_map(|changes| &changes.changes);
+        let bodies = changes.filter_map(|change| {
+            let uid = Header::decode(change.header.clone()).unwrap().uid.0;
+            Some((uid, &change.body.as_ref()?.bytes))
+        });
+        let bodies: Vec<_> = bodies.collect();
+        let mut named = bodies
+            .iter()
+            .filter(|(_, body)| self.found_in(body).is_some());
+        let uid = named.next().expect("a row that names it").0;
+        let mut values = bodies
+            .iter()
+            .filter(|(of, body)| *of == uid && self.found_in(body).is_none());
+        let value = values.next().expect("its value").1;
+        // Behind a nonce of 12 bytes, and what says that it is one.
+        let sealed = value.slice(16..32).to_vec();
+        let distinct: BTreeSet<u8> = sealed.iter().copied().collect();
+        assert!(distinct.len() > 10, "{sealed:?} could be anywhere");
+        Known { uid, sealed }
+    }
+
     fn found_in(&self, bytes: &[u8]) -> Option<&'static str> {
         let mut canaries = self.0.into_iter();
         canaries.find(|canary| memchr::memmem::find(bytes, canary.as_bytes()).is_some())
     }
+}
+
+/// What stands for a secret where none of its names do.
+struct Known {
+    uid: [u8; 16],
+    /// A piece of its value as it was sealed.
+    sealed: Vec<u8>,
 }
 
 /// Searches everything that the nodes of a region wrote: rows, log, snapshots, logs.
@@ -174,9 +224,9 @@ fn search_files(region: &Region) {
 }
 
 /// Searches the memory of the nodes of both regions.
-fn search_memory(cluster: &Cluster) {
+fn search_memory(cluster: &Cluster, hidden: &Known) {
     let mut found = [BTreeSet::new(), BTreeSet::new()];
-    for (at, region) in cluster.regions.iter().enumerate() {
+    for (at, region) in cluster.regions[..=B].iter().enumerate() {
         for id in region.process_ids() {
             found[at].extend(names_in_memory(id));
         }
@@ -187,15 +237,37 @@ fn search_memory(cluster: &Cluster) {
         found[B].contains(SHARED.0[0]),
         "the search finds in the other region too"
     );
-    let hidden = HIDDEN.0.iter().filter(|canary| found[B].contains(**canary));
-    assert_eq!(hidden.count(), 0, "{:?}", found[B]);
+    let names = HIDDEN.0.iter().filter(|canary| found[B].contains(**canary));
+    assert_eq!(names.count(), 0, "{:?}", found[B]);
+    let is_found = search_memory_for(&cluster.regions[B], &hidden.sealed);
+    assert!(!is_found, "its value is there, sealed");
+}
+
+/// Whether bytes stand in the memory of a region's nodes.
+fn search_memory_for(region: &Region, needle: &[u8]) -> bool {
+    region.process_ids().into_iter().any(|id| {
+        let mut found = false;
+        read_memory(id, |bytes| {
+            found |= memchr::memmem::find(bytes, needle).is_some()
+        });
+        found
+    })
 }
 
 /// The canaries that stand in the memory of a process.
 fn names_in_memory(id: u32) -> BTreeSet<&'static str> {
+    let mut found = BTreeSet::new();
+    read_memory(id, |bytes| {
+        let all = HIDDEN.0.into_iter().chain(SHARED.0);
+        found.extend(all.filter(|canary| memchr::memmem::find(bytes, canary.as_bytes()).is_some()));
+    });
+    found
+}
+
+/// Shows all memory that a process can write to.
+fn read_memory(id: u32, mut show: impl FnMut(&[u8])) {
     let maps = std::fs::read_to_string(format!("/proc/{id}/maps")).unwrap();
     let mut memory = std::fs::File::open(format!("/proc/{id}/mem")).unwrap();
-    let mut found = BTreeSet::new();
     for line in maps.lines().filter(|line| line.contains(" rw")) {
         let (range, _) = line.split_once(' ').unwrap();
         let (from, to) = range.split_once('-').unwrap();
@@ -204,11 +276,8 @@ fn names_in_memory(id: u32) -> BTreeSet<&'static str> {
         memory.seek(SeekFrom::Start(from)).unwrap();
         // What was given back meanwhile cannot be read.
         let _ = memory.by_ref().take(to - from).read_to_end(&mut bytes);
-        let all = HIDDEN.0.into_iter().chain(SHARED.0);
-        found
-            .extend(all.filter(|canary| memchr::memmem::find(&bytes, canary.as_bytes()).is_some()));
+        show(&bytes);
     }
-    found
 }
 
 /// What came of asking for everything.
@@ -218,6 +287,8 @@ struct Asked {
     bytes: usize,
     bare: usize,
     bodies: usize,
+    /// Headers and rows of the secret that is not shared.
+    hidden: usize,
     rows: BTreeSet<Bytes>,
 }
 
@@ -229,8 +300,19 @@ impl Asked {
         self.bytes += bytes.len();
     }
 
-    fn note_rows(&mut self, rows: &[Row]) {
+    fn note_changes(&mut self, changes: &Changes, hidden: [u8; 16]) {
+        for change in &changes.changes {
+            let is_hidden = Header::decode(change.header.clone()).unwrap().uid.0 == hidden;
+            assert!(!is_hidden || change.body.is_none(), "a body: {change:?}");
+            self.hidden += usize::from(is_hidden);
+        }
+    }
+
+    fn note_rows(&mut self, rows: &[Row], hidden: [u8; 16]) {
         for row in rows {
+            let is_hidden = memchr::memmem::find(&row.key, &hidden).is_some();
+            assert!(!is_hidden || row.body.is_none(), "a body: {row:?}");
+            self.hidden += usize::from(is_hidden);
             self.rows.insert(row.key.clone());
             match &row.body {
                 Some(_) => self.bodies += 1,
@@ -241,14 +323,19 @@ impl Asked {
 }
 
 /// Asks the primary for everything that a node of the other region can, as that node.
-async fn ask_for_everything(cluster: &Cluster) -> Asked {
+async fn ask_for_everything(cluster: &Cluster, hidden: [u8; 16]) -> Asked {
     let own = credentials(cluster, B, 1);
     let mut asked = Asked::default();
     let mut is_shared_found = false;
     for changes in follow(cluster, &own).await.1 {
         is_shared_found |= SHARED.found_in(&changes.encode_to_vec()).is_some();
         asked.note(&changes);
+        asked.note_changes(&changes, hidden);
     }
+    assert!(
+        asked.hidden >= 2,
+        "headers of the row and of its value came"
+    );
     assert!(
         is_shared_found,
         "the shared one comes with its name, so the search finds"
@@ -267,8 +354,9 @@ async fn ask_for_everything(cluster: &Cluster) -> Asked {
     while let Some(message) = rows.next().await {
         let message = message.unwrap();
         asked.note(&message);
-        asked.note_rows(&message.rows);
+        asked.note_rows(&message.rows, hidden);
     }
+    assert!(asked.hidden >= 4, "and their rows came without bodies");
     assert!(
         asked.bare > 0 && asked.bodies > 0,
         "some rows are withheld, others not"
@@ -294,8 +382,8 @@ async fn ask_for_everything(cluster: &Cluster) -> Asked {
     asked
 }
 
-/// Follows the primary's home feed from its beginning, as a node of the other region.
-async fn follow(cluster: &Cluster, own: &Credentials) -> (Opening, Vec<Changes>) {
+/// Follows the primary's home feed from its beginning, as a node of another region.
+async fn follow(cluster: &Cluster, own: &Arc<Credentials>) -> (Opening, Vec<Changes>) {
     let offer = LinkOffer::generate().unwrap();
     let public_key = Bytes::copy_from_slice(offer.public_key());
     let open = Open {
@@ -311,8 +399,7 @@ async fn follow(cluster: &Cluster, own: &Credentials) -> (Opening, Vec<Changes>)
     let (sender, requests) = tokio::sync::mpsc::channel(4);
     let message = Some(Said::Open(open));
     sender.send(FollowRequest { message }).await.unwrap();
-    let own = credentials(cluster, B, 1);
-    let mut primary = dial(cluster, &own, A, 1);
+    let mut primary = dial(cluster, own, A, 1);
     let requests = tokio_stream::wrappers::ReceiverStream::new(requests);
     let mut messages = primary.follow(requests).await.unwrap().into_inner();
     let (mut opened, mut all, mut last) = (None, Vec::new(), 0);
@@ -360,7 +447,7 @@ struct Recorded {
     uid: [u8; 16],
 }
 
-async fn record(cluster: &Cluster, own: &Credentials) -> Recorded {
+async fn record(cluster: &Cluster, own: &Arc<Credentials>) -> Recorded {
     let (opening, all) = follow(cluster, own).await;
     let changes = all.iter().flat_map(|changes| &changes.changes);
     let mut with_keys = changes.filter_map(|change| {

@@ -19,8 +19,8 @@ use crate::cluster::{A, B, Cluster, NAMES, PATIENCE, SELECTED, Settings};
 
 /// Secrets of the short form.
 const SECRETS: u64 = 300;
-/// Bytes of a value: more than what is said about it.
-const VALUE: usize = 4 << 10;
+/// Bytes of a value: so much more than what is said about it that few could go twice unseen.
+const VALUE: usize = 8 << 10;
 /// Bytes that may go beside each body: header, metadata twice, wrapped keys, TLS.
 const BESIDE: u64 = 3 << 10;
 /// Callers at once.

@@ -62,8 +62,8 @@ pub const NODES_EVER_MAX: usize = 65_536;
 pub const FORGOTTEN_MAX: usize = 64;
 /// Characters of a region's name.
 pub const REGION_CHARS_MAX: usize = 128;
-/// Positions in one token.
-pub const TOKEN_POSITIONS_MAX: usize = 64;
+/// Positions in one token: one of each feed there can be.
+pub const TOKEN_POSITIONS_MAX: usize = REGIONS_MAX + 1;
 /// Characters of an encoded token.
 pub const TOKEN_CHARS_MAX: usize = 16_384;
 
@@ -107,6 +107,10 @@ pub const FEED_BYTES_MAX: u64 = 4 << 30;
 /// Versions that a region takes in of one secret of another's: more than any primary keeps, with
 /// what promotions may have left.
 pub const VERSIONS_TAKEN_MAX: usize = 512;
+/// Versions that a region knows of one secret of another's, by their commitments too.
+pub const VERSIONS_KNOWN_MAX: usize = 4096;
+/// Secrets of one name in a region that receives every secret.
+pub const NAMESAKES_MAX: usize = 256;
 /// Bytes of a header as another region sent it.
 pub const HEADER_BYTES_MAX: usize = 16 * 1024;
 /// Rows that one bucket of a feed hash is mended with.

@@ -5,9 +5,9 @@ mod support;
 
 use prost::Message as _;
 use strongroom_machine::{
-    ArnSuffix, Command, CreateSecret, FeedId, Field, ForgetStaged, LogIndex, Ordinal, RegionName,
-    Rejection, Replica, Revision, RowKey, Scope, SecretName, Seen, ShareSecret, State,
-    UpdateSecret, apply, limits,
+    ArnSuffix, Command, CreateSecret, Epoch, FeedId, Field, ForgetStaged, Hash, LogIndex, Ordinal,
+    Position, RegionName, Rejection, Replica, Revision, Row, RowKey, RowRef, Scope, SecretName,
+    Seen, ShareSecret, StagedRow, State, Token, UpdateSecret, apply, limits,
 };
 
 use net::forge::{Forger, storage};
@@ -103,6 +103,108 @@ fn another_region_brings_no_more_versions_of_a_secret_than_it_may() -> Result<()
         (counts.versions, counts.withheld, counts.problems),
         (0, 0, 0)
     );
+    Ok(())
+}
+
+#[test]
+fn another_region_names_no_more_versions_of_a_secret_than_may_be_known() -> Result<(), Failure> {
+    let (mut net, a, b) = two_regions()?;
+    let feed = FeedId::Home(b.clone());
+    net.follow_all(&a, &feed)?;
+    let mut forger = Forger::new(&feed, &net.site(&a)?.cursor(&feed));
+    let max = limits::VERSIONS_KNOWN_MAX as u64;
+    let version = |ordinal| RowKey::Version(uid_in("eu-west-1", 1), Ordinal(ordinal));
+    let full = Err(Rejection::FeedLimit(feed.clone()));
+    let mut snapshot = Snapshot::take(net.site(&b)?, net.site(&a)?, &feed, true)?;
+    snapshot.at.revision = Revision(9);
+    let hidden = |ordinal| StagedRow {
+        key: version(ordinal),
+        row: Row::hidden(&feed, Revision(1), Hash([1; 32])),
+        wrap: None,
+        problem: String::new(),
+    };
+    snapshot.rows.extend((1..=max + 1).map(hidden));
+    snapshot.rows.sort_by_key(|row| row.key);
+    let count = snapshot.rows.len();
+    let step = limits::IMPORTED_MAX;
+    for first in (0..count - 1).step_by(step) {
+        net.accepted(&a, snapshot.part(first, step.min(count - 1 - first)))?;
+    }
+    assert_eq!(net.apply(&a, snapshot.part(count - 1, 1)).answer, full);
+
+    for ordinal in 1..=max {
+        forger.put_hidden(&version(ordinal), b"hidden");
+        if ordinal % step as u64 == 0 || ordinal == max {
+            net.accepted(&a, Command::ImportChanges(forger.command()))?;
+        }
+    }
+    let mut more = forger.clone();
+    more.put_hidden(&version(max + 1), b"hidden");
+    let more = Command::ImportChanges(more.command());
+    assert_eq!(net.apply(&a, more).answer, full);
+    // Those that are known may go, and make room.
+    forger.delete(&version(1));
+    forger.put_hidden(&version(max + 1), b"hidden");
+    net.accepted(&a, Command::ImportChanges(forger.command()))?;
+    assert_eq!(net.site(&a)?.state.counts().withheld, max);
+    Ok(())
+}
+
+#[test]
+fn a_region_that_receives_everything_keeps_no_more_secrets_of_one_name_than_it_may()
+-> Result<(), Failure> {
+    let (mut net, a, b) = two_regions()?;
+    let feed = FeedId::Home(a.clone());
+    let create = CreateSecret {
+        uid: uid(1),
+        account: account()?,
+        name: SecretName::new("s")?,
+        arn_suffix: ArnSuffix::new("AbC123")?,
+        description: String::new(),
+        kms_key: None,
+        tags: Vec::new(),
+        new: None,
+        region: None,
+        replicas: Vec::new(),
+        seen: Seen::default(),
+    };
+    net.accepted(&a, Command::CreateSecret(create))?;
+    net.catch_up()?;
+    let row = net.site(&a)?.state.row(&RowKey::Secret(uid(1)));
+    let Some(RowRef::Here(row)) = row else {
+        return Err("no secret".into());
+    };
+    // Its row says nothing of its uid: it is one of any secret of that name.
+    let body = row.framed_body().ok_or("no body")?.bytes;
+    let mut forger = Forger::new(&feed, &net.site(&b)?.cursor(&feed));
+    let max = limits::NAMESAKES_MAX as u64;
+    for number in 2..=max + 10 {
+        forger.put(&RowKey::Secret(uid(number)), &body, None);
+    }
+    net.accepted(&b, Command::ImportChanges(forger.command()))?;
+    let state = &net.site(&b)?.state;
+    let (account, name) = (account()?, SecretName::new("s")?);
+    let named = state.namesakes(&account, &name);
+    assert_eq!(named.count() as u64, max);
+    assert_eq!(state.counts().withheld, 10);
+    assert!(state.problem(&uid(max + 1)).is_some());
+    Ok(())
+}
+
+#[test]
+fn a_token_has_room_for_every_feed_there_can_be() -> Result<(), Failure> {
+    let mut token = Token::default();
+    for number in 0..=limits::REGIONS_MAX {
+        let region = RegionName::new(&format!("spare-{number}"))?;
+        token.positions.push(Position {
+            feed: FeedId::Home(region.clone()),
+            epoch: Epoch { number: 1, region },
+            revision: Revision(u64::MAX),
+        });
+    }
+    assert_eq!(Token::decode(&token.encode())?, token);
+    token.positions.extend(token.positions.first().cloned());
+    assert!(Token::decode(&token.encode()).is_err(), "one more");
     Ok(())
 }
 

@@ -16,6 +16,7 @@ use crate::broken::Broken;
 use crate::chronicle::Chronicle;
 use crate::clients::Clients;
 use crate::disk::{End, SimLog};
+use crate::history::Operation;
 use crate::host::{Host, Place};
 use crate::invariants::hashes::Hashes;
 use crate::invariants::prefix::Ways;
@@ -99,6 +100,11 @@ pub fn run(
     let (history, chronicle) = (&clients.history, &world.chronicle);
     let now = world.now;
     trace.note(now, format_args!("{history:?} {:?}", nemesis.promotions));
+    let is_tried = |is_so: fn(&Operation) -> bool| history.iter().any(is_so);
+    if !is_tried(|one| one.written().is_some()) || !is_tried(|one| one.seen().is_some()) {
+        let how = format!("{} answers", clients.answered());
+        return Err(violation("reads and writes are answered", how));
+    }
     world.ways.check_all(chronicle)?;
     ballots::check(history)?;
     linearizable::check(history, chronicle)?;

@@ -9,7 +9,9 @@ use crate::decide::draft::Draft;
 use crate::decide::{secret, sound, version};
 use crate::hash::BucketSums;
 use crate::ids::{Hash, Ordinal, Revision, Uid};
-use crate::limits::{IMPORTED_ROW_BYTES_MAX, ORDINAL_MAX, VERSIONS_TAKEN_MAX};
+use crate::limits::{
+    IMPORTED_ROW_BYTES_MAX, NAMESAKES_MAX, ORDINAL_MAX, VERSIONS_KNOWN_MAX, VERSIONS_TAKEN_MAX,
+};
 use crate::names::RegionName;
 use crate::position::FeedId;
 use crate::rejection::{Flaw, Rejection};
@@ -122,7 +124,17 @@ impl<'d, 's> Intake<'d, 's> {
             _ => Some(Flaw::Kind),
         };
         let flaw = flaw.or((key.ordinal().0 > ORDINAL_MAX).then_some(Flaw::Kind));
-        flaw.map_or(Ok(()), |flaw| Err(self.broken(at, flaw)))
+        match (flaw, key) {
+            (Some(flaw), _) => Err(self.broken(at, flaw)),
+            // Whoever leads the feed after this deletes in one entry what no secret counts.
+            (None, RowKey::Version(uid, _))
+                if self.scratch.commitment_of(key).is_none()
+                    && self.scratch.knows_versions(*uid, VERSIONS_KNOWN_MAX) =>
+            {
+                Err(Rejection::FeedLimit(self.feed.clone()))
+            }
+            (None, _) => Ok(()),
+        }
     }
 
     /// Says whether a uid is one that the first region gave out when it was alone: those begin
@@ -224,10 +236,11 @@ impl<'d, 's> Intake<'d, 's> {
     /// Finds out whether the name of a secret is free here; a secret that was to be overwritten
     /// makes it so.
     fn makes_room(&mut self, secret: &Secret) -> bool {
-        if self.scratch.receives_all(&self.feed) {
-            return true;
-        }
         let others = self.scratch.namesakes(&secret.account, &secret.name);
+        if self.scratch.receives_all(&self.feed) {
+            // One for each feed, and what promotions left: not as many as somebody likes to send.
+            return others.filter(|other| other.uid != secret.uid).count() < NAMESAKES_MAX;
+        }
         let others: Vec<Arc<Secret>> = others
             .filter(|other| other.uid != secret.uid)
             .cloned()

@@ -3,7 +3,6 @@
 use crate::answer::Outcome;
 use crate::command::{FenceFeed, TakeOver};
 use crate::decide::draft::Draft;
-use crate::decide::import::is_in_reach;
 use crate::ids::Ordinal;
 use crate::limits::BALLOT_STEP_MAX;
 use crate::position::{Epoch, FeedId};
@@ -81,8 +80,10 @@ pub(super) fn fence(draft: &mut Draft<'_>, fence: &FenceFeed) -> Result<Outcome,
     if !state.may_lead(&epoch.region, feed) {
         return Err(Rejection::ScopeNeeded(feed.clone()));
     }
-    // Of two of one number the higher region's wins: both would go on otherwise (R28).
-    let is_higher = *epoch > held.epoch && is_in_reach(Some(&held.epoch), epoch);
+    // Of two of one number the higher region's wins: both would go on otherwise (R28). The next
+    // ballot must be in reach of all, for whoever takes over from that one.
+    let most = held.epoch.number.saturating_add(BALLOT_STEP_MAX);
+    let is_higher = *epoch > held.epoch && epoch.number < most;
     if !is_higher || state.fence(feed).is_some_and(|known| known >= epoch) {
         return Ok(Outcome::None);
     }

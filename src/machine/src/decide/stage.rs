@@ -9,12 +9,12 @@ use crate::decide::intake::Intake;
 use crate::ids::{Hash, Ordinal, Revision};
 use crate::limits::{
     IMPORTED_MAX, IMPORTED_ROW_BYTES_MAX, MESSAGE_CHARS_MAX, STAGED_BYTES_MAX, UNSTAGED_MAX,
-    WRAPPED_KEY_BYTES_MAX,
+    VERSIONS_KNOWN_MAX, WRAPPED_KEY_BYTES_MAX,
 };
 use crate::position::{Epoch, FeedId};
 use crate::rejection::{Field, Flaw, Rejection};
-use crate::row::{RowKey, Staging};
-use crate::state::{State, Weight};
+use crate::row::{Row, RowKey, Staging};
+use crate::state::{RowRef, State, Weight};
 
 pub(super) fn stage(draft: &mut Draft<'_>, stage: &StageRows) -> Result<Outcome, Rejection> {
     bounded(Field::Rows, stage.rows.len(), IMPORTED_MAX)?;
@@ -32,6 +32,7 @@ pub(super) fn stage(draft: &mut Draft<'_>, stage: &StageRows) -> Result<Outcome,
         }
         last = Some(staged.key);
         fits(&intake, staged, revision)?;
+        few(intake.draft.state, &staging, staged)?;
         weigh(&mut staging, staged)?;
         let place = RowKey::Staged(uid, Ordinal(staging.rows));
         intake.draft.put(place, staged);
@@ -64,6 +65,25 @@ pub(super) fn fits(
     bounded(Field::WrappedKey, wrap, WRAPPED_KEY_BYTES_MAX)?;
     let words = staged.problem.chars().count();
     bounded(Field::Message, words, MESSAGE_CHARS_MAX)
+}
+
+/// Rejects one more version of a secret that has as many as a region may know: the rows are in the
+/// order of their keys, so the one so many places before is of the same secret then.
+fn few(state: &State, staging: &Staging, staged: &StagedRow) -> Result<(), Rejection> {
+    let place = staging.rows.checked_sub(VERSIONS_KNOWN_MAX as u64);
+    let before = place.and_then(|place| {
+        let row = state.row(&RowKey::Staged(staging.feed.uid(), Ordinal(place)))?;
+        match row {
+            RowRef::Here(Row::Staged(kept)) => Some(kept.body().key),
+            _ => None,
+        }
+    });
+    match (before, staged.key) {
+        (Some(RowKey::Version(before, _)), RowKey::Version(uid, _)) if before == uid => {
+            Err(Rejection::FeedLimit(staging.feed.clone()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Counts a row; rejects if the snapshot holds more than a feed may, or more values than are kept

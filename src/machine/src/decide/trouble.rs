@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::decide::intake::Intake;
-use crate::ids::{Ordinal, Uid};
+use crate::ids::Uid;
 use crate::limits::MESSAGE_CHARS_MAX;
 use crate::row::{Problem, ProblemKind, RowKey};
 use crate::secret::Secret;
@@ -78,8 +78,8 @@ impl Intake<'_, '_> {
         }
         let is_here = self.scratch.secret(&uid).is_some();
         let is_whole = is_here && !self.scratch.is_incomplete(&uid);
-        let is_gone = self.scratch.feed_of_secret(&uid).is_none()
-            && self.scratch.strays(uid, Ordinal(0)).is_empty();
+        let is_gone =
+            self.scratch.feed_of_secret(&uid).is_none() && !self.scratch.knows_versions(uid, 1);
         if is_gone || (is_whole && self.scratch.late_since(&uid).is_none()) {
             self.clear_problem(uid);
         }

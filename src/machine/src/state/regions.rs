@@ -193,6 +193,13 @@ impl State {
             .collect()
     }
 
+    /// Says whether so many versions of a secret are known, here or by their commitments only.
+    pub(crate) fn knows_versions(&self, uid: Uid, count: usize) -> bool {
+        let here = self.held_count(uid);
+        let lacking = self.withheld_versions(uid);
+        lacking.take(count).count().saturating_add(here) >= count
+    }
+
     /// Says whether a region of that name would give out uids that are in use: the first release
     /// made them at random.
     pub(crate) fn gives_used(&self, feed: &FeedId) -> bool {
