@@ -23,7 +23,7 @@ pub struct Answers {
 }
 
 /// Serves a region's first node.
-pub fn serve(pipes: &Arc<Pipes>, region: &str, answers: Answers) {
+pub fn serve(pipes: &Arc<Pipes>, region: &str, answers: &Answers) {
     let who = match answers.is_forged {
         true => "eu-east-9",
         false => region,

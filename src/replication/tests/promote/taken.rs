@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use consensus::Keep;
 use machine::{
-    Command, Cursor, Epoch, FeedId, ImportChanges, ImportedChange, Introduction, Rejection,
-    Revision, Scope, SentBody, UpdateRegion, Wrap,
+    Command, Cursor, Epoch, FeedId, FenceFeed, ImportChanges, ImportedChange, Introduction,
+    Rejection, Revision, Scope, SentBody, UpdateRegion, Wrap,
 };
 use strongroom_replication::{Further, PromoteError, PromoteReport};
 
@@ -135,7 +135,7 @@ async fn a_region_that_answers_with_a_quorum_is_not_lost_unless_it_is_meant_so()
         leads: vec![home(NORTH)],
         ..Answers::default()
     };
-    serve(&west.pipes, NORTH, living);
+    serve(&west.pipes, NORTH, &living);
     let refused = promote(&west, false).await.expect_err("it answers");
     let PromoteError::LostAnswers { region, leads } = refused else {
         panic!("{refused}");
@@ -150,7 +150,7 @@ async fn a_region_that_answers_with_a_quorum_is_not_lost_unless_it_is_meant_so()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_region_that_answers_without_a_quorum_is_lost() {
     let (west, _) = followed(Scope::All).await;
-    serve(&west.pipes, NORTH, Answers::default());
+    serve(&west.pipes, NORTH, &Answers::default());
     promote(&west, false).await.expect("taken over");
 }
 
@@ -162,7 +162,7 @@ async fn a_silent_region_is_waited_for_300_ms() {
             is_silent: true,
             ..Answers::default()
         };
-        serve(&west.pipes, region, silent);
+        serve(&west.pipes, region, &silent);
     }
     let report = promote(&west, false).await.expect("taken over");
     // What is above is left to a machine that is busy.
@@ -184,7 +184,7 @@ async fn the_ballot_is_above_all_that_anybody_heard_of() {
         ],
         ..Answers::default()
     };
-    serve(&west.pipes, SOUTH, knowing);
+    serve(&west.pipes, SOUTH, &knowing);
     let report = promote(&west, false).await.expect("taken over");
     let epochs: Vec<_> = report
         .feeds
@@ -204,7 +204,7 @@ async fn a_ballot_out_of_reach_hides_no_other() {
         ],
         ..Answers::default()
     };
-    serve(&west.pipes, SOUTH, hostile);
+    serve(&west.pipes, SOUTH, &hostile);
     let report = promote(&west, false).await.expect("taken over");
     assert_eq!(report.feeds[1].epoch, ballot(6, WEST));
 }
@@ -225,13 +225,13 @@ async fn the_report_says_what_is_missing_and_who_has_more() {
         feeds: vec![(home(NORTH), beyond(4)), (FeedId::Root, other)],
         ..Answers::default()
     };
-    serve(&west.pipes, SOUTH, ahead);
+    serve(&west.pipes, SOUTH, &ahead);
     let lost = Answers {
         feeds: vec![(home(NORTH), beyond(6))],
         leads: vec![home(NORTH)],
         ..Answers::default()
     };
-    serve(&west.pipes, NORTH, lost);
+    serve(&west.pipes, NORTH, &lost);
     let report = promote(&west, true).await.expect("taken over");
     let [root, of_north] = &report.feeds[..] else {
         panic!("{report:?}");
@@ -251,6 +251,49 @@ async fn the_report_says_what_is_missing_and_who_has_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_written_in_an_epoch_that_did_not_come_here_is_missing() {
+    let (west, _) = followed(Scope::All).await;
+    west.create(100, &[]).await;
+    let (own, taken) = (home(WEST), ballot(2, NORTH));
+    west.done(Command::FenceFeed(FenceFeed {
+        feed: own.clone(),
+        epoch: taken.clone(),
+    }))
+    .await;
+    let at = stands(&west, &own);
+    let beyond = Cursor {
+        epoch: Some(taken),
+        revision: Revision(at.revision.0 + 5),
+        ..at
+    };
+    let lost = Answers {
+        feeds: vec![(own.clone(), beyond)],
+        ..Answers::default()
+    };
+    serve(&west.pipes, NORTH, &lost);
+    let report = promote(&west, false).await.expect("taken over");
+    let mut feeds = report.feeds.iter();
+    let taken = feeds.find(|taken| taken.feed == own).expect("taken back");
+    assert_eq!((taken.missing, &taken.epoch), (5, &ballot(3, WEST)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_region_announces_only_what_it_leads() {
+    let (west, _) = followed(Scope::All).await;
+    let at = |region| Cursor {
+        epoch: Some(ballot(9, region)),
+        ..stands(&west, &home(NORTH))
+    };
+    let lost = Answers {
+        feeds: vec![(home(WEST), at(NORTH)), (home(SOUTH), at(NORTH))],
+        ..Answers::default()
+    };
+    serve(&west.pipes, NORTH, &lost);
+    promote(&west, false).await.expect("taken over");
+    assert_eq!(west.first().replication.heard().all(), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_of_somebody_else_is_none() {
     let (west, _) = followed(Scope::All).await;
     let forged = Answers {
@@ -258,7 +301,7 @@ async fn an_answer_of_somebody_else_is_none() {
         is_forged: true,
         ..Answers::default()
     };
-    serve(&west.pipes, NORTH, forged);
+    serve(&west.pipes, NORTH, &forged);
     let report = promote(&west, false).await.expect("taken over");
     assert!(report.unreached.contains(&name(NORTH)));
 }
