@@ -57,9 +57,10 @@ async fn give_up(following: &Following, line: &Line, feed: &FeedId, failed: Fail
         // Whoever leads the feed now may have something kept: it is not touched.
         Failed::Gone => {}
         // It is asked for the feed's changes again, and says then who leads it.
-        Failed::Refused { code, .. } if code == Code::FailedPrecondition => {
-            line.notes().resolved(feed);
-        }
+        Failed::Refused {
+            code: Code::FailedPrecondition,
+            ..
+        } => line.notes().resolved(feed),
         Failed::Trouble(trouble) => {
             tracing::warn!(%region, %feed, reason = %trouble, "a snapshot was given up");
             let until = following.now().saturating_add(TROUBLE_PAUSE);
