@@ -58,13 +58,18 @@ impl Epochs {
         state.is_primary(feed).then_some(highest)
     }
 
-    /// Answers the ballot of every feed, for messages to other regions: the one held, or the one
-    /// heard of above it.
+    /// Answers the ballot of every feed, for messages to other regions: the one held, or the
+    /// highest above it that was heard of or noted in the state, also before this node started.
     pub fn claims(&self, state: &State) -> Vec<(FeedId, Epoch)> {
-        let held = state.epochs();
-        let held = held.map(|(feed, epoch)| (feed.clone(), epoch.clone()));
-        let mut claims: BTreeMap<FeedId, Epoch> = held.collect();
-        claims.extend(self.news(state));
+        let known = state.epochs().map(|(feed, held)| {
+            let known = state.fence(feed).unwrap_or(held);
+            (feed.clone(), known.clone())
+        });
+        let mut claims: BTreeMap<FeedId, Epoch> = known.collect();
+        for (feed, heard) in self.news(state) {
+            let known = claims.entry(feed).or_insert_with(|| heard.clone());
+            *known = heard.max(known.clone());
+        }
         claims.into_iter().collect()
     }
 

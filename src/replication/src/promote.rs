@@ -110,6 +110,8 @@ pub(crate) async fn promote(
         let region = lost.clone();
         return Err(PromoteError::LostAnswers { region, leads });
     }
+    // What was linked meanwhile counts as well.
+    let view = options.consensus.local_view();
     for (region, answer) in answers.of_all() {
         note(context, &view, region, lost, answer);
     }
@@ -139,11 +141,12 @@ pub(crate) async fn promote(
 }
 
 /// Takes note of what a region answered: the ballots it knows of, and if it is the lost one, where
-/// it stands.
+/// the feeds stand that it leads as far as is known.
 fn note(context: &Context, view: &View, region: &RegionName, lost: &RegionName, answer: &Answer) {
     context.options.epochs.hear(view, &answer.claims);
     if region == lost {
-        for (feed, cursor) in &answer.feeds {
+        let led = answer.feeds.iter();
+        for (feed, cursor) in led.filter(|(feed, _)| view.leader_of(feed) == Some(lost)) {
             context.heard.announce(region, feed, cursor, None);
         }
     }
@@ -180,7 +183,10 @@ fn described(
     let TakenFeed { last, epoch } = taken;
     let feed = last.feed.clone();
     let announced = context.heard.announced(&feed);
-    let announced = announced.filter(|said| said.cursor.epoch.as_ref() == Some(&last.epoch));
+    // What it wrote in an epoch that did not come here continues what is common to both, and that
+    // is no more than is here.
+    let announced = announced
+        .filter(|said| said.by == *lost && said.cursor.epoch.as_ref() >= Some(&last.epoch));
     let missing = announced.as_ref().map_or(0, |said| {
         said.cursor.revision.0.saturating_sub(last.revision.0)
     });

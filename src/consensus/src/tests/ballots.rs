@@ -97,6 +97,15 @@ fn the_highest_ballot_is_told_until_the_state_holds_as_high_a_one() {
         Epochs::default().fenced(&state, &own),
         Some(ballot(3, OTHER))
     );
+    let started = Epochs::default().claims(&state);
+    assert!(
+        started.contains(&(own.clone(), ballot(3, OTHER))),
+        "whoever promotes must go above it: {started:?}"
+    );
+    // A lower one that is heard again hides it from nobody.
+    let epochs = Epochs::default();
+    epochs.hear(&state, &[(own.clone(), ballot(2, OTHER))]);
+    assert!(epochs.claims(&state).contains(&(own, ballot(3, OTHER))));
 }
 
 #[test]

@@ -246,9 +246,12 @@ impl Session {
         let claims = self.sent_by(alive.origin)?;
         self.pulse.leader(alive.leader, now);
         let mut places = codec::from_cursors(alive.feeds)?;
-        // It speaks for itself only.
+        // It speaks for itself only, and of what it is asked for: what others lead it would hide.
         let region = &self.primary.region;
-        places.retain(|(_, at)| at.epoch.as_ref().map(|epoch| &epoch.region) == Some(region));
+        places.retain(|(feed, at)| {
+            let by = at.epoch.as_ref().map(|epoch| &epoch.region);
+            by == Some(region) && self.asked.contains(feed)
+        });
         let mut asked = None;
         if alive.number > 0 {
             let followed = places

@@ -60,9 +60,7 @@ async fn give_up(following: &Following, line: &Line, feed: &FeedId, failed: Fail
         Failed::Refused {
             code: Code::FailedPrecondition,
             ..
-        } => {
-            line.notes().resolved(feed);
-        }
+        } => line.notes().resolved(feed),
         Failed::Trouble(trouble) => {
             tracing::warn!(%region, %feed, reason = %trouble, "a snapshot was given up");
             let until = following.now().saturating_add(TROUBLE_PAUSE);

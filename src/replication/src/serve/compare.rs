@@ -64,19 +64,20 @@ async fn send(
         sums: codec::sums(feed.sums()),
         rows: Vec::new(),
     };
-    to.send(first, 0).await?;
+    to.room().await?.send(first, 0)?;
     for _ in 0..BUCKETS_ASKED_MAX {
         let Ok(Some(asked)) = requests.message().await else {
             return Ok(());
         };
         let bucket = u16::try_from(asked.bucket).ok().and_then(Bucket::new);
         let bucket = bucket.ok_or(Malformed::Form("bucket"))?;
+        let room = to.room().await?;
         let (rows, bytes) = rows_of(to, state, bucket)?;
         let response = v1::CompareResponse {
             rows,
             ..v1::CompareResponse::default()
         };
-        to.send(response, bytes).await?;
+        room.send(response, bytes)?;
     }
     Err(Malformed::TooMany {
         field: "bucket",

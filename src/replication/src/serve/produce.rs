@@ -32,6 +32,12 @@ pub(super) struct Producer<T> {
     _place: OwnedSemaphorePermit,
 }
 
+/// Room for one piece.
+pub(super) struct Room<'p, T> {
+    producer: &'p Producer<T>,
+    permit: mpsc::Permit<'p, Result<T, Status>>,
+}
+
 /// What a caller asks for rows of a feed with.
 pub(super) struct Asked<'a> {
     pub(super) feed: &'a str,
@@ -90,24 +96,45 @@ impl<T: Send + 'static> Producer<T> {
         &self.feed
     }
 
+    /// Waits until there is room for a piece, which is made only then: a slow reader gets what is
+    /// right when it reads, and nothing is kept for it meanwhile.
+    pub(super) async fn room(&self) -> Result<Room<'_, T>, Ended> {
+        let permit = timeout(READER_PATIENCE, self.sender.reserve()).await;
+        let permit = permit.map_err(|_late| Refused::Silent)?;
+        let permit = permit.map_err(|_gone| Ended::Unread)?;
+        Ok(Room {
+            producer: self,
+            permit,
+        })
+    }
+
+    /// Says why the stream ends.
+    async fn end(&self, refused: Refused) {
+        if let Ok(Ok(room)) = timeout(READER_PATIENCE, self.sender.reserve()).await {
+            room.send(Err(refused.into()));
+        }
+    }
+}
+
+impl<T> Room<'_, T> {
     /// Sends a piece: the caller must still be known, and the feed still be led from here.
-    pub(super) async fn send(&self, piece: T, rows_bytes: usize) -> Result<(), Ended> {
-        let view = self.view();
-        self.caller.stands(&view)?;
-        self.context.leads(&view, &self.feed)?;
-        self.hand_over(Ok(piece)).await?;
+    pub(super) fn send(self, piece: T, rows_bytes: usize) -> Result<(), Ended> {
+        let Producer {
+            context,
+            caller,
+            feed,
+            ..
+        } = self.producer;
+        let view = context.options.consensus.local_view();
+        caller.stands(&view)?;
+        context.leads(&view, feed)?;
+        self.permit.send(Ok(piece));
         let sent = Sent {
             changes: 0,
             bytes: rows_bytes as u64,
         };
-        self.context.followers.sent(&self.caller.region, sent);
+        context.followers.sent(&caller.region, sent);
         Ok(())
-    }
-
-    async fn hand_over(&self, piece: Result<T, Status>) -> Result<(), Ended> {
-        let taken = timeout(READER_PATIENCE, self.sender.send(piece)).await;
-        let taken = taken.map_err(|_late| Refused::Silent)?;
-        taken.map_err(|_gone| Ended::Unread)
     }
 }
 
@@ -131,7 +158,12 @@ where
         if let Err(Ended::Refused(refused)) = ended {
             let (region, node) = (&producer.caller.region, producer.caller.node);
             tracing::info!(%region, node, %refused, "ended a stream of rows");
-            let _ = producer.hand_over(Err(refused.into())).await;
+            // A node that stops waits for no reader.
+            tokio::select! {
+                biased;
+                () = producer.end(refused) => {}
+                () = stop.cancelled() => {}
+            }
         }
     };
     let runtime = Handle::current();

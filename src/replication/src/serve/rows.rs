@@ -49,26 +49,14 @@ async fn send(
 ) -> Result<(), Ended> {
     let mut left = keys;
     loop {
-        let view = to.view();
-        let (mut rows, mut bytes) = (Vec::new(), 0);
-        while let Some((key, others)) = left.split_first().filter(|_| bytes < BATCH_BYTES_MAX) {
-            match row(&view, to.feed(), key, to.packer()) {
-                Ok(None) => {}
-                Ok(Some(row)) => {
-                    bytes += bytes_of(&row);
-                    rows.push(row);
-                }
-                // Another view is taken for it, and for the rest.
-                Err(_superseded) => break,
-            }
-            left = others;
-        }
-        let is_stuck = rows.is_empty() && !left.is_empty() && bytes == 0;
+        let room = to.room().await?;
+        let (rows, bytes) = next(to, &mut left);
+        let is_stuck = rows.is_empty() && !left.is_empty();
         let response = v1::FetchRowsResponse {
             encapsulated: std::mem::take(&mut encapsulated),
             rows,
         };
-        to.send(response, bytes).await?;
+        room.send(response, bytes)?;
         if left.is_empty() {
             return Ok(());
         }
@@ -76,6 +64,25 @@ async fn send(
             sleep(RETRY_PAUSE).await;
         }
     }
+}
+
+/// Makes the next rows ready, all of one view, and takes them from those that are left.
+fn next(to: &Producer<Fetched>, left: &mut &[RowKey]) -> (Vec<v1::Row>, usize) {
+    let view = to.view();
+    let (mut rows, mut bytes) = (Vec::new(), 0);
+    while let Some((key, others)) = left.split_first().filter(|_| bytes < BATCH_BYTES_MAX) {
+        match row(&view, to.feed(), key, to.packer()) {
+            Ok(None) => {}
+            Ok(Some(row)) => {
+                bytes += bytes_of(&row);
+                rows.push(row);
+            }
+            // Another view is taken for it, and for the rest.
+            Err(_superseded) => break,
+        }
+        *left = others;
+    }
+    (rows, bytes)
 }
 
 /// Makes a row ready; none if it is no row of the feed, or not for the region.

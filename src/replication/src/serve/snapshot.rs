@@ -100,7 +100,8 @@ async fn send(to: &Producer<Fetched>, wanted: Wanted, encapsulated: Bytes) -> Re
         resumed: after.is_some(),
         ..v1::FetchSnapshotResponse::default()
     };
-    to.send(first, 0).await?;
+    to.room().await?.send(first, 0)?;
+    let mut room = to.room().await?;
     let (mut rows, mut bytes) = (Vec::new(), 0);
     let from = state.rows_of(to.feed(), after);
     for (key, row) in from.filter(|(key, _)| Some(*key) != after) {
@@ -122,7 +123,8 @@ async fn send(to: &Producer<Fetched>, wanted: Wanted, encapsulated: Bytes) -> Re
                 rows: std::mem::take(&mut rows),
                 ..v1::FetchSnapshotResponse::default()
             };
-            to.send(full, std::mem::take(&mut bytes)).await?;
+            room.send(full, std::mem::take(&mut bytes))?;
+            room = to.room().await?;
         }
     }
     let feed_hash = state.feed(to.feed()).map(machine::Feed::hash);
@@ -131,7 +133,7 @@ async fn send(to: &Producer<Fetched>, wanted: Wanted, encapsulated: Bytes) -> Re
         feed_hash: feed_hash.map_or_else(Bytes::new, |hash| Bytes::copy_from_slice(&hash.0)),
         ..v1::FetchSnapshotResponse::default()
     };
-    to.send(last, bytes).await
+    room.send(last, bytes)
 }
 
 /// Makes a row of a state ready for a region that may have values of so many bytes. A value that is

@@ -181,7 +181,10 @@ impl Stream {
             let deadline = Instant::now() + CONFIRM_TIMEOUT;
             match self.context.options.consensus.read(deadline).await {
                 Ok(view) => {
-                    if lane.send(self.alive(&view, number)).await.is_err() {
+                    let answer = self.alive(&view, number);
+                    // A slow reader holds up no deletion here.
+                    drop(view);
+                    if lane.send(answer).await.is_err() {
                         return;
                     }
                 }

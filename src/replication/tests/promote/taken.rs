@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use consensus::Keep;
 use machine::{
-    Command, Cursor, Epoch, FeedId, ImportChanges, ImportedChange, Introduction, Rejection,
-    Revision, Scope, SentBody, UpdateRegion, Wrap,
+    Command, Cursor, Epoch, FeedId, FenceFeed, ImportChanges, ImportedChange, Introduction,
+    Rejection, Revision, Scope, SentBody, UpdateRegion, Wrap,
 };
 use strongroom_replication::{Further, PromoteError, PromoteReport};
 
@@ -248,6 +248,49 @@ async fn the_report_says_what_is_missing_and_who_has_more() {
         "of another epoch nothing is compared"
     );
     assert!(report.unreached.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_written_in_an_epoch_that_did_not_come_here_is_missing() {
+    let (west, _) = followed(Scope::All).await;
+    west.create(100, &[]).await;
+    let (own, taken) = (home(WEST), ballot(2, NORTH));
+    west.done(Command::FenceFeed(FenceFeed {
+        feed: own.clone(),
+        epoch: taken.clone(),
+    }))
+    .await;
+    let at = stands(&west, &own);
+    let beyond = Cursor {
+        epoch: Some(taken),
+        revision: Revision(at.revision.0 + 5),
+        ..at
+    };
+    let lost = Answers {
+        feeds: vec![(own.clone(), beyond)],
+        ..Answers::default()
+    };
+    serve(&west.pipes, NORTH, &lost);
+    let report = promote(&west, false).await.expect("taken over");
+    let mut feeds = report.feeds.iter();
+    let taken = feeds.find(|taken| taken.feed == own).expect("taken back");
+    assert_eq!((taken.missing, &taken.epoch), (5, &ballot(3, WEST)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_region_announces_only_what_it_leads() {
+    let (west, _) = followed(Scope::All).await;
+    let at = |region| Cursor {
+        epoch: Some(ballot(9, region)),
+        ..stands(&west, &home(NORTH))
+    };
+    let lost = Answers {
+        feeds: vec![(home(WEST), at(NORTH)), (home(SOUTH), at(NORTH))],
+        ..Answers::default()
+    };
+    serve(&west.pipes, NORTH, &lost);
+    promote(&west, false).await.expect("taken over");
+    assert_eq!(west.first().replication.heard().all(), []);
 }
 
 #[tokio::test(flavor = "multi_thread")]

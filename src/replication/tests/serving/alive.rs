@@ -77,6 +77,32 @@ async fn signs_of_life_are_not_starved_by_changes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_nobody_reads_holds_up_no_deletion() {
+    let north = Served::founder(NORTH).await;
+    north.link(WEST, Scope::All).await;
+    let mut uids = Vec::new();
+    for _ in 0..40 {
+        uids.push(north.create(60_000, &[]).await);
+    }
+    let feeds = [(home(NORTH), start())];
+    let mut west = Following::open(&north, identity(WEST, 1), &feeds)
+        .await
+        .expect("a stream");
+    // Changes fill the way, and signs of life wait before it.
+    let mut number = 0;
+    for uid in uids.into_iter().take(10) {
+        north.delete(uid).await;
+        let deadline = soon();
+        while !north.keeps_nothing() {
+            assert!(Instant::now() < deadline, "its value is kept");
+            number += 1;
+            west.acknowledge(number, &[]).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_number_is_answered_with_positions_of_after_it_was_sent() {
     let north = Served::founder(NORTH).await;
     north.link(WEST, Scope::All).await;

@@ -8,9 +8,9 @@ use bytes::Bytes;
 use consensus::{Committed, Consensus, Danger, Epochs, Keep, Proposal, Reads, SystemClock, Timing};
 use envelope::LinkKey;
 use machine::{
-    AdmitNode, Command, Hash, Introduction, IssueJoinToken, MACHINE_VERSION, MachineVersion,
-    NewVersion, NodeId, PutSecretValue, Rejection, Scope, Seen, Stamp, State, Uid, UnlinkRegion,
-    VersionId, Wrap,
+    AdmitNode, Command, DeleteSecret, Hash, Introduction, IssueJoinToken, MACHINE_VERSION,
+    MachineVersion, NewVersion, NodeId, PutSecretValue, Rejection, Scope, Seen, Stamp, State, Uid,
+    UnlinkRegion, VersionId, Wrap,
 };
 use store::{Cipher, CipherFault, MemoryLog, MemoryRows, Place, SnapshotDir, Stamped};
 use strongroom_replication::{Keys, Options, Own, Replication, Staleness, TakeFailed};
@@ -262,6 +262,22 @@ impl Served {
             seen: Seen::default(),
         };
         self.done(Command::PutSecretValue(put)).await;
+    }
+
+    /// Deletes a secret for good.
+    pub async fn delete(&self, uid: Uid) {
+        self.done(Command::DeleteSecret(DeleteSecret {
+            uid,
+            window_days: None,
+            seen: Seen::default(),
+        }))
+        .await;
+    }
+
+    /// Whether the first node has written everything, and keeps no value that is deleted.
+    pub fn keeps_nothing(&self) -> bool {
+        let held = self.first().consensus.held();
+        held.backlog_bytes == 0 && held.deferred_values == 0
     }
 
     /// Ends the second of two nodes, and waits until the first has no quorum any more: a promise of

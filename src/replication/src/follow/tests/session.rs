@@ -262,9 +262,13 @@ fn a_region_speaks_for_the_feeds_it_leads_only() {
         epoch: Some(epoch(1, WEST)),
         ..west.stands(&feed)
     };
-    let event = session
-        .take(alive(number, &[(feed, foreign)]), NOW)
-        .unwrap();
+    // And that it leads a feed that others are asked for.
+    let other = Cursor {
+        epoch: Some(epoch(9, NORTH)),
+        ..west.stands(&feed)
+    };
+    let said = alive(number, &[(feed, foreign), (home(WEST), other)]);
+    let event = session.take(said, NOW).unwrap();
     let Event::Alive {
         places, confirmed, ..
     } = event
