@@ -37,15 +37,10 @@ pub(super) async fn ask(
         }
         Err(_unavailable) => (options.consensus.local_view(), Vec::new()),
     };
-    let heard = context.heard.all();
-    let heard = heard.iter();
     Ok(v1::AskResponse {
         origin: Some(context.origin(&view)),
         feeds: stands(&view),
         leads,
-        heard: heard
-            .map(|(feed, announced)| codec::cursor(feed, &announced.cursor))
-            .collect(),
         leader: context.leader(),
         machine_version: options.own.machine_version().0,
     })

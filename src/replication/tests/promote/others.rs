@@ -33,7 +33,6 @@ pub fn serve(pipes: &Arc<Pipes>, region: &str, answers: &Answers) {
         origin: Some(origin(&identity(who, 1), &answers.claims)),
         feeds: feeds.map(|(feed, at)| cursor(feed, at)).collect(),
         leads: answers.leads.iter().map(FeedId::to_string).collect(),
-        heard: Vec::new(),
         leader: 1,
         machine_version: 3,
     };
