@@ -11,6 +11,8 @@ use super::REGIONS;
 pub const NODES: u64 = 3;
 /// How many nodes all of them have.
 const NODES_OF_ALL: u16 = NODES as u16 * REGIONS.len() as u16;
+/// How many ports those have.
+const PORTS_OF_ALL: u16 = 3 * NODES_OF_ALL;
 
 /// The first node's API port, unless the caller says otherwise.
 const PORT_DEFAULT: u16 = 7420;
@@ -136,8 +138,9 @@ pub fn probe(nodes: &[NodePorts]) -> Result<(), PortsError> {
 /// connections: the regions keep their ports, and must find them free at their next start.
 fn free() -> Result<Vec<NodePorts>, PortsError> {
     let (first, count) = (FREE_PORTS.start, FREE_PORTS.end - FREE_PORTS.start);
-    // Two processes that begin at the same time begin at different ports.
-    let begin = std::process::id().wrapping_mul(NODE_STEP.into()) % u32::from(count);
+    // Two processes that begin at the same time look at different ports: the last of them are
+    // listened on seconds after they were found free.
+    let begin = std::process::id().wrapping_mul(PORTS_OF_ALL.into()) % u32::from(count);
     let begin = u16::try_from(begin).unwrap_or_default();
     let mut ports = (0..count)
         .map(|step| first + (begin + step) % count)
@@ -181,7 +184,7 @@ mod tests {
             .iter()
             .flat_map(|node| [node.api, node.peers, node.operations])
             .collect();
-        assert_eq!(ports.len(), 18);
+        assert_eq!(ports.len(), PORTS_OF_ALL.into());
         probe(&nodes).unwrap();
     }
 
