@@ -147,7 +147,9 @@ impl Host {
                 network: self.place.network.clone(),
             }),
             epochs: Arc::clone(&epochs),
-            own: Arc::new(Told),
+            own: Arc::new(Told {
+                region: self.region(),
+            }),
             staleness,
             stop: CancellationToken::new(),
         });
@@ -237,12 +239,14 @@ impl Regions for Ways {
     }
 }
 
-/// What every region tells of itself.
-struct Told;
+/// What a region tells of itself.
+struct Told {
+    region: u64,
+}
 
 impl Own for Told {
     fn authorities(&self) -> Vec<Bytes> {
-        vec![region::AUTHORITY]
+        vec![region::authority(self.region)]
     }
 
     fn machine_version(&self) -> MachineVersion {

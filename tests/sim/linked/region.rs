@@ -13,9 +13,13 @@ use wire::PeerIdentity;
 pub const CLUSTER: ClusterId = ClusterId([7; 16]);
 /// By number, from 1: the first founds the cluster.
 const NAMES: [&str; 3] = ["eu-north-1", "eu-west-1", "eu-south-1"];
-/// Issues the certificates of all nodes, of which there are none: only its form counts.
-pub const AUTHORITY: Bytes =
-    Bytes::from_static(include_bytes!("../../fixtures/linked/authority.der"));
+/// Of each region. They have issued no certificate, as the simulation has none: what counts is that
+/// no two regions have the same one.
+const AUTHORITIES: [&[u8]; 3] = [
+    include_bytes!("../../fixtures/linked/authority-eu-north-1.der"),
+    include_bytes!("../../fixtures/linked/authority-eu-west-1.der"),
+    include_bytes!("../../fixtures/linked/authority-eu-south-1.der"),
+];
 
 pub fn name(region: u64) -> RegionName {
     let at = usize::try_from(region - 1).expect("a small number");
@@ -26,6 +30,11 @@ pub fn name(region: u64) -> RegionName {
 pub fn number(name: &RegionName) -> u64 {
     let at = NAMES.iter().position(|known| *known == name.as_str());
     at.expect("a region of the simulation") as u64 + 1
+}
+
+/// What issues the certificates of a region's nodes.
+pub fn authority(region: u64) -> Bytes {
+    Bytes::from_static(AUTHORITIES[usize::try_from(region - 1).expect("a small number")])
 }
 
 pub fn home(region: u64) -> FeedId {
@@ -83,7 +92,7 @@ pub fn entry(region: u64, scope: Scope) -> Region {
     Region {
         name: name(region),
         scope,
-        authorities: vec![AUTHORITY],
+        authorities: vec![authority(region)],
         nodes: vec![node(host(region, 1))],
         unlinked: None,
     }
