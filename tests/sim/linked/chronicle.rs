@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use consensus::View;
-use machine::{Cursor, Epoch, FeedId, Hash, Header, Op, Position, RowKey, Secret, Uid};
+use machine::{Cursor, Epoch, FeedId, Hash, Header, Op, Position, RegionName, RowKey, Secret, Uid};
 
 use crate::invariants::{ballots, prefix};
 use crate::region;
@@ -20,7 +20,7 @@ pub struct Chronicle {
     /// The secrets that rows commit to.
     secrets: BTreeMap<Hash, Arc<Secret>>,
     /// The regions that each such row was for.
-    members: BTreeMap<Hash, Arc<[machine::RegionName]>>,
+    members: BTreeMap<Hash, Arc<[RegionName]>>,
 }
 
 /// One change.
@@ -145,12 +145,17 @@ impl Chronicle {
         })
     }
 
-    /// The last revision of an epoch that anybody was seen with.
-    pub fn last_of(&self, feed: &FeedId, epoch: &Epoch) -> Option<u64> {
+    /// The last revision that anybody was seen with of an epoch, and of those that a region began
+    /// after it.
+    pub fn last_since(&self, feed: &FeedId, epoch: &Epoch, by: &RegionName) -> u64 {
         let first = (feed.clone(), epoch.clone(), 0);
-        let last = (feed.clone(), epoch.clone(), u64::MAX);
-        let (place, _) = self.places.range(first..=last).next_back()?;
-        Some(place.2)
+        let later = self.places.range(first..);
+        let later = later.take_while(|((of, ..), _)| of == feed);
+        let later = later.filter(|((_, of, _), _)| of == epoch || of.region == *by);
+        later
+            .map(|((.., revision), _)| *revision)
+            .max()
+            .unwrap_or(0)
     }
 
     /// What stands for a secret's row at a place of its feed; none if it has none there.
@@ -167,7 +172,7 @@ impl Chronicle {
     }
 
     /// The regions that a row was for when it was written.
-    pub fn members(&self, commitment: &Hash) -> Option<&[machine::RegionName]> {
+    pub fn members(&self, commitment: &Hash) -> Option<&[RegionName]> {
         self.members.get(commitment).map(|members| &**members)
     }
 

@@ -21,6 +21,7 @@ const SEEN_LATE: Duration = Duration::from_millis(10);
 #[expect(dead_code, reason = "who promoted is for whoever reads a violation")]
 pub struct Promotion {
     pub by: RegionName,
+    /// The region that was lost.
     pub over: RegionName,
     /// When it was answered, in the time of the world.
     pub at: Duration,
@@ -68,14 +69,15 @@ fn began(
     }
 }
 
-/// No more is counted as missing than there is.
+/// No more is counted as missing than there is, in the epoch that was gone on from and in those
+/// which the lost region began after it, and of which nothing came here.
 fn counted(
     promotion: &Promotion,
     promoted: &PromotedFeed,
     chronicle: &Chronicle,
 ) -> Result<(), Violation> {
     let last = &promoted.last;
-    let written = chronicle.last_of(&promoted.feed, &last.epoch).unwrap_or(0);
+    let written = chronicle.last_since(&promoted.feed, &last.epoch, &promotion.over);
     match promoted.missing <= written.saturating_sub(last.revision.0) {
         true => Ok(()),
         false => {
