@@ -4,10 +4,11 @@ use bytes::Bytes;
 use machine::RegionName;
 use prost::Message;
 use tonic::{Request, Response, Status};
+use wire::secrets::v1 as api;
 use zeroize::Zeroizing;
 
 use super::ask::{Answer, Ask, Reading};
-use super::{Secrets, regions};
+use super::{Secrets, parse, regions};
 use crate::door::{Call, call_of};
 use crate::errors::{Reason, Refusal};
 use crate::forward::{Forwarded, Kept};
@@ -26,36 +27,81 @@ pub(super) const REPLICATE: &str = "/strongroom.secrets.v1.SecretsService/Replic
 pub(super) const REMOVE_REGIONS: &str =
     "/strongroom.secrets.v1.SecretsService/RemoveRegionsFromReplication";
 
+/// A write as it came, kept to be handed on.
+pub(super) struct Write<Q> {
+    call: Call,
+    method: &'static str,
+    region: RegionName,
+    message: Q,
+}
+
+/// The request of a write that may be handed on.
+pub(super) trait Named: Message + Clone {
+    /// How it calls the secret it is about; none of one that makes a secret.
+    fn secret_id(&mut self) -> Option<&mut String>;
+}
+
+impl Named for api::CreateSecretRequest {
+    fn secret_id(&mut self) -> Option<&mut String> {
+        None
+    }
+}
+
+macro_rules! named {
+    ($($request:ident),*) => {$(
+        impl Named for api::$request {
+            fn secret_id(&mut self) -> Option<&mut String> {
+                Some(&mut self.secret_id)
+            }
+        }
+    )*};
+}
+
+named!(
+    PutSecretValueRequest,
+    UpdateSecretRequest,
+    UpdateSecretVersionStageRequest,
+    DeleteSecretRequest,
+    RestoreSecretRequest,
+    TagResourceRequest,
+    UntagResourceRequest,
+    ReplicateSecretToRegionsRequest,
+    RemoveRegionsFromReplicationRequest
+);
+
 impl Secrets {
     /// Keeps a write to hand it on, if this region does that.
-    pub(super) fn kept<T: Message>(
+    pub(super) fn kept<Q: Named>(
         &self,
         method: &'static str,
-        request: &Request<T>,
-    ) -> Result<Option<Kept>, Status> {
+        request: &Request<Q>,
+    ) -> Result<Option<Write<Q>>, Status> {
         if self.forwarder.is_none() {
             return Ok(None);
         }
         let call = call_of(request)?;
         let reading = Reading::of(request.metadata())?;
         let view = self.consensus.local_view();
-        Ok(Some(Kept {
+        Ok(Some(Write {
             call,
             method,
             region: regions::of_request(&view, reading.region.as_ref())?,
-            request: Zeroizing::new(request.get_ref().encode_to_vec()),
+            message: request.get_ref().clone(),
         }))
     }
 
     /// What a caller is told of a write: if another region leads what it is about, what that one
     /// says, to which it is handed on if it was kept.
-    pub(super) async fn told<T: Message + Default>(
+    pub(super) async fn told<Q: Named, T: Message + Default>(
         &self,
-        kept: Option<Kept>,
+        kept: Option<Write<Q>>,
         outcome: Result<Answer<T>, Refusal>,
     ) -> Result<Response<T>, Status> {
         let primary = outcome.as_ref().err().and_then(Refusal::led_by);
         let (Some(kept), Some(primary), Some(forwarder)) = (kept, primary, &self.forwarder) else {
+            return Answer::reply(outcome);
+        };
+        let Some(kept) = self.meant(kept) else {
             return Answer::reply(outcome);
         };
         let forwarded = forwarder.forward(&primary, &kept).await?;
@@ -66,6 +112,23 @@ impl Secrets {
             age: None,
             staleness: None,
         }))
+    }
+
+    /// A write as it means the same in another region, where a name may be another secret's: it
+    /// goes with the ARN of the secret that is meant here. None if that is gone meanwhile.
+    fn meant<Q: Named>(&self, mut kept: Write<Q>) -> Option<Kept> {
+        let view = self.consensus.local_view();
+        if let Some(called) = kept.message.secret_id() {
+            let id = parse::secret_id(called).ok()?;
+            let secret = regions::find(&view, &kept.region, &id).ok()?;
+            *called = secret.arn_in(&kept.region).to_string();
+        }
+        Some(Kept {
+            call: kept.call,
+            method: kept.method,
+            region: kept.region,
+            request: Zeroizing::new(kept.message.encode_to_vec()),
+        })
     }
 
     /// Makes a write that another region has handed on, as one of that region's requests.

@@ -6,8 +6,11 @@ use wire::secrets::v1 as api;
 
 use super::harness::{OTHER, REGION, Region, assert_refused, eventually, refusal, told};
 use super::requests::{
-    create, delete, get, labels, metadata, put, read, restore, stage, tag, untag, update, with,
+    create, delete, force_delete, get, labels, metadata, put, read, replica, restore, stage, tag,
+    untag, update, with,
 };
+
+const THIRD: &str = "eu-west-3";
 
 /// A region that accepts what the other one hands on, if it is told to.
 async fn two(accepts: bool) -> (Region, Region) {
@@ -106,6 +109,52 @@ async fn a_secret_is_created_where_its_region_is_led() {
     .await;
     second.stop().await;
     first.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_is_handed_on_is_about_the_secret_the_caller_meant_and_no_namesake() {
+    let first = Region::start(1).await;
+    let accept = |config: &mut strongroom_server::Config| config.regions.accept_forwarded = true;
+    let second = first.link_tuned(OTHER, RegionScope::All, 1, accept).await;
+    let forward = |config: &mut strongroom_server::Config| config.regions.forward_writes = true;
+    let third = first
+        .link_tuned(THIRD, RegionScope::Selected, 1, forward)
+        .await;
+    // The region that takes over has a secret of that name of its own.
+    let mut there = second.secrets(0);
+    there.create_secret(create("s", 1, "own")).await.unwrap();
+    let shared = api::CreateSecretRequest {
+        add_replica_regions: vec![replica(THIRD)],
+        ..create("s", 1, "one")
+    };
+    let made = first.secrets(0).create_secret(shared).await.unwrap();
+    let arn = made.into_inner().arn;
+    let mut far = third.secrets(0);
+    for (client, id) in [(&mut there, arn.as_str()), (&mut far, "s")] {
+        eventually("the copy is there", async || {
+            read(client, id).await.is_ok_and(|found| found == "one")
+        })
+        .await;
+    }
+    first.stop().await;
+    let promote = admin::PromoteRegionRequest {
+        lost: REGION.to_owned(),
+        force: false,
+    };
+    second.admin(0).promote_region(promote).await.unwrap();
+    eventually("the third region knows who leads it", async || {
+        let wrote = far.put_secret_value(put("s", 2, "two")).await;
+        wrote.is_ok()
+    })
+    .await;
+    assert_eq!(read(&mut there, "s").await.unwrap(), "own");
+    assert_eq!(read(&mut there, &arn).await.unwrap(), "two");
+    let (reason, _, text) = refusal(far.delete_secret(force_delete("s")).await);
+    assert_eq!(reason, "InvalidParameterException", "{text}");
+    assert!(text.contains("still has replica regions"), "{text}");
+    assert_eq!(read(&mut there, "s").await.unwrap(), "own");
+    third.stop().await;
+    second.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
