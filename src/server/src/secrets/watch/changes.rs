@@ -148,7 +148,7 @@ impl Look<'_> {
         let is_known =
             |uid: &Uid| self.now.secret(uid).is_some() || self.before.secret(uid).is_some();
         let unknown = last.keys().filter(|uid| !is_known(uid)).copied();
-        let mut past = self.past(unknown.collect());
+        let mut past = self.past(&unknown.collect());
         let mut by_revision: Vec<(Revision, Told)> = Vec::new();
         for (uid, revision) in last {
             let past = past.remove(&uid).unwrap_or_default();
@@ -187,7 +187,7 @@ impl Look<'_> {
     }
 
     /// What the journal tells of secrets: one walk, however many they are.
-    fn past(&self, uids: BTreeSet<Uid>) -> BTreeMap<Uid, Past> {
+    fn past(&self, uids: &BTreeSet<Uid>) -> BTreeMap<Uid, Past> {
         let mut past: BTreeMap<Uid, Past> = BTreeMap::new();
         if uids.is_empty() {
             return past;
