@@ -4,7 +4,6 @@ use bytes::Bytes;
 use machine::RegionName;
 use prost::Message;
 use tonic::{Request, Response, Status};
-use wire::secrets::v1 as api;
 use zeroize::Zeroizing;
 
 use super::ask::{Answer, Ask, Reading};
@@ -29,52 +28,21 @@ pub(super) const REMOVE_REGIONS: &str =
 
 /// A write as it came, kept to be handed on.
 pub(super) struct Write<Q> {
-    call: Call,
-    method: &'static str,
-    region: RegionName,
-    message: Q,
+    kept: Kept,
+    /// How it calls the secret it is about, and where it does; none of one that makes a secret.
+    named: Option<(String, SecretId<Q>)>,
 }
 
-/// The request of a write that may be handed on.
-pub(super) trait Named: Message + Clone {
-    /// How it calls the secret it is about; none of one that makes a secret.
-    fn secret_id(&mut self) -> Option<&mut String>;
-}
-
-impl Named for api::CreateSecretRequest {
-    fn secret_id(&mut self) -> Option<&mut String> {
-        None
-    }
-}
-
-macro_rules! named {
-    ($($request:ident),*) => {$(
-        impl Named for api::$request {
-            fn secret_id(&mut self) -> Option<&mut String> {
-                Some(&mut self.secret_id)
-            }
-        }
-    )*};
-}
-
-named!(
-    PutSecretValueRequest,
-    UpdateSecretRequest,
-    UpdateSecretVersionStageRequest,
-    DeleteSecretRequest,
-    RestoreSecretRequest,
-    TagResourceRequest,
-    UntagResourceRequest,
-    ReplicateSecretToRegionsRequest,
-    RemoveRegionsFromReplicationRequest
-);
+/// The member of a request that names the secret it is about.
+pub(super) type SecretId<Q> = fn(&mut Q) -> &mut String;
 
 impl Secrets {
     /// Keeps a write to hand it on, if this region does that.
-    pub(super) fn kept<Q: Named>(
+    pub(super) fn kept<Q: Message>(
         &self,
         method: &'static str,
-        request: &Request<Q>,
+        request: &mut Request<Q>,
+        secret_id: Option<SecretId<Q>>,
     ) -> Result<Option<Write<Q>>, Status> {
         if self.forwarder.is_none() {
             return Ok(None);
@@ -82,17 +50,19 @@ impl Secrets {
         let call = call_of(request)?;
         let reading = Reading::of(request.metadata())?;
         let view = self.consensus.local_view();
-        Ok(Some(Write {
+        let kept = Kept {
             call,
             method,
             region: regions::of_request(&view, reading.region.as_ref())?,
-            message: request.get_ref().clone(),
-        }))
+            request: Zeroizing::new(request.get_ref().encode_to_vec()),
+        };
+        let named = secret_id.map(|member| (member(request.get_mut()).clone(), member));
+        Ok(Some(Write { kept, named }))
     }
 
     /// What a caller is told of a write: if another region leads what it is about, what that one
     /// says, to which it is handed on if it was kept.
-    pub(super) async fn told<Q: Named, T: Message + Default>(
+    pub(super) async fn told<Q: Message + Default, T: Message + Default>(
         &self,
         kept: Option<Write<Q>>,
         outcome: Result<Answer<T>, Refusal>,
@@ -116,19 +86,20 @@ impl Secrets {
 
     /// A write as it means the same in another region, where a name may be another secret's: it
     /// goes with the ARN of the secret that is meant here. None if that is gone meanwhile.
-    fn meant<Q: Named>(&self, mut kept: Write<Q>) -> Option<Kept> {
+    fn meant<Q: Message + Default>(&self, Write { kept, named }: Write<Q>) -> Option<Kept> {
+        let Some((id, member)) = named else {
+            return Some(kept);
+        };
+        let id = parse::secret_id(&id).ok()?;
         let view = self.consensus.local_view();
-        if let Some(called) = kept.message.secret_id() {
-            let id = parse::secret_id(called).ok()?;
-            let secret = regions::find(&view, &kept.region, &id).ok()?;
-            *called = secret.arn_in(&kept.region).to_string();
-        }
-        Some(Kept {
-            call: kept.call,
-            method: kept.method,
-            region: kept.region,
-            request: Zeroizing::new(kept.message.encode_to_vec()),
-        })
+        let secret = regions::find(&view, &kept.region, &id).ok()?;
+        let mut naming = Q::default();
+        *member(&mut naming) = secret.arn_in(&kept.region).to_string();
+        let naming = naming.encode_to_vec();
+        // Of two encoded messages behind one another the later counts, where it says something.
+        // They are not appended: a vector that grows leaves its plaintext behind.
+        let request = Zeroizing::new([&**kept.request, &naming].concat());
+        Some(Kept { request, ..kept })
     }
 
     /// Makes a write that another region has handed on, as one of that region's requests.

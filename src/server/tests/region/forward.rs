@@ -6,8 +6,8 @@ use wire::secrets::v1 as api;
 
 use super::harness::{OTHER, REGION, Region, assert_refused, eventually, refusal, told};
 use super::requests::{
-    create, delete, force_delete, get, labels, metadata, put, read, replica, restore, stage, tag,
-    untag, update, with,
+    create, delete, force_delete, get, labels, metadata, put, read, remove_regions, replica,
+    replicate, restore, stage, tag, untag, update, with,
 };
 
 const THIRD: &str = "eu-west-3";
@@ -64,6 +64,15 @@ async fn a_write_to_a_copy_is_made_where_it_is_led() {
         .await
         .unwrap();
     there.untag_resource(untag("s", &["a"])).await.unwrap();
+    let shared = there
+        .replicate_secret_to_regions(replicate("s", &[OTHER]))
+        .await;
+    let shared = shared.unwrap().into_inner();
+    assert_eq!(shared.replication_status[0].region, OTHER);
+    let removed = there
+        .remove_regions_from_replication(remove_regions("s", &[OTHER]))
+        .await;
+    assert!(removed.unwrap().into_inner().replication_status.is_empty());
     assert_eq!(labels(&mut client, "s").await, "1:AWSCURRENT 2:AWSPREVIOUS");
     there.delete_secret(delete("s")).await.unwrap();
     let (reason, ..) = refusal(there.put_secret_value(put("s", 3, "x")).await);

@@ -9,7 +9,7 @@ use super::harness::{
 };
 use super::requests::{
     create, describe, get, labels, metadata, put, read, remove_regions, replica, replicate,
-    stop_replication, token, with,
+    stop_replication, token, versions, with,
 };
 
 async fn described(client: &mut SecretsClient, id: &str) -> api::DescribeSecretResponse {
@@ -75,6 +75,18 @@ async fn a_region_that_receives_all_reads_what_the_other_writes_under_its_own_ar
         labels(&mut there, "s").await,
         labels(&mut client, "s").await
     );
+    let batch = api::BatchGetSecretValueRequest {
+        secret_id_list: vec!["s".to_owned(), "nobody".to_owned()],
+        ..Default::default()
+    };
+    let batch = there.batch_get_secret_value(batch).await.unwrap();
+    let batch = batch.into_inner();
+    assert_eq!(batch.secret_values.len(), 1);
+    assert_eq!(batch.secret_values[0].arn, moved);
+    assert_eq!(batch.errors[0].error_code, "ResourceNotFoundException");
+    let listed = there.list_secret_version_ids(versions("s")).await.unwrap();
+    let listed = listed.into_inner();
+    assert_eq!((listed.arn.as_str(), listed.versions.len()), (&*moved, 2));
     let shown = described(&mut there, "s").await;
     assert_eq!(shown.primary_region.as_deref(), Some(REGION));
     assert!(shown.replication_status.is_empty());
