@@ -44,7 +44,7 @@ impl Admin {
         let mut leader: Option<(machine::NodeId, Member)> = None;
         loop {
             let at = Instant::now();
-            // No view: that would keep every value it shows on disk while the reader takes its time.
+            // No view: that would keep every value it shows on disk for as long as a reader takes.
             let seen = shape(&self.consensus.local_view());
             let regions = Some(self.regions_of_leader(&mut leader, at).await);
             let message = api::WatchRegionsResponse { regions };

@@ -265,7 +265,7 @@ fn read(answer: &api::ForwardedAnswer) -> Option<Result<Forwarded, Status>> {
 }
 
 /// Another region's refusal as the caller is told it: its code, words and details, and nothing else
-/// that came with them. None of what is no refusal, or longer than any: the caller would not get it.
+/// that came with them. None of what is no refusal, or too long for the head of an answer.
 fn told(code: Code, words: &str, details: &[u8]) -> Option<Status> {
     let is_one = code != Code::Ok && words.len() + details.len() <= FORWARD_REFUSAL_BYTES_MAX;
     is_one.then(|| Status::with_details(code, words, Bytes::copy_from_slice(details)))
