@@ -54,6 +54,7 @@ impl Secrets {
         let room = room.map_err(|_| Refusal::new(Reason::Throttling, "Rate exceeded"))?;
         let resumed = place::resumed(&message.resume_token)?;
         if let Some(resumed) = &resumed {
+            // Beside what else is asked for, and in no token that anybody is given.
             let positions = resumed.positions.iter().cloned();
             let held = reading.min_position.get_or_insert_default();
             held.positions.extend(positions);
