@@ -85,6 +85,15 @@ async fn a_write_to_a_copy_is_made_where_it_is_led() {
     first.stop().await;
 }
 
+/// Where a region has the other region's home feed.
+async fn position(region: &Region) -> Option<admin::FeedPosition> {
+    let mut client = region.admin(0);
+    let listed = client.list_regions(admin::ListRegionsRequest {}).await;
+    let entries = listed.ok()?.into_inner().regions.into_iter();
+    let mut feeds = entries.flat_map(|entry| entry.leads);
+    feeds.find(|feed| feed.feed == OTHER)?.here
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_is_created_where_its_region_is_led() {
     let (first, second) = two(true).await;
@@ -93,6 +102,13 @@ async fn a_secret_is_created_where_its_region_is_led() {
     let made = there.create_secret(request).await.unwrap().into_inner();
     assert!(made.arn.contains(REGION), "{}", made.arn);
     assert_eq!(read(&mut first.secrets(0), "theirs").await.unwrap(), "x");
+    // What it had not would be set aside, and the other region would not follow before it returns.
+    eventually("the region that takes over has all of it", async || {
+        let (here, there) = (position(&first).await, position(&second).await);
+        // A checkpoint comes after what founds a region; then nobody writes.
+        here == there && here.is_some_and(|here| here.revision > 1)
+    })
+    .await;
     let request = admin::PromoteRegionRequest {
         lost: OTHER.to_owned(),
         force: true,
