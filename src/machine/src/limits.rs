@@ -62,7 +62,7 @@ pub const NODES_EVER_MAX: usize = 65_536;
 pub const FORGOTTEN_MAX: usize = 64;
 /// Characters of a region's name.
 pub const REGION_CHARS_MAX: usize = 128;
-/// Positions in one token: one of each feed there can be.
+/// Positions in one token: of the home feed of every region, and of the root feed.
 pub const TOKEN_POSITIONS_MAX: usize = REGIONS_MAX + 1;
 /// Characters of an encoded token.
 pub const TOKEN_CHARS_MAX: usize = 16_384;

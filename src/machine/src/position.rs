@@ -139,3 +139,32 @@ impl fmt::Display for Position {
         write!(f, "{} {} {}", self.feed, self.epoch, self.revision)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Epoch, FeedId, Position, Token};
+    use crate::ids::Revision;
+    use crate::limits::REGIONS_MAX;
+    use crate::names::RegionName;
+
+    #[test]
+    fn a_token_of_as_many_regions_as_can_be_linked_is_read_as_it_was_written() {
+        let regions = (0..REGIONS_MAX).map(|number| format!("ap-southeast-{number}"));
+        let regions = regions.map(|name| RegionName::new(&name).unwrap());
+        let homes = regions.map(FeedId::Home);
+        let positions = std::iter::once(FeedId::Root).chain(homes);
+        let token = Token {
+            positions: positions
+                .map(|feed| Position {
+                    feed,
+                    epoch: Epoch {
+                        number: 1,
+                        region: RegionName::new("ap-southeast-1").unwrap(),
+                    },
+                    revision: Revision(u64::MAX),
+                })
+                .collect(),
+        };
+        assert_eq!(Token::decode(&token.encode()), Ok(token));
+    }
+}

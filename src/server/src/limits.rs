@@ -113,6 +113,8 @@ pub const WATCH_COMPARE_INTERVAL: std::time::Duration = std::time::Duration::fro
 pub const FORWARDS_MAX: usize = 64;
 /// Largest message of a call that is handed on: a request, sealed, with room.
 pub const FORWARD_BYTES_MAX: usize = 320 << 10;
+/// Most bytes of words and details of another region's refusal: they are headers of the answer.
+pub const FORWARD_REFUSAL_BYTES_MAX: usize = 6 << 10;
 /// Longest wait for each message of a call that is handed on.
 pub const FORWARD_OPEN_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 /// Time before its deadline at which a call for a fresher state is told how old it is.

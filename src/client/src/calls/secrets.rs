@@ -318,9 +318,12 @@ impl Client {
         &self,
         request: DeleteResourcePolicyRequest,
     ) -> Result<DeleteResourcePolicyResponse, Error> {
-        self.write(Effect::Writes, request, Means::Secret(|request| &mut request.secret_id), |channel, request| async move {
-            service(channel).delete_resource_policy(request).await
-        })
+        self.write(
+            Effect::Writes,
+            request,
+            Means::Secret(|request| &mut request.secret_id),
+            |channel, asked| async move { service(channel).delete_resource_policy(asked).await },
+        )
         .await
     }
 

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use consensus::View;
 use machine::{
-    Command, FeedId, Hash, IssueLinkToken, LinkRegion, Region, RegionName, Rejection, Scope,
+    Command, FeedId, Hash, IssueLinkToken, LinkRegion, Region, RegionName, Rejection, Scope, Stamp,
 };
 use wire::admin::v1 as api;
 use wire::{CertificateDer, PublicKeyHash, check_issuer, verify_node};
@@ -77,9 +77,10 @@ impl Admin {
         message: &api::LinkRequest,
     ) -> Result<api::LinkResponse, Refusal> {
         let view = self.view(call).await?;
-        let region = self.described(&view, message)?;
+        let region = described(&view, message)?;
         let digest = LinkToken::parse(token).map_or(Hash::ZERO, |token| token.digest());
-        check_token(&view, &digest, &region)?;
+        check_token(view.link_token(&digest), &region.name, clock::now())?;
+        has_own_issuers(&view, &region)?;
         let in_force = view.machine_version().map_or(0, |version| version.0);
         if message.machine_version_supported < in_force {
             return Err(Refusal::request(
@@ -116,55 +117,6 @@ impl Admin {
         introduction(&view, &home)
     }
 
-    /// The region a stranger speaks of, if all it says of it holds together.
-    fn described(&self, view: &View, message: &api::LinkRequest) -> Result<Region, Refusal> {
-        let name = region_name(&message.region)?;
-        check_address(&message.peer_address)?;
-        check_address(&message.api_address)?;
-        let authorities: Vec<CertificateDer<'_>> = message
-            .authorities
-            .iter()
-            .map(|der| CertificateDer::from(der.to_vec()))
-            .collect();
-        if authorities.is_empty() {
-            return Err(Refusal::parameter("An authority is required."));
-        }
-        let known = replication::issuers_of_others(view, &name);
-        for authority in &authorities {
-            let issuer = check_issuer(authority)
-                .map_err(|error| Refusal::parameter(format!("An authority: {error}.")))?;
-            if known.contains(&issuer.public_key) {
-                return Err(Refusal::parameter(
-                    "An authority is another region's: each region needs one of its own.",
-                ));
-            }
-        }
-        let certificate = CertificateDer::from(message.certificate.to_vec());
-        let now = clock::system(clock::now());
-        let node = verify_node(&certificate, &[], &authorities, now)
-            .map_err(|error| Refusal::parameter(format!("The certificate: {error}.")))?;
-        let cluster = view.cluster().map(|cluster| cluster.to_string());
-        if cluster.as_deref() != Some(&*node.cluster) || node.region != name.as_str() {
-            return Err(Refusal::parameter(
-                "The certificate is not one of this cluster and the region.",
-            ));
-        }
-        let authorities = message.authorities.iter();
-        Ok(Region {
-            name,
-            // The token's counts.
-            scope: Scope::Selected,
-            authorities: authorities.map(|der| der.to_vec().into()).collect(),
-            nodes: vec![machine::Node {
-                id: machine::NodeId(node.node),
-                peer_address: message.peer_address.clone(),
-                api_address: message.api_address.clone(),
-                public_key: Hash(node.public_key),
-            }],
-            unlinked: None,
-        })
-    }
-
     /// The key of an issuer whose certificate this region's nodes present.
     fn issuer_key(&self) -> Result<PublicKeyHash, Refusal> {
         let chain = self.credentials.chain();
@@ -179,13 +131,74 @@ impl Admin {
     }
 }
 
-/// Whether the token may link the region: it is not used, or by this very region.
-fn check_token(view: &View, digest: &Hash, region: &Region) -> Result<(), Refusal> {
-    let token = view.link_token(digest).ok_or_else(refused)?;
-    let is_good = token.region == region.name && (token.used || token.expires > clock::now());
-    match is_good {
-        true => Ok(()),
-        false => Err(refused()),
+/// The region a stranger speaks of, if all it says of it holds together. What is looked at here is
+/// what the stranger brought: which regions there are, it is told only for a token.
+fn described(view: &View, message: &api::LinkRequest) -> Result<Region, Refusal> {
+    let name = region_name(&message.region)?;
+    check_address(&message.peer_address)?;
+    check_address(&message.api_address)?;
+    let authorities: Vec<CertificateDer<'_>> = message
+        .authorities
+        .iter()
+        .map(|der| CertificateDer::from(der.to_vec()))
+        .collect();
+    if authorities.is_empty() {
+        return Err(Refusal::parameter("An authority is required."));
+    }
+    for authority in &authorities {
+        check_issuer(authority)
+            .map_err(|error| Refusal::parameter(format!("An authority: {error}.")))?;
+    }
+    let certificate = CertificateDer::from(message.certificate.to_vec());
+    let now = clock::system(clock::now());
+    let node = verify_node(&certificate, &[], &authorities, now)
+        .map_err(|error| Refusal::parameter(format!("The certificate: {error}.")))?;
+    let cluster = view.cluster().map(|cluster| cluster.to_string());
+    if cluster.as_deref() != Some(&*node.cluster) || node.region != name.as_str() {
+        return Err(Refusal::parameter(
+            "The certificate is not one of this cluster and the region.",
+        ));
+    }
+    let authorities = message.authorities.iter();
+    Ok(Region {
+        name,
+        // The token's counts.
+        scope: Scope::Selected,
+        authorities: authorities.map(|der| der.to_vec().into()).collect(),
+        nodes: vec![machine::Node {
+            id: machine::NodeId(node.node),
+            peer_address: message.peer_address.clone(),
+            api_address: message.api_address.clone(),
+            public_key: Hash(node.public_key),
+        }],
+        unlinked: None,
+    })
+}
+
+/// Whether the token may link the region: it is not expired, and not used, or by this very region,
+/// whose first answer may have been lost.
+fn check_token(
+    token: Option<&machine::LinkToken>,
+    region: &RegionName,
+    now: Stamp,
+) -> Result<(), Refusal> {
+    match token {
+        Some(token) if token.region == *region && token.expires > now => Ok(()),
+        Some(_) | None => Err(refused()),
+    }
+}
+
+/// Rejects a region whose nodes another one's issuer would vouch for.
+fn has_own_issuers(view: &View, region: &Region) -> Result<(), Refusal> {
+    let known = replication::issuers_of_others(view, &region.name);
+    let issuers = region.authorities.iter();
+    let issuers = issuers.map(|der| check_issuer(&CertificateDer::from(der.to_vec())));
+    let mut issuers = issuers.flatten();
+    match issuers.any(|issuer| known.contains(&issuer.public_key)) {
+        true => Err(Refusal::parameter(
+            "An authority is another region's: each region needs one of its own.",
+        )),
+        false => Ok(()),
     }
 }
 
@@ -219,4 +232,31 @@ fn refused() -> Refusal {
 pub(super) fn region_name(text: &str) -> Result<RegionName, Refusal> {
     let missing = || Refusal::parameter("A region must be named, such as eu-west-1.");
     RegionName::new(text).map_err(|_| missing())
+}
+
+#[cfg(test)]
+mod tests {
+    use machine::{LinkToken, RegionName, Scope, Stamp};
+
+    use super::check_token;
+
+    #[test]
+    fn a_token_links_its_region_until_it_expires_whether_it_is_used_or_not() {
+        let [name, other] = ["eu-west-2", "eu-west-3"].map(|name| RegionName::new(name).unwrap());
+        for used in [false, true] {
+            let token = LinkToken {
+                expires: Stamp(1000),
+                region: name.clone(),
+                scope: Scope::All,
+                used,
+            };
+            assert!(check_token(Some(&token), &name, Stamp(999)).is_ok());
+            assert!(
+                check_token(Some(&token), &name, Stamp(1000)).is_err(),
+                "{used}"
+            );
+            assert!(check_token(Some(&token), &other, Stamp(999)).is_err());
+        }
+        assert!(check_token(None, &name, Stamp(0)).is_err());
+    }
 }

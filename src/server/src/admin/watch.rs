@@ -44,15 +44,14 @@ impl Admin {
         let mut leader: Option<(machine::NodeId, Member)> = None;
         loop {
             let at = Instant::now();
-            let view = self.consensus.local_view();
-            let seen = shape(&view);
+            // No view: that would keep every value it shows on disk for as long as a reader takes.
+            let seen = shape(&self.consensus.local_view());
             let regions = Some(self.regions_of_leader(&mut leader, at).await);
             let message = api::WatchRegionsResponse { regions };
             let told = sender.send_timeout(Ok(message), WATCH_PATIENCE).await;
             if told.is_err() {
                 return;
             }
-            drop(view);
             sleep_until(at + PAUSE).await;
             loop {
                 tokio::select! {

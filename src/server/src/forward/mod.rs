@@ -37,7 +37,7 @@ use zeroize::Zeroizing;
 pub use self::serve::{Accepting, AcceptingOptions};
 use crate::door::Call;
 use crate::errors::{Reason, Refusal};
-use crate::limits::{FORWARD_BYTES_MAX, FORWARDS_MAX};
+use crate::limits::{FORWARD_BYTES_MAX, FORWARD_REFUSAL_BYTES_MAX, FORWARDS_MAX};
 
 /// Hands calls on.
 pub struct Forwarder {
@@ -120,12 +120,17 @@ impl Forwarder {
                 message: Some(Told::Answer(answer)),
             }))) => answer,
             // It says itself what became of the call.
-            Ok(Err(status)) if !status.details().is_empty() => return Err(status),
+            Ok(Err(status)) if !status.details().is_empty() => {
+                return Err(
+                    told(status.code(), status.message(), status.details()).unwrap_or_else(unknown)
+                );
+            }
             _ => return Err(unknown()),
         };
         let opened = line.key.open_call(CallPart::Answer, &answer.sealed);
         let opened = Bytes::from_owner(opened.map_err(|_| unknown())?);
-        read(api::ForwardedAnswer::decode(opened).map_err(|_| unknown())?)
+        let answer = api::ForwardedAnswer::decode(opened).map_err(|_| unknown())?;
+        read(&answer).unwrap_or_else(|| Err(unknown()))
     }
 
     /// A stream to the first node of a region that takes one.
@@ -245,19 +250,56 @@ fn request(message: Asked) -> api::ForwardRequest {
     }
 }
 
-fn read(answer: api::ForwardedAnswer) -> Result<Forwarded, Status> {
-    if let Some(refusal) = answer.refusal {
+/// What an answer says; none of one that says nothing.
+fn read(answer: &api::ForwardedAnswer) -> Option<Result<Forwarded, Status>> {
+    if let Some(refusal) = &answer.refusal {
         let code = Code::from_i32(refusal.code);
-        return Err(Status::with_details(code, refusal.message, refusal.details));
+        return told(code, &refusal.message, &refusal.details).map(Err);
     }
     // A position that is none says nothing; the call was made all the same.
     let position = Token::decode(&answer.position).unwrap_or_default();
-    Ok(Forwarded {
+    Some(Ok(Forwarded {
         reply: answer.plain_reply.clone(),
         position,
-    })
+    }))
+}
+
+/// Another region's refusal as the caller is told it: its code, words and details, and nothing else
+/// that came with them. None of what is no refusal, or too long for the head of an answer.
+fn told(code: Code, words: &str, details: &[u8]) -> Option<Status> {
+    let is_one = code != Code::Ok && words.len() + details.len() <= FORWARD_REFUSAL_BYTES_MAX;
+    is_one.then(|| Status::with_details(code, words, Bytes::copy_from_slice(details)))
 }
 
 fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::Code;
+    use wire::replication::v1::{ForwardedAnswer, ForwardedRefusal};
+
+    use super::{FORWARD_REFUSAL_BYTES_MAX, read};
+
+    fn refused(code: Code, words: usize) -> ForwardedAnswer {
+        let refusal = ForwardedRefusal {
+            code: code.into(),
+            message: "x".repeat(words),
+            details: vec![1; 10].into(),
+        };
+        ForwardedAnswer {
+            refusal: Some(refusal),
+            ..ForwardedAnswer::default()
+        }
+    }
+
+    #[test]
+    fn a_refusal_of_another_region_is_one_and_fits_an_answer_or_says_nothing() {
+        let room = FORWARD_REFUSAL_BYTES_MAX - 10;
+        let told = read(&refused(Code::NotFound, room)).unwrap();
+        assert_eq!(told.err().unwrap().code(), Code::NotFound);
+        assert!(read(&refused(Code::NotFound, room + 1)).is_none());
+        assert!(read(&refused(Code::Ok, 1)).is_none());
+    }
 }

@@ -62,6 +62,8 @@ impl RegionMetrics {
     fn unregistered() -> Result<Self, prometheus::Error> {
         let gauges = |name, help, label| IntGaugeVec::new(Opts::new(name, help), &[label]);
         let counters = |name, help, label| IntCounterVec::new(Opts::new(name, help), &[label]);
+        let [promotions, too_stale] = single_counters()?;
+        let [failed, incomplete] = single_gauges()?;
         Ok(Self {
             links: counters(
                 "strongroom_server_links_total",
@@ -73,14 +75,8 @@ impl RegionMetrics {
                 "calls that other regions handed on to this one, by outcome",
                 "outcome",
             )?,
-            promotions: IntCounter::new(
-                "strongroom_server_promotions_total",
-                "times this node made its region take over another's feeds",
-            )?,
-            too_stale: IntCounter::new(
-                "strongroom_server_stale_refusals_total",
-                "reads refused because the state was older than asked for",
-            )?,
+            promotions,
+            too_stale,
             lag: gauges(
                 "strongroom_replication_lag_changes",
                 "changes of a followed feed that its primary has announced and that are not here",
@@ -128,14 +124,8 @@ impl RegionMetrics {
                 "streams and answers given up because of what nodes of a region sent",
                 "region",
             )?,
-            failed: IntGauge::new(
-                "strongroom_replication_failed_secrets",
-                "secrets of other regions that could not be taken in",
-            )?,
-            incomplete: IntGauge::new(
-                "strongroom_replication_incomplete_secrets",
-                "secrets of other regions that are here but for values on their way",
-            )?,
+            failed,
+            incomplete,
         })
     }
 
@@ -221,6 +211,32 @@ impl RegionMetrics {
         self.trouble.with_label_values(&["root"]).set(0);
         self.faults.with_label_values(&["eu-west-1"]).inc();
     }
+}
+
+fn single_counters() -> Result<[IntCounter; 2], prometheus::Error> {
+    Ok([
+        IntCounter::new(
+            "strongroom_server_promotions_total",
+            "times this node made its region take over another's feeds",
+        )?,
+        IntCounter::new(
+            "strongroom_server_stale_refusals_total",
+            "reads refused because the state was older than asked for",
+        )?,
+    ])
+}
+
+fn single_gauges() -> Result<[IntGauge; 2], prometheus::Error> {
+    Ok([
+        IntGauge::new(
+            "strongroom_replication_failed_secrets",
+            "secrets of other regions that could not be taken in",
+        )?,
+        IntGauge::new(
+            "strongroom_replication_incomplete_secrets",
+            "secrets of other regions that are here but for values on their way",
+        )?,
+    ])
 }
 
 fn label(feed: &FeedId) -> String {

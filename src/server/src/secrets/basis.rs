@@ -97,8 +97,8 @@ impl Secrets {
         reading: &Reading,
         about: About<'_>,
     ) -> Result<Basis, Refusal> {
-        let local = self.consensus.local_view();
-        let follows = !matches!(about, About::Change) && follows_any(&local);
+        let is_read = !matches!(about, About::Change);
+        let follows = is_read && follows_any(&self.consensus.local_view());
         let began = Instant::now();
         let (view, age, ages) = match (reading.eventual, follows) {
             (true, _) => {
@@ -106,10 +106,11 @@ impl Secrets {
                     true => self.staleness.known(),
                     false => Ages::default(),
                 };
-                (local, Some(Age(self.freshness.age(began))), ages)
+                // Before the view, too, which may only be newer.
+                let age = Age(self.freshness.age(began));
+                (self.consensus.local_view(), Some(age), ages)
             }
             (false, true) => {
-                drop(local);
                 // Before the view, which then has what they are of.
                 let ages = self.staleness.ask(call.deadline).await;
                 let began = Instant::now();
@@ -118,7 +119,6 @@ impl Secrets {
                 (view, None, ages)
             }
             (false, false) => {
-                drop(local);
                 let view = self.consensus.read(call.deadline).await?;
                 self.freshness.confirm(began);
                 (view, None, Ages::default())

@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 use zeroize::Zeroizing;
 
 use super::ask::{Answer, Ask, Reading};
-use super::{Secrets, regions};
+use super::{Secrets, parse, regions};
 use crate::door::{Call, call_of};
 use crate::errors::{Reason, Refusal};
 use crate::forward::{Forwarded, Kept};
@@ -26,36 +26,52 @@ pub(super) const REPLICATE: &str = "/strongroom.secrets.v1.SecretsService/Replic
 pub(super) const REMOVE_REGIONS: &str =
     "/strongroom.secrets.v1.SecretsService/RemoveRegionsFromReplication";
 
+/// A write as it came, kept to be handed on.
+pub(super) struct Write<Q> {
+    kept: Kept,
+    /// How it calls the secret it is about, and where it does; none of one that makes a secret.
+    named: Option<(String, SecretId<Q>)>,
+}
+
+/// The member of a request that names the secret it is about.
+pub(super) type SecretId<Q> = fn(&mut Q) -> &mut String;
+
 impl Secrets {
     /// Keeps a write to hand it on, if this region does that.
-    pub(super) fn kept<T: Message>(
+    pub(super) fn kept<Q: Message>(
         &self,
         method: &'static str,
-        request: &Request<T>,
-    ) -> Result<Option<Kept>, Status> {
+        request: &mut Request<Q>,
+        secret_id: Option<SecretId<Q>>,
+    ) -> Result<Option<Write<Q>>, Status> {
         if self.forwarder.is_none() {
             return Ok(None);
         }
         let call = call_of(request)?;
         let reading = Reading::of(request.metadata())?;
         let view = self.consensus.local_view();
-        Ok(Some(Kept {
+        let kept = Kept {
             call,
             method,
             region: regions::of_request(&view, reading.region.as_ref())?,
             request: Zeroizing::new(request.get_ref().encode_to_vec()),
-        }))
+        };
+        let named = secret_id.map(|member| (member(request.get_mut()).clone(), member));
+        Ok(Some(Write { kept, named }))
     }
 
     /// What a caller is told of a write: if another region leads what it is about, what that one
     /// says, to which it is handed on if it was kept.
-    pub(super) async fn told<T: Message + Default>(
+    pub(super) async fn told<Q: Message + Default, T: Message + Default>(
         &self,
-        kept: Option<Kept>,
+        kept: Option<Write<Q>>,
         outcome: Result<Answer<T>, Refusal>,
     ) -> Result<Response<T>, Status> {
         let primary = outcome.as_ref().err().and_then(Refusal::led_by);
         let (Some(kept), Some(primary), Some(forwarder)) = (kept, primary, &self.forwarder) else {
+            return Answer::reply(outcome);
+        };
+        let Some(kept) = self.meant(kept) else {
             return Answer::reply(outcome);
         };
         let forwarded = forwarder.forward(&primary, &kept).await?;
@@ -66,6 +82,24 @@ impl Secrets {
             age: None,
             staleness: None,
         }))
+    }
+
+    /// A write as it means the same in another region, where a name may be another secret's: it
+    /// goes with the ARN of the secret that is meant here. None if that is gone meanwhile.
+    fn meant<Q: Message + Default>(&self, Write { kept, named }: Write<Q>) -> Option<Kept> {
+        let Some((id, member)) = named else {
+            return Some(kept);
+        };
+        let id = parse::secret_id(&id).ok()?;
+        let view = self.consensus.local_view();
+        let secret = regions::find(&view, &kept.region, &id).ok()?;
+        let mut naming = Q::default();
+        *member(&mut naming) = secret.arn_in(&kept.region).to_string();
+        let naming = naming.encode_to_vec();
+        // Of two encoded messages behind one another the later counts, where it says something.
+        // They are not appended: a vector that grows leaves its plaintext behind.
+        let request = Zeroizing::new([&**kept.request, &naming].concat());
+        Some(Kept { request, ..kept })
     }
 
     /// Makes a write that another region has handed on, as one of that region's requests.

@@ -23,9 +23,9 @@ impl SecretsService for Secrets {
 
     async fn create_secret(
         &self,
-        request: Request<api::CreateSecretRequest>,
+        mut request: Request<api::CreateSecretRequest>,
     ) -> Replied<api::CreateSecretResponse> {
-        let kept = self.kept(forwarded::CREATE, &request)?;
+        let kept = self.kept(forwarded::CREATE, &mut request, None)?;
         let outcome = self.create(Ask::of(request)?).await;
         self.told(kept, outcome).await
     }
@@ -39,18 +39,26 @@ impl SecretsService for Secrets {
 
     async fn put_secret_value(
         &self,
-        request: Request<api::PutSecretValueRequest>,
+        mut request: Request<api::PutSecretValueRequest>,
     ) -> Replied<api::PutSecretValueResponse> {
-        let kept = self.kept(forwarded::PUT, &request)?;
+        let kept = self.kept(
+            forwarded::PUT,
+            &mut request,
+            Some(|asked| &mut asked.secret_id),
+        )?;
         let outcome = self.put(Ask::of(request)?).await;
         self.told(kept, outcome).await
     }
 
     async fn update_secret(
         &self,
-        request: Request<api::UpdateSecretRequest>,
+        mut request: Request<api::UpdateSecretRequest>,
     ) -> Replied<api::UpdateSecretResponse> {
-        let kept = self.kept(forwarded::UPDATE, &request)?;
+        let kept = self.kept(
+            forwarded::UPDATE,
+            &mut request,
+            Some(|asked| &mut asked.secret_id),
+        )?;
         let outcome = self.update(Ask::of(request)?).await;
         self.told(kept, outcome).await
     }
@@ -85,45 +93,65 @@ impl SecretsService for Secrets {
 
     async fn update_secret_version_stage(
         &self,
-        request: Request<api::UpdateSecretVersionStageRequest>,
+        mut request: Request<api::UpdateSecretVersionStageRequest>,
     ) -> Replied<api::UpdateSecretVersionStageResponse> {
-        let kept = self.kept(forwarded::STAGE, &request)?;
+        let kept = self.kept(
+            forwarded::STAGE,
+            &mut request,
+            Some(|asked| &mut asked.secret_id),
+        )?;
         let outcome = self.update_stage(Ask::of(request)?).await;
         self.told(kept, outcome).await
     }
 
     async fn delete_secret(
         &self,
-        request: Request<api::DeleteSecretRequest>,
+        mut request: Request<api::DeleteSecretRequest>,
     ) -> Replied<api::DeleteSecretResponse> {
-        let kept = self.kept(forwarded::DELETE, &request)?;
+        let kept = self.kept(
+            forwarded::DELETE,
+            &mut request,
+            Some(|asked| &mut asked.secret_id),
+        )?;
         let outcome = self.delete(Ask::of(request)?).await;
         self.told(kept, outcome).await
     }
 
     async fn restore_secret(
         &self,
-        request: Request<api::RestoreSecretRequest>,
+        mut request: Request<api::RestoreSecretRequest>,
     ) -> Replied<api::RestoreSecretResponse> {
-        let kept = self.kept(forwarded::RESTORE, &request)?;
+        let kept = self.kept(
+            forwarded::RESTORE,
+            &mut request,
+            Some(|asked| &mut asked.secret_id),
+        )?;
         let outcome = self.restore(Ask::of(request)?).await;
         self.told(kept, outcome).await
     }
 
     async fn tag_resource(
         &self,
-        request: Request<api::TagResourceRequest>,
+        mut request: Request<api::TagResourceRequest>,
     ) -> Replied<api::TagResourceResponse> {
-        let kept = self.kept(forwarded::TAG, &request)?;
+        let kept = self.kept(
+            forwarded::TAG,
+            &mut request,
+            Some(|asked| &mut asked.secret_id),
+        )?;
         let outcome = self.tag(Ask::of(request)?).await;
         self.told(kept, outcome).await
     }
 
     async fn untag_resource(
         &self,
-        request: Request<api::UntagResourceRequest>,
+        mut request: Request<api::UntagResourceRequest>,
     ) -> Replied<api::UntagResourceResponse> {
-        let kept = self.kept(forwarded::UNTAG, &request)?;
+        let kept = self.kept(
+            forwarded::UNTAG,
+            &mut request,
+            Some(|asked| &mut asked.secret_id),
+        )?;
         let outcome = self.untag(Ask::of(request)?).await;
         self.told(kept, outcome).await
     }
@@ -155,18 +183,26 @@ impl SecretsService for Secrets {
 
     async fn replicate_secret_to_regions(
         &self,
-        request: Request<api::ReplicateSecretToRegionsRequest>,
+        mut request: Request<api::ReplicateSecretToRegionsRequest>,
     ) -> Replied<api::ReplicateSecretToRegionsResponse> {
-        let kept = self.kept(forwarded::REPLICATE, &request)?;
+        let kept = self.kept(
+            forwarded::REPLICATE,
+            &mut request,
+            Some(|asked| &mut asked.secret_id),
+        )?;
         let outcome = self.replicate(Ask::of(request)?).await;
         self.told(kept, outcome).await
     }
 
     async fn remove_regions_from_replication(
         &self,
-        request: Request<api::RemoveRegionsFromReplicationRequest>,
+        mut request: Request<api::RemoveRegionsFromReplicationRequest>,
     ) -> Replied<api::RemoveRegionsFromReplicationResponse> {
-        let kept = self.kept(forwarded::REMOVE_REGIONS, &request)?;
+        let kept = self.kept(
+            forwarded::REMOVE_REGIONS,
+            &mut request,
+            Some(|asked| &mut asked.secret_id),
+        )?;
         let outcome = self.remove_regions(Ask::of(request)?).await;
         self.told(kept, outcome).await
     }

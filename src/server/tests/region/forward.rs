@@ -6,8 +6,11 @@ use wire::secrets::v1 as api;
 
 use super::harness::{OTHER, REGION, Region, assert_refused, eventually, refusal, told};
 use super::requests::{
-    create, delete, get, labels, metadata, put, read, restore, stage, tag, untag, update, with,
+    create, delete, force_delete, get, labels, metadata, put, read, remove_regions, replica,
+    replicate, restore, stage, tag, untag, update, with,
 };
+
+const THIRD: &str = "eu-west-3";
 
 /// A region that accepts what the other one hands on, if it is told to.
 async fn two(accepts: bool) -> (Region, Region) {
@@ -61,6 +64,15 @@ async fn a_write_to_a_copy_is_made_where_it_is_led() {
         .await
         .unwrap();
     there.untag_resource(untag("s", &["a"])).await.unwrap();
+    let shared = there
+        .replicate_secret_to_regions(replicate("s", &[OTHER]))
+        .await;
+    let shared = shared.unwrap().into_inner();
+    assert_eq!(shared.replication_status[0].region, OTHER);
+    let removed = there
+        .remove_regions_from_replication(remove_regions("s", &[OTHER]))
+        .await;
+    assert!(removed.unwrap().into_inner().replication_status.is_empty());
     assert_eq!(labels(&mut client, "s").await, "1:AWSCURRENT 2:AWSPREVIOUS");
     there.delete_secret(delete("s")).await.unwrap();
     let (reason, ..) = refusal(there.put_secret_value(put("s", 3, "x")).await);
@@ -73,6 +85,15 @@ async fn a_write_to_a_copy_is_made_where_it_is_led() {
     first.stop().await;
 }
 
+/// Where a region has the other region's home feed.
+async fn position(region: &Region) -> Option<admin::FeedPosition> {
+    let mut client = region.admin(0);
+    let listed = client.list_regions(admin::ListRegionsRequest {}).await;
+    let entries = listed.ok()?.into_inner().regions.into_iter();
+    let mut feeds = entries.flat_map(|entry| entry.leads);
+    feeds.find(|feed| feed.feed == OTHER)?.here
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_is_created_where_its_region_is_led() {
     let (first, second) = two(true).await;
@@ -81,6 +102,13 @@ async fn a_secret_is_created_where_its_region_is_led() {
     let made = there.create_secret(request).await.unwrap().into_inner();
     assert!(made.arn.contains(REGION), "{}", made.arn);
     assert_eq!(read(&mut first.secrets(0), "theirs").await.unwrap(), "x");
+    // What it had not would be set aside, and the other region would not follow before it returns.
+    eventually("the region that takes over has all of it", async || {
+        let (here, there) = (position(&first).await, position(&second).await);
+        // A checkpoint comes after what founds a region; then nobody writes.
+        here == there && here.is_some_and(|here| here.revision > 1)
+    })
+    .await;
     let request = admin::PromoteRegionRequest {
         lost: OTHER.to_owned(),
         force: true,
@@ -106,6 +134,52 @@ async fn a_secret_is_created_where_its_region_is_led() {
     .await;
     second.stop().await;
     first.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_is_handed_on_is_about_the_secret_the_caller_meant_and_no_namesake() {
+    let first = Region::start(1).await;
+    let accept = |config: &mut strongroom_server::Config| config.regions.accept_forwarded = true;
+    let second = first.link_tuned(OTHER, RegionScope::All, 1, accept).await;
+    let forward = |config: &mut strongroom_server::Config| config.regions.forward_writes = true;
+    let third = first
+        .link_tuned(THIRD, RegionScope::Selected, 1, forward)
+        .await;
+    // The region that takes over has a secret of that name of its own.
+    let mut there = second.secrets(0);
+    there.create_secret(create("s", 1, "own")).await.unwrap();
+    let shared = api::CreateSecretRequest {
+        add_replica_regions: vec![replica(THIRD)],
+        ..create("s", 1, "one")
+    };
+    let made = first.secrets(0).create_secret(shared).await.unwrap();
+    let arn = made.into_inner().arn;
+    let mut far = third.secrets(0);
+    for (client, id) in [(&mut there, arn.as_str()), (&mut far, "s")] {
+        eventually("the copy is there", async || {
+            read(client, id).await.is_ok_and(|found| found == "one")
+        })
+        .await;
+    }
+    first.stop().await;
+    let promote = admin::PromoteRegionRequest {
+        lost: REGION.to_owned(),
+        force: false,
+    };
+    second.admin(0).promote_region(promote).await.unwrap();
+    eventually("the third region knows who leads it", async || {
+        let wrote = far.put_secret_value(put("s", 2, "two")).await;
+        wrote.is_ok()
+    })
+    .await;
+    assert_eq!(read(&mut there, "s").await.unwrap(), "own");
+    assert_eq!(read(&mut there, &arn).await.unwrap(), "two");
+    let (reason, _, text) = refusal(far.delete_secret(force_delete("s")).await);
+    assert_eq!(reason, "InvalidParameterException", "{text}");
+    assert!(text.contains("still has replica regions"), "{text}");
+    assert_eq!(read(&mut there, "s").await.unwrap(), "own");
+    third.stop().await;
+    second.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

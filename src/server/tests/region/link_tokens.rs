@@ -75,6 +75,21 @@ async fn every_refusal_of_a_link_token_is_the_same() {
         let refused = link(&region, &files, request(&files, bad)).await;
         assert_refused(refused, "AccessDeniedException", REFUSED);
     }
+    // Nor is a stranger told whose issuers are known here.
+    let known = admin::LinkRequest {
+        authorities: vec![
+            request(&files, "x").authorities.swap_remove(0),
+            issuers(
+                &region
+                    .files
+                    .credentials(&region.files.layout.node(region.files.region, 1)),
+            )
+            .swap_remove(0),
+        ],
+        ..request(&files, &unknown)
+    };
+    let refused = link(&region, &files, known).await;
+    assert_refused(refused, "AccessDeniedException", REFUSED);
     // The token's region counts, whatever else is right.
     let refused = link(&region, &third, request(&third, &token)).await;
     assert_refused(refused, "AccessDeniedException", REFUSED);

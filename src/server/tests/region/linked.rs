@@ -8,8 +8,8 @@ use super::harness::{
     OTHER, REGION, Region, SecretsClient, assert_refused, eventually, refusal, two,
 };
 use super::requests::{
-    create, describe, get, labels, put, read, remove_regions, replica, replicate, stop_replication,
-    token,
+    create, describe, get, labels, metadata, put, read, remove_regions, replica, replicate,
+    stop_replication, token, versions, with,
 };
 
 async fn described(client: &mut SecretsClient, id: &str) -> api::DescribeSecretResponse {
@@ -75,6 +75,18 @@ async fn a_region_that_receives_all_reads_what_the_other_writes_under_its_own_ar
         labels(&mut there, "s").await,
         labels(&mut client, "s").await
     );
+    let batch = api::BatchGetSecretValueRequest {
+        secret_id_list: vec!["s".to_owned(), "nobody".to_owned()],
+        ..Default::default()
+    };
+    let batch = there.batch_get_secret_value(batch).await.unwrap();
+    let batch = batch.into_inner();
+    assert_eq!(batch.secret_values.len(), 1);
+    assert_eq!(batch.secret_values[0].arn, moved);
+    assert_eq!(batch.errors[0].error_code, "ResourceNotFoundException");
+    let listed = there.list_secret_version_ids(versions("s")).await.unwrap();
+    let listed = listed.into_inner();
+    assert_eq!((listed.arn.as_str(), listed.versions.len()), (&*moved, 2));
     let shown = described(&mut there, "s").await;
     assert_eq!(shown.primary_region.as_deref(), Some(REGION));
     assert!(shown.replication_status.is_empty());
@@ -276,6 +288,53 @@ async fn a_key_that_is_not_there_fails_and_another_one_mends_it() {
         .unwrap();
     until_in_sync(&first, "s").await;
     until_read(&second, "s", "one").await;
+    second.stop().await;
+    first.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_fails_later_keeps_what_it_has_until_it_is_removed() {
+    let (first, second) = two(RegionScope::Selected).await;
+    let mut client = first.secrets(0);
+    client.create_secret(create("s", 1, "one")).await.unwrap();
+    let shared = client.replicate_secret_to_regions(replicate("s", &[OTHER]));
+    shared.await.unwrap();
+    until_in_sync(&first, "s").await;
+    let keyed = api::ReplicateSecretToRegionsRequest {
+        add_replica_regions: vec![api::ReplicaRegion {
+            kms_key_id: Some("alias/nobody".to_owned()),
+            ..replica(OTHER)
+        }],
+        ..replicate("s", &[])
+    };
+    client.replicate_secret_to_regions(keyed).await.unwrap();
+    eventually("the copy has failed", async || {
+        let row = copy(&first, "s").await;
+        row.is_some_and(|(state, _)| state == ReplicationState::Failed)
+    })
+    .await;
+    let mut there = second.secrets(0);
+    assert_eq!(read(&mut there, "s").await.unwrap(), "one");
+    let wrote = client.put_secret_value(put("s", 2, "two")).await.unwrap();
+    let position = metadata(&wrote, "strongroom-position").unwrap();
+    let seen = there
+        .get_secret_value(with("strongroom-min-position", &position, get("s")))
+        .await;
+    // What came since cannot be opened here, and nothing older is shown in its place.
+    assert_refused(seen, "ServiceUnavailable", "The value is on its way.");
+    let first_version = api::GetSecretValueRequest {
+        version_id: Some(token(1)),
+        ..get("s")
+    };
+    let kept = there.get_secret_value(first_version).await;
+    let text = api::get_secret_value_response::Value::SecretString("one".to_owned());
+    assert_eq!(kept.unwrap().into_inner().value, Some(text));
+    let shared = client.replicate_secret_to_regions(replicate("s", &[OTHER]));
+    shared.await.unwrap();
+    until_read(&second, "s", "two").await;
+    let removed = client.remove_regions_from_replication(remove_regions("s", &[OTHER]));
+    removed.await.unwrap();
+    until_gone(&second, "s").await;
     second.stop().await;
     first.stop().await;
 }

@@ -112,6 +112,16 @@ async fn a_position_that_a_promotion_set_aside_is_lost_by_name() {
         (reason.as_str(), code),
         ("PositionLost", tonic::Code::Aborted)
     );
+    // Nor does a watch go on from it, whatever else it is asked to hold.
+    let last = there.put_secret_value(put("s", 3, "three")).await.unwrap();
+    let request = api::WatchRequest {
+        resume_token: position,
+        secret_ids: Vec::new(),
+    };
+    let held = metadata(&last, POSITION).unwrap();
+    let lost = there.watch(with(MIN_POSITION, &held, request)).await;
+    let (reason, ..) = refusal(lost.map(drop));
+    assert_eq!(reason, "PositionLost");
     second.stop().await;
 }
 

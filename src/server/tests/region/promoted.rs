@@ -182,6 +182,14 @@ async fn a_region_is_unlinked_once_it_leads_nothing_and_is_believed_no_more() {
     let row = &shown.replication_status[0];
     assert_eq!(row.status(), ReplicationState::Failed);
     assert_eq!(row.status_message.as_deref(), Some("region unlinked"));
+    // It takes no more of them.
+    client.create_secret(create("t", 1, "x")).await.unwrap();
+    let shared = client.replicate_secret_to_regions(replicate("t", &[OTHER]));
+    assert_refused(
+        shared.await,
+        "InvalidParameterException",
+        "Invalid replica region.",
+    );
     client.put_secret_value(put("s", 2, "two")).await.unwrap();
     eventually("nothing is received any more", async || {
         let listed = regions(&second, 0).await;

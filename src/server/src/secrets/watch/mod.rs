@@ -53,8 +53,11 @@ impl Secrets {
         let room = Arc::clone(&self.watches).try_acquire_owned();
         let room = room.map_err(|_| Refusal::new(Reason::Throttling, "Rate exceeded"))?;
         let resumed = place::resumed(&message.resume_token)?;
-        if reading.min_position.is_none() {
-            reading.min_position.clone_from(&resumed);
+        if let Some(resumed) = &resumed {
+            // Beside what else is asked for, and in no token that anybody is given.
+            let positions = resumed.positions.iter().cloned();
+            let held = reading.min_position.get_or_insert_default();
+            held.positions.extend(positions);
         }
         let basis = self.view(&call, &reading, About::Everything).await?;
         let after = Place::after(&basis, resumed.as_ref())?;
