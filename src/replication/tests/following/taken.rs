@@ -52,6 +52,7 @@ async fn a_region_with_changes_that_nobody_else_has_is_in_trouble_and_destroys_n
     let orphan = north.create(100, &[]).await;
     west.done(Command::TakeOver(machine::TakeOver {
         region: name(NORTH),
+        heard: Vec::new(),
     }))
     .await;
     west.come_back();

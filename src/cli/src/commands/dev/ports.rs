@@ -184,7 +184,7 @@ mod tests {
             .iter()
             .flat_map(|node| [node.api, node.peers, node.operations])
             .collect();
-        assert_eq!(ports.len(), PORTS_OF_ALL.into());
+        assert_eq!(ports.len(), usize::from(PORTS_OF_ALL));
         probe(&nodes).unwrap();
     }
 

@@ -53,6 +53,7 @@ fn a_snapshot_of_a_feed_that_is_led_here_is_forgotten_at_once() {
     let (_, mut west) = rig();
     west.done(Command::TakeOver(TakeOver {
         region: name(NORTH),
+        heard: Vec::new(),
     }));
     let forgotten = abandoned(&west.state, &mut BTreeMap::new(), |_| true, NOW);
     assert_eq!(forgotten, [home(NORTH)]);

@@ -116,6 +116,7 @@ fn what_is_led_here_is_asked_of_nobody_unless_a_higher_ballot_was_heard_of() {
     west.follow(&home(NORTH), &north, &TestKeys::default());
     west.done(Command::TakeOver(TakeOver {
         region: name(NORTH),
+        heard: Vec::new(),
     }));
     let plan = planned(&west.state, &[], &BTreeMap::new());
     assert!(feeds(&plan, NORTH).is_empty());

@@ -66,6 +66,7 @@ fn nothing_is_said_of_what_is_not_shared_or_led_here() {
     assert!(due(&west.state, &shared, None).is_some());
     west.done(Command::TakeOver(TakeOver {
         region: name(NORTH),
+        heard: Vec::new(),
     }));
     assert_eq!(due(&west.state, &shared, None), None);
 }
