@@ -216,6 +216,13 @@ pub const ANSWERS_MAX: usize = 64;
 /// Time for which a feed in trouble is not asked for.
 pub const TROUBLE_PAUSE: Duration = Duration::from_secs(30);
 
+/// Times that a body is refused which is not what its header commits to, before the row is taken in
+/// without it.
+pub const BAD_BODY_REFUSALS: u32 = 3;
+
+/// Time for which no such body is refused then.
+pub const BAD_BODY_TRUCE: Duration = Duration::from_secs(10 * 60);
+
 /// Longest wait for the next message of an answer.
 pub const MESSAGE_TIMEOUT: Duration = Duration::from_secs(15);
 

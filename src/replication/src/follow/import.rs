@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use machine::{Command, Cursor, FeedId, RowKey, State, Uid};
+use machine::{Command, Cursor, FeedId, Flaw, RowKey, State, Uid};
 
 use crate::follow::Following;
 use crate::follow::failed::Failed;
 use crate::follow::key::StreamKey;
 use crate::follow::lane::Batch;
 use crate::follow::line::Line;
+use crate::follow::trouble::Trouble;
 use crate::follow::verdict::Settled;
 
 /// What became of a batch.
@@ -39,9 +40,16 @@ async fn outcome(
     let (feed, changes) = (batch.feed.clone(), batch.changes.len());
     let uids: Vec<Uid> = secrets(batch.changes.iter().map(|change| &change.key)).collect();
     let made = following.ready(&feed, key, move |wraps| {
-        (wraps.import(&batch), wraps.shared_anew(&batch))
+        let made = (wraps.import(&batch), wraps.shared_anew(&batch));
+        (made, wraps.spoilt(&batch))
     });
-    let (command, shared) = made.await?;
+    let ((command, shared), spoilt) = made.await?;
+    if let Some(at) = spoilt
+        && following.doubts.refuse(&feed, at, following.now())
+    {
+        let flaw = Flaw::Commitment;
+        return Err(Trouble::Broken { feed, at, flaw }.into());
+    }
     // If the stream ends meanwhile, it may be written all the same.
     following.touched.shared(&shared);
     let command = Command::ImportChanges(command);

@@ -9,6 +9,7 @@ mod announce;
 mod backoff;
 mod closed;
 mod copies;
+mod doubts;
 mod failed;
 mod fill;
 mod forget;
@@ -48,6 +49,7 @@ use machine::{Command, FeedId, LogIndex, State};
 use tokio::time::Instant;
 
 use crate::context::Context;
+use crate::follow::doubts::Doubts;
 use crate::follow::touched::Touched;
 use crate::limits::PROPOSE_TIMEOUT;
 
@@ -63,6 +65,7 @@ pub(crate) struct Following {
     pub(crate) progress: Progress,
     /// Copies that something was done to.
     pub(crate) touched: Touched,
+    doubts: Doubts,
 }
 
 impl Following {
@@ -71,6 +74,7 @@ impl Following {
             context: Arc::clone(context),
             progress: Progress::default(),
             touched: Touched::default(),
+            doubts: Doubts::default(),
         }
     }
 

@@ -120,6 +120,17 @@ impl Wraps<'_> {
         }
     }
 
+    /// Finds the first change of a batch whose body this region is to have, and that came with
+    /// another one than its header commits to.
+    pub(crate) fn spoilt(&self, batch: &Batch) -> Option<Revision> {
+        let is_spoilt = |change: &&Arc<Incoming>| {
+            let came = self.wanted(change);
+            came.is_some_and(|body| self.row(&place(change), body).is_none())
+        };
+        let spoilt = batch.changes.iter().find(is_spoilt)?;
+        Some(spoilt.header.revision)
+    }
+
     /// Finds the secrets of a batch that are shared with this region anew, or otherwise than
     /// before.
     pub(crate) fn shared_anew(&self, batch: &Batch) -> Vec<Uid> {
