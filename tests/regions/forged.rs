@@ -69,9 +69,12 @@ fn forge(cluster: &Cluster, relay: &Relay, forgery: Forgery, round: u64) -> Stri
     assert!(is_named, "{forgery:?}: {reason}");
     // Other feeds go on meanwhile, and this one stands where it stood, with the same hash.
     let stands = place(cluster, B, feed);
+    let there = place(cluster, A, feed);
+    // What is said twice is true the first time, and may be taken in before the second one comes.
+    let is_true = |at: &At| forgery == Forgery::Replayed && *at == there;
     assert!(
-        stands.revision < place(cluster, A, feed).revision,
-        "nothing forged is there"
+        stands.revision < there.revision || is_true(&stands),
+        "{forgery:?}: {stands:?} is not before {there:?}"
     );
     cluster.runtime.block_on(async {
         create(&cluster.client(C), &name("c")).await.unwrap();
@@ -81,7 +84,8 @@ fn forge(cluster: &Cluster, relay: &Relay, forgery: Forgery, round: u64) -> Stri
         // A checkpoint may have followed.
         (place(cluster, B, NAMES[C]).revision >= of_third.revision).then_some(())
     });
-    assert_eq!(place(cluster, B, feed), stands, "{forgery:?}");
+    let still = place(cluster, B, feed);
+    assert!(still == stands || is_true(&still), "{forgery:?}: {still:?}");
     relay.forge(None);
     reason
 }
