@@ -86,43 +86,11 @@ impl World {
 
     fn command(&self, at: &RegionName, home: u8, uid: Uid, ask: &Ask) -> Result<Command, Failure> {
         let seen = Seen::default();
-        let value = |n: u8| -> Result<NewVersion, Failure> {
-            let mut new = new(&n.to_string(), 24)?;
-            new.wrap = wrap(default_key(at), 1);
-            Ok(new)
-        };
-        let replica = |with: u8, force: bool, key: bool| Replica {
-            region: self.name(with),
-            kms_key: key.then(|| "there".to_owned()),
-            force,
-        };
-        let labels = ["AWSCURRENT", "AWSPENDING", "X", "AWSPREVIOUS"];
-        let label = |n: u8| Label::new(labels[usize::from(n) % labels.len()]);
         Ok(match *ask {
-            Ask::Create {
-                name,
-                value: with_value,
-                shared,
-                force,
-            } => {
-                let with = (0..3u8).filter(|with| shared & (1 << with) != 0 && *with != home);
-                Command::CreateSecret(CreateSecret {
-                    uid,
-                    account: account()?,
-                    name: SecretName::new(&format!("n{name}"))?,
-                    arn_suffix: ArnSuffix::new("AbC123")?,
-                    description: String::new(),
-                    kms_key: None,
-                    tags: Vec::new(),
-                    new: with_value.then(|| value(0)).transpose()?,
-                    region: Some(self.name(home)),
-                    replicas: with.map(|with| replica(with, force, false)).collect(),
-                    seen,
-                })
-            }
+            Ask::Create { .. } => self.creation(at, home, uid, ask)?,
             Ask::Put { version, label: n } => Command::PutSecretValue(PutSecretValue {
                 uid,
-                new: value(version)?,
+                new: value(at, version)?,
                 labels: vec![label(n)?],
                 young_protection_ms: 0,
                 seen,
@@ -132,7 +100,7 @@ impl World {
                 description: Some("d".to_owned()),
                 kms_key: None,
                 rewrapped: Vec::new(),
-                new: new.then(|| value(7)).transpose()?,
+                new: new.then(|| value(at, 7)).transpose()?,
                 young_protection_ms: 0,
                 seen,
             }),
@@ -155,7 +123,7 @@ impl World {
             }),
             Ask::Share { with, force, key } => Command::ShareSecret(ShareSecret {
                 uid,
-                replicas: vec![replica(with, force, key)],
+                replicas: vec![self.replica(with, force, key)],
                 seen,
             }),
             Ask::Unshare { with } => Command::UnshareSecret(UnshareSecret {
@@ -179,4 +147,49 @@ impl World {
             }
         })
     }
+
+    fn creation(&self, at: &RegionName, home: u8, uid: Uid, ask: &Ask) -> Result<Command, Failure> {
+        let Ask::Create {
+            name,
+            value: with_value,
+            shared,
+            force,
+        } = *ask
+        else {
+            return Err("no creation".into());
+        };
+        let with = (0..3u8).filter(|with| shared & (1 << with) != 0 && *with != home);
+        Ok(Command::CreateSecret(CreateSecret {
+            uid,
+            account: account()?,
+            name: SecretName::new(&format!("n{name}"))?,
+            arn_suffix: ArnSuffix::new("AbC123")?,
+            description: String::new(),
+            kms_key: None,
+            tags: Vec::new(),
+            new: with_value.then(|| value(at, 0)).transpose()?,
+            region: Some(self.name(home)),
+            replicas: with.map(|with| self.replica(with, force, false)).collect(),
+            seen: Seen::default(),
+        }))
+    }
+
+    fn replica(&self, with: u8, force: bool, key: bool) -> Replica {
+        Replica {
+            region: self.name(with),
+            kms_key: key.then(|| "there".to_owned()),
+            force,
+        }
+    }
+}
+
+fn value(at: &RegionName, n: u8) -> Result<NewVersion, Failure> {
+    let mut new = new(&n.to_string(), 24)?;
+    new.wrap = wrap(default_key(at), 1);
+    Ok(new)
+}
+
+fn label(n: u8) -> Result<Label, Failure> {
+    let labels = ["AWSCURRENT", "AWSPENDING", "X", "AWSPREVIOUS"];
+    Ok(Label::new(labels[usize::from(n) % labels.len()])?)
 }

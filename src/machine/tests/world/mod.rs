@@ -31,7 +31,8 @@ pub struct World {
     pub spoilt: Vec<(RegionName, FeedId)>,
     /// Feeds of which a region stands between two changes of one entry.
     pub halves: Vec<(RegionName, FeedId)>,
-    /// Feeds that were taken over there, or where rows are spoilt: what is missing is lost for ever.
+    /// Feeds that were taken over there, or where rows are spoilt: what is missing is lost for
+    /// ever.
     torn: Vec<FeedId>,
     /// The regions that were to have the body of a row, by what the row is committed to.
     pub members: BTreeMap<Hash, Vec<RegionName>>,
