@@ -130,7 +130,8 @@ impl Stream<'_> {
             let has_room = self.session.has_room();
             let done = tokio::select! {
                 biased;
-                _ = ticks.tick() => self.tick(has_room),
+                // A feed that was stopped may be good again before the plan has seen that it was.
+                _ = ticks.tick() => self.tick(has_room).and_then(|()| self.asked(&asked.borrow())),
                 changed = asked.changed() => match changed {
                     Ok(()) => self.asked(&asked.borrow_and_update()),
                     Err(_gone) => Err(Closed::Renewed),
