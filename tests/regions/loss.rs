@@ -85,11 +85,10 @@ fn a_promotion_counts_what_was_announced_and_is_missing_and_the_rest_of_the_loss
             try_losses(trials, secrets, &mut random, &mut sum);
         }
     }
-    if trials >= TRIALS {
-        let is_tried = sum.missing > 0 && sum.counted > 0 && sum.younger > 0;
-        assert!(is_tried, "both kinds of loss have happened");
-    }
     let is_long = large > 0;
+    // On a machine so busy that a slow road is fast enough, few trials may lose nothing.
+    let is_tried = sum.missing > 0 && sum.counted > 0 && sum.younger > 0;
+    assert!(is_tried || !is_long, "both kinds of loss have happened");
     let bounds: &[(f64, f64)] = if is_long {
         &[(0.5, 500.0), (0.99, 1_000.0)]
     } else {

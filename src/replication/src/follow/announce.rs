@@ -7,7 +7,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use consensus::View;
 use machine::limits::{AUTHORITIES_MAX, REGION_NODES_MAX};
-use machine::{Command, FeedId, Node, NodeId, Region, Scope, State, UpdateRegion};
+use machine::{
+    Command, Epoch, FeedId, Node, NodeId, Region, RegionName, Scope, State, UpdateRegion,
+};
 use tokio::time::sleep;
 use wire::replication::v1;
 
@@ -31,16 +33,17 @@ async fn keep_true(following: &Arc<Following>) {
         let view = following.view();
         let options = &following.context.options;
         let leader = options.consensus.status().leader;
+        let primary = root_primary(&view, &options.epochs.claims(&view));
         let wanted = wanted(&view, options.own.authorities());
-        let wanted = wanted.filter(|_| speaks(&view, options.node, leader));
+        let wanted = wanted.filter(|_| speaks(&view, options.node, leader, primary.as_ref()));
         let Some(region) = wanted else {
             drop(view);
             sleep(ANNOUNCE_INTERVAL).await;
             continue;
         };
-        let told = match view.is_primary(&FeedId::Root) {
-            true => update(following, region).await,
-            false => announce(following, view, region).await,
+        let told = match primary {
+            Some(primary) if primary == region.name => update(following, region).await,
+            primary => announce(following, view, region, primary).await,
         };
         match told {
             Ok(()) => tracing::info!("this region's entry of the directory is renewed"),
@@ -53,10 +56,23 @@ async fn keep_true(following: &Arc<Following>) {
     }
 }
 
+/// Who leads the root feed, by the highest ballot of it: a region that comes back, and was taken over
+/// before all of its nodes were known, has to tell the new primary of them to be let in.
+pub(super) fn root_primary(state: &State, claims: &[(FeedId, Epoch)]) -> Option<RegionName> {
+    let mut claims = claims.iter().filter(|(feed, _)| *feed == FeedId::Root);
+    let claimed = claims.next().map(|(_, epoch)| &epoch.region);
+    claimed.or(state.primary_of(&FeedId::Root)).cloned()
+}
+
 /// Whether a node speaks for its region: the one that leads, if other regions know it or none is
 /// to be asked, else the first of those that are known.
-pub(super) fn speaks(state: &State, own: NodeId, leader: Option<NodeId>) -> bool {
-    if state.is_primary(&FeedId::Root) {
+pub(super) fn speaks(
+    state: &State,
+    own: NodeId,
+    leader: Option<NodeId>,
+    root: Option<&RegionName>,
+) -> bool {
+    if root.is_some() && root == state.region() {
         return leader == Some(own);
     }
     let is_known = |id: &NodeId| {
@@ -101,10 +117,14 @@ async fn update(following: &Following, region: Region) -> Result<(), Failed> {
 }
 
 /// Tells the primary of the root feed, by whichever of its nodes answers.
-async fn announce(following: &Following, view: View, region: Region) -> Result<(), Failed> {
-    let primary = view.primary_of(&FeedId::Root);
+async fn announce(
+    following: &Following,
+    view: View,
+    region: Region,
+    primary: Option<RegionName>,
+) -> Result<(), Failed> {
     let primary = primary.ok_or_else(|| Failed::lost("the root feed is not here yet"))?;
-    let entry = view.linked(primary).cloned();
+    let entry = view.linked(&primary).cloned();
     let entry = entry.ok_or_else(|| Failed::Lost(format!("region {primary} is not linked")))?;
     let request = v1::AnnounceRequest {
         origin: Some(following.context.origin(&view)),

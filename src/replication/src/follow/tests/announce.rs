@@ -1,9 +1,12 @@
 use bytes::Bytes;
-use machine::{AdmitNode, Command, Hash, IssueJoinToken, NodeId, Scope, Stamp, UpdateRegion};
+use machine::{
+    AdmitNode, Command, Epoch, FeedId, Hash, IssueJoinToken, NodeId, RegionName, Scope, Stamp,
+    UpdateRegion,
+};
 
 use super::support::pair;
-use crate::follow::announce::{speaks, wanted};
-use crate::kit::{Kingdom, WEST, node};
+use crate::follow::announce::{root_primary, speaks, wanted};
+use crate::kit::{Kingdom, NORTH, WEST, node};
 
 fn authority(text: &'static [u8]) -> Vec<Bytes> {
     vec![Bytes::from_static(text)]
@@ -64,9 +67,44 @@ fn a_node_that_is_known_speaks_for_a_leader_that_is_not() {
         token_digest,
         node: node(WEST, 2),
     }));
-    let speaks = |own, leader| speaks(&west.state, NodeId(own), Some(NodeId(leader)));
+    let root = root_primary(&west.state, &[]);
+    assert_eq!(root.as_ref().map(RegionName::as_str), Some(NORTH));
+    let speaks = |own, leader| {
+        let leader = Some(NodeId(leader));
+        speaks(&west.state, NodeId(own), leader, root.as_ref())
+    };
     assert!(wanted(&west.state, authority(b"authority")).is_some());
     assert!(speaks(1, 1) && !speaks(2, 1));
     // Other regions refuse what they do not know.
     assert!(speaks(1, 2) && !speaks(2, 2));
+}
+
+#[test]
+fn a_region_that_was_taken_over_tells_the_new_primary_of_the_nodes_it_does_not_know() {
+    let (mut north, west) = pair(Scope::All);
+    north.done(Command::UpdateRegion(UpdateRegion {
+        region: wanted(&north.state, authority(b"authority")).expect("to be renewed"),
+    }));
+    let token_digest = Hash([5; 32]);
+    north.done(Command::IssueJoinToken(IssueJoinToken {
+        digest: token_digest,
+        expires: Stamp(u64::MAX >> 12),
+    }));
+    north.done(Command::AdmitNode(AdmitNode {
+        token_digest,
+        node: node(NORTH, 2),
+    }));
+    assert!(wanted(&north.state, authority(b"authority")).is_some());
+    let taken = Epoch {
+        number: 2,
+        region: west.state.region().unwrap().clone(),
+    };
+    let speaks = |own, claims: &[(FeedId, Epoch)]| {
+        let root = root_primary(&north.state, claims);
+        speaks(&north.state, NodeId(own), Some(NodeId(2)), root.as_ref())
+    };
+    // As long as it leads the root feed nobody else is asked.
+    assert!(speaks(2, &[]) && !speaks(1, &[]));
+    let claims = [(FeedId::Root, taken)];
+    assert!(speaks(1, &claims) && !speaks(2, &claims));
 }
