@@ -63,25 +63,25 @@ fn a_seed_repeats_itself_to_the_last_byte() {
 #[test]
 #[ignore = "takes some seconds"]
 fn a_build_that_acknowledges_before_the_sync_is_caught() {
-    runs::is_caught(Broken::AcknowledgesBeforeSync, acknowledged::NAME);
+    runs::is_caught(Broken::AcknowledgesBeforeSync, &[acknowledged::NAME]);
 }
 
 #[test]
 #[ignore = "takes some seconds"]
 fn a_build_that_reads_without_the_barrier_is_caught() {
-    runs::is_caught(Broken::Node(NoBarrier), linearizable::NAME);
+    runs::is_caught(Broken::Node(NoBarrier), &[linearizable::NAME]);
 }
 
 #[test]
 #[ignore = "takes some seconds"]
 fn a_build_that_applies_by_its_own_clock_is_caught() {
-    runs::is_caught(Broken::Node(AppliesByOwnClock), agreement::NAME);
+    runs::is_caught(Broken::Node(AppliesByOwnClock), &[agreement::NAME]);
 }
 
 #[test]
 #[ignore = "takes some seconds"]
 fn a_build_that_forwards_what_is_not_sealed_is_caught() {
-    runs::is_caught(Broken::ForwardsUnsealed, sealed::NAME);
+    runs::is_caught(Broken::ForwardsUnsealed, &[sealed::NAME]);
 }
 
 /// The process of one seed; the others start it with the library preloaded.
