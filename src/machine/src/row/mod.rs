@@ -24,7 +24,7 @@ use crate::storage;
 
 pub use key::RowKey;
 pub use region::{
-    Detached, Fence, Introduction, LinkToken, Problem, ProblemKind, Staging, Withheld,
+    Detached, Fence, Introduction, KeptLabel, LinkToken, Problem, ProblemKind, Staging, Withheld,
 };
 
 /// A row's content.

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use strongroom_machine::{
-    Applied, Change, Epoch, Op, Ordinal, Outcome, Region, Rejection, Row, RowKey, Scope, Secret,
-    Uid, Version,
+    Applied, Change, Epoch, Op, Ordinal, Outcome, Problem, Region, Rejection, Row, RowKey, Scope,
+    Secret, Uid, Version,
 };
 
 use crate::support::uid_name;
@@ -172,7 +172,7 @@ fn row(row: &Row) -> String {
                 status.state, status.message
             )
         }
-        Row::Problem(kept) => format!(": {:?} {:?}", kept.body().kind, kept.body().message),
+        Row::Problem(kept) => problem(kept.body()),
         Row::Detached(kept) => format!(": is secret {}", uid_name(kept.body().new_uid)),
         Row::Staging(kept) => {
             let staging = kept.body();
@@ -188,6 +188,14 @@ fn row(row: &Row) -> String {
         Row::Withheld(_) => ": withheld".to_owned(),
         _ => String::new(),
     }
+}
+
+fn problem(problem: &Problem) -> String {
+    let mut text = format!(": {:?} {:?}", problem.kind, problem.message);
+    for kept in &problem.kept {
+        let _ = write!(text, ", {} stays at {}", kept.label, kept.ordinal);
+    }
+    text
 }
 
 pub fn region(region: &Region) -> String {

@@ -315,23 +315,46 @@ async fn a_copy_that_fails_later_keeps_what_it_has_until_it_is_removed() {
     .await;
     let mut there = second.secrets(0);
     assert_eq!(read(&mut there, "s").await.unwrap(), "one");
-    let wrote = client.put_secret_value(put("s", 2, "two")).await.unwrap();
+    client.put_secret_value(put("s", 2, "two")).await.unwrap();
+    let wrote = client.put_secret_value(put("s", 3, "three")).await.unwrap();
     let position = metadata(&wrote, "strongroom-position").unwrap();
-    let seen = there
-        .get_secret_value(with("strongroom-min-position", &position, get("s")))
-        .await;
-    // What came since cannot be opened here, and nothing older is shown in its place.
-    assert_refused(seen, "ServiceUnavailable", "The value is on its way.");
-    let first_version = api::GetSecretValueRequest {
-        version_id: Some(token(1)),
+    let asked = |message| with("strongroom-min-position", &position, message);
+    // What came since cannot be opened here: the last version that was current here is, and the
+    // answer says which that is.
+    let current = api::GetSecretValueRequest {
+        version_stage: Some("AWSCURRENT".to_owned()),
         ..get("s")
     };
-    let kept = there.get_secret_value(first_version).await;
-    let text = api::get_secret_value_response::Value::SecretString("one".to_owned());
-    assert_eq!(kept.unwrap().into_inner().value, Some(text));
+    for message in [get("s"), current] {
+        let kept = there.get_secret_value(asked(message)).await.unwrap();
+        let kept = kept.into_inner();
+        let text = api::get_secret_value_response::Value::SecretString("one".to_owned());
+        assert_eq!(kept.value, Some(text));
+        assert_eq!(kept.version_id, token(1));
+        assert!(kept.version_stages.is_empty());
+    }
+    let batch = api::BatchGetSecretValueRequest {
+        secret_id_list: vec!["s".to_owned()],
+        ..Default::default()
+    };
+    let batch = there.batch_get_secret_value(batch).await.unwrap();
+    let read = batch.into_inner().secret_values.into_iter().next().unwrap();
+    let text = api::secret_value_entry::Value::SecretString("one".to_owned());
+    assert_eq!(read.value, Some(text));
+    assert_eq!(read.version_id, token(1));
+    // Whoever names the version means no other.
+    let third = api::GetSecretValueRequest {
+        version_id: Some(token(3)),
+        ..get("s")
+    };
+    assert_refused(
+        there.get_secret_value(third).await,
+        "ServiceUnavailable",
+        "The value is on its way.",
+    );
     let shared = client.replicate_secret_to_regions(replicate("s", &[OTHER]));
     shared.await.unwrap();
-    until_read(&second, "s", "two").await;
+    until_read(&second, "s", "three").await;
     let removed = client.remove_regions_from_replication(remove_regions("s", &[OTHER]));
     removed.await.unwrap();
     until_gone(&second, "s").await;
