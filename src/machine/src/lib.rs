@@ -40,7 +40,7 @@ pub use command::{
     IssueJoinToken, IssueLinkToken, KeyState, KeyVersion, KmsKey, LinkRegion, MendBucket,
     NewVersion, Node, PurgeSecret, PutSecretValue, RecordAccess, RemoveNode, ReplicaReport,
     ReportReplicas, RestoreSecret, RewrapSecret, Seen, SeenRow, SentBody, SetMachineVersion,
-    ShareSecret, StageRows, StagedRow, TagResource, TakeOver, TrimFeed, UnlinkRegion,
+    ShareSecret, StageDetach, StageRows, StagedRow, TagResource, TakeOver, TrimFeed, UnlinkRegion,
     UnshareSecret, UntagResource, UpdateRegion, UpdateSecret, UpdateSecretVersionStage,
 };
 pub use danger::danger_apply_wherever_it_stands;
@@ -58,7 +58,7 @@ pub use rejection::{ArnShown, Field, Flaw, Rejection};
 pub use row::{
     Access, BeginEpoch, Clock, Detached, FeedCheckpoint, FeedState, Fence, Introduction, JoinToken,
     JournalRow, Kept, KeptLabel, LinkToken, Machine, Origin, Principal, Problem, ProblemKind,
-    RetiredNode, Row, RowKey, Staging, Tombstone, Withheld,
+    Resealed, RetiredNode, Row, RowKey, Staging, Tombstone, Withheld,
 };
 pub use secret::{
     Deletion, Replica, SealedValue, Secret, StoredVersion, Tag, Value, ValueKind, Version,

@@ -12,8 +12,8 @@ use crate::ids::{NodeId, Ordinal, Stamp};
 use crate::names::{Label, RegionName};
 use crate::region::{Region, ReplicaState, ReplicaStatus, Scope};
 use crate::row::{
-    Detached, Fence, Introduction, Kept, KeptLabel, LinkToken, Problem, ProblemKind, Row, RowKey,
-    Staging,
+    Detached, Fence, Introduction, Kept, KeptLabel, LinkToken, Problem, ProblemKind, Resealed, Row,
+    RowKey, Staging,
 };
 use crate::secret::Replica;
 use crate::storage;
@@ -293,6 +293,31 @@ impl Body for Detached {
 
     fn into_row(kept: Arc<Kept<Detached>>) -> Row {
         Row::Detached(kept)
+    }
+}
+
+impl Body for Resealed {
+    type Message = storage::ResealedRow;
+
+    fn message(&self) -> storage::ResealedRow {
+        storage::ResealedRow {
+            new_uid: copied(&self.new_uid.0),
+            staged_ms: self.staged.0,
+            version: Some((&self.version).into()),
+        }
+    }
+
+    fn from_bytes(_: &RowKey, bytes: &Bytes) -> Result<Resealed, DecodeError> {
+        let row = storage::ResealedRow::decode(bytes.clone())?;
+        Ok(Resealed {
+            new_uid: uid(&row.new_uid)?,
+            staged: Stamp(row.staged_ms),
+            version: required("version", row.version)?.try_into()?,
+        })
+    }
+
+    fn into_row(kept: Arc<Kept<Resealed>>) -> Row {
+        Row::Resealed(kept)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Rows about regions: which of them others are told, and what this one knows of them.
 
-use crate::command::Cursor;
+use crate::command::{Cursor, NewVersion};
 use crate::ids::{Hash, Ordinal, Stamp, Uid};
 use crate::names::{Label, RegionName};
 use crate::position::{Epoch, FeedId};
@@ -82,6 +82,17 @@ pub struct Detached {
     pub new_uid: Uid,
     /// When.
     pub detached: Stamp,
+}
+
+/// A version of a copy, sealed anew, that is kept until it is detached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resealed {
+    /// The identity that the new secret will have.
+    pub new_uid: Uid,
+    /// When it was kept.
+    pub staged: Stamp,
+    /// The version.
+    pub version: NewVersion,
 }
 
 /// How much of a feed's snapshot is kept.

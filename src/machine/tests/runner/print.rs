@@ -118,6 +118,7 @@ pub fn key(key: &RowKey) -> String {
         RowKey::Detached(uid) => format!("detached {}", uid_name(*uid)),
         RowKey::Staging(_) => "staging".to_owned(),
         RowKey::Staged(_, at) => format!("staged {at}"),
+        RowKey::Resealed(uid, ordinal) => versioned("resealed", uid, ordinal),
     }
 }
 
@@ -185,6 +186,11 @@ fn row(row: &Row) -> String {
             format!(": {} withheld", key(&kept.body().key))
         }
         Row::Staged(kept) => format!(": {}", key(&kept.body().key)),
+        Row::Resealed(kept) => {
+            let kept = kept.body();
+            let id = kept.version.id.as_str().trim_end_matches('-');
+            format!(": {id} for secret {}", uid_name(kept.new_uid))
+        }
         Row::Withheld(_) => ": withheld".to_owned(),
         _ => String::new(),
     }

@@ -231,6 +231,44 @@ async fn a_copy_that_is_stopped_is_a_secret_of_its_own_with_all_its_versions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_copy_whose_versions_no_entry_holds_together_is_stopped_too() {
+    const VERSIONS: u32 = 78;
+    let (first, second) = two(RegionScope::Selected).await;
+    let (mut client, mut there) = (first.secrets(0), second.secrets(0));
+    let value = |number: u32| format!("{number:060000}");
+    client
+        .create_secret(create("s", 1, &value(1)))
+        .await
+        .unwrap();
+    for number in 2..=VERSIONS {
+        let put = put("s", number, &value(number));
+        client.put_secret_value(put).await.unwrap();
+    }
+    client
+        .replicate_secret_to_regions(replicate("s", &[OTHER]))
+        .await
+        .unwrap();
+    until_in_sync(&first, "s").await;
+    let before = described(&mut there, "s").await;
+    let stopped = there
+        .stop_replication_to_replica(stop_replication("s"))
+        .await;
+    assert_eq!(stopped.unwrap().into_inner().arn, before.arn);
+    there.put_secret_value(put("s", 100, "mine")).await.unwrap();
+    for number in 1..=VERSIONS {
+        let request = api::GetSecretValueRequest {
+            version_id: Some(token(number)),
+            ..get("s")
+        };
+        let reply = there.get_secret_value(request).await.unwrap().into_inner();
+        let text = api::get_secret_value_response::Value::SecretString(value(number));
+        assert!(reply.value == Some(text), "version {number}");
+    }
+    second.stop().await;
+    first.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_is_in_use_there_fails_unless_it_is_forced() {
     let (first, second) = two(RegionScope::Selected).await;
     let (mut client, mut there) = (first.secrets(0), second.secrets(0));
