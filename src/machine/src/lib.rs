@@ -40,7 +40,7 @@ pub use command::{
     IssueJoinToken, IssueLinkToken, KeyState, KeyVersion, KmsKey, LinkRegion, MendBucket,
     NewVersion, Node, PurgeSecret, PutSecretValue, RecordAccess, RemoveNode, ReplicaReport,
     ReportReplicas, RestoreSecret, RewrapSecret, Seen, SeenRow, SentBody, SetMachineVersion,
-    ShareSecret, StageRows, StagedRow, TagResource, TakeOver, TrimFeed, UnlinkRegion,
+    ShareSecret, StageDetach, StageRows, StagedRow, TagResource, TakeOver, TrimFeed, UnlinkRegion,
     UnshareSecret, UntagResource, UpdateRegion, UpdateSecret, UpdateSecretVersionStage,
 };
 pub use danger::danger_apply_wherever_it_stands;
@@ -57,8 +57,8 @@ pub use region::{Region, ReplicaState, ReplicaStatus, Scope, TakenFeed, TakenOve
 pub use rejection::{ArnShown, Field, Flaw, Rejection};
 pub use row::{
     Access, BeginEpoch, Clock, Detached, FeedCheckpoint, FeedState, Fence, Introduction, JoinToken,
-    JournalRow, Kept, LinkToken, Machine, Origin, Principal, Problem, ProblemKind, RetiredNode,
-    Row, RowKey, Staging, Tombstone, Withheld,
+    JournalRow, Kept, KeptLabel, LinkToken, Machine, Origin, Principal, Problem, ProblemKind,
+    Resealed, RetiredNode, Row, RowKey, Staging, Tombstone, Withheld,
 };
 pub use secret::{
     Deletion, Replica, SealedValue, Secret, StoredVersion, Tag, Value, ValueKind, Version,

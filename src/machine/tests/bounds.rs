@@ -5,14 +5,17 @@ mod support;
 
 use prost::Message as _;
 use strongroom_machine::{
-    ArnSuffix, Command, CreateSecret, Epoch, FeedId, Field, ForgetStaged, Hash, LogIndex, Ordinal,
-    Position, RegionName, Rejection, Replica, Revision, Row, RowKey, RowRef, Scope, SecretName,
-    Seen, ShareSecret, StagedRow, State, Token, UpdateSecret, apply, limits,
+    ArnSuffix, Command, CreateSecret, Epoch, FeedId, Field, ForgetStaged, Hash, LogIndex,
+    NewVersion, Ordinal, Position, PutSecretValue, RegionName, Rejection, Replica, Revision, Row,
+    RowKey, RowRef, Scope, SecretName, Seen, ShareSecret, StageDetach, StagedRow, State, Token,
+    UpdateSecret, apply, limits,
 };
 
 use net::forge::{Forger, storage};
 use net::{Net, Snapshot};
-use support::{Failure, account, default_key, entry, found, region, reload, uid, uid_in, wrap};
+use support::{
+    Failure, account, default_key, entry, found, new, region, reload, uid, uid_in, wrap,
+};
 
 #[test]
 fn a_journal_keeps_below_its_cap() -> Result<(), Failure> {
@@ -322,4 +325,78 @@ fn a_snapshot_that_is_given_up_is_forgotten_in_steps() -> Result<(), Failure> {
     assert_eq!(staged(&net)?, 0);
     assert!(net.apply(&b, forget()).changes.is_empty());
     Ok(())
+}
+
+#[test]
+fn no_more_versions_are_kept_for_copies_to_be_detached_than_may_be() -> Result<(), Failure> {
+    const VERSIONS: usize = 100;
+    let (mut net, a, b) = two_regions()?;
+    let value = limits::VALUE_BYTES_MAX;
+    let room = limits::RESEALED_BYTES_MAX / value / VERSIONS;
+    let sealed = |id: usize, bytes| -> Result<NewVersion, Failure> {
+        Ok(NewVersion {
+            wrap: wrap(default_key(&b), 1),
+            ..new(&format!("v{id}"), bytes)?
+        })
+    };
+    for number in 1..=room as u64 + 1 {
+        net.accepted(&a, shared(number, &b)?)?;
+        for id in 1..=VERSIONS {
+            net.accepted(&a, put(number, &format!("v{id}"))?)?;
+        }
+    }
+    net.follow_all(&b, &FeedId::Home(a.clone()))?;
+    let stage = |number: u64, count: usize| -> Result<Command, Failure> {
+        let versions = (1..=count).map(|id| sealed(id, value));
+        Ok(Command::StageDetach(StageDetach {
+            uid: uid(number),
+            new_uid: uid_in(b.as_str(), number),
+            versions: versions.collect::<Result<_, _>>()?,
+        }))
+    };
+    for number in 1..=room as u64 {
+        net.accepted(&b, stage(number, VERSIONS)?)?;
+    }
+    let full = Err(Rejection::TooLong {
+        field: Field::Rows,
+        max: limits::RESEALED_BYTES_MAX as u64,
+    });
+    let last = room as u64 + 1;
+    assert_eq!(net.apply(&b, stage(last, VERSIONS)?).answer, full);
+    // What was kept before is counted once, and what is forgotten gives way.
+    net.accepted(&b, stage(1, VERSIONS)?)?;
+    net.accepted(&b, stage(1, 0)?)?;
+    net.accepted(&b, stage(last, VERSIONS)?)?;
+    Ok(())
+}
+
+/// Creates a secret that a region has a copy of.
+fn shared(number: u64, with: &RegionName) -> Result<Command, Failure> {
+    Ok(Command::CreateSecret(CreateSecret {
+        uid: uid(number),
+        account: account()?,
+        name: SecretName::new(&format!("s{number}"))?,
+        arn_suffix: ArnSuffix::new("AbC123")?,
+        description: String::new(),
+        kms_key: None,
+        tags: Vec::new(),
+        new: None,
+        region: None,
+        replicas: vec![Replica {
+            region: with.clone(),
+            kms_key: None,
+            force: false,
+        }],
+        seen: Seen::default(),
+    }))
+}
+
+fn put(number: u64, id: &str) -> Result<Command, Failure> {
+    Ok(Command::PutSecretValue(PutSecretValue {
+        uid: uid(number),
+        new: new(id, 16)?,
+        labels: Vec::new(),
+        young_protection_ms: 0,
+        seen: Seen::default(),
+    }))
 }

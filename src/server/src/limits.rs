@@ -64,6 +64,16 @@ pub const DURATION_MAX: std::time::Duration = std::time::Duration::from_secs(365
 pub const TASK_PAUSE: std::time::Duration = std::time::Duration::from_secs(1);
 /// Time one proposal of a background task may take.
 pub const TASK_DEADLINE: std::time::Duration = std::time::Duration::from_secs(10);
+/// Bytes of versions of a copy that one entry holds sealed anew, their keys counted: well below the
+/// limit of an entry.
+pub const RESEALED_STEP_BYTES: usize = 3 << 20;
+/// Entries by which one call has a copy's versions kept; a copy has fewer.
+pub const RESEALED_STEPS_MAX: usize = 32;
+/// Time after which versions that were kept for a copy to be detached are forgotten: whoever wanted
+/// it has given up.
+pub const RESEALED_KEPT: std::time::Duration = std::time::Duration::from_secs(10 * 60);
+/// Pause between two looks for such versions.
+pub const RESEALED_INTERVAL: std::time::Duration = std::time::Duration::from_secs(60);
 /// Pause between two looks for learners that have caught up.
 pub const PROMOTE_INTERVAL: std::time::Duration = std::time::Duration::from_millis(500);
 /// Pause between two looks whether a feed wants a checkpoint (R4).

@@ -89,6 +89,7 @@ impl From<&Command> for Wire {
                 feed: forget.feed.to_string(),
             }),
             Command::RewrapSecret(rewrap) => Wire::RewrapSecret(rewrap.into()),
+            Command::StageDetach(stage) => Wire::StageDetach(stage.into()),
         }
     }
 }
@@ -181,6 +182,7 @@ fn between_regions(command: Wire) -> Result<Command, DecodeError> {
             feed: feed(&forget.feed)?,
         }),
         Wire::RewrapSecret(rewrap) => Command::RewrapSecret(rewrap.try_into()?),
+        Wire::StageDetach(stage) => Command::StageDetach(stage.try_into()?),
         _ => return Err(DecodeError::UnknownCommand),
     })
 }

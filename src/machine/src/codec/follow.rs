@@ -7,7 +7,7 @@ use crate::codec::{DecodeError, copied, hash, key_id, parsed, required, uid};
 use crate::command::{
     ActivateSnapshot, DetachSecret, FenceFeed, FillRows, ImportChanges, ImportedChange,
     IssueLinkToken, LinkRegion, MendBucket, ReplicaReport, ReportReplicas, SentBody, ShareSecret,
-    StageRows, StagedRow, TakeOver, UnshareSecret,
+    StageDetach, StageRows, StagedRow, TakeOver, UnshareSecret,
 };
 use crate::hash::Bucket;
 use crate::ids::Stamp;
@@ -85,6 +85,29 @@ impl TryFrom<storage::DetachSecret> for DetachSecret {
             versions: versions.collect::<Result<_, _>>()?,
             kms_key: detach.kms_key.map(|key| key_id(&key)).transpose()?,
             seen: seen(detach.seen)?,
+        })
+    }
+}
+
+impl From<&StageDetach> for storage::StageDetach {
+    fn from(stage: &StageDetach) -> storage::StageDetach {
+        storage::StageDetach {
+            uid: copied(&stage.uid.0),
+            new_uid: copied(&stage.new_uid.0),
+            versions: stage.versions.iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl TryFrom<storage::StageDetach> for StageDetach {
+    type Error = DecodeError;
+
+    fn try_from(stage: storage::StageDetach) -> Result<StageDetach, DecodeError> {
+        let versions = stage.versions.into_iter().map(TryInto::try_into);
+        Ok(StageDetach {
+            uid: uid(&stage.uid)?,
+            new_uid: uid(&stage.new_uid)?,
+            versions: versions.collect::<Result<_, _>>()?,
         })
     }
 }

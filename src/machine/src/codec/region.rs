@@ -8,11 +8,12 @@ use prost::Message as _;
 use crate::codec::feed::feed;
 use crate::codec::{Body, DecodeError, copied, parsed, required, uid};
 use crate::command::StagedRow;
-use crate::ids::{NodeId, Stamp};
-use crate::names::RegionName;
+use crate::ids::{NodeId, Ordinal, Stamp};
+use crate::names::{Label, RegionName};
 use crate::region::{Region, ReplicaState, ReplicaStatus, Scope};
 use crate::row::{
-    Detached, Fence, Introduction, Kept, LinkToken, Problem, ProblemKind, Row, RowKey, Staging,
+    Detached, Fence, Introduction, Kept, KeptLabel, LinkToken, Problem, ProblemKind, Resealed, Row,
+    RowKey, Staging,
 };
 use crate::secret::Replica;
 use crate::storage;
@@ -232,10 +233,15 @@ impl Body for Problem {
             ProblemKind::Key => storage::ProblemKind::Key,
             ProblemKind::Malformed => storage::ProblemKind::Malformed,
         };
+        let kept = self.kept.iter().map(|kept| storage::KeptLabel {
+            label: kept.label.to_string(),
+            ordinal: kept.ordinal.0,
+        });
         storage::ProblemRow {
             kind: kind.into(),
             message: self.message.clone(),
             since_ms: self.since.0,
+            kept: kept.collect(),
         }
     }
 
@@ -247,10 +253,18 @@ impl Body for Problem {
             storage::ProblemKind::Malformed => ProblemKind::Malformed,
             storage::ProblemKind::Unspecified => return Err(DecodeError::Field("kind")),
         };
+        let kept = row.kept.into_iter().map(|kept| {
+            Ok(KeptLabel {
+                label: parsed("label", Label::new(&kept.label))?,
+                ordinal: Ordinal(kept.ordinal),
+            })
+        });
+        let kept: Result<Vec<KeptLabel>, DecodeError> = kept.collect();
         Ok(Problem {
             kind,
             message: row.message,
             since: Stamp(row.since_ms),
+            kept: kept?,
         })
     }
 
@@ -279,6 +293,31 @@ impl Body for Detached {
 
     fn into_row(kept: Arc<Kept<Detached>>) -> Row {
         Row::Detached(kept)
+    }
+}
+
+impl Body for Resealed {
+    type Message = storage::ResealedRow;
+
+    fn message(&self) -> storage::ResealedRow {
+        storage::ResealedRow {
+            new_uid: copied(&self.new_uid.0),
+            staged_ms: self.staged.0,
+            version: Some((&self.version).into()),
+        }
+    }
+
+    fn from_bytes(_: &RowKey, bytes: &Bytes) -> Result<Resealed, DecodeError> {
+        let row = storage::ResealedRow::decode(bytes.clone())?;
+        Ok(Resealed {
+            new_uid: uid(&row.new_uid)?,
+            staged: Stamp(row.staged_ms),
+            version: required("version", row.version)?.try_into()?,
+        })
+    }
+
+    fn into_row(kept: Arc<Kept<Resealed>>) -> Row {
+        Row::Resealed(kept)
     }
 }
 

@@ -48,7 +48,8 @@ impl Command {
             | Command::TakeOver(_)
             | Command::FenceFeed(_)
             | Command::ForgetStaged(_)
-            | Command::RewrapSecret(_) => None,
+            | Command::RewrapSecret(_)
+            | Command::StageDetach(_) => None,
         }
     }
 }

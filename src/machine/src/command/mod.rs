@@ -17,7 +17,7 @@ use crate::secret::{Replica, SealedValue, Tag, ValueKind, Wrap};
 pub use region::{
     ActivateSnapshot, Cursor, DetachSecret, FenceFeed, FillRows, ForgetStaged, ImportChanges,
     ImportedChange, IssueLinkToken, LinkRegion, MendBucket, ReplicaReport, ReportReplicas,
-    RewrapSecret, SentBody, ShareSecret, StageRows, StagedRow, TakeOver, UnlinkRegion,
+    RewrapSecret, SentBody, ShareSecret, StageDetach, StageRows, StagedRow, TakeOver, UnlinkRegion,
     UnshareSecret, UpdateRegion,
 };
 
@@ -92,6 +92,8 @@ pub enum Command {
     ForgetStaged(ForgetStaged),
     /// Puts wraps in the place of those there are.
     RewrapSecret(RewrapSecret),
+    /// Keeps versions of a copy, sealed anew.
+    StageDetach(StageDetach),
 }
 
 /// Founds a region.

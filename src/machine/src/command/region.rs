@@ -41,12 +41,23 @@ pub struct DetachSecret {
     pub uid: Uid,
     /// The new secret's identity, random.
     pub new_uid: Uid,
-    /// Every version the copy has, sealed anew.
+    /// The versions the copy has, sealed anew, but for those that are kept so already.
     pub versions: Vec<NewVersion>,
     /// The KMS key of the new secret; none means the default key.
     pub kms_key: Option<KeyId>,
     /// What the decision used.
     pub seen: Seen,
+}
+
+/// Keeps versions of a copy, sealed anew, until it is detached: all may be too long for one entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageDetach {
+    /// The copy.
+    pub uid: Uid,
+    /// The identity that the new secret will have; what is kept for another one is forgotten.
+    pub new_uid: Uid,
+    /// The versions; without any all that is kept is forgotten.
+    pub versions: Vec<NewVersion>,
 }
 
 /// Takes in what a region says of its copies.

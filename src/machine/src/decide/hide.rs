@@ -32,8 +32,10 @@ impl Intake<'_, '_> {
     /// Deletes what this region keeps beside a row of a feed.
     pub(super) fn forget_beside(&mut self, key: &RowKey) {
         match *key {
-            RowKey::Version(uid, ordinal) if self.scratch.wrap_row(uid, ordinal).is_some() => {
-                self.draft.delete(RowKey::Wrap(uid, ordinal));
+            RowKey::Version(uid, ordinal) => {
+                let beside = [RowKey::Wrap(uid, ordinal), RowKey::Resealed(uid, ordinal)];
+                let held = beside.iter().filter(|key| self.scratch.row(key).is_some());
+                held.for_each(|key| self.draft.delete(*key));
             }
             RowKey::Secret(uid) => {
                 if self.scratch.access(&uid).is_some() {
@@ -44,6 +46,7 @@ impl Intake<'_, '_> {
                 }
                 let statuses: Vec<RowKey> = self.scratch.replica_keys(uid).collect();
                 statuses.into_iter().for_each(|key| self.draft.delete(key));
+                forget_resealed(self.draft, &self.scratch, uid);
                 free_name(self.draft, &self.scratch, uid);
                 self.clear_problem(uid);
             }
@@ -80,5 +83,13 @@ pub(super) fn hide_versions(draft: &mut Draft<'_>, state: &State, feed: &FeedId,
     }
     if state.access(&uid).is_some() {
         draft.delete(RowKey::Access(uid));
+    }
+    forget_resealed(draft, state, uid);
+}
+
+/// Forgets the versions of a copy that are kept until it is detached.
+pub(super) fn forget_resealed(draft: &mut Draft<'_>, state: &State, uid: Uid) {
+    for (ordinal, _) in state.resealed(&uid) {
+        draft.delete(RowKey::Resealed(uid, ordinal));
     }
 }

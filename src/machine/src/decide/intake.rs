@@ -2,6 +2,7 @@
 //! hold them, else by their commitments only. One bad row never stops a feed (R22): it is kept as
 //! one whose body was not sent, and a local row says why.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::command::SentBody;
@@ -15,7 +16,7 @@ use crate::limits::{
 use crate::names::RegionName;
 use crate::position::FeedId;
 use crate::rejection::{Flaw, Rejection};
-use crate::row::{FeedCheckpoint, ProblemKind, Row, RowKey};
+use crate::row::{FeedCheckpoint, KeptLabel, ProblemKind, Row, RowKey};
 use crate::secret::{Secret, Wrap};
 use crate::state::State;
 
@@ -25,6 +26,8 @@ pub(super) struct Intake<'d, 's> {
     pub(super) feed: FeedId,
     /// The state as the changes so far leave it.
     pub(super) scratch: State,
+    /// Labels that moved on in this entry to versions whose values are not here.
+    pub(super) moved: BTreeMap<Uid, Vec<KeptLabel>>,
     own: RegionName,
     evolved: usize,
     /// The last checkpoint that was passed, and the sums there.
@@ -76,6 +79,7 @@ impl<'d, 's> Intake<'d, 's> {
             draft,
             prefix: feed.prefix(),
             feed: feed.clone(),
+            moved: BTreeMap::new(),
             own,
             passed: None,
         })
@@ -193,6 +197,7 @@ impl<'d, 's> Intake<'d, 's> {
                 Some(ProblemKind::NameTaken)
             }
             Sent::Row(Row::Secret(kept)) => {
+                self.note_labels(kept.body());
                 self.note_kept(kept.body());
                 return Row::Secret(Arc::clone(kept));
             }

@@ -3,6 +3,7 @@
 
 mod access;
 mod activate;
+mod detach;
 mod draft;
 mod feed;
 mod hide;
@@ -117,7 +118,8 @@ fn decide_regions(draft: &mut Draft<'_>, command: &Command) -> Result<Outcome, R
     match command {
         Command::ShareSecret(share) => share::share(draft, share),
         Command::UnshareSecret(unshare) => share::unshare(draft, unshare),
-        Command::DetachSecret(detach) => share::detach(draft, detach),
+        Command::StageDetach(stage) => detach::stage(draft, stage),
+        Command::DetachSecret(detach) => detach::detach(draft, detach),
         Command::ReportReplicas(report) => share::report(draft, report),
         Command::IssueLinkToken(issue) => link::issue_token(draft, issue),
         Command::LinkRegion(link) => link::link(draft, link),

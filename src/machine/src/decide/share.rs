@@ -1,27 +1,19 @@
-//! Copies of a secret in other regions (R23), and making a secret of its own of one (R24).
+//! Copies of a secret in other regions (R23).
 
 use std::sync::Arc;
 
 use crate::answer::Outcome;
-use crate::command::{
-    DetachSecret, NewVersion, ReplicaReport, ReportReplicas, RewrapSecret, ShareSecret,
-    UnshareSecret,
-};
+use crate::command::{ReplicaReport, ReportReplicas, RewrapSecret, ShareSecret, UnshareSecret};
 use crate::decide::draft::Draft;
-use crate::decide::hide::hide_versions;
-use crate::decide::{REGIONS, bounded, key, roomy, secret, unmoved, version, writable};
-use crate::ids::{Ordinal, Uid};
-use crate::limits::{
-    IMPORTED_MAX, KEY_NAME_CHARS_MAX, MESSAGE_CHARS_MAX, REGIONS_MAX, SEAL_BYTES_MAX, SECRETS_MAX,
-    VALUE_BYTES_MAX,
-};
+use crate::decide::{REGIONS, bounded, roomy, secret, unmoved, version};
+use crate::limits::{IMPORTED_MAX, KEY_NAME_CHARS_MAX, MESSAGE_CHARS_MAX, REGIONS_MAX};
 use crate::names::{RegionName, VersionId};
 use crate::position::FeedId;
 use crate::region::{ReplicaState, ReplicaStatus};
 use crate::rejection::{Field, Rejection};
-use crate::row::{Detached, RowKey};
-use crate::secret::{Replica, Secret, StoredVersion, Version, VersionDescription};
-use crate::state::{RowRef, State};
+use crate::row::RowKey;
+use crate::secret::{Replica, Secret};
+use crate::state::State;
 
 pub(super) fn share(draft: &mut Draft<'_>, share: &ShareSecret) -> Result<Outcome, Rejection> {
     unmoved(draft.state, &share.seen)?;
@@ -171,120 +163,6 @@ pub(super) fn report(draft: &mut Draft<'_>, report: &ReportReplicas) -> Result<O
         }
     }
     Ok(Outcome::None)
-}
-
-/// Makes a secret of its own of a copy, with the same name and labels, in this region's home feed.
-/// What comes for the copy from then on is kept by its commitment only.
-pub(super) fn detach(draft: &mut Draft<'_>, detach: &DetachSecret) -> Result<Outcome, Rejection> {
-    let state = draft.state;
-    unmoved(state, &detach.seen)?;
-    if let Some(done) = state.detached(&detach.uid)
-        && done.new_uid == detach.new_uid
-        && let Some(secret) = state.secret(&detach.new_uid)
-    {
-        return Ok(Outcome::Secret {
-            secret: Arc::clone(secret),
-            version: None,
-            unchanged: true,
-        });
-    }
-    let (feed, copy) = secret::held(state, &detach.uid)?;
-    let own = state.region().ok_or(Rejection::NotFounded)?;
-    if state.is_primary(&feed) || copy.replica(own).is_none() {
-        return Err(Rejection::NotAReplica);
-    }
-    if copy.is_scheduled() {
-        return Err(Rejection::SecretScheduled);
-    }
-    // Another secret has the name here: as one of this region's own it would come before that.
-    if state.late_since(&copy.uid).is_some() {
-        return Err(Rejection::NameTaken(copy.name.clone()));
-    }
-    let home = FeedId::Home(own.clone());
-    writable(state, &home)?;
-    secret::spare(state, &home, &detach.new_uid)?;
-    roomy(state, &home)?;
-    if state.secrets_owned(&home, &copy.account) >= SECRETS_MAX {
-        return Err(Rejection::SecretLimit);
-    }
-    key::usable(state, detach.kms_key.as_ref())?;
-    let versions = renumbered(state, &copy, &detach.versions)?;
-    leave(draft, &feed, copy.uid, detach.new_uid);
-    let secret = Secret {
-        uid: detach.new_uid,
-        region: own.clone(),
-        kms_key: detach.kms_key,
-        changed: draft.stamp,
-        next_ordinal: Ordinal(versions.len() as u64 + 1),
-        versions: versions
-            .iter()
-            .map(|(version, _)| version.clone())
-            .collect(),
-        replicas: Vec::new(),
-        ..Secret::clone(&copy)
-    };
-    let holders = draft.holders(&home, &secret);
-    for (version, new) in versions {
-        let row = StoredVersion {
-            sealed: Arc::clone(&new.sealed),
-            description: Some(VersionDescription {
-                id: version.id.clone(),
-                kind: version.kind,
-                created: version.created,
-            }),
-        };
-        let at = RowKey::Version(secret.uid, version.ordinal);
-        draft.feed_put_for(&home, Arc::clone(&holders), at, row);
-        draft.put(RowKey::Wrap(secret.uid, version.ordinal), &new.wrap);
-    }
-    secret::stored(draft, &home, secret, None)
-}
-
-/// Keeps of a copy that it is another secret now, and its commitments.
-fn leave(draft: &mut Draft<'_>, feed: &FeedId, copy: Uid, new_uid: Uid) {
-    let state = draft.state;
-    hide_versions(draft, state, feed, copy);
-    if let Some(RowRef::Here(row)) = state.row(&RowKey::Secret(copy)) {
-        draft.replace(RowKey::Secret(copy), row.without_body());
-    }
-    if state.problem(&copy).is_some() {
-        draft.delete(RowKey::Problem(copy));
-    }
-    let detached = Detached {
-        new_uid,
-        detached: draft.stamp,
-    };
-    draft.put(RowKey::Detached(copy), &detached);
-}
-
-/// Gives the versions of a copy their numbers in the new secret, each with its value sealed anew:
-/// every one must be there.
-fn renumbered<'a>(
-    state: &State,
-    copy: &Secret,
-    sealed: &'a [NewVersion],
-) -> Result<Vec<(Version, &'a NewVersion)>, Rejection> {
-    if sealed.len() != copy.versions.len() || state.is_incomplete(&copy.uid) {
-        return Err(Rejection::VersionsMissing);
-    }
-    let mut versions = Vec::with_capacity(sealed.len());
-    for (ordinal, version) in (1..).map(Ordinal).zip(&copy.versions) {
-        let new = sealed.iter().find(|new| new.id == version.id);
-        let new = new.ok_or(Rejection::VersionsMissing)?;
-        let bytes = new.sealed.ciphertext.len();
-        bounded(
-            Field::Value,
-            bytes,
-            VALUE_BYTES_MAX.saturating_add(SEAL_BYTES_MAX),
-        )?;
-        version::wrapped(state, &new.wrap)?;
-        let version = Version {
-            ordinal,
-            ..version.clone()
-        };
-        versions.push((version, new));
-    }
-    Ok(versions)
 }
 
 /// Puts wraps of a secret's versions in the place of those there are: rows of this region only,

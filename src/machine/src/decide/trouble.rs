@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use crate::decide::intake::Intake;
-use crate::ids::Uid;
+use crate::ids::{Ordinal, Uid};
 use crate::limits::MESSAGE_CHARS_MAX;
-use crate::row::{Problem, ProblemKind, RowKey};
+use crate::names::Label;
+use crate::row::{KeptLabel, Problem, ProblemKind, RowKey};
 use crate::secret::Secret;
 
 impl Intake<'_, '_> {
@@ -22,17 +23,60 @@ impl Intake<'_, '_> {
         };
         let message: String = words.chars().take(MESSAGE_CHARS_MAX).collect();
         let known = self.scratch.problem(&uid);
-        let is_known = known.is_some_and(|known| known.kind == kind && known.message == message);
-        if !is_known {
-            let since = self.draft.stamp;
-            let problem = Problem {
-                kind,
-                message,
-                since,
-            };
+        let same = known.filter(|known| known.kind == kind && known.message == message);
+        let problem = Problem {
+            kind,
+            message,
+            since: same.map_or(self.draft.stamp, |same| same.since),
+            kept: self.kept_labels(&uid),
+        };
+        if known != Some(&problem) {
             self.draft.put(RowKey::Problem(uid), &problem);
             self.sync();
         }
+    }
+
+    /// Notes which versions had labels that a secret's row, about to be put, moves on to versions
+    /// whose values are not here: reads by label go on with them as long as there is a problem.
+    pub(super) fn note_labels(&mut self, after: &Secret) {
+        let uid = after.uid;
+        let is_here = |ordinal: &Ordinal| self.scratch.has_value(&uid, *ordinal);
+        let before = self.scratch.secret_row(&uid);
+        let noted = self.kept_labels(&uid);
+        let last = |label: &Label| {
+            let held = before.and_then(|before| before.body().labelled(label.as_str()));
+            let held = held.map(|version| version.ordinal).filter(is_here);
+            let mut noted = noted.iter().filter(|kept| kept.label == *label);
+            held.or_else(|| noted.next().map(|kept| kept.ordinal).filter(is_here))
+        };
+        let lacking = after.versions.iter();
+        let lacking = lacking.filter(|version| !is_here(&version.ordinal));
+        let labels = lacking.flat_map(|version| &version.labels);
+        let kept = labels.filter_map(|label| {
+            Some(KeptLabel {
+                label: label.clone(),
+                ordinal: last(label)?,
+            })
+        });
+        let kept: Vec<KeptLabel> = kept.collect();
+        let problem = self.scratch.problem(&uid);
+        let problem = problem.filter(|problem| problem.kept != kept).cloned();
+        match kept.is_empty() {
+            true => self.moved.remove(&uid),
+            false => self.moved.insert(uid, kept.clone()),
+        };
+        if let Some(problem) = problem {
+            self.draft
+                .put(RowKey::Problem(uid), &Problem { kept, ..problem });
+            self.sync();
+        }
+    }
+
+    /// Gives what was noted of labels, in this entry or before.
+    fn kept_labels(&self, uid: &Uid) -> Vec<KeptLabel> {
+        let noted = self.scratch.problem(uid).map(|problem| &problem.kept);
+        let noted = self.moved.get(uid).or(noted);
+        noted.cloned().unwrap_or_default()
     }
 
     /// Notes why a value is not kept, unless the secret's name is the reason for more.

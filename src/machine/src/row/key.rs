@@ -40,6 +40,8 @@ pub enum RowKey {
     Staging(Uid),
     /// A row of such a snapshot, by its place.
     Staged(Uid, Ordinal),
+    /// A version of a copy, sealed anew, by the copy's uid and the version's number there.
+    Resealed(Uid, Ordinal),
     /// The start of an epoch, by the feed's uid and the epoch's number.
     Epoch(Uid, Ordinal),
     /// A feed's checkpoint, by the feed's uid.
@@ -87,6 +89,7 @@ impl RowKey {
             RowKey::Wrap(uid, Ordinal(number))
             | RowKey::Replica(uid, Ordinal(number))
             | RowKey::Staged(uid, Ordinal(number))
+            | RowKey::Resealed(uid, Ordinal(number))
             | RowKey::Epoch(uid, Ordinal(number))
             | RowKey::Version(uid, Ordinal(number))
             | RowKey::Journal(uid, Revision(number)) => {
@@ -122,6 +125,7 @@ impl RowKey {
             0x0f => RowKey::Detached(rest.uid()?),
             0x10 => RowKey::Staging(rest.uid()?),
             0x11 => RowKey::Staged(rest.uid()?, Ordinal(rest.number()?)),
+            0x12 => RowKey::Resealed(rest.uid()?, Ordinal(rest.number()?)),
             0x40 => RowKey::Epoch(rest.uid()?, Ordinal(rest.number()?)),
             0x41 => RowKey::Checkpoint(rest.uid()?),
             0x42 => RowKey::Account(Ordinal(rest.number()?)),
@@ -159,6 +163,7 @@ impl RowKey {
             RowKey::Detached(_) => 0x0f,
             RowKey::Staging(_) => 0x10,
             RowKey::Staged(..) => 0x11,
+            RowKey::Resealed(..) => 0x12,
             RowKey::Epoch(..) => 0x40,
             RowKey::Checkpoint(_) => 0x41,
             RowKey::Account(_) => 0x42,
@@ -183,6 +188,7 @@ impl RowKey {
             | RowKey::Detached(uid)
             | RowKey::Staging(uid)
             | RowKey::Staged(uid, _)
+            | RowKey::Resealed(uid, _)
             | RowKey::Epoch(uid, _)
             | RowKey::Checkpoint(uid)
             | RowKey::Secret(uid)
@@ -199,6 +205,7 @@ impl RowKey {
             RowKey::Wrap(_, ordinal)
             | RowKey::Replica(_, ordinal)
             | RowKey::Staged(_, ordinal)
+            | RowKey::Resealed(_, ordinal)
             | RowKey::Epoch(_, ordinal)
             | RowKey::Account(ordinal)
             | RowKey::Region(ordinal)

@@ -24,7 +24,8 @@ use crate::storage;
 
 pub use key::RowKey;
 pub use region::{
-    Detached, Fence, Introduction, LinkToken, Problem, ProblemKind, Staging, Withheld,
+    Detached, Fence, Introduction, KeptLabel, LinkToken, Problem, ProblemKind, Resealed, Staging,
+    Withheld,
 };
 
 /// A row's content.
@@ -82,6 +83,8 @@ pub enum Row {
     Staging(Arc<Kept<Staging>>),
     /// See [`RowKey::Staged`].
     Staged(Arc<Kept<StagedRow>>),
+    /// See [`RowKey::Resealed`].
+    Resealed(Arc<Kept<Resealed>>),
     /// A feed row of any kind whose body is kept from this region.
     Withheld(Arc<Kept<Withheld>>),
 }
@@ -379,6 +382,7 @@ impl Row {
             Row::Detached(kept) => kept.as_ref(),
             Row::Staging(kept) => kept.as_ref(),
             Row::Staged(kept) => kept.as_ref(),
+            Row::Resealed(kept) => kept.as_ref(),
             Row::Withheld(kept) => kept.as_ref(),
         }
     }
@@ -411,6 +415,7 @@ impl Row {
             RowKey::Detached(_) => Kept::decode_local(key, bytes).map(Row::Detached),
             RowKey::Staging(_) => Kept::decode_local(key, bytes).map(Row::Staging),
             RowKey::Staged(..) => Kept::decode_local(key, bytes).map(Row::Staged),
+            RowKey::Resealed(..) => Kept::decode_local(key, bytes).map(Row::Resealed),
             RowKey::Journal(..) => Kept::decode_unhashed(key, bytes).map(Row::Journal),
             _ => Err(DecodeError::UnknownRow(key.kind())),
         }

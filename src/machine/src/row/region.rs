@@ -1,8 +1,8 @@
 //! Rows about regions: which of them others are told, and what this one knows of them.
 
-use crate::command::Cursor;
-use crate::ids::{Hash, Stamp, Uid};
-use crate::names::RegionName;
+use crate::command::{Cursor, NewVersion};
+use crate::ids::{Hash, Ordinal, Stamp, Uid};
+use crate::names::{Label, RegionName};
 use crate::position::{Epoch, FeedId};
 use crate::region::{Region, Scope};
 
@@ -51,6 +51,17 @@ pub struct Problem {
     pub message: String,
     /// Since when.
     pub since: Stamp,
+    /// Labels that moved on to versions whose values are not here.
+    pub kept: Vec<KeptLabel>,
+}
+
+/// A label that moved on to a version whose value is not here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptLabel {
+    /// The label.
+    pub label: Label,
+    /// The last version that had it and whose value is here.
+    pub ordinal: Ordinal,
 }
 
 /// A reason not to keep a row that was sent.
@@ -71,6 +82,17 @@ pub struct Detached {
     pub new_uid: Uid,
     /// When.
     pub detached: Stamp,
+}
+
+/// A version of a copy, sealed anew, that is kept until it is detached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resealed {
+    /// The identity that the new secret will have.
+    pub new_uid: Uid,
+    /// When it was kept.
+    pub staged: Stamp,
+    /// The version.
+    pub version: NewVersion,
 }
 
 /// How much of a feed's snapshot is kept.

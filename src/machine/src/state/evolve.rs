@@ -125,6 +125,9 @@ impl State {
             (RowKey::Staged(uid, number), Row::Staged(kept)) => {
                 insert(&mut self.feed_mut(*uid).staged, *number, kept)
             }
+            (RowKey::Resealed(uid, number), Row::Resealed(kept)) => {
+                insert(&mut self.resealed, (*uid, *number), kept)
+            }
             // Key and row come from one typed constructor; a mismatch cannot be made.
             _ => None,
         }
@@ -168,6 +171,7 @@ impl State {
             RowKey::Detached(uid) => remove(&mut self.detached, uid),
             RowKey::Staging(uid) => self.feed_mut(*uid).staging.take().map(|kept| of(&kept)),
             RowKey::Staged(uid, number) => remove(&mut self.feed_mut(*uid).staged, number),
+            RowKey::Resealed(uid, number) => remove(&mut self.resealed, &(*uid, *number)),
         }
     }
 

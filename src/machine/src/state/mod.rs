@@ -26,7 +26,7 @@ use crate::names::AccountId;
 use crate::region::{Region, ReplicaStatus};
 use crate::row::{
     Clock, Detached, Fence, Introduction, JoinToken, Kept, LinkToken, Machine, Principal, Problem,
-    RetiredNode, RowKey, Tombstone, Withheld,
+    Resealed, RetiredNode, RowKey, Tombstone, Withheld,
 };
 use crate::state::names::Names;
 use crate::state::slot::Slot;
@@ -59,6 +59,8 @@ pub struct State {
     replicas: OrdMap<(Uid, Ordinal), Arc<Kept<ReplicaStatus>>>,
     problems: OrdMap<Uid, Arc<Kept<Problem>>>,
     detached: OrdMap<Uid, Arc<Kept<Detached>>>,
+    /// Versions of copies that are to be detached, sealed anew.
+    resealed: OrdMap<(Uid, Ordinal), Arc<Kept<Resealed>>>,
     /// Feed rows of all kinds whose bodies are kept from this region.
     withheld: OrdMap<RowKey, Arc<Kept<Withheld>>>,
     derived: Derived,

@@ -8,7 +8,7 @@ use crate::ids::{Hash, Ordinal, Uid};
 use crate::names::RegionName;
 use crate::position::{Epoch, FeedId};
 use crate::region::{Region, ReplicaStatus, Scope};
-use crate::row::{Detached, Kept, LinkToken, Problem, Row, RowKey, Withheld};
+use crate::row::{Detached, Kept, LinkToken, Problem, Resealed, Row, RowKey, Withheld};
 use crate::secret::Secret;
 use crate::state::State;
 
@@ -266,6 +266,21 @@ impl State {
     /// Gives all copies that became secrets of their own, by the uid they had.
     pub fn all_detached(&self) -> impl Iterator<Item = &Uid> {
         self.detached.keys()
+    }
+
+    /// Gives the versions of a copy that are kept, sealed anew, until it is detached, by their
+    /// numbers in the copy.
+    pub fn resealed(&self, uid: &Uid) -> impl Iterator<Item = (Ordinal, &Resealed)> {
+        let rows = self
+            .resealed
+            .range((*uid, Ordinal(0))..=(*uid, Ordinal(u64::MAX)));
+        rows.map(|((_, ordinal), kept)| (*ordinal, kept.body().as_ref()))
+    }
+
+    /// Gives all versions that are kept so, by their copies' uids.
+    pub fn all_resealed(&self) -> impl Iterator<Item = (&Uid, &Resealed)> {
+        let rows = self.resealed.iter();
+        rows.map(|((uid, _), kept)| (uid, kept.body().as_ref()))
     }
 
     /// Finds what a region last said of its copy of a secret.

@@ -64,6 +64,7 @@ impl State {
                 Row::Staging(Arc::clone(self.feeds.get(uid)?.staging.as_ref()?))
             }
             RowKey::Staged(uid, n) => Row::Staged(Arc::clone(self.feeds.get(uid)?.staged.get(n)?)),
+            RowKey::Resealed(uid, n) => Row::Resealed(Arc::clone(self.resealed.get(&(*uid, *n))?)),
         };
         Some(RowRef::Here(row))
     }
@@ -90,6 +91,7 @@ impl State {
     /// Gives the local rows about regions, whose kinds come after those of the other local rows.
     fn region_rows(&self) -> impl Iterator<Item = (RowKey, RowRef)> + '_ {
         let replica = |(uid, number)| RowKey::Replica(uid, number);
+        let resealed = |(uid, number)| RowKey::Resealed(uid, number);
         let staged = self.feeds.iter().flat_map(|(uid, feed)| {
             let key = move |number| RowKey::Staged(*uid, number);
             keyed(&feed.staged, key, Row::Staged)
@@ -106,6 +108,7 @@ impl State {
             .chain(keyed(&self.detached, RowKey::Detached, Row::Detached))
             .chain(self.of_feeds(RowKey::Staging, |feed| &feed.staging, Row::Staging))
             .chain(staged)
+            .chain(keyed(&self.resealed, resealed, Row::Resealed))
     }
 
     fn local_rows(&self) -> impl Iterator<Item = (RowKey, RowRef)> + '_ {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::ids::{Ordinal, Uid};
 use crate::row::Kept;
-use crate::secret::StoredVersion;
+use crate::secret::{StoredVersion, Version};
 use crate::state::State;
 
 impl State {
@@ -22,6 +22,16 @@ impl State {
     pub fn has_value(&self, uid: &Uid, ordinal: Ordinal) -> bool {
         let slot = self.slots.get(uid);
         slot.is_some_and(|slot| slot.held(ordinal).is_some())
+    }
+
+    /// Finds the last version of a copy that had a label and whose value is here, while the version
+    /// that has the label now could not be taken in; none of a copy that has not failed.
+    pub fn last_labelled(&self, uid: &Uid, label: &str) -> Option<&Version> {
+        let mut kept = self.problem(uid)?.kept.iter();
+        let kept = kept.find(|kept| kept.label.as_str() == label)?;
+        let mut versions = self.secret(uid)?.versions.iter();
+        let last = versions.find(|version| version.ordinal == kept.ordinal)?;
+        self.has_value(uid, last.ordinal).then_some(last)
     }
 
     /// Drops a value from memory, and gives the bytes that frees, as [`State::evict`].

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use strongroom_machine::{
     Command, DetachSecret, Epoch, FeedId, FenceFeed, ForgetStaged, Found, IssueLinkToken,
-    LinkRegion, MachineVersion, Node, Region, RegionName, ReplicaReport, ReplicaState,
-    ReportReplicas, RewrapSecret, Scope, ShareSecret, Stamp, TakeOver, UnlinkRegion, UnshareSecret,
-    UpdateRegion,
+    LinkRegion, MachineVersion, NewVersion, Node, Region, RegionName, ReplicaReport, ReplicaState,
+    ReportReplicas, RewrapSecret, Scope, ShareSecret, StageDetach, Stamp, TakeOver, UnlinkRegion,
+    UnshareSecret, UpdateRegion, VersionId,
 };
 
 use crate::net::steps::founding;
@@ -52,6 +52,11 @@ impl Runner {
                 seen: of.seen()?,
             }),
             "detach" => self.detach(at, of)?,
+            "stage-detach" => Command::StageDetach(StageDetach {
+                uid: of.uid()?,
+                new_uid: uid_named(of.word(1)?)?,
+                versions: self.resealed(at, of)?,
+            }),
             "report" => report(of)?,
             "rewrap" => rewrap(of)?,
             "take-over" => take_over(of)?,
@@ -75,26 +80,36 @@ impl Runner {
         Ok(found)
     }
 
-    /// `detach 1 b2`: seals every version of the copy anew; `without=v1` forgets one.
+    /// `detach 1 b2`: makes a secret of its own of a copy.
     fn detach(&self, at: &RegionName, of: &Arguments<'_>) -> Result<Command, Failure> {
-        let uid = of.uid()?;
-        let copy = self.net.site(at)?.state.secret(&uid).cloned();
+        Ok(Command::DetachSecret(DetachSecret {
+            uid: of.uid()?,
+            new_uid: uid_named(of.word(1)?)?,
+            versions: self.resealed(at, of)?,
+            kms_key: of.key("kms")?,
+            seen: of.seen()?,
+        }))
+    }
+
+    /// The versions of a copy sealed anew: all, `without=v1`, `only=v1/v2` or none with `nothing`.
+    fn resealed(&self, at: &RegionName, of: &Arguments<'_>) -> Result<Vec<NewVersion>, Failure> {
+        let copy = self.net.site(at)?.state.secret(&of.uid()?).cloned();
         let versions = copy.iter().flat_map(|copy| &copy.versions);
         let left_out = of.keyed("without").map(version).transpose()?;
-        let kept = versions.filter(|version| Some(&version.id) != left_out.as_ref());
+        let only = of.keyed("only").map(|names| names.split('/').map(version));
+        let only: Option<Result<Vec<VersionId>, Failure>> = only.map(Iterator::collect);
+        let only = only.transpose()?;
+        let kept = versions.filter(|version| {
+            let is_meant = only.as_ref().is_none_or(|only| only.contains(&version.id));
+            is_meant && Some(&version.id) != left_out.as_ref() && !of.has("nothing")
+        });
         let sealed = kept.map(|version| {
             let mut new = new("v", 33)?;
             new.id = version.id.clone();
             new.wrap = wrap(default_key(at), 1);
             Ok(new)
         });
-        Ok(Command::DetachSecret(DetachSecret {
-            uid,
-            new_uid: uid_named(of.word(1)?)?,
-            versions: sealed.collect::<Result<_, Failure>>()?,
-            kms_key: of.key("kms")?,
-            seen: of.seen()?,
-        }))
+        sealed.collect()
     }
 }
 

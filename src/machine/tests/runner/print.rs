@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use strongroom_machine::{
-    Applied, Change, Epoch, Op, Ordinal, Outcome, Region, Rejection, Row, RowKey, Scope, Secret,
-    Uid, Version,
+    Applied, Change, Epoch, Op, Ordinal, Outcome, Problem, Region, Rejection, Row, RowKey, Scope,
+    Secret, Uid, Version,
 };
 
 use crate::support::uid_name;
@@ -118,6 +118,7 @@ pub fn key(key: &RowKey) -> String {
         RowKey::Detached(uid) => format!("detached {}", uid_name(*uid)),
         RowKey::Staging(_) => "staging".to_owned(),
         RowKey::Staged(_, at) => format!("staged {at}"),
+        RowKey::Resealed(uid, ordinal) => versioned("resealed", uid, ordinal),
     }
 }
 
@@ -172,7 +173,7 @@ fn row(row: &Row) -> String {
                 status.state, status.message
             )
         }
-        Row::Problem(kept) => format!(": {:?} {:?}", kept.body().kind, kept.body().message),
+        Row::Problem(kept) => problem(kept.body()),
         Row::Detached(kept) => format!(": is secret {}", uid_name(kept.body().new_uid)),
         Row::Staging(kept) => {
             let staging = kept.body();
@@ -185,9 +186,22 @@ fn row(row: &Row) -> String {
             format!(": {} withheld", key(&kept.body().key))
         }
         Row::Staged(kept) => format!(": {}", key(&kept.body().key)),
+        Row::Resealed(kept) => {
+            let kept = kept.body();
+            let id = kept.version.id.as_str().trim_end_matches('-');
+            format!(": {id} for secret {}", uid_name(kept.new_uid))
+        }
         Row::Withheld(_) => ": withheld".to_owned(),
         _ => String::new(),
     }
+}
+
+fn problem(problem: &Problem) -> String {
+    let mut text = format!(": {:?} {:?}", problem.kind, problem.message);
+    for kept in &problem.kept {
+        let _ = write!(text, ", {} stays at {}", kept.label, kept.ordinal);
+    }
+    text
 }
 
 pub fn region(region: &Region) -> String {

@@ -73,6 +73,7 @@ fn read(state: &State, of: &Arguments<'_>) -> Result<String, Failure> {
     };
     let id = of.keyed("version").map(version).transpose()?;
     let label = of.keyed("label").map(Label::new).transpose()?;
+    let current = Label::current();
     Ok(match secret.select(id.as_ref(), label.as_ref()) {
         Err(rejection) => print::rejected(&rejection),
         Ok(found) => {
@@ -81,7 +82,12 @@ fn read(state: &State, of: &Arguments<'_>) -> Result<String, Failure> {
                 Some(Value::Evicted) => "evicted".to_owned(),
                 None => "missing".to_owned(),
             };
-            format!("{} value {value}", print::version(found))
+            let last = label.as_ref().unwrap_or(&current);
+            let last = state.last_labelled(&uid, last.as_str());
+            let last = last.filter(|_| id.is_none());
+            let last = last.map(|last| format!(", for it {}", print::version(last)));
+            let last = last.unwrap_or_default();
+            format!("{} value {value}{last}", print::version(found))
         }
     })
 }

@@ -5,8 +5,8 @@ use proptest::prop_oneof;
 use strongroom_machine::{
     ArnSuffix, Body, Checkpoint, Command, CreateSecret, DetachSecret, FeedId, FenceFeed,
     ForgetStaged, RecordAccess, Region, RegionName, ReplicaReport, ReplicaState, ReportReplicas,
-    Revision, RewrapSecret, Row, RowKey, Scope, SecretName, Seen, TakeOver, TrimFeed, Uid,
-    UpdateRegion,
+    Revision, RewrapSecret, Row, RowKey, Scope, SecretName, Seen, StageDetach, TakeOver, TrimFeed,
+    Uid, UpdateRegion,
 };
 
 use crate::net::steps::described;
@@ -444,10 +444,25 @@ impl World {
             Ok::<_, Failure>(new)
         });
         let number = 100 + self.net.now_ms;
+        let new_uid = uid_in(at.as_str(), number);
+        let mut versions = sealed.collect::<Result<Vec<_>, _>>()?;
+        // Some come before, and of some of these nothing comes.
+        if number.is_multiple_of(2) {
+            let rest = versions.split_off(versions.len() / 2);
+            let stage = StageDetach {
+                uid,
+                new_uid,
+                versions: std::mem::replace(&mut versions, rest),
+            };
+            self.apply(at, Command::StageDetach(stage))?;
+            if number.is_multiple_of(3) {
+                return Ok(());
+            }
+        }
         let detach = DetachSecret {
             uid,
-            new_uid: uid_in(at.as_str(), number),
-            versions: sealed.collect::<Result<_, _>>()?,
+            new_uid,
+            versions,
             kms_key: None,
             seen: Seen::default(),
         };

@@ -1,7 +1,12 @@
 //! StopReplicationToReplica: a copy becomes a secret of its own in this region (R24).
 
+use std::collections::BTreeSet;
+
 use consensus::View;
-use machine::{Command, DetachSecret, FeedId, Secret, SecretId, Seen, State};
+use machine::{
+    Command, DetachSecret, FeedId, KeyId, Ordinal, Rejection, Secret, SecretId, Seen, StageDetach,
+    State, Uid,
+};
 use wire::secrets::v1::{StopReplicationToReplicaRequest, StopReplicationToReplicaResponse};
 
 use super::ask::{Answer, Ask, Reading};
@@ -10,6 +15,7 @@ use super::create::random;
 use super::{About, Basis, Secrets, parse, regions, value};
 use crate::door::Call;
 use crate::errors::Refusal;
+use crate::limits::{RESEALED_STEP_BYTES, RESEALED_STEPS_MAX};
 use crate::vault::Address;
 
 impl Secrets {
@@ -38,36 +44,60 @@ impl Secrets {
         reading: &Reading,
         id: &SecretId,
     ) -> Result<Answer<StopReplicationToReplicaResponse>, Refusal> {
-        let view = self.view(call, reading, About::Change).await?;
-        let secret = view.find_live(id)?;
-        if was_detached(&view, secret) {
-            // The first answer may have been lost.
-            let arn = view.arn(secret);
-            return view.answer(StopReplicationToReplicaResponse { arn });
+        for _ in 0..RESEALED_STEPS_MAX {
+            let view = self.view(call, reading, About::Change).await?;
+            let secret = view.find_live(id)?;
+            if was_detached(&view, secret) {
+                // The first answer may have been lost.
+                let arn = view.arn(secret);
+                return view.answer(StopReplicationToReplicaResponse { arn });
+            }
+            let command = self.step(&view, secret).await?;
+            let region = view.into_region();
+            if matches!(command, Command::StageDetach(_)) {
+                let committed = self.fence.propose(call, command).await?;
+                committed.answer?;
+                // What is kept is seen then, whatever the caller wants to wait for.
+                self.consensus
+                    .view_at(committed.index, call.deadline)
+                    .await?;
+                continue;
+            }
+            let changed = self.change(call, region, command).await?;
+            let message = StopReplicationToReplicaResponse { arn: changed.arn() };
+            return Ok(changed.answer(message));
         }
-        let command = self.detaching(&view, secret).await?;
-        let region = view.into_region();
-        let command = Command::DetachSecret(command);
-        let changed = self.change(call, region, command).await?;
-        let message = StopReplicationToReplicaResponse { arn: changed.arn() };
-        Ok(changed.answer(message))
+        Err(Rejection::VersionsMissing.into())
     }
 
-    /// Every version of a copy, sealed under the identity the secret will have.
-    async fn detaching(&self, view: &Basis, secret: &Secret) -> Result<DetachSecret, Refusal> {
+    /// What is to be done next to make a secret of its own of a copy: to keep some of its versions,
+    /// sealed under the identity the secret will have, or, with the last of them, to detach it.
+    async fn step(&self, view: &Basis, secret: &Secret) -> Result<Command, Refusal> {
         let own = view.region().ok_or_else(Refusal::not_founded)?;
         let is_led_here = view
             .feed_of_secret(&secret.uid)
             .is_none_or(|feed| view.is_primary(feed));
         if is_led_here || secret.replica(own).is_none() {
-            return Err(machine::Rejection::NotAReplica.into());
+            return Err(Rejection::NotAReplica.into());
         }
-        let new_uid = FeedId::Home(own.clone()).uid_of(random()?);
         let kms_key = regions::sealing_key(view, secret)?;
-        let mut versions = Vec::with_capacity(secret.versions.len());
-        for version in &secret.versions {
+        let (new_uid, kept) = match kept(view, &secret.uid, kms_key) {
+            Some(kept) => kept,
+            None => (FeedId::Home(own.clone()).uid_of(random()?), BTreeSet::new()),
+        };
+        let uid = secret.uid;
+        let (mut versions, mut bytes) = (Vec::new(), 0);
+        let missing = secret.versions.iter();
+        for version in missing.filter(|version| !kept.contains(&version.ordinal)) {
+            if bytes >= RESEALED_STEP_BYTES {
+                return Ok(Command::StageDetach(StageDetach {
+                    uid,
+                    new_uid,
+                    versions,
+                }));
+            }
             let from = Address {
-                uid: &secret.uid,
+                uid: &uid,
                 version: &version.id,
             };
             let to = Address {
@@ -78,15 +108,16 @@ impl Secrets {
             let sealed = self
                 .vault
                 .seal(view, kms_key.as_ref(), to, version.kind, &plain)?;
+            bytes += sealed.sealed.ciphertext.len() + sealed.wrap.wrapped_dek.len();
             versions.push(sealed);
         }
-        Ok(DetachSecret {
-            uid: secret.uid,
+        Ok(Command::DetachSecret(DetachSecret {
+            uid,
             new_uid,
             versions,
             kms_key,
             seen: Seen::default(),
-        })
+        }))
     }
 
     async fn opened(
@@ -98,6 +129,22 @@ impl Secrets {
         let sealed = sealed.ok_or_else(Refusal::on_the_way)?;
         self.vault.open(view, at, &sealed)
     }
+}
+
+/// The identity for which versions of a copy are kept, sealed anew, and the versions; none if they
+/// are sealed under another key than the secret will have.
+fn kept(state: &State, uid: &Uid, key: Option<KeyId>) -> Option<(Uid, BTreeSet<Ordinal>)> {
+    let key = key.or_else(|| state.default_key().map(|key| key.id))?;
+    let mut new_uid = None;
+    let mut ordinals = BTreeSet::new();
+    for (ordinal, kept) in state.resealed(uid) {
+        if kept.version.wrap.key_id != key {
+            return None;
+        }
+        new_uid = Some(kept.new_uid);
+        ordinals.insert(ordinal);
+    }
+    Some((new_uid?, ordinals))
 }
 
 /// Whether a secret was a copy once.

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::ask::{Answer, Ask};
 use super::basis::Views;
-use super::{About, Basis, Secrets, parse, value};
+use super::{About, Basis, Secrets, is_on_the_way, parse, value};
 use crate::clock;
 use crate::errors::{Reason, Refusal};
 use crate::times::timestamp;
@@ -54,6 +54,7 @@ impl Secrets {
         chosen: &Choice,
     ) -> Result<Read<'a>, Refusal> {
         let version = chosen.of(secret)?;
+        let version = stand_in(view, secret, chosen, version);
         let sealed = value(view, &secret.uid, &version.id).await?;
         let sealed = sealed.ok_or_else(|| chosen.missing())?;
         let at = Address {
@@ -69,6 +70,21 @@ impl Secrets {
             plain,
         })
     }
+}
+
+/// The version a read by label is answered with: where a copy has failed and the one that has the
+/// label could not be taken in, the last one that had it here.
+fn stand_in<'a>(
+    view: &'a Basis,
+    secret: &Secret,
+    chosen: &Choice,
+    version: &'a Version,
+) -> &'a Version {
+    let uid = &secret.uid;
+    let is_missing = is_on_the_way(view, uid, &version.id);
+    let label = chosen.label().filter(|_| is_missing);
+    let last = label.and_then(|label| view.last_labelled(uid, label));
+    last.unwrap_or(version)
 }
 
 /// One opened version.
@@ -127,6 +143,15 @@ impl Choice {
             }
         };
         found.ok_or_else(|| self.missing())
+    }
+
+    /// The label that alone says which version is meant.
+    fn label(&self) -> Option<&str> {
+        match self {
+            Self::Current => Some(Label::CURRENT),
+            Self::Label(label) => Some(label),
+            Self::Version(_) | Self::Both { .. } => None,
+        }
     }
 
     fn missing(&self) -> Refusal {

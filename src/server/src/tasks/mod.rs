@@ -6,6 +6,7 @@ mod checkpoint;
 mod confirm;
 mod promote;
 mod purge;
+mod resealed;
 mod seats;
 
 use std::sync::Arc;
@@ -59,6 +60,7 @@ impl Tasks {
     /// Starts them all in a set, with which they end.
     pub fn spawn(&self, tasks: &mut JoinSet<()>) {
         tasks.spawn(self.clone().purge());
+        tasks.spawn(self.clone().forget_resealed());
         tasks.spawn(self.clone().record_accesses());
         tasks.spawn(self.clone().promote_learners());
         tasks.spawn(self.clone().checkpoint_feeds());

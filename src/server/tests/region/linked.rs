@@ -231,6 +231,44 @@ async fn a_copy_that_is_stopped_is_a_secret_of_its_own_with_all_its_versions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_copy_whose_versions_no_entry_holds_together_is_stopped_too() {
+    const VERSIONS: u32 = 78;
+    let (first, second) = two(RegionScope::Selected).await;
+    let (mut client, mut there) = (first.secrets(0), second.secrets(0));
+    let value = |number: u32| format!("{number:060000}");
+    client
+        .create_secret(create("s", 1, &value(1)))
+        .await
+        .unwrap();
+    for number in 2..=VERSIONS {
+        let put = put("s", number, &value(number));
+        client.put_secret_value(put).await.unwrap();
+    }
+    client
+        .replicate_secret_to_regions(replicate("s", &[OTHER]))
+        .await
+        .unwrap();
+    until_in_sync(&first, "s").await;
+    let before = described(&mut there, "s").await;
+    let stopped = there
+        .stop_replication_to_replica(stop_replication("s"))
+        .await;
+    assert_eq!(stopped.unwrap().into_inner().arn, before.arn);
+    there.put_secret_value(put("s", 100, "mine")).await.unwrap();
+    for number in 1..=VERSIONS {
+        let request = api::GetSecretValueRequest {
+            version_id: Some(token(number)),
+            ..get("s")
+        };
+        let reply = there.get_secret_value(request).await.unwrap().into_inner();
+        let text = api::get_secret_value_response::Value::SecretString(value(number));
+        assert!(reply.value == Some(text), "version {number}");
+    }
+    second.stop().await;
+    first.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_is_in_use_there_fails_unless_it_is_forced() {
     let (first, second) = two(RegionScope::Selected).await;
     let (mut client, mut there) = (first.secrets(0), second.secrets(0));
@@ -315,23 +353,46 @@ async fn a_copy_that_fails_later_keeps_what_it_has_until_it_is_removed() {
     .await;
     let mut there = second.secrets(0);
     assert_eq!(read(&mut there, "s").await.unwrap(), "one");
-    let wrote = client.put_secret_value(put("s", 2, "two")).await.unwrap();
+    client.put_secret_value(put("s", 2, "two")).await.unwrap();
+    let wrote = client.put_secret_value(put("s", 3, "three")).await.unwrap();
     let position = metadata(&wrote, "strongroom-position").unwrap();
-    let seen = there
-        .get_secret_value(with("strongroom-min-position", &position, get("s")))
-        .await;
-    // What came since cannot be opened here, and nothing older is shown in its place.
-    assert_refused(seen, "ServiceUnavailable", "The value is on its way.");
-    let first_version = api::GetSecretValueRequest {
-        version_id: Some(token(1)),
+    let asked = |message| with("strongroom-min-position", &position, message);
+    // What came since cannot be opened here: the last version that was current here is, and the
+    // answer says which that is.
+    let current = api::GetSecretValueRequest {
+        version_stage: Some("AWSCURRENT".to_owned()),
         ..get("s")
     };
-    let kept = there.get_secret_value(first_version).await;
-    let text = api::get_secret_value_response::Value::SecretString("one".to_owned());
-    assert_eq!(kept.unwrap().into_inner().value, Some(text));
+    for message in [get("s"), current] {
+        let kept = there.get_secret_value(asked(message)).await.unwrap();
+        let kept = kept.into_inner();
+        let text = api::get_secret_value_response::Value::SecretString("one".to_owned());
+        assert_eq!(kept.value, Some(text));
+        assert_eq!(kept.version_id, token(1));
+        assert!(kept.version_stages.is_empty());
+    }
+    let batch = api::BatchGetSecretValueRequest {
+        secret_id_list: vec!["s".to_owned()],
+        ..Default::default()
+    };
+    let batch = there.batch_get_secret_value(batch).await.unwrap();
+    let read = batch.into_inner().secret_values.into_iter().next().unwrap();
+    let text = api::secret_value_entry::Value::SecretString("one".to_owned());
+    assert_eq!(read.value, Some(text));
+    assert_eq!(read.version_id, token(1));
+    // Whoever names the version means no other.
+    let third = api::GetSecretValueRequest {
+        version_id: Some(token(3)),
+        ..get("s")
+    };
+    assert_refused(
+        there.get_secret_value(third).await,
+        "ServiceUnavailable",
+        "The value is on its way.",
+    );
     let shared = client.replicate_secret_to_regions(replicate("s", &[OTHER]));
     shared.await.unwrap();
-    until_read(&second, "s", "two").await;
+    until_read(&second, "s", "three").await;
     let removed = client.remove_regions_from_replication(remove_regions("s", &[OTHER]));
     removed.await.unwrap();
     until_gone(&second, "s").await;
