@@ -55,9 +55,8 @@ impl From<&Command> for Wire {
                 node_id: remove.node.0,
             }),
             Command::SetMachineVersion(set) => {
-                Wire::SetMachineVersion(storage::SetMachineVersion {
-                    version: set.version.0,
-                })
+                let version = set.version.0;
+                Wire::SetMachineVersion(storage::SetMachineVersion { version })
             }
             Command::Checkpoint(checkpoint) => Wire::Checkpoint(storage::Checkpoint {
                 feed: checkpoint.feed.to_string(),

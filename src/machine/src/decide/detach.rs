@@ -1,5 +1,5 @@
-//! Making a secret of its own of a copy (R24): of all its versions, sealed anew, at once. Those that
-//! are too long together for one entry are kept before, where no read sees them.
+//! Making a secret of its own of a copy (R24): of all its versions, sealed anew, at once. Those
+//! that are too long together for one entry are kept before, where no read sees them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use strongroom_machine::{
     Applied, Change, Epoch, Op, Ordinal, Outcome, Problem, Region, Rejection, Row, RowKey, Scope,
-    Secret, Uid, Version,
+    Secret, Staging, Uid, Version,
 };
 
 use crate::support::uid_name;
@@ -175,13 +175,7 @@ fn row(row: &Row) -> String {
         }
         Row::Problem(kept) => problem(kept.body()),
         Row::Detached(kept) => format!(": is secret {}", uid_name(kept.body().new_uid)),
-        Row::Staging(kept) => {
-            let staging = kept.body();
-            let at = &staging.at;
-            let epoch = at.epoch.as_ref().map(Epoch::to_string);
-            let epoch = epoch.unwrap_or_default();
-            format!(": {} rows at {epoch} {}", staging.rows, at.revision)
-        }
+        Row::Staging(kept) => staging(kept.body()),
         Row::Staged(kept) if kept.body().row.is_withheld() => {
             format!(": {} withheld", key(&kept.body().key))
         }
@@ -194,6 +188,13 @@ fn row(row: &Row) -> String {
         Row::Withheld(_) => ": withheld".to_owned(),
         _ => String::new(),
     }
+}
+
+fn staging(staging: &Staging) -> String {
+    let at = &staging.at;
+    let epoch = at.epoch.as_ref().map(Epoch::to_string);
+    let epoch = epoch.unwrap_or_default();
+    format!(": {} rows at {epoch} {}", staging.rows, at.revision)
 }
 
 fn problem(problem: &Problem) -> String {

@@ -56,8 +56,8 @@ async fn keep_true(following: &Arc<Following>) {
     }
 }
 
-/// Who leads the root feed, by the highest ballot of it: a region that comes back, and was taken over
-/// before all of its nodes were known, has to tell the new primary of them to be let in.
+/// Who leads the root feed, by the highest ballot of it: a region that comes back, and was taken
+/// over before all of its nodes were known, has to tell the new primary of them to be let in.
 pub(super) fn root_primary(state: &State, claims: &[(FeedId, Epoch)]) -> Option<RegionName> {
     let mut claims = claims.iter().filter(|(feed, _)| *feed == FeedId::Root);
     let claimed = claims.next().map(|(_, epoch)| &epoch.region);
