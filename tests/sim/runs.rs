@@ -15,7 +15,7 @@ use crate::trace::Trace;
 use crate::violation::Violation;
 
 /// Seeds within which a broken build must be caught.
-const SEEDS_TO_CATCH: u64 = 40;
+const SEEDS_TO_CATCH: u64 = 20;
 
 /// Runs `STRONGROOM_COUNT` seeds from `STRONGROOM_SEED` on, and fails when one breaks an invariant.
 pub fn every(usual_count: u64) {

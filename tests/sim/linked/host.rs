@@ -11,14 +11,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use consensus::{Consensus, Danger, Epochs, Keep, Options, Reads, Timing, View};
-use machine::{MACHINE_VERSION, MachineVersion, NodeId, RegionName};
+use machine::{Command, Entry, ImportChanges, MACHINE_VERSION, MachineVersion, NodeId, RegionName};
+use prost::Message as _;
 use replication::{DialFailed, Own, Regions, Replication, Staleness};
-use store::{SnapshotDir, Stamped};
+use store::{Log as _, SnapshotDir, Stamped};
 use tokio::runtime::Runtime;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
+use wire::raft::v1::LogEntry;
+use wire::raft::v1::log_entry::Payload;
 
 use crate::broken::Broken;
 use crate::call::Call;
@@ -90,6 +93,23 @@ impl Host {
     /// What the node has applied; `None` when it is down.
     pub fn view(&self) -> Option<View> {
         self.consensus().map(Consensus::local_view)
+    }
+
+    /// The imports that its log holds, committed or not.
+    pub fn imports(&self) -> Vec<ImportChanges> {
+        let records = self.log.read(0..u64::MAX).expect("a log in memory");
+        let entries = records.into_iter().filter_map(|record| {
+            let entry = LogEntry::decode(record.body.as_slice()).expect("an entry of the log");
+            match entry.payload? {
+                Payload::Command(bytes) => Some(Entry::decode(&bytes).expect("a command")),
+                _ => None,
+            }
+        });
+        let imports = entries.filter_map(|entry| match entry.command {
+            Command::ImportChanges(import) => Some(import),
+            _ => None,
+        });
+        imports.collect()
     }
 
     /// Starts the node; an error when it refuses its disk.

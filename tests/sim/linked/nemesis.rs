@@ -73,6 +73,9 @@ enum Fault {
     Outage,
     Latency,
     Trim,
+    /// What was imported is asked for once more, as by a leader that lost its office over it and
+    /// comes late.
+    Reimport,
     /// A region is cut off, or down, and another one takes over.
     Loss,
     /// A region takes over from one that is well.
@@ -98,6 +101,7 @@ const FAULTS: &[(Fault, u32)] = &[
     (Fault::Outage, 2),
     (Fault::Latency, 3),
     (Fault::Trim, 4),
+    (Fault::Reimport, 4),
     (Fault::Loss, 4),
     (Fault::Forced, 3),
     (Fault::Double, 2),
@@ -258,6 +262,7 @@ impl Nemesis {
                 self.later(world, 200..2_000, Ending::Latency);
             }
             Fault::Trim => self.trim(node, world),
+            Fault::Reimport => self.import_again(node, world),
             Fault::Loss | Fault::Forced | Fault::Double => self.promote(fault, region, world),
         }
     }
@@ -361,6 +366,16 @@ impl Nemesis {
                 .host(node)
                 .call(move |node| script::trim(node, feed, upto)),
         );
+    }
+
+    fn import_again(&mut self, node: u64, world: &mut World) {
+        let imports = world.host(node).imports();
+        let Some(import) = imports.choose(&mut self.rng) else {
+            return;
+        };
+        let import = import.clone();
+        let call = move |node| script::import(node, import);
+        drop(world.host(node).call(call));
     }
 
     fn promote(&mut self, fault: Fault, over: u64, world: &mut World) {

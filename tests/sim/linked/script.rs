@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use consensus::Proposal;
 use machine::{
-    AdmitNode, Command, FeedId, Hash, Introduction, IssueJoinToken, IssueLinkToken, LinkRegion,
-    NodeId, Outcome, Revision, Scope, Stamp, TrimFeed,
+    AdmitNode, Command, FeedId, Hash, ImportChanges, Introduction, IssueJoinToken, IssueLinkToken,
+    LinkRegion, NodeId, Outcome, Revision, Scope, Stamp, TrimFeed,
 };
 use replication::PromoteReport;
 use tokio::time::Instant;
@@ -97,6 +97,12 @@ pub async fn promote(node: Node, over: u64, force: bool) -> Result<PromoteReport
 /// Forgets the oldest changes of a feed, so that who is behind needs a snapshot.
 pub async fn trim(node: Node, feed: FeedId, upto: Revision) -> Result<(), String> {
     propose(&node, Command::TrimFeed(TrimFeed { feed, upto })).await?;
+    Ok(())
+}
+
+/// Takes changes of another region in, if they belong where its feed stands.
+pub async fn import(node: Node, import: ImportChanges) -> Result<(), String> {
+    propose(&node, Command::ImportChanges(import)).await?;
     Ok(())
 }
 
