@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use machine::{
     ActivateSnapshot, Bucket, Command, DetachSecret, Epoch, FeedId, FenceFeed, FillRows,
     ForgetStaged, Hash, ImportChanges, LogIndex, MendBucket, Replica, ReplicaReport, ReplicaState,
-    ReportReplicas, RewrapSecret, RowKey, Seen, SentBody, ShareSecret, StageRows, StagedRow, State,
-    TakeOver, UnlinkRegion, UnshareSecret,
+    ReportReplicas, RewrapSecret, RowKey, Seen, SentBody, ShareSecret, StageDetach, StageRows,
+    StagedRow, State, TakeOver, UnlinkRegion, UnshareSecret,
 };
 use strongroom_fuzz::pair::{self, FOLLOWER, follower, leader, region};
 use strongroom_fuzz::{REGION, entry, join};
@@ -87,6 +87,11 @@ fn of_copies() -> Result<Vec<(&'static str, Command)>, Failure> {
         kms_key: None,
         seen: Seen::default(),
     };
+    let stage = StageDetach {
+        uid,
+        new_uid: detach.new_uid,
+        versions: vec![new(1)?],
+    };
     let rewrap = RewrapSecret {
         uid,
         wraps: vec![(version(2)?, wrap())],
@@ -101,6 +106,7 @@ fn of_copies() -> Result<Vec<(&'static str, Command)>, Failure> {
     };
     Ok(vec![
         ("detach", Command::DetachSecret(detach)),
+        ("stage-detach", Command::StageDetach(stage)),
         ("rewrap", Command::RewrapSecret(rewrap)),
         ("take-over", Command::TakeOver(take)),
         ("fence", Command::FenceFeed(fence)),

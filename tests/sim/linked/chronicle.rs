@@ -35,7 +35,8 @@ pub struct Link {
 
 impl Chronicle {
     /// Takes the changes of a feed that a node of a region has beyond a revision at which it was
-    /// seen last. What the journal does not have any more is passed over.
+    /// seen last. What the journal does not have any more is passed over, and what follows on it
+    /// too, but for an epoch, which says what it follows on.
     pub fn see(
         &mut self,
         region: u64,
@@ -44,10 +45,15 @@ impl Chronicle {
         last: &Cursor,
     ) -> Result<(), Violation> {
         let held = view.feed(feed).expect("a feed of the view");
-        let Some(rows) = held.journal_after(last.revision) else {
+        let begun = held
+            .epochs()
+            .map(|begun| (begun.last_revision, begun.chain));
+        let begun = begun.filter(|(revision, _)| *revision > last.revision);
+        let mut known = std::iter::once((last.revision, last.chain)).chain(begun);
+        let rows = known.find_map(|(after, chain)| Some((held.journal_after(after)?, chain)));
+        let Some((rows, mut before)) = rows else {
             return Ok(());
         };
-        let mut before = last.chain;
         for row in rows {
             if let Some(secret) = row.secret() {
                 self.secrets.insert(row.header.commitment, Arc::new(secret));
