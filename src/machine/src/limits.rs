@@ -100,10 +100,9 @@ pub const ORDINAL_MAX: u64 = u64::MAX >> 1;
 pub const STAGED_BYTES_MAX: u64 = 64 << 20;
 /// Rows that one entry removes of a snapshot that is given up.
 pub const UNSTAGED_MAX: usize = 4096;
-/// Versions that are kept, sealed anew, until their copies are detached.
-pub const RESEALED_MAX: usize = 8 * VERSIONS_TAKEN_MAX;
-/// Bytes of these.
-pub const RESEALED_BYTES_MAX: usize = 64 << 20;
+/// Copies of which versions are kept, sealed anew, until they are detached. One that has begun
+/// always has room for the rest of its versions.
+pub const RESEALED_COPIES_MAX: usize = 8;
 /// Rows of one feed. Another region can bring no more here, whatever it sends.
 pub const FEED_ROWS_MAX: u64 = 16_000_000;
 /// Bytes of one feed's rows without its values, which may leave memory.

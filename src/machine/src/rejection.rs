@@ -259,6 +259,9 @@ pub enum Rejection {
     /// A detached copy lacks versions that the request does not bring.
     #[error("The replica changed while it was detached. Try again.")]
     VersionsMissing,
+    /// As many copies as may be are being detached in steps.
+    #[error("Too many replicas are made secrets of their own at once. Try again.")]
+    DetachLimit,
     /// The feed stands elsewhere than the request follows on.
     #[error("Feed {feed} stands at revision {now}.")]
     CursorMoved {
@@ -479,6 +482,7 @@ impl Rejection {
             | Rejection::NodeExists(_) | Rejection::NodeRetired(_) | Rejection::NodeKeyTaken(_)
             | Rejection::NodeLast(_) | Rejection::DayAhead(_) | Rejection::Fenced { .. }
             | Rejection::NotAReplica | Rejection::SecretWithheld(_) | Rejection::VersionsMissing
+            | Rejection::DetachLimit
             | Rejection::CursorMoved { .. } | Rejection::StreamBroken { .. }
             | Rejection::FeedIsOurs(_) | Rejection::SnapshotMoved(_) | Rejection::SnapshotForeign(_)
             | Rejection::LinkTokenExists | Rejection::RegionExists(_) | Rejection::RegionUnlinked(_)

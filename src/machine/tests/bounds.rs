@@ -328,45 +328,38 @@ fn a_snapshot_that_is_given_up_is_forgotten_in_steps() -> Result<(), Failure> {
 }
 
 #[test]
-fn no_more_versions_are_kept_for_copies_to_be_detached_than_may_be() -> Result<(), Failure> {
-    const VERSIONS: usize = 100;
+fn versions_of_no_more_copies_to_be_detached_are_kept_than_may_be() -> Result<(), Failure> {
     let (mut net, a, b) = two_regions()?;
-    let value = limits::VALUE_BYTES_MAX;
-    let room = limits::RESEALED_BYTES_MAX / value / VERSIONS;
-    let sealed = |id: usize, bytes| -> Result<NewVersion, Failure> {
-        Ok(NewVersion {
-            wrap: wrap(default_key(&b), 1),
-            ..new(&format!("v{id}"), bytes)?
-        })
-    };
-    for number in 1..=room as u64 + 1 {
+    let last = limits::RESEALED_COPIES_MAX as u64 + 1;
+    for number in 1..=last {
         net.accepted(&a, shared(number, &b)?)?;
-        for id in 1..=VERSIONS {
-            net.accepted(&a, put(number, &format!("v{id}"))?)?;
+        for id in ["v1", "v2"] {
+            net.accepted(&a, put(number, id)?)?;
         }
     }
     net.follow_all(&b, &FeedId::Home(a.clone()))?;
-    let stage = |number: u64, count: usize| -> Result<Command, Failure> {
-        let versions = (1..=count).map(|id| sealed(id, value));
+    let stage = |number: u64, ids: &[&str]| -> Result<Command, Failure> {
+        let sealed = |id: &&str| -> Result<NewVersion, Failure> {
+            Ok(NewVersion {
+                wrap: wrap(default_key(&b), 1),
+                ..new(id, 16)?
+            })
+        };
         Ok(Command::StageDetach(StageDetach {
             uid: uid(number),
             new_uid: uid_in(b.as_str(), number),
-            versions: versions.collect::<Result<_, _>>()?,
+            versions: ids.iter().map(sealed).collect::<Result<_, _>>()?,
         }))
     };
-    for number in 1..=room as u64 {
-        net.accepted(&b, stage(number, VERSIONS)?)?;
+    for number in 1..last {
+        net.accepted(&b, stage(number, &["v1"])?)?;
     }
-    let full = Err(Rejection::TooLong {
-        field: Field::Rows,
-        max: limits::RESEALED_BYTES_MAX as u64,
-    });
-    let last = room as u64 + 1;
-    assert_eq!(net.apply(&b, stage(last, VERSIONS)?).answer, full);
-    // What was kept before is counted once, and what is forgotten gives way.
-    net.accepted(&b, stage(1, VERSIONS)?)?;
-    net.accepted(&b, stage(1, 0)?)?;
-    net.accepted(&b, stage(last, VERSIONS)?)?;
+    let full = Err(Rejection::DetachLimit);
+    assert_eq!(net.apply(&b, stage(last, &["v1"])?).answer, full);
+    // What has begun goes on, and what is forgotten gives way.
+    net.accepted(&b, stage(1, &["v2"])?)?;
+    net.accepted(&b, stage(1, &[])?)?;
+    net.accepted(&b, stage(last, &["v1"])?)?;
     Ok(())
 }
 

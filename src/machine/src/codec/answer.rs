@@ -341,6 +341,7 @@ fn region_rejection(code: u32, wire: &storage::Rejection) -> Result<Rejection, D
         72 => Rejection::VersionsMissing,
         73 => Rejection::FeedLimit(about()?),
         74 => Rejection::RegionNameUnusable(region()?),
+        75 => Rejection::DetachLimit,
         _ => return Err(DecodeError::Field("rejection code")),
     })
 }
@@ -421,6 +422,7 @@ fn code(rejection: &Rejection) -> u32 {
         Rejection::ScopeNeeded(_) => 69, Rejection::RegionInvalid(_) => 70,
         Rejection::MachineVersionNeeded(_) => 71, Rejection::VersionsMissing => 72,
         Rejection::FeedLimit(_) => 73, Rejection::RegionNameUnusable(_) => 74,
+        Rejection::DetachLimit => 75,
     }
 }
 

@@ -10,9 +10,7 @@ use crate::decide::draft::Draft;
 use crate::decide::hide::{forget_resealed, hide_versions};
 use crate::decide::{bounded, key, roomy, secret, unmoved, version, writable};
 use crate::ids::{Ordinal, Uid};
-use crate::limits::{
-    RESEALED_BYTES_MAX, RESEALED_MAX, SEAL_BYTES_MAX, SECRETS_MAX, VALUE_BYTES_MAX,
-};
+use crate::limits::{RESEALED_COPIES_MAX, SEAL_BYTES_MAX, SECRETS_MAX, VALUE_BYTES_MAX};
 use crate::names::VersionId;
 use crate::position::FeedId;
 use crate::rejection::{Field, Rejection};
@@ -28,6 +26,10 @@ pub(super) fn stage(draft: &mut Draft<'_>, stage: &StageDetach) -> Result<Outcom
         return Ok(Outcome::None);
     }
     let (_, copy, _) = detachable(state, &uid, &stage.new_uid)?;
+    if state.is_incomplete(&uid) {
+        return Err(Rejection::VersionsMissing);
+    }
+    admitted(state, &uid)?;
     let mut ordinals = BTreeSet::new();
     for new in &stage.versions {
         let version = copy.version(&new.id).ok_or(Rejection::VersionsMissing)?;
@@ -42,7 +44,6 @@ pub(super) fn stage(draft: &mut Draft<'_>, stage: &StageDetach) -> Result<Outcom
         };
         draft.put(RowKey::Resealed(uid, version.ordinal), &row);
     }
-    weigh(state, stage, &ordinals)?;
     // What is put in its place need not be deleted.
     let replaced = state.resealed(&uid);
     let others = replaced
@@ -51,25 +52,13 @@ pub(super) fn stage(draft: &mut Draft<'_>, stage: &StageDetach) -> Result<Outcom
     Ok(Outcome::None)
 }
 
-/// Rejects more than may be kept of all copies together.
-fn weigh(
-    state: &State,
-    stage: &StageDetach,
-    ordinals: &BTreeSet<Ordinal>,
-) -> Result<(), Rejection> {
-    let others = state.all_resealed().filter(|(uid, _)| **uid != stage.uid);
-    let others = others.map(|(_, kept)| &kept.version);
-    let same = state
-        .resealed(&stage.uid)
-        .filter(|(ordinal, kept)| kept.new_uid == stage.new_uid && !ordinals.contains(ordinal));
-    let same = same.map(|(_, kept)| &kept.version);
-    let (mut count, mut bytes) = (0usize, 0usize);
-    for version in others.chain(same).chain(&stage.versions) {
-        count = count.saturating_add(1);
-        bytes = bytes.saturating_add(version.sealed.ciphertext.len());
+/// Rejects one copy more than may be kept of.
+fn admitted(state: &State, uid: &Uid) -> Result<(), Rejection> {
+    let copies: BTreeSet<&Uid> = state.all_resealed().map(|(uid, _)| uid).collect();
+    match copies.contains(uid) || copies.len() < RESEALED_COPIES_MAX {
+        true => Ok(()),
+        false => Err(Rejection::DetachLimit),
     }
-    bounded(Field::Rows, count, RESEALED_MAX)?;
-    bounded(Field::Rows, bytes, RESEALED_BYTES_MAX)
 }
 
 /// Finds a copy that may become a secret of its own with a uid, its feed, and this region's.
@@ -78,6 +67,10 @@ fn detachable(
     uid: &Uid,
     new_uid: &Uid,
 ) -> Result<(FeedId, Arc<Secret>, FeedId), Rejection> {
+    if state.detached(uid).is_some() && state.secret(uid).is_none() {
+        // Somebody else came first.
+        return Err(Rejection::VersionsMissing);
+    }
     let (feed, copy) = secret::held(state, uid)?;
     let own = state.region().ok_or(Rejection::NotFounded)?;
     if state.is_primary(&feed) || copy.replica(own).is_none() {

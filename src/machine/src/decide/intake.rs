@@ -199,6 +199,7 @@ impl<'d, 's> Intake<'d, 's> {
             Sent::Row(Row::Secret(kept)) => {
                 self.note_labels(kept.body());
                 self.note_kept(kept.body());
+                self.note_listed(kept.body());
                 return Row::Secret(Arc::clone(kept));
             }
             // Whoever sends it may have it no more as it was then, or not have it at all. The

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::answer::Outcome;
 use crate::command::{CreateSecret, DeleteSecret, PurgeSecret, RestoreSecret};
 use crate::decide::draft::Draft;
+use crate::decide::hide::forget_resealed;
 use crate::decide::hide::free_name;
 use crate::decide::{
     BOUNDED_REMAINS, REGIONS, bounded, key, roomy, share, tag, unmoved, version, writable,
@@ -287,6 +288,7 @@ pub(super) fn erase(draft: &mut Draft<'_>, feed: &FeedId, secret: &Secret) {
     for key in state.replica_keys(secret.uid) {
         draft.delete(key);
     }
+    forget_resealed(draft, state, secret.uid);
     draft.feed_delete(feed, RowKey::Secret(secret.uid));
     if draft.state.machine_version() >= Some(BOUNDED_REMAINS) {
         // Room for the one to come.

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::decide::hide::forget_resealed;
 use crate::decide::intake::Intake;
 use crate::ids::{Ordinal, Uid};
 use crate::limits::MESSAGE_CHARS_MAX;
@@ -105,12 +106,23 @@ impl Intake<'_, '_> {
             |other: &Arc<Secret>| other.uid != uid && self.scratch.late_since(&other.uid) < since;
         let others = self.scratch.namesakes(&secret.account, &secret.name);
         let is_late = others.filter(|other| is_before(other)).count() > 0;
-        // What a value that came before its secret was refused for is left: it is still missing.
-        let was_refused = self.scratch.is_withheld(&RowKey::Secret(uid));
+        // What a value was refused for is left: it is still missing.
+        let problem = self.scratch.problem(&uid);
+        let is_of_value = problem.is_some_and(|problem| problem.kind == ProblemKind::Key);
+        let was_refused = self.scratch.is_withheld(&RowKey::Secret(uid)) && !is_of_value;
         if is_late {
             self.note_problem(uid, ProblemKind::NameTaken, "");
         } else if was_refused || self.scratch.late_since(&uid).is_some() {
             self.clear_problem(uid);
+        }
+    }
+
+    /// Forgets versions that were kept to detach what is no copy of this region any more.
+    pub(super) fn note_listed(&mut self, secret: &Secret) {
+        let own = self.scratch.region();
+        if own.is_some_and(|own| secret.replica(own).is_none()) {
+            forget_resealed(self.draft, &self.scratch, secret.uid);
+            self.sync();
         }
     }
 

@@ -30,6 +30,7 @@ fn reason(rejection: &Rejection) -> Reason {
         Rejection::AuthorizationMoved | Rejection::NotFounded | Rejection::VersionsMissing => {
             Reason::ServiceUnavailable
         }
+        Rejection::DetachLimit => Reason::Throttling,
         Rejection::Fenced { .. } => Reason::NotPrimary,
         other => match other.aws_name() {
             "ValidationException" => Reason::Validation,

@@ -56,7 +56,8 @@ impl Secrets {
             let region = view.into_region();
             if matches!(command, Command::StageDetach(_)) {
                 let committed = self.fence.propose(call, command).await?;
-                committed.answer?;
+                let kept = committed.answer;
+                kept.map_err(|rejection| self.located(rejection.into()))?;
                 // What is kept is seen then, whatever the caller wants to wait for.
                 self.consensus
                     .view_at(committed.index, call.deadline)
@@ -79,6 +80,9 @@ impl Secrets {
             .is_none_or(|feed| view.is_primary(feed));
         if is_led_here || secret.replica(own).is_none() {
             return Err(Rejection::NotAReplica.into());
+        }
+        if view.is_incomplete(&secret.uid) {
+            return Err(Refusal::on_the_way());
         }
         let kms_key = regions::sealing_key(view, secret)?;
         let (new_uid, kept) = match kept(view, &secret.uid, kms_key) {

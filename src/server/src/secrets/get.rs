@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::ask::{Answer, Ask};
 use super::basis::Views;
-use super::{About, Basis, Secrets, is_on_the_way, parse, value};
+use super::{About, Basis, Secrets, parse, value};
 use crate::clock;
 use crate::errors::{Reason, Refusal};
 use crate::times::timestamp;
@@ -73,7 +73,8 @@ impl Secrets {
 }
 
 /// The version a read by label is answered with: where a copy has failed and the one that has the
-/// label could not be taken in, the last one that had it here.
+/// label could not be taken in, the last one that had it here, also once this region has taken
+/// over.
 fn stand_in<'a>(
     view: &'a Basis,
     secret: &Secret,
@@ -81,7 +82,7 @@ fn stand_in<'a>(
     version: &'a Version,
 ) -> &'a Version {
     let uid = &secret.uid;
-    let is_missing = is_on_the_way(view, uid, &version.id);
+    let is_missing = !view.has_value(uid, version.ordinal);
     let label = chosen.label().filter(|_| is_missing);
     let last = label.and_then(|label| view.last_labelled(uid, label));
     last.unwrap_or(version)

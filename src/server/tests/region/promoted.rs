@@ -10,7 +10,9 @@ use zeroize::Zeroizing;
 use super::harness::{
     ADMIN, OTHER, REGION, Region, assert_refused, eventually, refusal, told, two,
 };
-use super::requests::{create, describe, get, metadata, put, read, replicate, with};
+use super::requests::{
+    create, describe, get, metadata, put, read, replica, replicate, token, with,
+};
 
 /// Makes a region take over the feeds of another one.
 async fn promote(region: &Region, lost: &str, force: bool) -> admin::PromoteRegionResponse {
@@ -361,6 +363,45 @@ async fn a_region_that_was_lost_for_good_comes_back_with_its_secrets_led_elsewhe
         .await
         .unwrap();
     until_there(&second, "mine", "newer").await;
+    second.stop().await;
+    first.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_has_failed_goes_on_with_what_it_has_where_its_region_takes_over() {
+    let (first, second) = two(RegionScope::Selected).await;
+    let mut client = first.secrets(0);
+    client.create_secret(create("s", 1, "one")).await.unwrap();
+    let shared = client.replicate_secret_to_regions(replicate("s", &[OTHER]));
+    shared.await.unwrap();
+    let mut there = second.secrets(0);
+    eventually("the copy is there", async || {
+        read(&mut there, "s").await.is_ok()
+    })
+    .await;
+    let keyed = api::ReplicateSecretToRegionsRequest {
+        add_replica_regions: vec![api::ReplicaRegion {
+            kms_key_id: Some("alias/nobody".to_owned()),
+            ..replica(OTHER)
+        }],
+        ..replicate("s", &[])
+    };
+    client.replicate_secret_to_regions(keyed).await.unwrap();
+    client.put_secret_value(put("s", 2, "two")).await.unwrap();
+    let second_version = api::GetSecretValueRequest {
+        version_id: Some(token(2)),
+        ..get("s")
+    };
+    eventually(
+        "the version that cannot be opened is known there",
+        async || {
+            let got = there.get_secret_value(second_version.clone()).await;
+            got.is_err_and(|status| status.code() == tonic::Code::Unavailable)
+        },
+    )
+    .await;
+    promote(&second, REGION, true).await;
+    assert_eq!(read(&mut there, "s").await.unwrap(), "one");
     second.stop().await;
     first.stop().await;
 }
