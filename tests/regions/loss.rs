@@ -124,6 +124,10 @@ fn try_losses(trials: u64, secrets: usize, random: &mut StdRng, sum: &mut Sum) {
     for trial in 1..=trials {
         cluster.thaw();
         cluster.wait_until_equal();
+        // Before that it has nothing to report.
+        until_within(PATIENCE, "the lost region has answered", || {
+            cluster.followed(B, NAMES[A])?.1.staleness
+        });
         let kind = Loss::ALL[usize::try_from(trial).unwrap() % Loss::ALL.len()];
         let width = if matches!(kind, Loss::Slow) { WIDE } else { 1 };
         let ledger = Ledger::new(home(), names.clone(), width);
