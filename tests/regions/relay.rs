@@ -145,11 +145,24 @@ impl Service {
                 let origin = alive.origin.as_mut().unwrap();
                 origin.cluster = vec![7; origin.cluster.len()].into();
             }
-            Some(Message::Changes(changes)) if changes.feed == feed => forge(forgery, changes),
+            Some(Message::Changes(changes)) if changes.feed == feed && suits(forgery, changes) => {
+                forge(forgery, changes);
+            }
             _ => return vec![response],
         }
         let times = if forgery == Forgery::Replayed { 2 } else { 1 };
         vec![response; times]
+    }
+}
+
+/// Whether there is something to forge: a checkpoint comes alone, and without a body.
+fn suits(forgery: Forgery, changes: &Changes) -> bool {
+    match forgery {
+        Forgery::Reordered | Forgery::LeftOut => changes.changes.len() > 1,
+        Forgery::Body | Forgery::Truncated | Forgery::Header => {
+            changes.changes.iter().any(|change| change.body.is_some())
+        }
+        Forgery::Replayed | Forgery::OtherFeed | Forgery::OtherCluster => true,
     }
 }
 
