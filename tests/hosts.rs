@@ -8,6 +8,8 @@ use std::net::Ipv4Addr;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::shell::run;
+
 /// Machines, by numbers from 1 to 250.
 pub struct Hosts {
     /// Begins the names of all interfaces and namespaces.
@@ -53,6 +55,7 @@ impl Hosts {
         ip(&["netns", "add", &space]);
         ip(&["-n", &space, "link", "set", "lo", "up"]);
         self.plug(&space, &port, "eth0", number);
+        control(&space);
         if self.has_gateway {
             let gateway = self.at(GATEWAY).to_string();
             ip(&["-n", &space, "route", "add", "default", "via", &gateway]);
@@ -114,6 +117,14 @@ impl Hosts {
     fn port(&self, host: u64) -> String {
         self.space(host)
     }
+}
+
+/// Gives a namespace the congestion control that every kernel has, whatever this machine uses: BBR
+/// holds a stream back for a fifth of a second every 10 s or more, to measure the round trip.
+fn control(space: &str) {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "echo reno >/proc/sys/net/ipv4/tcp_congestion_control"]);
+    run(&mut within(space, &shell), None).done();
 }
 
 /// Makes a command run in a network namespace, as one process with the same id.
