@@ -55,7 +55,7 @@ impl Hosts {
         ip(&["netns", "add", &space]);
         ip(&["-n", &space, "link", "set", "lo", "up"]);
         self.plug(&space, &port, "eth0", number);
-        control(&space);
+        self.control(host, "reno");
         if self.has_gateway {
             let gateway = self.at(GATEWAY).to_string();
             ip(&["-n", &space, "route", "add", "default", "via", &gateway]);
@@ -98,6 +98,16 @@ impl Hosts {
         within(&self.space(host), command)
     }
 
+    /// Chooses how a machine's new connections find out how much a road carries, if the kernel has
+    /// that. Reno, which every kernel has, is what they do at first, whatever this machine does: BBR
+    /// holds a stream back for a fifth of a second every 10 s or more, to measure the round trip.
+    pub fn control(&self, host: u64, congestion: &str) {
+        let line = "echo $0 2>/dev/null >/proc/sys/net/ipv4/tcp_congestion_control || true";
+        let mut shell = Command::new("sh");
+        shell.args(["-c", line, congestion]);
+        run(&mut self.on(host, &shell), None).done();
+    }
+
     /// Takes a machine off the switch without a word to anybody, or puts it back.
     pub fn unplug(&self, host: u64, is_unplugged: bool) {
         let state = if is_unplugged { "down" } else { "up" };
@@ -117,14 +127,6 @@ impl Hosts {
     fn port(&self, host: u64) -> String {
         self.space(host)
     }
-}
-
-/// Gives a namespace the congestion control that every kernel has, whatever this machine uses: BBR
-/// holds a stream back for a fifth of a second every 10 s or more, to measure the round trip.
-fn control(space: &str) {
-    let mut shell = Command::new("sh");
-    shell.args(["-c", "echo reno >/proc/sys/net/ipv4/tcp_congestion_control"]);
-    run(&mut within(space, &shell), None).done();
 }
 
 /// Makes a command run in a network namespace, as one process with the same id.

@@ -52,7 +52,7 @@ fn a_replica_region_shows_what_was_acknowledged_one_round_trip_later_and_nothing
     let (seed, count) = seed_and_count(WRITES);
     let is_long = count > WRITES;
     let rate = if is_long { RATE_LONG } else { RATE };
-    let cluster = Cluster::on_hosts(&[SELECTED, ALL], &Settings::default(), seed);
+    let mut cluster = Cluster::on_hosts(&[SELECTED, ALL], &Settings::default(), seed);
     let ledger = Arc::new(Ledger::new());
     let client = cluster.client(A);
     cluster.runtime.block_on(create_all(&client, &ledger.names));
@@ -61,6 +61,7 @@ fn a_replica_region_shows_what_was_acknowledged_one_round_trip_later_and_nothing
     let round_trip = round_trip(&cluster);
     let bound = is_long.then(|| round_trip + MARGIN);
     let plain = measure(&cluster, &ledger, count, rate, bound);
+    use_bbr(&mut cluster);
     for (from, to) in [(A, B), (B, A)] {
         cluster.roads().lose(from, to, LOSS);
     }
@@ -120,6 +121,18 @@ fn measure(
     let ms = |bound: Duration| bound.as_secs_f64() * 1e3;
     let bounds: Vec<(f64, f64)> = bound.map(|bound| (0.99, ms(bound))).into_iter().collect();
     format!("{} {at}", ledger.lags().line(&bounds))
+}
+
+/// Starts all nodes again, with the congestion control that gets along with lost packets.
+fn use_bbr(cluster: &mut Cluster) {
+    for at in [A, B] {
+        for node in cluster.regions[at].nodes() {
+            cluster.regions[at].hosts().control(node, "bbr");
+        }
+        cluster.regions[at].kill_all();
+    }
+    cluster.start_all();
+    cluster.wait_until_equal();
 }
 
 /// The median round trip of a byte between a node of each region.

@@ -45,7 +45,7 @@ pub enum ValueError {
     #[error("the value is not UTF-8 text; add --binary to store it as bytes")]
     NotText,
     /// The file for the value could not be written.
-    #[error("cannot write the value to {}", .path.display())]
+    #[error("cannot write to the new file {}", .path.display())]
     Write {
         /// The file.
         path: PathBuf,

@@ -2,6 +2,7 @@
 
 use openraft::RaftState;
 use openraft::async_runtime::watch::WatchReceiver;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::error::Unavailable;
@@ -32,22 +33,29 @@ impl CoreState {
 
 /// Asks the core for its state, within the deadline.
 pub(crate) async fn ask(raft: &Raft, deadline: Instant) -> Result<CoreState, Unavailable> {
-    let asked = raft.with_raft_state(core_state);
-    match tokio::time::timeout_at(deadline, asked).await {
-        Ok(Ok(state)) => Ok(state),
-        Ok(Err(_stopped)) => Err(Unavailable::Stopped),
-        Err(_late) => Err(Unavailable::NoQuorum),
-    }
+    look(raft, deadline, core_state).await
 }
 
 /// Asks the core for whom it votes, within the deadline.
 pub(crate) async fn ask_vote(raft: &Raft, deadline: Instant) -> Result<LeaderId, Unavailable> {
-    let asked = raft.with_raft_state(|state| state.vote_ref().leader_id);
-    match tokio::time::timeout_at(deadline, asked).await {
-        Ok(Ok(leader_id)) => Ok(leader_id),
-        Ok(Err(_stopped)) => Err(Unavailable::Stopped),
-        Err(_late) => Err(Unavailable::NoQuorum),
-    }
+    look(raft, deadline, |state| state.vote_ref().leader_id).await
+}
+
+/// Has the core look at its state. Not with `with_raft_state`, which logs an error wherever the
+/// answer comes too late for whoever asked.
+async fn look<T: Send + 'static>(
+    raft: &Raft,
+    deadline: Instant,
+    look: impl FnOnce(&RaftState<TypeConfig>) -> T + Send + 'static,
+) -> Result<T, Unavailable> {
+    let (tell, told) = oneshot::channel();
+    let asked = async {
+        let request = raft.external_request(|state| drop(tell.send(look(state))));
+        request.await.map_err(|_stopped| Unavailable::Stopped)?;
+        told.await.map_err(|_stopped| Unavailable::Stopped)
+    };
+    let asked = tokio::time::timeout_at(deadline, asked).await;
+    asked.map_err(|_late| Unavailable::NoQuorum)?
 }
 
 fn core_state(state: &RaftState<TypeConfig>) -> CoreState {

@@ -308,7 +308,9 @@ pub enum Rejection {
     #[error("Region {0} is not linked.")]
     RegionUnknown(RegionName),
     /// The directory has the region.
-    #[error("Region {0} is already linked.")]
+    #[error(
+        "Region {0} is already linked. To build it anew, promote another region over it first."
+    )]
     RegionExists(RegionName),
     /// The region was taken out of the directory.
     #[error("Region {0} was unlinked. A region that comes back needs a new name.")]

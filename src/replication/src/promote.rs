@@ -74,8 +74,8 @@ pub enum PromoteError {
     OwnRegion(RegionName),
     /// The region that is said to be lost answers, and leads.
     #[error(
-        "region {region} answers and leads {} of its feeds; promote with force if it is to be \
-         cut off all the same", leads.len()
+        "region {region} answers and leads {} of its feeds; promote with force (--force) if it is \
+         to be cut off all the same", leads.len()
     )]
     LostAnswers {
         /// The region.

@@ -19,6 +19,10 @@ pub struct Regions {
     /// another one: wait for it within --timeout, then fail.
     #[arg(long, global = true, value_name = "POSITION")]
     pub at_least: Option<String>,
+    /// Read what the node has that answers, without asking its leader: it may be a moment old. In a
+    /// region that another one has taken over from, it shows what that one does not have.
+    #[arg(long, global = true)]
+    pub eventual: bool,
     /// Say on standard error which state the answer shows, and how old it may be.
     #[arg(long, short, global = true)]
     pub verbose: bool,

@@ -151,9 +151,6 @@ pub struct Get {
     pub stage: Option<String>,
     #[command(flatten)]
     pub destination: Destination,
-    /// Read what this node has, without asking the leader; it may be a moment old.
-    #[arg(long)]
-    pub eventual: bool,
 }
 
 /// Where a value goes. Without one of these it goes nowhere.

@@ -59,7 +59,7 @@ fn linkable(state: &State, name: &RegionName) -> Result<(), Rejection> {
     }
     match state.entry(name) {
         Some((_, region)) if !region.is_linked() => Err(Rejection::RegionUnlinked(name.clone())),
-        Some(_) => leads_nothing(state, name),
+        Some(_) => leads_nothing(state, name).map_err(|_| Rejection::RegionExists(name.clone())),
         None if state.directory().count() >= REGIONS_MAX => Err(Rejection::RegionLimit),
         None => usable(state, name),
     }

@@ -113,11 +113,11 @@ fn changed(
     secret::stored(draft, feed, after, None)
 }
 
-/// Gives the linked regions a secret is shared with.
+/// Gives the other linked regions a secret is shared with: what took over was one of them before.
 pub(super) fn remaining(state: &State, secret: &Secret) -> Vec<RegionName> {
     let regions = secret.replicas.iter().map(|replica| &replica.region);
     regions
-        .filter(|region| state.linked(region).is_some())
+        .filter(|region| state.linked(region).is_some() && state.region() != Some(region))
         .cloned()
         .collect()
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::arn::SecretId;
+use crate::arn::{Arn, SecretId};
 use crate::command::{KmsKey, Node};
 use crate::hash::BucketSums;
 use crate::ids::{ClusterId, Hash, KeyId, MachineVersion, NodeId, Ordinal, Revision, Stamp, Uid};
@@ -104,6 +104,18 @@ impl State {
         let full = arn.split();
         let full = full.and_then(|(name, suffix)| among(&name, Some(suffix)));
         full.or_else(|| among(&arn.whole()?, None))
+    }
+
+    /// The ARN by which callers of a region mean a secret: that of the region itself, but of one
+    /// whose name and suffix another has that comes before.
+    pub fn arn_of(&self, secret: &Secret, region: &RegionName) -> Arn {
+        let all = self.namesakes(&secret.account, &secret.name);
+        let same = all.filter(|other| other.arn_suffix == secret.arn_suffix);
+        let meant = same.min_by_key(|other| (other.region != *region, self.rank(other)));
+        match meant.is_none_or(|meant| meant.uid == secret.uid) {
+            true => secret.arn_in(region),
+            false => secret.arn(),
+        }
     }
 
     /// Finds a secret by its name. Where every secret of other regions is received, a name may be

@@ -47,7 +47,7 @@ impl Admin {
         let progress: HashMap<RegionName, RegionProgress> =
             self.replication.progress().all().into_iter().collect();
         let regions = known.into_iter();
-        let regions = regions.map(|region| self.entry(view, region, progress.get(&region.name)));
+        let regions = regions.map(|region| self.entry(view, region, &progress));
         api::ListRegionsResponse {
             regions: regions.collect(),
             incomplete_secrets: view.incomplete().count() as u64,
@@ -59,9 +59,10 @@ impl Admin {
         &self,
         view: &View,
         region: &Region,
-        progress: Option<&RegionProgress>,
+        all: &HashMap<RegionName, RegionProgress>,
     ) -> api::RegionEntry {
         let name = &region.name;
+        let progress = all.get(name);
         let heard = self.replication.heard().last_heard(name);
         let received_bytes = progress.map_or(0, |progress| progress.received_bytes);
         let imported = progress.map_or(0, |progress| progress.imported_changes);
@@ -83,7 +84,7 @@ impl Admin {
             nodes: region.nodes.iter().map(linked_node).collect(),
             leads: led
                 .into_iter()
-                .map(|feed| self.feed(view, feed, name, progress))
+                .map(|feed| self.feed(view, feed, name, all))
                 .collect(),
             connected: progress.is_some_and(|progress| progress.node.is_some()),
             last_heard: heard.map(|heard| duration(heard.elapsed())),
@@ -101,13 +102,16 @@ impl Admin {
         view: &View,
         feed: &FeedId,
         primary: &RegionName,
-        progress: Option<&RegionProgress>,
+        progress: &HashMap<RegionName, RegionProgress>,
     ) -> api::RegionFeed {
         let is_led_here = view.is_primary(feed);
         let announced = self.replication.heard().announced(feed);
         let announced = announced.filter(|said| said.by == *primary && !is_led_here);
         let fenced = self.epochs.fenced(view, feed);
         let age = self.replication.staleness().age(feed);
+        // It is asked for from whoever took it over.
+        let asked = fenced.as_ref().map_or(primary, |epoch| &epoch.region);
+        let progress = progress.get(asked);
         let trouble = progress.and_then(|progress| progress.troubles.get(feed));
         let problem: Option<&Problem> = view.problem(&feed.uid());
         api::RegionFeed {

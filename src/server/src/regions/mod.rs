@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use consensus::Consensus;
-use machine::{MachineVersion, Node, RegionName, State, Uid};
+use machine::{MachineVersion, Node, Problem, ProblemKind, RegionName, Secret, State, Uid};
 use replication::{DialFailed, Own, Regions};
 use wire::{Channel, Credentials, Dialer, Expected, PeerIdentity};
 
@@ -42,12 +42,25 @@ pub fn is_linked(state: &State, peer: &PeerIdentity) -> bool {
     nodes.any(|node| node.id.0 == peer.node && node.public_key.0 == peer.public_key)
 }
 
-/// Counts the secrets of other regions that could not be taken in.
+/// Counts the secrets of other regions that could not be taken in. One that came because every
+/// secret does, and whose name another one has, is there: it is read by its ARN.
 pub fn failed_secrets(state: &State) -> usize {
     // What is wrong with a feed as a whole stands under its uid.
     let feeds: BTreeSet<Uid> = state.epochs().map(|(feed, _)| feed.uid()).collect();
+    let is_replica = |secret: &Secret| {
+        let own = state.region();
+        own.is_some_and(|own| secret.replica(own).is_some())
+    };
+    let is_failed = |uid: &Uid, problem: &Problem| {
+        let secret = state
+            .secret(uid)
+            .filter(|_| problem.kind == ProblemKind::NameTaken);
+        secret.is_none_or(|secret| is_replica(secret))
+    };
     let problems = state.problems().filter(|(uid, _)| !feeds.contains(uid));
-    problems.count()
+    problems
+        .filter(|(uid, problem)| is_failed(uid, problem))
+        .count()
 }
 
 /// What this region tells of itself.

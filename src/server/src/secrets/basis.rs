@@ -210,7 +210,7 @@ impl Basis {
 
     /// A secret's ARN as this request is shown it.
     pub(super) fn arn(&self, secret: &Secret) -> String {
-        secret.arn_in(&self.region).to_string()
+        self.view.arn_of(secret, &self.region).to_string()
     }
 
     /// How much older than in the regions that lead it what the answer is of may be: the oldest

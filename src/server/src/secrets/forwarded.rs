@@ -94,7 +94,7 @@ impl Secrets {
         let view = self.consensus.local_view();
         let secret = regions::find(&view, &kept.region, &id).ok()?;
         let mut naming = Q::default();
-        *member(&mut naming) = secret.arn_in(&kept.region).to_string();
+        *member(&mut naming) = view.arn_of(secret, &kept.region).to_string();
         let naming = naming.encode_to_vec();
         // Of two encoded messages behind one another the later counts, where it says something.
         // They are not appended: a vector that grows leaves its plaintext behind.

@@ -401,6 +401,35 @@ async fn a_copy_that_fails_later_keeps_what_it_has_until_it_is_removed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_two_secrets_of_one_name_each_is_shown_with_the_arn_that_means_it() {
+    let (first, second) = two(RegionScope::All).await;
+    let (mut client, mut there) = (first.secrets(0), second.secrets(0));
+    client.create_secret(create("s", 1, "one")).await.unwrap();
+    let shared = client.replicate_secret_to_regions(replicate("s", &[OTHER]));
+    shared.await.unwrap();
+    until_in_sync(&first, "s").await;
+    let stopped = there.stop_replication_to_replica(stop_replication("s"));
+    stopped.await.unwrap();
+    there.put_secret_value(put("s", 2, "mine")).await.unwrap();
+    client.put_secret_value(put("s", 3, "yours")).await.unwrap();
+    eventually("each is read by the ARN it is listed with", async || {
+        let listed = there.list_secrets(api::ListSecretsRequest::default());
+        let listed = listed.await.unwrap().into_inner().secret_list;
+        let mut values = Vec::new();
+        for entry in listed {
+            let described = described(&mut there, &entry.arn).await;
+            assert_eq!(described.arn, entry.arn);
+            values.extend(read(&mut there, &entry.arn).await);
+        }
+        values.sort_unstable();
+        values == ["mine", "yours"]
+    })
+    .await;
+    second.stop().await;
+    first.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_region_of_three_nodes_is_linked_and_every_node_answers() {
     let first = Region::start(1).await;
     let second = first.link(OTHER, RegionScope::All, 3).await;

@@ -97,14 +97,24 @@ fn followers(
 ) -> Vec<Following> {
     let trouble = match (&feed.fenced_by_region, feed.fenced_by_epoch) {
         (Some(region), Some(epoch)) => {
-            format!("taken over by {region} in epoch {epoch}; writes are refused")
+            let taken = format!("taken over by {region} in epoch {epoch}; writes are refused");
+            let why = Some(feed.trouble.clone()).filter(|why| !why.is_empty());
+            [taken]
+                .into_iter()
+                .chain(why)
+                .collect::<Vec<_>>()
+                .join("; ")
         }
         _ => String::new(),
+    };
+    // It says why itself.
+    let is_apart = |other: &RegionEntry, position: Option<&FeedPosition>| {
+        trouble.is_empty() && other.last_heard.is_some() && position.is_none()
     };
     let row = Following {
         feed: feed.feed.clone(),
         primary: here.name.clone(),
-        trouble,
+        trouble: trouble.clone(),
         ..Following::default()
     };
     let others = answer.regions.iter();
@@ -118,6 +128,13 @@ fn followers(
                 lag: lag(feed.here.as_ref(), position),
                 position: position.cloned(),
                 heard: other.last_heard,
+                trouble: match is_apart(other, position) {
+                    true => format!(
+                        "follows nothing of it yet; see `region status` in {}",
+                        other.name
+                    ),
+                    false => trouble.clone(),
+                },
                 ..row.clone()
             }
         })
@@ -270,6 +287,7 @@ mod tests {
             here: Some(at("root", 1, 9)),
             fenced_by_epoch: fenced.map(|_| 2),
             fenced_by_region: fenced.map(str::to_owned),
+            trouble: fenced.map(|_| "set aside".to_owned()).unwrap_or_default(),
             ..RegionFeed::default()
         };
         let rows = |others: Vec<RegionEntry>, fenced| {
@@ -297,11 +315,21 @@ mod tests {
             .map(|row| (row.follower.as_str(), row.lag))
             .collect();
         assert_eq!(lags, [("eu-west-2", Some(2)), ("eu-west-3", None)]);
+        let apart = RegionEntry {
+            last_heard: Some(Duration::default()),
+            ..region("eu-west-2", Vec::new())
+        };
+        let apart = rows(vec![apart], None);
+        assert!(
+            apart[0].trouble.contains("`region status` in eu-west-2"),
+            "{apart:?}"
+        );
         let alone = rows(Vec::new(), Some("eu-west-2"));
         assert_eq!(alone[0].follower, "");
         assert!(
             alone[0].trouble.contains("taken over by eu-west-2"),
             "{alone:?}"
         );
+        assert!(alone[0].trouble.ends_with("; set aside"), "{alone:?}");
     }
 }

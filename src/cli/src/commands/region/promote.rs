@@ -150,7 +150,10 @@ impl Report<'_> {
                 feed.feed.clone(),
                 feed.epoch.to_string(),
                 feed.last.as_ref().map(place).unwrap_or_default(),
-                feed.missing_changes.to_string(),
+                match (feed.missing_changes, &feed.unheard) {
+                    (0, None) => "unknown".to_owned(),
+                    (changes, _) => changes.to_string(),
+                },
                 feed.unheard
                     .as_ref()
                     .map(age)
@@ -199,8 +202,9 @@ impl Report<'_> {
         (count > 0).then(|| {
             format!(
                 "{}: secrets that were not replicated here: {count}. They can be neither read nor \
-                 written until a region that has them leads the feed.",
-                feed.feed
+                 written until a region that has them leads the feed. Keep the disks of {}: they \
+                 may be nowhere else.",
+                feed.feed, self.lost
             )
         })
     }

@@ -10,7 +10,7 @@ mod write;
 use std::io::Write;
 use std::time::Duration;
 
-use client::{Client, LastShown};
+use client::{Client, Consistency, LastShown};
 
 use super::connect;
 use crate::arguments::secret::{Secret, Verb};
@@ -109,6 +109,9 @@ fn open(secret: &Secret, format: Format) -> Result<Session, Failure> {
     }
     if let Some(milliseconds) = regions.max_staleness_ms {
         client = client.with_max_staleness(Duration::from_millis(milliseconds));
+    }
+    if regions.eventual {
+        client = client.with_consistency(Consistency::Eventual);
     }
     Ok(Session {
         client,

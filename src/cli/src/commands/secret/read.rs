@@ -2,7 +2,6 @@
 
 use std::io::Write;
 
-use client::Consistency;
 use client::secrets::v1::{
     ApiError, BatchGetSecretValueRequest, GetRandomPasswordRequest, GetSecretValueRequest,
     SecretValueEntry, get_secret_value_response, secret_value_entry,
@@ -24,11 +23,7 @@ pub async fn get(session: &Session, get: &Get) -> Result<(), Failure> {
         version_id: get.version_id.clone(),
         version_stage: get.stage.clone(),
     };
-    let mut client = session.client.clone();
-    if get.eventual {
-        client = client.with_consistency(Consistency::Eventual);
-    }
-    let mut answer = client.get_secret_value(request).await?;
+    let mut answer = session.client.get_secret_value(request).await?;
     let value = answer.value.take().map(|value| match value {
         get_secret_value_response::Value::SecretString(text) => Value::Text(Zeroizing::new(text)),
         get_secret_value_response::Value::SecretBinary(bytes) => {

@@ -214,7 +214,7 @@ impl Watcher {
             let place = if left == 0 { upto } else { &self.after };
             let message = WatchResponse {
                 resume_token: place.token(state).encode(),
-                item: Some(Item::Change(self.change(&told))),
+                item: Some(Item::Change(self.change(state, &told))),
             };
             let is_late = Instant::now() > patience;
             if is_late || !sent(&self.sender, message).await {
@@ -224,10 +224,10 @@ impl Watcher {
         Ok(())
     }
 
-    fn change(&self, told: &Told) -> SecretChange {
+    fn change(&self, state: &State, told: &Told) -> SecretChange {
         let secret = &told.secret;
         SecretChange {
-            arn: secret.arn_in(&self.region).to_string(),
+            arn: state.arn_of(secret, &self.region).to_string(),
             name: secret.name.to_string(),
             state: told.state.into(),
             version_ids_to_stages: match told.state {
