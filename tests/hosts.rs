@@ -99,8 +99,9 @@ impl Hosts {
     }
 
     /// Chooses how a machine's new connections find out how much a road carries, if the kernel has
-    /// that. Reno, which every kernel has, is what they do at first, whatever this machine does: BBR
-    /// holds a stream back for a fifth of a second every 10 s or more, to measure the round trip.
+    /// that. Reno, which every kernel has, is what they do at first, whatever this machine does:
+    /// BBR holds a stream back for a fifth of a second every 10 s or more, to measure the round
+    /// trip.
     pub fn control(&self, host: u64, congestion: &str) {
         let line = "echo $0 2>/dev/null >/proc/sys/net/ipv4/tcp_congestion_control || true";
         let mut shell = Command::new("sh");

@@ -85,8 +85,8 @@ pub async fn sealed_keyring(
         if !matches!(start, Start::Resume) {
             tracing::warn!(
                 directory = %data.root().display(),
-                "the data directory has a node already, with which this goes on: --bootstrap, --join, --link \
-                 and a token are of no effect"
+                "the data directory has a node already, with which this goes on: --bootstrap, \
+                 --join, --link and a token are of no effect"
             );
         }
         let path = data.path("keyring");
