@@ -57,8 +57,8 @@ pub use region::{Region, ReplicaState, ReplicaStatus, Scope, TakenFeed, TakenOve
 pub use rejection::{ArnShown, Field, Flaw, Rejection};
 pub use row::{
     Access, BeginEpoch, Clock, Detached, FeedCheckpoint, FeedState, Fence, Introduction, JoinToken,
-    JournalRow, Kept, KeptLabel, LinkToken, Machine, Origin, Principal, Problem, ProblemKind,
-    Resealed, RetiredNode, Row, RowKey, Staging, Tombstone, Withheld,
+    JournalRow, Kept, KeptLabel, KeptLabels, LinkToken, Machine, Origin, Principal, Problem,
+    ProblemKind, Resealed, RetiredNode, Row, RowKey, Staging, Tombstone, Withheld,
 };
 pub use secret::{
     Deletion, Replica, SealedValue, Secret, StoredVersion, Tag, Value, ValueKind, Version,

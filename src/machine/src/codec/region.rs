@@ -12,8 +12,8 @@ use crate::ids::{NodeId, Ordinal, Stamp};
 use crate::names::{Label, RegionName};
 use crate::region::{Region, ReplicaState, ReplicaStatus, Scope};
 use crate::row::{
-    Detached, Fence, Introduction, Kept, KeptLabel, LinkToken, Problem, ProblemKind, Resealed, Row,
-    RowKey, Staging,
+    Detached, Fence, Introduction, Kept, KeptLabel, KeptLabels, LinkToken, Problem, ProblemKind,
+    Resealed, Row, RowKey, Staging,
 };
 use crate::secret::Replica;
 use crate::storage;
@@ -233,15 +233,10 @@ impl Body for Problem {
             ProblemKind::Key => storage::ProblemKind::Key,
             ProblemKind::Malformed => storage::ProblemKind::Malformed,
         };
-        let kept = self.kept.iter().map(|kept| storage::KeptLabel {
-            label: kept.label.to_string(),
-            ordinal: kept.ordinal.0,
-        });
         storage::ProblemRow {
             kind: kind.into(),
             message: self.message.clone(),
             since_ms: self.since.0,
-            kept: kept.collect(),
         }
     }
 
@@ -253,23 +248,45 @@ impl Body for Problem {
             storage::ProblemKind::Malformed => ProblemKind::Malformed,
             storage::ProblemKind::Unspecified => return Err(DecodeError::Field("kind")),
         };
-        let kept = row.kept.into_iter().map(|kept| {
-            Ok(KeptLabel {
-                label: parsed("label", Label::new(&kept.label))?,
-                ordinal: Ordinal(kept.ordinal),
-            })
-        });
-        let kept: Result<Vec<KeptLabel>, DecodeError> = kept.collect();
         Ok(Problem {
             kind,
             message: row.message,
             since: Stamp(row.since_ms),
-            kept: kept?,
         })
     }
 
     fn into_row(kept: Arc<Kept<Problem>>) -> Row {
         Row::Problem(kept)
+    }
+}
+
+impl Body for KeptLabels {
+    type Message = storage::KeptLabelsRow;
+
+    fn message(&self) -> storage::KeptLabelsRow {
+        let labels = self.labels.iter().map(|kept| storage::KeptLabel {
+            label: kept.label.to_string(),
+            ordinal: kept.ordinal.0,
+        });
+        storage::KeptLabelsRow {
+            labels: labels.collect(),
+        }
+    }
+
+    fn from_bytes(_: &RowKey, bytes: &Bytes) -> Result<KeptLabels, DecodeError> {
+        let row = storage::KeptLabelsRow::decode(bytes.clone())?;
+        let labels = row.labels.into_iter().map(|kept| {
+            Ok(KeptLabel {
+                label: parsed("label", Label::new(&kept.label))?,
+                ordinal: Ordinal(kept.ordinal),
+            })
+        });
+        let labels: Result<Vec<KeptLabel>, DecodeError> = labels.collect();
+        Ok(KeptLabels { labels: labels? })
+    }
+
+    fn into_row(kept: Arc<Kept<KeptLabels>>) -> Row {
+        Row::KeptLabels(kept)
     }
 }
 

@@ -33,6 +33,7 @@ pub(super) fn activate(
     for row in &rows {
         place(&mut intake, row)?;
     }
+    intake.keep_labels();
     let uid = feed.uid();
     intake.clear_problem(uid);
     let fence = intake.scratch.fence(feed);

@@ -161,6 +161,9 @@ fn leave(draft: &mut Draft<'_>, feed: &FeedId, copy: Uid, new_uid: Uid) {
     if state.problem(&copy).is_some() {
         draft.delete(RowKey::Problem(copy));
     }
+    if !state.kept_labels(&copy).is_empty() {
+        draft.delete(RowKey::KeptLabels(copy));
+    }
     let detached = Detached {
         new_uid,
         detached: draft.stamp,

@@ -11,6 +11,7 @@ impl Intake<'_, '_> {
     /// Drops the bodies of a secret's rows, and what is only of use with them.
     pub(super) fn hide_secret(&mut self, uid: Uid) {
         self.hide_name(uid);
+        self.doubt_labels(uid);
         hide_versions(self.draft, &self.scratch, &self.feed, uid);
         self.sync();
     }

@@ -31,6 +31,7 @@ pub(super) fn import(draft: &mut Draft<'_>, import: &ImportChanges) -> Result<Ou
         take(&mut intake, &mut cursor, change)?;
     }
     compare(&mut intake);
+    intake.keep_labels();
     Ok(Outcome::None)
 }
 
@@ -312,6 +313,7 @@ pub(super) fn fill(draft: &mut Draft<'_>, fill: &FillRows) -> Result<Outcome, Re
         intake.sync();
         intake.settle(key);
     }
+    intake.keep_labels();
     Ok(Outcome::None)
 }
 

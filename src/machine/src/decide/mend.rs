@@ -59,5 +59,6 @@ pub(super) fn mend(draft: &mut Draft<'_>, mend: &MendBucket) -> Result<Outcome, 
         intake.draft.replace(staged.key, staged.row.without_body());
         intake.sync();
     }
+    intake.keep_labels();
     Ok(Outcome::None)
 }

@@ -311,4 +311,7 @@ pub(super) fn erase(draft: &mut Draft<'_>, feed: &FeedId, secret: &Secret) {
     if state.problem(&secret.uid).is_some() {
         draft.delete(RowKey::Problem(secret.uid));
     }
+    if !state.kept_labels(&secret.uid).is_empty() {
+        draft.delete(RowKey::KeptLabels(secret.uid));
+    }
 }

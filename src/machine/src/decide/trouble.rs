@@ -8,7 +8,7 @@ use crate::decide::intake::Intake;
 use crate::ids::{Ordinal, Uid};
 use crate::limits::MESSAGE_CHARS_MAX;
 use crate::names::Label;
-use crate::row::{KeptLabel, Problem, ProblemKind, RowKey};
+use crate::row::{KeptLabel, KeptLabels, Problem, ProblemKind, RowKey};
 use crate::secret::Secret;
 
 impl Intake<'_, '_> {
@@ -29,7 +29,6 @@ impl Intake<'_, '_> {
             kind,
             message,
             since: same.map_or(self.draft.stamp, |same| same.since),
-            kept: self.kept_labels(&uid),
         };
         if known != Some(&problem) {
             self.draft.put(RowKey::Problem(uid), &problem);
@@ -60,24 +59,49 @@ impl Intake<'_, '_> {
             })
         });
         let kept: Vec<KeptLabel> = kept.collect();
-        let problem = self.scratch.problem(&uid);
-        let problem = problem.filter(|problem| problem.kept != kept).cloned();
-        match kept.is_empty() {
-            true => self.moved.remove(&uid),
-            false => self.moved.insert(uid, kept.clone()),
-        };
-        if let Some(problem) = problem {
-            self.draft
-                .put(RowKey::Problem(uid), &Problem { kept, ..problem });
-            self.sync();
+        if !kept.is_empty() || !noted.is_empty() {
+            self.moved.insert(uid, kept);
         }
     }
 
     /// Gives what was noted of labels, in this entry or before.
     fn kept_labels(&self, uid: &Uid) -> Vec<KeptLabel> {
-        let noted = self.scratch.problem(uid).map(|problem| &problem.kept);
-        let noted = self.moved.get(uid).or(noted);
-        noted.cloned().unwrap_or_default()
+        let moved = self.moved.get(uid).map(Vec::as_slice);
+        let noted = moved.unwrap_or_else(|| self.scratch.kept_labels(uid));
+        noted.to_vec()
+    }
+
+    /// Says that what was noted of a secret's labels may be over.
+    pub(super) fn doubt_labels(&mut self, uid: Uid) {
+        let noted = self.kept_labels(&uid);
+        if !noted.is_empty() {
+            self.moved.insert(uid, noted);
+        }
+    }
+
+    /// Keeps what was noted of labels, where it still holds once the whole entry is taken in.
+    pub(super) fn keep_labels(&mut self) {
+        for (uid, noted) in std::mem::take(&mut self.moved) {
+            let is_here = |ordinal| self.scratch.has_value(&uid, ordinal);
+            let secret = self.scratch.secret(&uid);
+            let is_missing = |kept: &KeptLabel| {
+                // The secret may come again.
+                let has = secret.map(|secret| secret.labelled(kept.label.as_str()));
+                has.is_none_or(|has| has.is_some_and(|has| !is_here(has.ordinal)))
+            };
+            let holds = noted.into_iter();
+            let holds = holds.filter(|kept| is_here(kept.ordinal) && is_missing(kept));
+            let labels: Vec<KeptLabel> = holds.collect();
+            match (labels.is_empty(), self.scratch.kept_labels(&uid)) {
+                (true, []) => {}
+                (true, _) => self.draft.delete(RowKey::KeptLabels(uid)),
+                (false, known) if known == labels => {}
+                (false, _) => self
+                    .draft
+                    .put(RowKey::KeptLabels(uid), &KeptLabels { labels }),
+            }
+        }
+        self.sync();
     }
 
     /// Notes why a value is not kept, unless the secret's name is the reason for more.
@@ -106,10 +130,8 @@ impl Intake<'_, '_> {
             |other: &Arc<Secret>| other.uid != uid && self.scratch.late_since(&other.uid) < since;
         let others = self.scratch.namesakes(&secret.account, &secret.name);
         let is_late = others.filter(|other| is_before(other)).count() > 0;
-        // What a value was refused for is left: it is still missing.
-        let problem = self.scratch.problem(&uid);
-        let is_of_value = problem.is_some_and(|problem| problem.kind == ProblemKind::Key);
-        let was_refused = self.scratch.is_withheld(&RowKey::Secret(uid)) && !is_of_value;
+        // What a value that came before its secret was refused for is left: it is still missing.
+        let was_refused = self.scratch.is_withheld(&RowKey::Secret(uid));
         if is_late {
             self.note_problem(uid, ProblemKind::NameTaken, "");
         } else if was_refused || self.scratch.late_since(&uid).is_some() {
@@ -129,6 +151,9 @@ impl Intake<'_, '_> {
     /// Clears a problem with values if none is missing any more, and one with what is gone.
     pub(super) fn settle(&mut self, key: &RowKey) {
         let uid = key.uid();
+        if key.is_of_secret() {
+            self.doubt_labels(uid);
+        }
         if !key.is_of_secret() || self.scratch.problem(&uid).is_none() {
             return;
         }

@@ -42,6 +42,8 @@ pub enum RowKey {
     Staged(Uid, Ordinal),
     /// A version of a copy, sealed anew, by the copy's uid and the version's number there.
     Resealed(Uid, Ordinal),
+    /// Where labels of a copy stood before they moved on to what is not here.
+    KeptLabels(Uid),
     /// The start of an epoch, by the feed's uid and the epoch's number.
     Epoch(Uid, Ordinal),
     /// A feed's checkpoint, by the feed's uid.
@@ -80,6 +82,7 @@ impl RowKey {
             | RowKey::Problem(uid)
             | RowKey::Detached(uid)
             | RowKey::Staging(uid)
+            | RowKey::KeptLabels(uid)
             | RowKey::Checkpoint(uid)
             | RowKey::Secret(uid)
             | RowKey::Tombstone(uid) => bytes.extend(uid.0),
@@ -126,6 +129,7 @@ impl RowKey {
             0x10 => RowKey::Staging(rest.uid()?),
             0x11 => RowKey::Staged(rest.uid()?, Ordinal(rest.number()?)),
             0x12 => RowKey::Resealed(rest.uid()?, Ordinal(rest.number()?)),
+            0x13 => RowKey::KeptLabels(rest.uid()?),
             0x40 => RowKey::Epoch(rest.uid()?, Ordinal(rest.number()?)),
             0x41 => RowKey::Checkpoint(rest.uid()?),
             0x42 => RowKey::Account(Ordinal(rest.number()?)),
@@ -164,6 +168,7 @@ impl RowKey {
             RowKey::Staging(_) => 0x10,
             RowKey::Staged(..) => 0x11,
             RowKey::Resealed(..) => 0x12,
+            RowKey::KeptLabels(_) => 0x13,
             RowKey::Epoch(..) => 0x40,
             RowKey::Checkpoint(_) => 0x41,
             RowKey::Account(_) => 0x42,
@@ -189,6 +194,7 @@ impl RowKey {
             | RowKey::Staging(uid)
             | RowKey::Staged(uid, _)
             | RowKey::Resealed(uid, _)
+            | RowKey::KeptLabels(uid)
             | RowKey::Epoch(uid, _)
             | RowKey::Checkpoint(uid)
             | RowKey::Secret(uid)

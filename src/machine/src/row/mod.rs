@@ -24,8 +24,8 @@ use crate::storage;
 
 pub use key::RowKey;
 pub use region::{
-    Detached, Fence, Introduction, KeptLabel, LinkToken, Problem, ProblemKind, Resealed, Staging,
-    Withheld,
+    Detached, Fence, Introduction, KeptLabel, KeptLabels, LinkToken, Problem, ProblemKind,
+    Resealed, Staging, Withheld,
 };
 
 /// A row's content.
@@ -85,6 +85,8 @@ pub enum Row {
     Staged(Arc<Kept<StagedRow>>),
     /// See [`RowKey::Resealed`].
     Resealed(Arc<Kept<Resealed>>),
+    /// See [`RowKey::KeptLabels`].
+    KeptLabels(Arc<Kept<KeptLabels>>),
     /// A feed row of any kind whose body is kept from this region.
     Withheld(Arc<Kept<Withheld>>),
 }
@@ -383,6 +385,7 @@ impl Row {
             Row::Staging(kept) => kept.as_ref(),
             Row::Staged(kept) => kept.as_ref(),
             Row::Resealed(kept) => kept.as_ref(),
+            Row::KeptLabels(kept) => kept.as_ref(),
             Row::Withheld(kept) => kept.as_ref(),
         }
     }
@@ -416,6 +419,7 @@ impl Row {
             RowKey::Staging(_) => Kept::decode_local(key, bytes).map(Row::Staging),
             RowKey::Staged(..) => Kept::decode_local(key, bytes).map(Row::Staged),
             RowKey::Resealed(..) => Kept::decode_local(key, bytes).map(Row::Resealed),
+            RowKey::KeptLabels(_) => Kept::decode_local(key, bytes).map(Row::KeptLabels),
             RowKey::Journal(..) => Kept::decode_unhashed(key, bytes).map(Row::Journal),
             _ => Err(DecodeError::UnknownRow(key.kind())),
         }

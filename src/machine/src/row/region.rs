@@ -51,8 +51,13 @@ pub struct Problem {
     pub message: String,
     /// Since when.
     pub since: Stamp,
-    /// Labels that moved on to versions whose values are not here.
-    pub kept: Vec<KeptLabel>,
+}
+
+/// Where labels of a copy stood before they moved on to versions whose values are not here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptLabels {
+    /// The labels.
+    pub labels: Vec<KeptLabel>,
 }
 
 /// A label that moved on to a version whose value is not here.

@@ -128,6 +128,9 @@ impl State {
             (RowKey::Resealed(uid, number), Row::Resealed(kept)) => {
                 insert(&mut self.resealed, (*uid, *number), kept)
             }
+            (RowKey::KeptLabels(uid), Row::KeptLabels(kept)) => {
+                insert(&mut self.kept_labels, *uid, kept)
+            }
             // Key and row come from one typed constructor; a mismatch cannot be made.
             _ => None,
         }
@@ -172,6 +175,7 @@ impl State {
             RowKey::Staging(uid) => self.feed_mut(*uid).staging.take().map(|kept| of(&kept)),
             RowKey::Staged(uid, number) => remove(&mut self.feed_mut(*uid).staged, number),
             RowKey::Resealed(uid, number) => remove(&mut self.resealed, &(*uid, *number)),
+            RowKey::KeptLabels(uid) => remove(&mut self.kept_labels, uid),
         }
     }
 

@@ -25,8 +25,8 @@ use crate::ids::{Hash, KeyId, NodeId, Ordinal, Stamp, Uid};
 use crate::names::AccountId;
 use crate::region::{Region, ReplicaStatus};
 use crate::row::{
-    Clock, Detached, Fence, Introduction, JoinToken, Kept, LinkToken, Machine, Principal, Problem,
-    Resealed, RetiredNode, RowKey, Tombstone, Withheld,
+    Clock, Detached, Fence, Introduction, JoinToken, Kept, KeptLabels, LinkToken, Machine,
+    Principal, Problem, Resealed, RetiredNode, RowKey, Tombstone, Withheld,
 };
 use crate::state::names::Names;
 use crate::state::slot::Slot;
@@ -61,6 +61,7 @@ pub struct State {
     detached: OrdMap<Uid, Arc<Kept<Detached>>>,
     /// Versions of copies that are to be detached, sealed anew.
     resealed: OrdMap<(Uid, Ordinal), Arc<Kept<Resealed>>>,
+    kept_labels: OrdMap<Uid, Arc<Kept<KeptLabels>>>,
     /// Feed rows of all kinds whose bodies are kept from this region.
     withheld: OrdMap<RowKey, Arc<Kept<Withheld>>>,
     derived: Derived,

@@ -8,7 +8,7 @@ use crate::ids::{Hash, Ordinal, Uid};
 use crate::names::RegionName;
 use crate::position::{Epoch, FeedId};
 use crate::region::{Region, ReplicaStatus, Scope};
-use crate::row::{Detached, Kept, LinkToken, Problem, Resealed, Row, RowKey, Withheld};
+use crate::row::{Detached, Kept, KeptLabel, LinkToken, Problem, Resealed, Row, RowKey, Withheld};
 use crate::secret::Secret;
 use crate::state::State;
 
@@ -275,6 +275,13 @@ impl State {
             .resealed
             .range((*uid, Ordinal(0))..=(*uid, Ordinal(u64::MAX)));
         rows.map(|((_, ordinal), kept)| (*ordinal, kept.body().as_ref()))
+    }
+
+    /// Gives where labels of a copy stood before they moved on to versions whose values are not
+    /// here.
+    pub fn kept_labels(&self, uid: &Uid) -> &[KeptLabel] {
+        let kept = self.kept_labels.get(uid);
+        kept.map_or(&[], |kept| &kept.body().labels)
     }
 
     /// Gives all versions that are kept so, by their copies' uids.

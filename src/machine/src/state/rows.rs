@@ -65,6 +65,7 @@ impl State {
             }
             RowKey::Staged(uid, n) => Row::Staged(Arc::clone(self.feeds.get(uid)?.staged.get(n)?)),
             RowKey::Resealed(uid, n) => Row::Resealed(Arc::clone(self.resealed.get(&(*uid, *n))?)),
+            RowKey::KeptLabels(uid) => Row::KeptLabels(Arc::clone(self.kept_labels.get(uid)?)),
         };
         Some(RowRef::Here(row))
     }
@@ -109,6 +110,11 @@ impl State {
             .chain(self.of_feeds(RowKey::Staging, |feed| &feed.staging, Row::Staging))
             .chain(staged)
             .chain(keyed(&self.resealed, resealed, Row::Resealed))
+            .chain(keyed(
+                &self.kept_labels,
+                RowKey::KeptLabels,
+                Row::KeptLabels,
+            ))
     }
 
     fn local_rows(&self) -> impl Iterator<Item = (RowKey, RowRef)> + '_ {

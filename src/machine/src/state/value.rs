@@ -27,7 +27,8 @@ impl State {
     /// Finds the last version of a copy that had a label and whose value is here, while the version
     /// that has the label now could not be taken in; none of a copy that has not failed.
     pub fn last_labelled(&self, uid: &Uid, label: &str) -> Option<&Version> {
-        let mut kept = self.problem(uid)?.kept.iter();
+        self.problem(uid)?;
+        let mut kept = self.kept_labels(uid).iter();
         let kept = kept.find(|kept| kept.label.as_str() == label)?;
         let mut versions = self.secret(uid)?.versions.iter();
         let last = versions.find(|version| version.ordinal == kept.ordinal)?;

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use strongroom_machine::{
-    Applied, Change, Epoch, Op, Ordinal, Outcome, Problem, Region, Rejection, Row, RowKey, Scope,
-    Secret, Staging, Uid, Version,
+    Applied, Change, Epoch, Op, Ordinal, Outcome, Region, Rejection, Row, RowKey, Scope, Secret,
+    Staging, Uid, Version,
 };
 
 use crate::support::uid_name;
@@ -119,6 +119,7 @@ pub fn key(key: &RowKey) -> String {
         RowKey::Staging(_) => "staging".to_owned(),
         RowKey::Staged(_, at) => format!("staged {at}"),
         RowKey::Resealed(uid, ordinal) => versioned("resealed", uid, ordinal),
+        RowKey::KeptLabels(uid) => format!("labels {}", uid_name(*uid)),
     }
 }
 
@@ -173,7 +174,15 @@ fn row(row: &Row) -> String {
                 status.state, status.message
             )
         }
-        Row::Problem(kept) => problem(kept.body()),
+        Row::Problem(kept) => {
+            let problem = kept.body();
+            format!(": {:?} {:?}", problem.kind, problem.message)
+        }
+        Row::KeptLabels(kept) => {
+            let labels = kept.body().labels.iter();
+            let labels = labels.map(|kept| format!("{} stays at {}", kept.label, kept.ordinal));
+            format!(": {}", labels.collect::<Vec<_>>().join(", "))
+        }
         Row::Detached(kept) => format!(": is secret {}", uid_name(kept.body().new_uid)),
         Row::Staging(kept) => staging(kept.body()),
         Row::Staged(kept) if kept.body().row.is_withheld() => {
@@ -195,14 +204,6 @@ fn staging(staging: &Staging) -> String {
     let epoch = at.epoch.as_ref().map(Epoch::to_string);
     let epoch = epoch.unwrap_or_default();
     format!(": {} rows at {epoch} {}", staging.rows, at.revision)
-}
-
-fn problem(problem: &Problem) -> String {
-    let mut text = format!(": {:?} {:?}", problem.kind, problem.message);
-    for kept in &problem.kept {
-        let _ = write!(text, ", {} stays at {}", kept.label, kept.ordinal);
-    }
-    text
 }
 
 pub fn region(region: &Region) -> String {
