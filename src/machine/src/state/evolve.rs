@@ -89,9 +89,7 @@ impl State {
             (RowKey::Checkpoint(uid), Row::Checkpoint(kept)) => {
                 replace(&mut self.feed_mut(*uid).checkpoint, kept)
             }
-            (RowKey::Account(number), Row::Account(kept)) => {
-                insert(&mut self.accounts, *number, kept)
-            }
+            (RowKey::Account(n), Row::Account(kept)) => insert(&mut self.accounts, *n, kept),
             (RowKey::Region(number), Row::Region(kept)) => insert(&mut self.regions, *number, kept),
             (RowKey::Principal(number), Row::Principal(kept)) => {
                 insert(&mut self.principals, *number, kept)
@@ -102,9 +100,8 @@ impl State {
             }
             (RowKey::Tombstone(uid), Row::Tombstone(kept)) => self.put_tombstone(*uid, kept),
             (RowKey::Journal(uid, revision), Row::Journal(kept)) => {
-                self.feed_mut(*uid)
-                    .journal
-                    .insert(*revision, Arc::clone(kept));
+                let journal = &mut self.feed_mut(*uid).journal;
+                journal.insert(*revision, Arc::clone(kept));
                 None
             }
             (RowKey::LinkToken(digest), Row::LinkToken(kept)) => {
@@ -129,7 +126,7 @@ impl State {
                 insert(&mut self.resealed, (*uid, *number), kept)
             }
             (RowKey::KeptLabels(uid), Row::KeptLabels(kept)) => {
-                insert(&mut self.kept_labels, *uid, kept)
+                insert(&mut self.labels, *uid, kept)
             }
             // Key and row come from one typed constructor; a mismatch cannot be made.
             _ => None,
@@ -175,7 +172,7 @@ impl State {
             RowKey::Staging(uid) => self.feed_mut(*uid).staging.take().map(|kept| of(&kept)),
             RowKey::Staged(uid, number) => remove(&mut self.feed_mut(*uid).staged, number),
             RowKey::Resealed(uid, number) => remove(&mut self.resealed, &(*uid, *number)),
-            RowKey::KeptLabels(uid) => remove(&mut self.kept_labels, uid),
+            RowKey::KeptLabels(uid) => remove(&mut self.labels, uid),
         }
     }
 

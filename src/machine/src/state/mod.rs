@@ -61,7 +61,7 @@ pub struct State {
     detached: OrdMap<Uid, Arc<Kept<Detached>>>,
     /// Versions of copies that are to be detached, sealed anew.
     resealed: OrdMap<(Uid, Ordinal), Arc<Kept<Resealed>>>,
-    kept_labels: OrdMap<Uid, Arc<Kept<KeptLabels>>>,
+    labels: OrdMap<Uid, Arc<Kept<KeptLabels>>>,
     /// Feed rows of all kinds whose bodies are kept from this region.
     withheld: OrdMap<RowKey, Arc<Kept<Withheld>>>,
     derived: Derived,

@@ -280,7 +280,7 @@ impl State {
     /// Gives where labels of a copy stood before they moved on to versions whose values are not
     /// here.
     pub fn kept_labels(&self, uid: &Uid) -> &[KeptLabel] {
-        let kept = self.kept_labels.get(uid);
+        let kept = self.labels.get(uid);
         kept.map_or(&[], |kept| &kept.body().labels)
     }
 

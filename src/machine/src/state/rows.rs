@@ -65,7 +65,7 @@ impl State {
             }
             RowKey::Staged(uid, n) => Row::Staged(Arc::clone(self.feeds.get(uid)?.staged.get(n)?)),
             RowKey::Resealed(uid, n) => Row::Resealed(Arc::clone(self.resealed.get(&(*uid, *n))?)),
-            RowKey::KeptLabels(uid) => Row::KeptLabels(Arc::clone(self.kept_labels.get(uid)?)),
+            RowKey::KeptLabels(uid) => Row::KeptLabels(Arc::clone(self.labels.get(uid)?)),
         };
         Some(RowRef::Here(row))
     }
@@ -110,11 +110,7 @@ impl State {
             .chain(self.of_feeds(RowKey::Staging, |feed| &feed.staging, Row::Staging))
             .chain(staged)
             .chain(keyed(&self.resealed, resealed, Row::Resealed))
-            .chain(keyed(
-                &self.kept_labels,
-                RowKey::KeptLabels,
-                Row::KeptLabels,
-            ))
+            .chain(keyed(&self.labels, RowKey::KeptLabels, Row::KeptLabels))
     }
 
     fn local_rows(&self) -> impl Iterator<Item = (RowKey, RowRef)> + '_ {

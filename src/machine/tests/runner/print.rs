@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use strongroom_machine::{
-    Applied, Change, Epoch, Op, Ordinal, Outcome, Region, Rejection, Row, RowKey, Scope, Secret,
-    Staging, Uid, Version,
+    Applied, Change, Epoch, KeptLabel, Op, Ordinal, Outcome, Region, Rejection, Row, RowKey, Scope,
+    Secret, Staging, Uid, Version,
 };
 
 use crate::support::uid_name;
@@ -168,21 +168,16 @@ fn row(row: &Row) -> String {
         Row::Fence(kept) => format!(": {} by {}", kept.body().feed, kept.body().epoch),
         Row::Replica(kept) => {
             let status = kept.body();
-            let day = status.access_day;
             format!(
-                ": {:?} {:?} read on day {day}",
-                status.state, status.message
+                ": {:?} {:?} read on day {}",
+                status.state, status.message, status.access_day
             )
         }
         Row::Problem(kept) => {
             let problem = kept.body();
             format!(": {:?} {:?}", problem.kind, problem.message)
         }
-        Row::KeptLabels(kept) => {
-            let labels = kept.body().labels.iter();
-            let labels = labels.map(|kept| format!("{} stays at {}", kept.label, kept.ordinal));
-            format!(": {}", labels.collect::<Vec<_>>().join(", "))
-        }
+        Row::KeptLabels(kept) => labels(&kept.body().labels),
         Row::Detached(kept) => format!(": is secret {}", uid_name(kept.body().new_uid)),
         Row::Staging(kept) => staging(kept.body()),
         Row::Staged(kept) if kept.body().row.is_withheld() => {
@@ -204,6 +199,12 @@ fn staging(staging: &Staging) -> String {
     let epoch = at.epoch.as_ref().map(Epoch::to_string);
     let epoch = epoch.unwrap_or_default();
     format!(": {} rows at {epoch} {}", staging.rows, at.revision)
+}
+
+fn labels(labels: &[KeptLabel]) -> String {
+    let labels = labels.iter();
+    let labels = labels.map(|kept| format!("{} stays at {}", kept.label, kept.ordinal));
+    format!(": {}", labels.collect::<Vec<_>>().join(", "))
 }
 
 pub fn region(region: &Region) -> String {
