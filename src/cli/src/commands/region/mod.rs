@@ -110,7 +110,10 @@ fn regions(answer: &ListRegionsResponse) -> Answer {
 }
 
 fn row(entry: &RegionEntry) -> Vec<String> {
-    let leads: Vec<&str> = entry.leads.iter().map(|feed| feed.feed.as_str()).collect();
+    let leads = entry.leads.iter().map(|feed| match feed.fenced_by_region {
+        Some(_) => format!("{} (taken over)", feed.feed),
+        None => feed.feed.clone(),
+    });
     let nodes: Vec<&str> = entry
         .nodes
         .iter()
@@ -120,7 +123,7 @@ fn row(entry: &RegionEntry) -> Vec<String> {
         entry.name.clone(),
         state(entry).into(),
         scope_word(entry.scope()).into(),
-        leads.join(" "),
+        leads.collect::<Vec<_>>().join(" "),
         entry.last_heard.as_ref().map(age).unwrap_or_default(),
         nodes.join(" "),
     ]
