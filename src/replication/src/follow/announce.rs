@@ -8,7 +8,7 @@ use bytes::Bytes;
 use consensus::View;
 use machine::limits::{AUTHORITIES_MAX, REGION_NODES_MAX};
 use machine::{
-    Command, Epoch, Feed, FeedId, Node, NodeId, Region, RegionName, Scope, State, UpdateRegion,
+    Command, Epoch, FeedId, Node, NodeId, Region, RegionName, Scope, State, UpdateRegion,
 };
 use tokio::time::sleep;
 use wire::replication::v1;
@@ -33,24 +33,18 @@ async fn keep_true(following: &Arc<Following>) {
         let view = following.view();
         let options = &following.context.options;
         let leader = options.consensus.status().leader;
-        let claims = options.epochs.claims(&view);
-        let due = due(
-            &view,
-            &claims,
-            options.node,
-            leader,
-            options.own.authorities(),
-        );
-        let Some((region, primary)) = due else {
+        let primary = root_primary(&view, &options.epochs.claims(&view));
+        let wanted = wanted(&view, options.own.authorities());
+        let wanted = wanted.filter(|_| speaks(&view, options.node, leader, primary.as_ref()));
+        let Some(region) = wanted else {
             drop(view);
             sleep(ANNOUNCE_INTERVAL).await;
             continue;
         };
         let is_own = primary.as_ref() == Some(&region.name);
-        let told = if is_own {
-            update(following, region).await
-        } else {
-            announce(following, view, region, primary).await
+        let told = match is_own {
+            true => update(following, region).await,
+            false => announce(following, view, region, primary).await,
         };
         match told {
             Ok(()) => tracing::info!("this region's entry of the directory is renewed"),
@@ -68,28 +62,9 @@ async fn keep_true(following: &Arc<Following>) {
     }
 }
 
-/// Gives what a node has to tell of its region now, and which region's primary to tell, if it is
-/// known.
-pub(super) fn due(
-    state: &State,
-    claims: &[(FeedId, Epoch)],
-    own: NodeId,
-    leader: Option<NodeId>,
-    authorities: Vec<Bytes>,
-) -> Option<(Region, Option<RegionName>)> {
-    let primary = root_primary(state, claims);
-    let due = if is_behind(state, claims) {
-        entry(state, authorities)
-    } else {
-        let wanted = wanted(state, authorities);
-        wanted.filter(|_| speaks(state, own, leader, primary.as_ref()))
-    };
-    due.map(|region| (region, primary))
-}
-
 /// Who leads the root feed, by the highest ballot of it: a region that comes back, and was taken
 /// over before all of its nodes were known, has to tell the new primary of them to be let in.
-fn root_primary(state: &State, claims: &[(FeedId, Epoch)]) -> Option<RegionName> {
+pub(super) fn root_primary(state: &State, claims: &[(FeedId, Epoch)]) -> Option<RegionName> {
     let mut claims = claims.iter().filter(|(feed, _)| *feed == FeedId::Root);
     let claimed = claims.next().map(|(_, epoch)| &epoch.region);
     claimed.or(state.primary_of(&FeedId::Root)).cloned()
@@ -97,7 +72,12 @@ fn root_primary(state: &State, claims: &[(FeedId, Epoch)]) -> Option<RegionName>
 
 /// Whether a node speaks for its region: the one that leads, if other regions know it or none is
 /// to be asked, else the first of those that are known.
-fn speaks(state: &State, own: NodeId, leader: Option<NodeId>, root: Option<&RegionName>) -> bool {
+pub(super) fn speaks(
+    state: &State,
+    own: NodeId,
+    leader: Option<NodeId>,
+    root: Option<&RegionName>,
+) -> bool {
     if root.is_some() && root == state.region() {
         return leader == Some(own);
     }
@@ -112,35 +92,20 @@ fn speaks(state: &State, own: NodeId, leader: Option<NodeId>, root: Option<&Regi
     speaker == Some(own)
 }
 
-/// Whether the directory here is of a ballot that has ended. It may name nodes that the new primary
-/// never heard of, which are refused until it is told. None of them knows whom it does know, so all
-/// of them tell it, until the root feed comes from there.
-fn is_behind(state: &State, claims: &[(FeedId, Epoch)]) -> bool {
-    let root = state.feed(&FeedId::Root).and_then(Feed::state);
-    let claim = claims.iter().find(|(feed, _)| *feed == FeedId::Root);
-    claim.is_some_and(|(_, claim)| root.is_some_and(|root| root.epoch < *claim))
-}
-
 /// Gives what the directory should say of this region; none if it says so, and if it names no such
 /// region at all: only an operator puts one in.
 pub(crate) fn wanted(state: &State, authorities: Vec<Bytes>) -> Option<Region> {
-    let entry = entry(state, authorities)?;
-    let (_, known) = state.entry(&entry.name)?;
-    let is_true = known.nodes == entry.nodes && known.authorities == entry.authorities;
-    (!is_true).then_some(entry)
-}
-
-/// Gives this region's entry of the directory as it is true, if there is one.
-fn entry(state: &State, authorities: Vec<Bytes>) -> Option<Region> {
     let own = state.region()?;
-    state.entry(own).filter(|(_, known)| known.is_linked())?;
+    let mut entries = state.directory();
+    let (_, known) = entries.find(|(_, region)| region.name == *own && region.is_linked())?;
     let mut nodes: Vec<Node> = state.nodes().map(|node| Node::clone(node)).collect();
     nodes.sort_by_key(|node| node.id);
     nodes.truncate(REGION_NODES_MAX);
     let mut authorities = authorities;
     authorities.truncate(AUTHORITIES_MAX);
+    let is_true = known.nodes == nodes && known.authorities == authorities;
     let is_whole = !nodes.is_empty() && !authorities.is_empty();
-    is_whole.then(|| Region {
+    (is_whole && !is_true).then(|| Region {
         name: own.clone(),
         // What the region receives is not its own to say.
         scope: Scope::Founder,

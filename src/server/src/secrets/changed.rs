@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use consensus::Committed;
 use machine::{
-    ArnShown, Command, KeyId, LogIndex, Outcome, RegionName, Rejection, Replica, Secret, Tag,
-    Token, VersionId,
+    ArnShown, Command, KeyId, LogIndex, Outcome, RegionName, Rejection, Replica, Secret, State,
+    Tag, Token, VersionId,
 };
 
 use super::ask::Answer;
@@ -18,14 +18,20 @@ pub(super) struct Changed {
     pub(super) index: LogIndex,
     version: Option<VersionId>,
     position: Token,
-    region: RegionName,
+    /// Its ARN, as the request is shown it.
+    pub(super) arn: String,
 }
 
 impl Changed {
-    pub(super) fn of(committed: Committed, region: RegionName) -> Result<Self, Refusal> {
+    /// What a command did; `view` shows it, and by which ARN the request's region means the secret.
+    pub(super) fn of(
+        committed: Committed,
+        view: &State,
+        region: &RegionName,
+    ) -> Result<Self, Refusal> {
         let answer = committed
             .answer
-            .map_err(|rejection| shown_in(rejection, &region))?;
+            .map_err(|rejection| shown_in(rejection, region))?;
         let Outcome::Secret {
             secret, version, ..
         } = answer
@@ -34,13 +40,13 @@ impl Changed {
             return Err(Refusal::internal());
         };
         Ok(Self {
+            arn: view.arn_of(&secret, region).to_string(),
             secret,
             index: committed.index,
             version,
             position: Token {
                 positions: committed.positions,
             },
-            region,
         })
     }
 
@@ -49,22 +55,18 @@ impl Changed {
         committed: Committed,
         secret: Arc<Secret>,
         version: VersionId,
-        region: RegionName,
+        view: &State,
+        region: &RegionName,
     ) -> Self {
         Self {
+            arn: view.arn_of(&secret, region).to_string(),
             secret,
             index: committed.index,
             version: Some(version),
             position: Token {
                 positions: committed.positions,
             },
-            region,
         }
-    }
-
-    /// Its ARN as the request is shown it.
-    pub(super) fn arn(&self) -> String {
-        self.secret.arn_in(&self.region).to_string()
     }
 
     /// The version that was added.

@@ -63,7 +63,7 @@ impl Secrets {
             Some(plain) => self.change_value(&call, region, command, plain).await?,
         };
         let message = CreateSecretResponse {
-            arn: changed.arn(),
+            arn: changed.arn.clone(),
             name: changed.secret.name.to_string(),
             version_id: changed.version_id(),
             replication_status: self.replication(&call, &changed).await?,

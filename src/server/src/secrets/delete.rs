@@ -47,7 +47,7 @@ impl Secrets {
         let deletion = changed.secret.deletion;
         let due = deletion.map_or_else(clock::now, |deletion| deletion.due);
         let message = DeleteSecretResponse {
-            arn: changed.arn(),
+            arn: changed.arn.clone(),
             name: changed.secret.name.to_string(),
             deletion_date: Some(timestamp(due)),
         };
@@ -73,7 +73,7 @@ impl Secrets {
         });
         let changed = self.change(&call, region, command).await?;
         let message = RestoreSecretResponse {
-            arn: changed.arn(),
+            arn: changed.arn.clone(),
             name: changed.secret.name.to_string(),
         };
         Ok(changed.answer(message))

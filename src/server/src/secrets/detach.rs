@@ -65,7 +65,9 @@ impl Secrets {
                 continue;
             }
             let changed = self.change(call, region, command).await?;
-            let message = StopReplicationToReplicaResponse { arn: changed.arn() };
+            let message = StopReplicationToReplicaResponse {
+                arn: changed.arn.clone(),
+            };
             return Ok(changed.answer(message));
         }
         Err(Rejection::VersionsMissing.into())

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use machine::RegionName;
 use prost::Message;
 use tonic::{Request, Response, Status};
+use wire::secrets::v1 as api;
 use zeroize::Zeroizing;
 
 use super::ask::{Answer, Ask, Reading};
@@ -62,7 +63,7 @@ impl Secrets {
 
     /// What a caller is told of a write: if another region leads what it is about, what that one
     /// says, to which it is handed on if it was kept.
-    pub(super) async fn told<Q: Message + Default, T: Message + Default>(
+    pub(super) async fn told<Q: Message + Default, T: Message + Default + ShowsArn>(
         &self,
         kept: Option<Write<Q>>,
         outcome: Result<Answer<T>, Refusal>,
@@ -71,11 +72,14 @@ impl Secrets {
         let (Some(kept), Some(primary), Some(forwarder)) = (kept, primary, &self.forwarder) else {
             return Answer::reply(outcome);
         };
-        let Some(kept) = self.meant(kept) else {
+        let Some((kept, meant)) = self.meant(kept) else {
             return Answer::reply(outcome);
         };
         let forwarded = forwarder.forward(&primary, &kept).await?;
-        let message = T::decode(forwarded.reply).map_err(|_| unread(&primary))?;
+        let mut message = T::decode(forwarded.reply).map_err(|_| unread(&primary))?;
+        if let (Some(arn), Some(meant)) = (message.arn(), meant) {
+            *arn = meant;
+        }
         Answer::reply(Ok(Answer {
             message,
             position: forwarded.position,
@@ -85,21 +89,26 @@ impl Secrets {
     }
 
     /// A write as it means the same in another region, where a name may be another secret's: it
-    /// goes with the ARN of the secret that is meant here. None if that is gone meanwhile.
-    fn meant<Q: Message + Default>(&self, Write { kept, named }: Write<Q>) -> Option<Kept> {
+    /// goes with the ARN of the secret that is meant here, which the answer is to show, because
+    /// that region does not know who has the name here. None if the secret is gone meanwhile.
+    fn meant<Q: Message + Default>(
+        &self,
+        Write { kept, named }: Write<Q>,
+    ) -> Option<(Kept, Option<String>)> {
         let Some((id, member)) = named else {
-            return Some(kept);
+            return Some((kept, None));
         };
         let id = parse::secret_id(&id).ok()?;
         let view = self.consensus.local_view();
         let secret = regions::find(&view, &kept.region, &id).ok()?;
+        let arn = view.arn_of(secret, &kept.region).to_string();
         let mut naming = Q::default();
-        *member(&mut naming) = view.arn_of(secret, &kept.region).to_string();
+        member(&mut naming).clone_from(&arn);
         let naming = naming.encode_to_vec();
         // Of two encoded messages behind one another the later counts, where it says something.
         // They are not appended: a vector that grows leaves its plaintext behind.
         let request = Zeroizing::new([&**kept.request, &naming].concat());
-        Some(Kept { request, ..kept })
+        Some((Kept { request, ..kept }, Some(arn)))
     }
 
     /// Makes a write that another region has handed on, as one of that region's requests.
@@ -134,6 +143,45 @@ impl Secrets {
                 "This operation is not served.",
             )),
         }
+    }
+}
+
+/// An answer to a write.
+pub(super) trait ShowsArn {
+    /// The ARN of the secret, where the answer shows one.
+    fn arn(&mut self) -> Option<&mut String>;
+}
+
+macro_rules! shows_arn {
+    ($($answer:ident),*) => {$(
+        impl ShowsArn for api::$answer {
+            fn arn(&mut self) -> Option<&mut String> {
+                Some(&mut self.arn)
+            }
+        }
+    )*};
+}
+
+shows_arn!(
+    CreateSecretResponse,
+    PutSecretValueResponse,
+    UpdateSecretResponse,
+    UpdateSecretVersionStageResponse,
+    DeleteSecretResponse,
+    RestoreSecretResponse,
+    ReplicateSecretToRegionsResponse,
+    RemoveRegionsFromReplicationResponse
+);
+
+impl ShowsArn for api::TagResourceResponse {
+    fn arn(&mut self) -> Option<&mut String> {
+        None
+    }
+}
+
+impl ShowsArn for api::UntagResourceResponse {
+    fn arn(&mut self) -> Option<&mut String> {
+        None
     }
 }
 

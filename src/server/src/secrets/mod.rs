@@ -33,7 +33,7 @@ mod words;
 use std::sync::Arc;
 use std::time::Duration;
 
-use consensus::{Consensus, Unavailable, ValueError, View};
+use consensus::{Committed, Consensus, Unavailable, ValueError, View};
 use machine::{
     Command, FeedId, NotHeld, RegionName, Rejection, RowKey, SealedValue, Secret, State, Token,
     Uid, Value, VersionId,
@@ -145,6 +145,11 @@ impl Secrets {
         refusal.with_addresses(&self.consensus.local_view())
     }
 
+    fn changed(&self, committed: Committed, region: &RegionName) -> Result<Changed, Refusal> {
+        let view = self.consensus.local_view();
+        Changed::of(committed, &view, region).map_err(|refusal| refusal.with_addresses(&view))
+    }
+
     /// Proposes a command whose outcome is a secret.
     async fn change(
         &self,
@@ -153,7 +158,7 @@ impl Secrets {
         command: Command,
     ) -> Result<Changed, Refusal> {
         let committed = self.fence.propose(call, command).await?;
-        Changed::of(committed, region).map_err(|refusal| self.located(refusal))
+        self.changed(committed, &region)
     }
 
     /// Proposes a command with a new version. A token used before with the same value is answered
@@ -169,7 +174,7 @@ impl Secrets {
         let others = Others::of(&command);
         let committed = self.fence.propose(call, command).await?;
         let Err(Rejection::VersionExists { uid, version, .. }) = &committed.answer else {
-            return Changed::of(committed, region).map_err(|refusal| self.located(refusal));
+            return self.changed(committed, &region);
         };
         let (uid, version) = (*uid, version.clone());
         let at = self.consensus.view_at(committed.index, call.deadline);
@@ -188,8 +193,8 @@ impl Secrets {
             view = self.consensus.local_view();
         };
         match is_same {
-            true => Ok(Changed::again(committed, secret, version, region)),
-            false => Changed::of(committed, region),
+            true => Ok(Changed::again(committed, secret, version, &view, &region)),
+            false => self.changed(committed, &region),
         }
     }
 

@@ -50,7 +50,7 @@ impl Secrets {
         });
         let changed = self.change_value(&call, region, command, &plain).await?;
         let message = PutSecretValueResponse {
-            arn: changed.arn(),
+            arn: changed.arn.clone(),
             name: changed.secret.name.to_string(),
             version_id: token.to_string(),
             version_stages: match changed.secret.version(&token) {

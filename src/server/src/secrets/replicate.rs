@@ -39,7 +39,7 @@ impl Secrets {
         });
         let changed = self.change(&call, region, command).await?;
         let message = ReplicateSecretToRegionsResponse {
-            arn: changed.arn(),
+            arn: changed.arn.clone(),
             replication_status: self.replication(&call, &changed).await?,
         };
         Ok(changed.answer(message))
@@ -73,7 +73,7 @@ impl Secrets {
         });
         let changed = self.change(&call, region, command).await?;
         let message = RemoveRegionsFromReplicationResponse {
-            arn: changed.arn(),
+            arn: changed.arn.clone(),
             replication_status: self.replication(&call, &changed).await?,
         };
         Ok(changed.answer(message))

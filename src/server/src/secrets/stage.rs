@@ -38,7 +38,7 @@ impl Secrets {
         });
         let changed = self.change(&call, region, command).await?;
         let message = UpdateSecretVersionStageResponse {
-            arn: changed.arn(),
+            arn: changed.arn.clone(),
             name: changed.secret.name.to_string(),
         };
         Ok(changed.answer(message))

@@ -76,7 +76,7 @@ impl Secrets {
             Some((_, plain)) => self.change_value(&call, region, command, plain).await?,
         };
         let message = UpdateSecretResponse {
-            arn: changed.arn(),
+            arn: changed.arn.clone(),
             name: changed.secret.name.to_string(),
             version_id: value
                 .as_ref()

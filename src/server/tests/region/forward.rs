@@ -7,7 +7,7 @@ use wire::secrets::v1 as api;
 use super::harness::{OTHER, REGION, Region, assert_refused, eventually, refusal, told};
 use super::requests::{
     create, delete, force_delete, get, labels, metadata, put, read, remove_regions, replica,
-    replicate, restore, stage, tag, untag, update, with,
+    replicate, restore, stage, stop_replication, tag, untag, update, with,
 };
 
 const THIRD: &str = "eu-west-3";
@@ -179,6 +179,45 @@ async fn a_write_that_is_handed_on_is_about_the_secret_the_caller_meant_and_no_n
     assert!(text.contains("still has replica regions"), "{text}");
     assert_eq!(read(&mut there, "s").await.unwrap(), "own");
     third.stop().await;
+    second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_is_answered_with_the_arn_that_means_its_secret_and_no_namesake() {
+    let (first, second) = two(true).await;
+    let (mut client, mut there) = (first.secrets(0), second.secrets(0));
+    let made = client.create_secret(create("s", 1, "one")).await.unwrap();
+    let arn = made.into_inner().arn;
+    let shared = client.replicate_secret_to_regions(replicate("s", &[OTHER]));
+    shared.await.unwrap();
+    eventually("the copy becomes a secret of its own", async || {
+        let stopped = there.stop_replication_to_replica(stop_replication("s"));
+        stopped.await.is_ok()
+    })
+    .await;
+    // They have their name and suffix in common.
+    eventually("both are here", async || {
+        let listed = there.list_secrets(api::ListSecretsRequest::default());
+        listed.await.unwrap().into_inner().secret_list.len() == 2
+    })
+    .await;
+    let mut written = async |id: &str, number, value| {
+        let wrote = there.put_secret_value(put(id, number, value)).await;
+        wrote.map(|wrote| wrote.into_inner().arn)
+    };
+    let own = written("s", 2, "mine").await.unwrap();
+    assert_ne!(own, arn);
+    assert_eq!(written(&own, 3, "mine").await.unwrap(), own);
+    // Handed on, and led here.
+    assert_eq!(written(&arn, 4, "yours").await.unwrap(), arn);
+    first.stop().await;
+    let promote = admin::PromoteRegionRequest {
+        lost: REGION.to_owned(),
+        force: false,
+    };
+    second.admin(0).promote_region(promote).await.unwrap();
+    assert_eq!(written(&arn, 5, "yours").await.unwrap(), arn);
+    assert_eq!(written(&own, 6, "mine").await.unwrap(), own);
     second.stop().await;
 }
 

@@ -1,12 +1,12 @@
 use bytes::Bytes;
 use machine::{
-    AdmitNode, Command, Epoch, FeedId, Hash, IssueJoinToken, Node, NodeId, Scope, Stamp,
+    AdmitNode, Command, Epoch, FeedId, Hash, IssueJoinToken, NodeId, RegionName, Scope, Stamp,
     UpdateRegion,
 };
 
 use super::support::pair;
-use crate::follow::announce::{due, wanted};
-use crate::kit::{Kingdom, NORTH, WEST, epoch, node};
+use crate::follow::announce::{root_primary, speaks, wanted};
+use crate::kit::{Kingdom, NORTH, WEST, node};
 
 fn authority(text: &'static [u8]) -> Vec<Bytes> {
     vec![Bytes::from_static(text)]
@@ -55,63 +55,56 @@ fn a_region_that_knows_no_directory_or_no_authority_says_nothing() {
     assert_eq!(wanted(&west.state, Vec::new()), None);
 }
 
-/// Whether a node of a region tells of it, and whom, while another one leads there.
-fn told(of: &Kingdom, own: u64, leader: u64, claims: &[(FeedId, Epoch)]) -> Option<String> {
-    let leader = Some(NodeId(leader));
-    let due = due(
-        &of.state,
-        claims,
-        NodeId(own),
-        leader,
-        authority(b"authority"),
-    );
-    due.map(|(_, primary)| primary.expect("a primary").to_string())
-}
-
-fn admit(to: &mut Kingdom, node: Node) {
-    let token_digest = Hash([5; 32]);
-    to.done(Command::IssueJoinToken(IssueJoinToken {
-        digest: token_digest,
-        expires: Stamp(u64::MAX >> 12),
-    }));
-    to.done(Command::AdmitNode(AdmitNode { token_digest, node }));
-}
-
 #[test]
 fn a_node_that_is_known_speaks_for_a_leader_that_is_not() {
     let (_, mut west) = pair(Scope::Selected);
-    admit(&mut west, node(WEST, 2));
-    let north = Some(NORTH.to_owned());
-    assert_eq!(
-        (told(&west, 1, 1, &[]), told(&west, 2, 1, &[])),
-        (north.clone(), None)
-    );
+    let token_digest = Hash([5; 32]);
+    west.done(Command::IssueJoinToken(IssueJoinToken {
+        digest: token_digest,
+        expires: Stamp(u64::MAX >> 12),
+    }));
+    west.done(Command::AdmitNode(AdmitNode {
+        token_digest,
+        node: node(WEST, 2),
+    }));
+    let root = root_primary(&west.state, &[]);
+    assert_eq!(root.as_ref().map(RegionName::as_str), Some(NORTH));
+    let speaks = |own, leader| {
+        let leader = Some(NodeId(leader));
+        speaks(&west.state, NodeId(own), leader, root.as_ref())
+    };
+    assert!(wanted(&west.state, authority(b"authority")).is_some());
+    assert!(speaks(1, 1) && !speaks(2, 1));
     // Other regions refuse what they do not know.
-    assert_eq!(
-        (told(&west, 1, 2, &[]), told(&west, 2, 2, &[])),
-        (north, None)
-    );
+    assert!(speaks(1, 2) && !speaks(2, 2));
 }
 
 #[test]
-fn a_region_that_was_taken_over_tells_the_new_primary_of_all_its_nodes() {
-    let (mut north, _) = pair(Scope::All);
-    admit(&mut north, node(NORTH, 2));
+fn a_region_that_was_taken_over_tells_the_new_primary_of_the_nodes_it_does_not_know() {
+    let (mut north, west) = pair(Scope::All);
+    north.done(Command::UpdateRegion(UpdateRegion {
+        region: wanted(&north.state, authority(b"authority")).expect("to be renewed"),
+    }));
+    let token_digest = Hash([5; 32]);
+    north.done(Command::IssueJoinToken(IssueJoinToken {
+        digest: token_digest,
+        expires: Stamp(u64::MAX >> 12),
+    }));
+    north.done(Command::AdmitNode(AdmitNode {
+        token_digest,
+        node: node(NORTH, 2),
+    }));
+    assert!(wanted(&north.state, authority(b"authority")).is_some());
+    let taken = Epoch {
+        number: 2,
+        region: west.state.region().unwrap().clone(),
+    };
+    let speaks = |own, claims: &[(FeedId, Epoch)]| {
+        let root = root_primary(&north.state, claims);
+        speaks(&north.state, NodeId(own), Some(NodeId(2)), root.as_ref())
+    };
     // As long as it leads the root feed nobody else is asked.
-    let itself = Some(NORTH.to_owned());
-    assert_eq!(
-        (told(&north, 1, 2, &[]), told(&north, 2, 2, &[])),
-        (None, itself)
-    );
-    let region = wanted(&north.state, authority(b"authority")).expect("to be renewed");
-    north.done(Command::UpdateRegion(UpdateRegion { region }));
-    assert_eq!(told(&north, 2, 2, &[]), None);
-
-    // Its last word of itself did not come to the one that took over, which knows the first only.
-    let west = Some(WEST.to_owned());
-    let claims = [(FeedId::Root, epoch(2, WEST))];
-    assert_eq!(
-        (told(&north, 1, 2, &claims), told(&north, 2, 2, &claims)),
-        (west.clone(), west)
-    );
+    assert!(speaks(2, &[]) && !speaks(1, &[]));
+    let claims = [(FeedId::Root, taken)];
+    assert!(speaks(1, &claims) && !speaks(2, &claims));
 }
