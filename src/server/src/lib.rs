@@ -2,6 +2,7 @@
 
 mod accesses;
 mod admin;
+mod authz;
 mod cipher;
 mod clock;
 pub mod config;

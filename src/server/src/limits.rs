@@ -4,6 +4,12 @@
 pub const PAGE_ITEMS_MAX: usize = 100;
 /// Most secrets in one batch.
 pub const BATCH_ITEMS_MAX: usize = 20;
+/// Times that a write is granted, whose grounds move while it is made.
+pub const AUTHORIZATIONS_MAX: usize = 3;
+/// Callers remembered at once.
+pub const CALLERS_MAX: usize = 10_000;
+/// Parsed policies remembered at once.
+pub const DOCUMENTS_MAX: usize = 10_000;
 /// Most filters in one call.
 pub const FILTERS_MAX: usize = 10;
 /// Most values of one filter.

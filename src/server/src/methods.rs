@@ -8,10 +8,10 @@ use std::collections::HashMap;
 /// Who may make a call.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum CallerClass {
-    /// The administrator, by client certificate.
-    Administrator,
-    /// The administrator, or a node of this region whose key is pinned.
-    AdministratorOrMember,
+    /// A client of the cluster; what it may do, its policies say.
+    Client,
+    /// Such a client, or a node of this region whose key is pinned.
+    ClientOrMember,
     /// A node of this region; the service behind checks that its key is pinned.
     Peer,
     /// A node certificate of this region and a one-time token, which the handler checks.
@@ -42,6 +42,21 @@ pub enum Span {
     Stream,
 }
 
+/// Where it is decided by policies whether a client may make a call. Other callers are told apart
+/// by their class alone.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Judged {
+    /// In its handler: by this action, for each secret it is about, from the view it answers from.
+    InHandler(&'static str),
+    /// At the door: by this action on `*`, after a barrier.
+    AtDoor(&'static str),
+    /// At the door: by this action on `*` and what this node knows. The call has to work without a
+    /// quorum.
+    AtDoorByLocalState(&'static str),
+    /// At the door: whoever is known to this node may.
+    ByName,
+}
+
 /// One rpc.
 #[derive(Debug, Eq, PartialEq)]
 pub struct Method {
@@ -49,6 +64,8 @@ pub struct Method {
     pub path: &'static str,
     /// Who may call.
     pub caller: CallerClass,
+    /// Where the policies of a client count.
+    pub judged: Judged,
     /// Where it is served.
     pub port: Port,
     /// How it ends.
@@ -72,62 +89,70 @@ pub const ADMIN_REQUEST_BYTES_MAX: usize = 32 * 1024;
 /// Largest request of the health and reflection services.
 pub const SMALL_REQUEST_BYTES_MAX: usize = 16 * 1024;
 
-const fn read(path: &'static str) -> Method {
+const fn secrets(path: &'static str, action: &'static str) -> Method {
     Method {
         path,
-        caller: CallerClass::Administrator,
+        caller: CallerClass::Client,
+        judged: Judged::InHandler(action),
         port: Port::Api,
         span: Span::Call,
         writes: false,
     }
 }
 
-const fn write(path: &'static str) -> Method {
+const fn admin(path: &'static str, action: &'static str) -> Method {
+    Method {
+        judged: Judged::AtDoor(action),
+        ..secrets(path, action)
+    }
+}
+
+const fn local(path: &'static str, action: &'static str) -> Method {
+    Method {
+        judged: Judged::AtDoorByLocalState(action),
+        ..secrets(path, action)
+    }
+}
+
+const fn known(path: &'static str) -> Method {
+    Method {
+        judged: Judged::ByName,
+        ..secrets(path, "")
+    }
+}
+
+const fn writes(method: Method) -> Method {
     Method {
         writes: true,
-        ..read(path)
+        ..method
     }
 }
 
-const fn open_to_members(path: &'static str) -> Method {
-    Method {
-        caller: CallerClass::AdministratorOrMember,
-        ..read(path)
-    }
-}
-
-const fn with_token(path: &'static str) -> Method {
-    Method {
-        caller: CallerClass::PeerWithToken,
-        ..write(path)
-    }
-}
-
-const fn stream(path: &'static str) -> Method {
+const fn stream(method: Method) -> Method {
     Method {
         span: Span::Stream,
-        ..read(path)
+        ..method
     }
 }
 
-const fn stranger(path: &'static str) -> Method {
+const fn or_member(method: Method) -> Method {
     Method {
-        caller: CallerClass::Stranger,
-        ..read(path)
+        caller: CallerClass::ClientOrMember,
+        ..method
     }
 }
 
-const fn stranger_with_token(path: &'static str) -> Method {
+const fn of(caller: CallerClass, path: &'static str) -> Method {
     Method {
-        caller: CallerClass::StrangerWithToken,
-        ..write(path)
+        caller,
+        ..known(path)
     }
 }
 
-const fn write_open_to_members(path: &'static str) -> Method {
+const fn raft(path: &'static str) -> Method {
     Method {
-        writes: true,
-        ..open_to_members(path)
+        port: Port::Peers,
+        ..stream(of(CallerClass::Peer, path))
     }
 }
 
@@ -138,56 +163,80 @@ const fn region(path: &'static str) -> Method {
     }
 }
 
-const fn raft(path: &'static str) -> Method {
-    Method {
-        caller: CallerClass::Peer,
-        port: Port::Peers,
-        ..stream(path)
-    }
+/// An operation on secrets, and the action of its name.
+macro_rules! secrets {
+    ($name:literal) => {
+        secrets(
+            concat!("/strongroom.secrets.v1.SecretsService/", $name),
+            concat!("secretsmanager:", $name),
+        )
+    };
+}
+
+/// A call to run a region, and the action of its name.
+macro_rules! admin {
+    ($how:ident, $name:literal) => {
+        $how(
+            concat!("/strongroom.admin.v1.AdminService/", $name),
+            concat!("strongroom:", $name),
+        )
+    };
 }
 
 /// Every rpc this node serves.
 pub const METHODS: &[Method] = &[
-    write("/strongroom.secrets.v1.SecretsService/CreateSecret"),
-    read("/strongroom.secrets.v1.SecretsService/GetSecretValue"),
-    write("/strongroom.secrets.v1.SecretsService/PutSecretValue"),
-    write("/strongroom.secrets.v1.SecretsService/UpdateSecret"),
-    read("/strongroom.secrets.v1.SecretsService/DescribeSecret"),
-    read("/strongroom.secrets.v1.SecretsService/ListSecrets"),
-    read("/strongroom.secrets.v1.SecretsService/BatchGetSecretValue"),
-    read("/strongroom.secrets.v1.SecretsService/ListSecretVersionIds"),
-    write("/strongroom.secrets.v1.SecretsService/UpdateSecretVersionStage"),
-    write("/strongroom.secrets.v1.SecretsService/DeleteSecret"),
-    write("/strongroom.secrets.v1.SecretsService/RestoreSecret"),
-    write("/strongroom.secrets.v1.SecretsService/TagResource"),
-    write("/strongroom.secrets.v1.SecretsService/UntagResource"),
-    read("/strongroom.secrets.v1.SecretsService/GetRandomPassword"),
-    write("/strongroom.secrets.v1.SecretsService/RotateSecret"),
-    write("/strongroom.secrets.v1.SecretsService/CancelRotateSecret"),
-    write("/strongroom.secrets.v1.SecretsService/ReplicateSecretToRegions"),
-    write("/strongroom.secrets.v1.SecretsService/RemoveRegionsFromReplication"),
-    write("/strongroom.secrets.v1.SecretsService/StopReplicationToReplica"),
-    write("/strongroom.secrets.v1.SecretsService/PutResourcePolicy"),
-    read("/strongroom.secrets.v1.SecretsService/GetResourcePolicy"),
-    write("/strongroom.secrets.v1.SecretsService/DeleteResourcePolicy"),
-    read("/strongroom.secrets.v1.SecretsService/ValidateResourcePolicy"),
-    stream("/strongroom.secrets.v1.SecretsService/Watch"),
-    open_to_members("/strongroom.admin.v1.AdminService/GetStatus"),
-    read("/strongroom.admin.v1.AdminService/ListNodes"),
-    write("/strongroom.admin.v1.AdminService/CreateJoinToken"),
-    with_token("/strongroom.admin.v1.AdminService/Join"),
-    write("/strongroom.admin.v1.AdminService/PromoteNode"),
-    write("/strongroom.admin.v1.AdminService/RemoveNode"),
-    write("/strongroom.admin.v1.AdminService/TransferLeader"),
-    write("/strongroom.admin.v1.AdminService/TakeSnapshot"),
-    write("/strongroom.admin.v1.AdminService/FinalizeUpgrade"),
-    write("/strongroom.admin.v1.AdminService/CreateLinkToken"),
-    stranger_with_token("/strongroom.admin.v1.AdminService/Link"),
-    open_to_members("/strongroom.admin.v1.AdminService/ListRegions"),
-    stream("/strongroom.admin.v1.AdminService/WatchRegions"),
-    write_open_to_members("/strongroom.admin.v1.AdminService/PromoteRegion"),
-    write("/strongroom.admin.v1.AdminService/UnlinkRegion"),
-    write("/strongroom.admin.v1.AdminService/SetRegionScope"),
+    writes(secrets!("CreateSecret")),
+    secrets!("GetSecretValue"),
+    writes(secrets!("PutSecretValue")),
+    writes(secrets!("UpdateSecret")),
+    secrets!("DescribeSecret"),
+    secrets!("ListSecrets"),
+    secrets!("BatchGetSecretValue"),
+    secrets!("ListSecretVersionIds"),
+    writes(secrets!("UpdateSecretVersionStage")),
+    writes(secrets!("DeleteSecret")),
+    writes(secrets!("RestoreSecret")),
+    writes(secrets!("TagResource")),
+    writes(secrets!("UntagResource")),
+    local(
+        "/strongroom.secrets.v1.SecretsService/GetRandomPassword",
+        "secretsmanager:GetRandomPassword",
+    ),
+    writes(secrets!("RotateSecret")),
+    writes(secrets!("CancelRotateSecret")),
+    writes(secrets!("ReplicateSecretToRegions")),
+    writes(secrets!("RemoveRegionsFromReplication")),
+    writes(secrets!("StopReplicationToReplica")),
+    writes(secrets!("PutResourcePolicy")),
+    secrets!("GetResourcePolicy"),
+    writes(secrets!("DeleteResourcePolicy")),
+    secrets!("ValidateResourcePolicy"),
+    stream(secrets(
+        "/strongroom.secrets.v1.SecretsService/Watch",
+        "secretsmanager:GetSecretValue",
+    )),
+    or_member(admin!(local, "GetStatus")),
+    admin!(admin, "ListNodes"),
+    writes(admin!(admin, "CreateJoinToken")),
+    writes(of(
+        CallerClass::PeerWithToken,
+        "/strongroom.admin.v1.AdminService/Join",
+    )),
+    writes(admin!(admin, "PromoteNode")),
+    writes(admin!(admin, "RemoveNode")),
+    writes(admin!(admin, "TransferLeader")),
+    writes(admin!(admin, "TakeSnapshot")),
+    writes(admin!(admin, "FinalizeUpgrade")),
+    writes(admin!(admin, "CreateLinkToken")),
+    writes(of(
+        CallerClass::StrangerWithToken,
+        "/strongroom.admin.v1.AdminService/Link",
+    )),
+    or_member(admin!(local, "ListRegions")),
+    stream(admin!(local, "WatchRegions")),
+    writes(or_member(admin!(admin, "PromoteRegion"))),
+    writes(admin!(admin, "UnlinkRegion")),
+    writes(admin!(admin, "SetRegionScope")),
     raft("/strongroom.raft.v1.RaftService/AppendEntries"),
     raft("/strongroom.raft.v1.RaftService/StreamAppend"),
     raft("/strongroom.raft.v1.RaftService/Vote"),
@@ -209,10 +258,12 @@ pub const METHODS: &[Method] = &[
     region("/strongroom.replication.v1.ReplicationService/Announce"),
     region("/strongroom.replication.v1.ReplicationService/Report"),
     region("/strongroom.replication.v1.ForwardService/Forward"),
-    stranger("/grpc.health.v1.Health/Check"),
+    of(CallerClass::Stranger, "/grpc.health.v1.Health/Check"),
     // A stream costs memory for as long as its caller likes: not for strangers.
-    stream("/grpc.health.v1.Health/Watch"),
-    stream("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"),
+    stream(known("/grpc.health.v1.Health/Watch")),
+    stream(known(
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    )),
 ];
 
 /// The table by path.

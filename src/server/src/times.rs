@@ -14,6 +14,13 @@ pub fn timestamp(stamp: Stamp) -> Timestamp {
     }
 }
 
+/// A stamp as policies compare it: ISO 8601, in UTC.
+pub fn iso8601(stamp: Stamp) -> String {
+    let ms = i64::try_from(stamp.0).unwrap_or(i64::MAX);
+    let at = jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::MAX);
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
 /// A duration as a protobuf duration; one too long for it is the longest.
 pub fn duration(duration: Duration) -> prost_types::Duration {
     let longest = prost_types::Duration {

@@ -39,6 +39,8 @@ pub struct ClientIdentity {
     pub cluster: String,
     /// Name, 1 to 128 of `A-Z a-z 0-9 . _ @ -`.
     pub name: String,
+    /// Hash of the certificate's public key.
+    pub public_key: [u8; 32],
 }
 
 /// Whose certificate it is.
@@ -206,7 +208,11 @@ fn parse(uri: &str, key: PublicKeyHash) -> Option<Identity> {
     match parts.as_slice() {
         [cluster, "client", name] if is_cluster(cluster) && is_client_name(name) => {
             let (cluster, name) = ((*cluster).to_owned(), (*name).to_owned());
-            Some(Identity::Client(ClientIdentity { cluster, name }))
+            Some(Identity::Client(ClientIdentity {
+                cluster,
+                name,
+                public_key: key.0,
+            }))
         }
         [cluster, region, "node", id] if is_cluster(cluster) && is_region(region) => {
             Some(Identity::Peer(PeerIdentity {

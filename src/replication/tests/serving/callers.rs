@@ -104,6 +104,7 @@ async fn only_pinned_nodes_of_linked_regions_are_answered() {
     let administrator = Caller::Client(ClientIdentity {
         cluster: CLUSTER.to_string(),
         name: "admin".to_owned(),
+        public_key: [0; 32],
     });
     all_refuse(&north, administrator, own.clone(), "NotANode").await;
     let elsewhere = PeerIdentity {

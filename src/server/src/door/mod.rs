@@ -10,6 +10,7 @@ mod deadline;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -23,19 +24,20 @@ use tonic::Status;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tower::Service;
-use wire::{Caller, PeerIdentity};
+use wire::{Caller, PeerIdentity, TcpConnectInfo};
 
+use crate::authz::Proven;
 use crate::errors::{Reason, Refusal};
 use crate::limits::{
     LINK_DEADLINE, LINK_REQUESTS_MAX, REGION_CALLS_MAX, STRANGER_DEADLINE, STRANGER_REQUESTS_MAX,
 };
-use crate::methods::{CallerClass, Method, MethodTable, Port, Span};
+use crate::methods::{CallerClass, Judged, Method, MethodTable, Port, Span};
 use crate::metrics::CallMetrics;
 
 /// What is kept of a caller's deadline for the way of the answer.
 const ANSWER_TIME: Duration = Duration::from_millis(20);
 
-/// One call as the handlers see it: who, until when, under which id.
+/// One call as the handlers see it: who, from where, until when, under which id.
 #[derive(Clone, Debug)]
 pub struct Call {
     /// When the caller stops waiting.
@@ -44,6 +46,10 @@ pub struct Call {
     pub request: [u8; 16],
     /// The identity of the caller, as audit fields show it.
     pub caller: Arc<str>,
+    /// What a client has proved; none of a node, or a stranger.
+    pub proven: Option<Proven>,
+    /// The address it comes from; none where there is no connection, as in tests.
+    pub source: Option<IpAddr>,
 }
 
 impl Call {
@@ -56,8 +62,15 @@ impl Call {
     }
 }
 
-/// Answers with a refusal while nothing is known here of administrators.
-type IsAdministrator = Box<dyn Fn(&str) -> Result<bool, Refusal> + Send + Sync>;
+/// Says whether a client may make a call, where that is not for the handler to say.
+#[tonic::async_trait]
+pub trait Gate: Send + Sync {
+    /// Lets a client's call pass.
+    ///
+    /// # Errors
+    /// Why it may not be made; and while nothing is known here of clients.
+    async fn pass(&self, call: &Call, method: &'static Method) -> Result<(), Refusal>;
+}
 
 /// Whom the door lets in.
 pub struct Guests {
@@ -65,8 +78,8 @@ pub struct Guests {
     pub cluster: String,
     /// This node's region.
     pub region: String,
-    /// Says whether a client of this name is the administrator.
-    pub is_administrator: IsAdministrator,
+    /// Says what clients may do.
+    pub gate: Box<dyn Gate>,
     /// Says whether a node is a member, with the key that is pinned for it.
     pub is_member: Box<dyn Fn(&PeerIdentity) -> bool + Send + Sync>,
     /// Says whether a node is one of a linked region, with the key that is pinned for it.
@@ -162,7 +175,7 @@ impl Inner {
         let timer = self.metrics.begin(place);
         let response = match self.admit(method, &mut request) {
             Err(refusal) => answer::refused(refusal),
-            Ok(deadline) => self.serve(method, deadline, routes, request).await,
+            Ok(call) => self.serve(method, call, routes, request).await,
         };
         timer.end(answer::code(&response));
         response
@@ -173,16 +186,12 @@ impl Inner {
         &self,
         method: &'static Method,
         request: &mut Request<B>,
-    ) -> Result<Instant, Refusal> {
+    ) -> Result<Call, Refusal> {
         let caller = request.extensions().get::<Caller>();
-        let caller = self.caller(method, caller).inspect_err(|refusal| {
-            let (method, reason) = (method.name(), refusal.reason());
-            match reason {
-                // Anybody can make these: they must not fill a disk with lines.
-                Reason::MissingAuthentication => tracing::debug!(method, "anonymous call refused"),
-                _ => tracing::warn!(method, reason = reason.name(), "call refused"),
-            }
-        })?;
+        let admitted = self.caller(method, caller);
+        let (caller, proven) = admitted.inspect_err(|refusal| noted(method, refusal))?;
+        let source = request.extensions().get::<TcpConnectInfo>();
+        let source = source.and_then(TcpConnectInfo::remote_addr);
         let header = request
             .headers()
             .get("grpc-timeout")
@@ -201,48 +210,60 @@ impl Inner {
         if method.writes {
             getrandom::fill(&mut id).map_err(|_| Refusal::internal())?;
         }
-        request.extensions_mut().insert(Call {
+        let call = Call {
             deadline,
             request: id,
             caller,
-        });
-        Ok(deadline)
+            proven,
+            source: source.map(|address| address.ip()),
+        };
+        request.extensions_mut().insert(call.clone());
+        Ok(call)
     }
 
-    fn caller(&self, method: &Method, caller: Option<&Caller>) -> Result<Arc<str>, Refusal> {
+    /// Who calls, as audit fields show it, and what a client has proved.
+    fn caller(
+        &self,
+        method: &Method,
+        caller: Option<&Caller>,
+    ) -> Result<(Arc<str>, Option<Proven>), Refusal> {
         let guests = &self.guests;
         let is_peer =
             |cluster: &str, region: &str| cluster == guests.cluster && region == guests.region;
         match (method.caller, caller) {
-            (CallerClass::Stranger | CallerClass::StrangerWithToken, _) => Ok("stranger".into()),
+            (CallerClass::Stranger | CallerClass::StrangerWithToken, _) => {
+                Ok(("stranger".into(), None))
+            }
             (_, None | Some(Caller::Anonymous)) => Err(Refusal::new(
                 Reason::MissingAuthentication,
                 "A client certificate is required.",
             )),
             (
-                CallerClass::Administrator | CallerClass::AdministratorOrMember,
+                CallerClass::Client | CallerClass::ClientOrMember,
                 Some(Caller::Client(client)),
             ) if client.cluster == guests.cluster => {
-                match (guests.is_administrator)(&client.name)? {
-                    true => Ok(format!("client/{}", client.name).into()),
-                    false => Err(Refusal::denied()),
-                }
+                let proven = Proven {
+                    client: client.name.as_str().into(),
+                    public_key: client.public_key,
+                };
+                Ok((format!("client/{}", client.name).into(), Some(proven)))
             }
             (
-                CallerClass::Peer | CallerClass::PeerWithToken | CallerClass::AdministratorOrMember,
+                CallerClass::Peer | CallerClass::PeerWithToken | CallerClass::ClientOrMember,
                 Some(Caller::Peer(peer)),
             ) if is_peer(&peer.cluster, &peer.region) => {
-                let must_be_pinned = method.caller == CallerClass::AdministratorOrMember;
+                let must_be_pinned = method.caller == CallerClass::ClientOrMember;
                 if must_be_pinned && !(guests.is_member)(peer) {
                     return Err(Refusal::denied());
                 }
-                Ok(format!("node/{}", peer.node).into())
+                Ok((format!("node/{}", peer.node).into(), None))
             }
             (CallerClass::LinkedRegion, Some(Caller::Peer(peer)))
                 if peer.cluster == guests.cluster && peer.region != guests.region =>
             {
+                let caller = format!("region/{}/node/{}", peer.region, peer.node);
                 match (guests.is_linked)(peer) {
-                    true => Ok(format!("region/{}/node/{}", peer.region, peer.node).into()),
+                    true => Ok((caller.into(), None)),
                     false => Err(Refusal::denied()),
                 }
             }
@@ -262,7 +283,7 @@ impl Inner {
     async fn serve(
         &self,
         method: &'static Method,
-        deadline: Instant,
+        call: Call,
         mut routes: Routes,
         request: Request<axum::body::Body>,
     ) -> Response<Body> {
@@ -272,6 +293,9 @@ impl Inner {
             let Ok(_room) = room.map(Semaphore::try_acquire_owned).transpose() else {
                 return full();
             };
+            if let Err(refusal) = self.pass(&call, method).await {
+                return answer::refused(refusal);
+            }
             let Ok(response) = routes.call(request).await;
             return self.dressed(response);
         }
@@ -283,14 +307,30 @@ impl Inner {
         let Ok(_room) = room.try_acquire() else {
             return full();
         };
-        match tokio::time::timeout_at(deadline, routes.call(request)).await {
-            Ok(Ok(response)) => self.dressed(response),
+        let answer = async {
+            match self.pass(&call, method).await {
+                Ok(()) => routes.call(request).await.map(|response| self.dressed(response)),
+                Err(refusal) => Ok(answer::refused(refusal)),
+            }
+        };
+        match tokio::time::timeout_at(call.deadline, answer).await {
+            Ok(Ok(response)) => response,
             Err(_) if method.writes => answer::refused(Refusal::new(
                 Reason::RequestTimeout,
                 "The deadline passed; a change may have been made.",
             )),
             Err(_) => answer::refused(Refusal::new(Reason::RequestTimeout, "The deadline passed.")),
         }
+    }
+
+    /// Lets a client's call pass that its handler does not judge.
+    async fn pass(&self, call: &Call, method: &'static Method) -> Result<(), Refusal> {
+        let is_judged_here = !matches!(method.judged, Judged::InHandler(_));
+        if call.proven.is_none() || !is_judged_here {
+            return Ok(());
+        }
+        let passed = self.guests.gate.pass(call, method).await;
+        passed.inspect_err(|refusal| noted(method, refusal))
     }
 
     /// Where a call of a linked region takes its place; none for other calls.
@@ -304,6 +344,16 @@ impl Inner {
         Some(Arc::clone(room.or_insert_with(|| {
             Arc::new(Semaphore::new(REGION_CALLS_MAX))
         })))
+    }
+}
+
+/// Notes a refusal in the log.
+fn noted(method: &Method, refusal: &Refusal) {
+    let (method, reason) = (method.name(), refusal.reason());
+    match reason {
+        // Anybody can make these: they must not fill a disk with lines.
+        Reason::MissingAuthentication => tracing::debug!(method, "anonymous call refused"),
+        _ => tracing::warn!(method, reason = reason.name(), "call refused"),
     }
 }
 

@@ -10,9 +10,10 @@ use tonic::service::Routes;
 use tower::ServiceExt;
 use wire::{Caller, ClientIdentity, PeerIdentity};
 
-use super::{Bounds, Door, Guests, answer};
+use super::{Bounds, Call, Door, Gate, Guests, answer};
+use crate::errors::Refusal;
 use crate::limits::REGION_CALLS_MAX;
-use crate::methods::{CallerClass, METHODS, Port};
+use crate::methods::{CallerClass, Judged, METHODS, Method, Port};
 use crate::metrics::Metrics;
 
 const CLUSTER: &str = "00112233445566778899aabbccddeeff";
@@ -31,10 +32,7 @@ fn door_before(routes: Routes, port: Port, requests_max: usize) -> Routes {
     let guests = Arc::new(Guests {
         cluster: CLUSTER.to_owned(),
         region: REGION.to_owned(),
-        is_administrator: Box::new(|name| match name {
-            "early" => Err(crate::errors::Refusal::no_root_feed()),
-            name => Ok(name == "admin"),
-        }),
+        gate: Box::new(Only),
         is_member: Box::new(|peer| peer.node == 7),
         is_linked: Box::new(|peer| [LINKED, FARTHER].contains(&&*peer.region)),
     });
@@ -44,6 +42,20 @@ fn door_before(routes: Routes, port: Port, requests_max: usize) -> Routes {
         requests_max,
     };
     Door::before(port, routes, guests, bounds, Metrics::new().unwrap().calls)
+}
+
+/// Lets the client `admin` pass.
+struct Only;
+
+#[tonic::async_trait]
+impl Gate for Only {
+    async fn pass(&self, call: &Call, _: &'static Method) -> Result<(), Refusal> {
+        match call.proven.as_ref().map(|proven| &*proven.client) {
+            Some("admin") => Ok(()),
+            Some("early") => Err(Refusal::no_root_feed()),
+            _ => Err(Refusal::denied()),
+        }
+    }
 }
 
 async fn call(door: &Routes, path: &str, caller: Option<Caller>) -> Response<Body> {
@@ -56,7 +68,11 @@ async fn call(door: &Routes, path: &str, caller: Option<Caller>) -> Response<Bod
 
 fn client(cluster: &str, name: &str) -> Option<Caller> {
     let (cluster, name) = (cluster.to_owned(), name.to_owned());
-    Some(Caller::Client(ClientIdentity { cluster, name }))
+    Some(Caller::Client(ClientIdentity {
+        cluster,
+        name,
+        public_key: [1; 32],
+    }))
 }
 
 fn node(cluster: &str, region: &str) -> Option<Caller> {
@@ -72,7 +88,7 @@ fn node(cluster: &str, region: &str) -> Option<Caller> {
 #[tokio::test]
 async fn each_kind_of_caller_reaches_its_own_rpcs_and_no_others() {
     use CallerClass::{
-        Administrator, AdministratorOrMember, LinkedRegion, Peer, PeerWithToken, Stranger,
+        Client, ClientOrMember, LinkedRegion, Peer, PeerWithToken, Stranger,
         StrangerWithToken,
     };
     const STRANGERS: &[CallerClass] = &[Stranger, StrangerWithToken];
@@ -90,8 +106,8 @@ async fn each_kind_of_caller_reaches_its_own_rpcs_and_no_others() {
             &[
                 Stranger,
                 StrangerWithToken,
-                Administrator,
-                AdministratorOrMember,
+                Client,
+                ClientOrMember,
             ],
         ),
         (
@@ -99,7 +115,7 @@ async fn each_kind_of_caller_reaches_its_own_rpcs_and_no_others() {
             &[
                 Stranger,
                 StrangerWithToken,
-                AdministratorOrMember,
+                ClientOrMember,
                 Peer,
                 PeerWithToken,
             ],
@@ -117,7 +133,11 @@ async fn each_kind_of_caller_reaches_its_own_rpcs_and_no_others() {
         for method in METHODS {
             for (port, door) in &doors {
                 let code = answer::code(&call(door, method.path, caller.clone()).await);
-                let expected = match (method.port == *port, classes.contains(&method.caller)) {
+                // What its handler judges gets through to it from any client of the cluster.
+                let is_judged_later = matches!(method.judged, Judged::InHandler(_))
+                    && caller == client(CLUSTER, "somebody");
+                let may = is_judged_later || classes.contains(&method.caller);
+                let expected = match (method.port == *port, may) {
                     (false, _) => Code::Unimplemented,
                     (true, true) => Code::DataLoss,
                     (true, false) if matches!(caller, None | Some(Caller::Anonymous)) => {
@@ -153,10 +173,11 @@ async fn what_the_table_does_not_list_is_not_served_to_anybody() {
 async fn every_refusal_carries_its_reason() {
     let door = door(Port::Api, 8);
     let get = "/strongroom.secrets.v1.SecretsService/GetSecretValue";
+    let status = "/strongroom.admin.v1.AdminService/GetStatus";
     for (path, caller) in [
         ("/x", None),
         (get, None),
-        (get, client(CLUSTER, "somebody")),
+        (status, client(CLUSTER, "somebody")),
     ] {
         let response = call(&door, path, caller).await;
         assert!(
@@ -169,7 +190,7 @@ async fn every_refusal_carries_its_reason() {
 #[tokio::test]
 async fn a_node_that_knows_no_administrator_yet_refuses_nobody_for_good() {
     let door = door(Port::Api, 8);
-    let get = "/strongroom.secrets.v1.SecretsService/GetSecretValue";
+    let get = "/strongroom.admin.v1.AdminService/ListNodes";
     let early = answer::code(&call(&door, get, client(CLUSTER, "early")).await);
     assert_eq!(early, Code::Unavailable);
     let stranger = answer::code(&call(&door, get, client("other", "early")).await);

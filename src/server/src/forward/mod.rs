@@ -209,8 +209,10 @@ impl Forwarder {
 
     fn sealed(&self, key: &LinkKey, kept: &Kept) -> Result<Vec<u8>, Refusal> {
         let left = kept.call.deadline.saturating_duration_since(Instant::now());
+        let proven = kept.call.proven.as_ref().ok_or_else(Refusal::denied)?;
         let call = api::ForwardedCall {
             caller: kept.call.caller.to_string(),
+            public_key: proven.public_key.to_vec().into(),
             request_id: kept.call.request.to_vec().into(),
             method: kept.method.to_owned(),
             region: kept.region.to_string(),

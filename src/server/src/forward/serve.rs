@@ -22,6 +22,7 @@ use wire::replication::v1::forward_service_server::ForwardService;
 use zeroize::Zeroizing;
 
 use super::{Forwarded, binding};
+use crate::authz::Proven;
 use crate::door::Call;
 use crate::errors::{Reason, Refusal};
 use crate::limits::{FORWARD_OPEN_TIMEOUT, FORWARDS_MAX};
@@ -132,12 +133,14 @@ impl Accepting {
     }
 
     async fn perform(&self, call: api::ForwardedCall) -> Result<Forwarded, Refusal> {
-        let view = self.options.consensus.local_view();
-        let administrator = view.administrator().map(|name| format!("client/{name}"));
-        if administrator.as_deref() != Some(&*call.caller) {
-            return Err(Refusal::denied());
-        }
-        drop(view);
+        // Who that is here, and what it may do, is judged as of any call.
+        let client = call.caller.strip_prefix("client/");
+        let client = client.ok_or_else(Refusal::denied)?;
+        let public_key = (*call.public_key).try_into();
+        let proven = Proven {
+            client: client.into(),
+            public_key: public_key.map_err(|_| Refusal::denied())?,
+        };
         let region = call.region.parse();
         let region = region.map_err(|_| Refusal::parameter("The region is none."))?;
         let request: [u8; 16] = (*call.request_id)
@@ -148,6 +151,8 @@ impl Accepting {
             deadline: Instant::now() + span,
             request,
             caller: call.caller.clone().into(),
+            proven: Some(proven),
+            source: None,
         };
         let performed =
             self.options

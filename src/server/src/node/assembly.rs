@@ -16,11 +16,11 @@ use super::parts::Parts;
 use super::serve::Services;
 use super::{Identity, StartError};
 use crate::accesses::Accesses;
+use crate::authz::{Authz, Policies};
 use crate::admin::{Admin, AdminOptions};
 use crate::config::Config;
 use crate::danger::Danger;
 use crate::door::{Bounds, Door, Guests};
-use crate::errors::Refusal;
 use crate::fence::Fence;
 use crate::forward::{Accepting, AcceptingOptions, Forwarder};
 use crate::freshness::Freshness;
@@ -50,6 +50,7 @@ pub struct Assembly<'a> {
     pub credentials: &'a Arc<Credentials>,
     pub dialer: &'a Dialer,
     pub danger: Danger,
+    pub authz: Arc<Authz>,
 }
 
 impl Assembly<'_> {
@@ -136,6 +137,7 @@ impl Assembly<'_> {
             consensus: self.parts.consensus.clone(),
             staleness: Arc::clone(&self.parts.staleness),
             fence: self.fence(),
+            authz: Arc::clone(&self.authz),
             forwarder: self.forwarder(),
             vault: Arc::clone(self.vault),
             accesses: Arc::clone(self.accesses),
@@ -206,17 +208,14 @@ impl Assembly<'_> {
     fn guests(&self) -> Guests {
         let consensus = self.parts.consensus.clone();
         let (members, linked) = (consensus.clone(), consensus.clone());
+        let gate = Policies {
+            consensus,
+            authz: Arc::clone(&self.authz),
+        };
         Guests {
             cluster: self.identity.peer.cluster.clone(),
             region: self.identity.peer.region.clone(),
-            is_administrator: Box::new(move |name| {
-                let view = consensus.local_view();
-                match view.administrator() {
-                    Some(administrator) => Ok(administrator == name),
-                    None if view.is_founded() => Err(Refusal::no_root_feed()),
-                    None => Err(Refusal::not_founded()),
-                }
-            }),
+            gate: Box::new(gate),
             is_member: Box::new(move |peer| {
                 let view = members.local_view();
                 let known = view.node(NodeId(peer.node));

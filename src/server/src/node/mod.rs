@@ -142,6 +142,7 @@ impl Node {
             credentials: &credentials,
             dialer: &dialer,
             danger,
+            authz: Arc::default(),
         };
         tasks.spawn(end_on_fault(parts.consensus.faults()));
         let servers = bound.serve(assembly.services(&sealed, &stops.api, &mut tasks)?, &stops);

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use consensus::View;
-use machine::{FeedId, RegionName, Rejection, Secret, SecretId, State};
+use machine::{AccountId, FeedId, RegionName, Rejection, Secret, SecretId, State};
 use tokio::time::Instant;
 
 use super::ask::{Age, Answer, Reading};
 use super::{Secrets, regions};
+use crate::authz::{Authz, Surroundings, Who};
 use crate::door::Call;
 use crate::errors::Refusal;
 use crate::fence::Fence;
@@ -34,6 +35,11 @@ pub(super) struct Basis {
     pub(super) view: View,
     /// The region the request belongs to, which ARNs show.
     pub(super) region: RegionName,
+    /// Who asks, as the view has it.
+    pub(super) who: Arc<Who>,
+    /// What else policies look at.
+    pub(super) around: Surroundings,
+    pub(super) authz: Arc<Authz>,
     /// Of the region's own state, when the caller waived the barrier.
     age: Option<Age>,
     ages: Ages,
@@ -128,9 +134,13 @@ impl Secrets {
             None => view,
             Some(token) => self.view_holding(call, view, token).await?,
         };
+        let who = self.authz.caller(&view, call)?;
         let region = regions::of_request(&view, reading.region.as_ref())?;
-        let (followed, led) = sources(&view, &region, about);
+        let (followed, led) = sources(&view, &region, who.account(), about);
         Ok(Basis {
+            around: Surroundings::of(call, &region),
+            authz: Arc::clone(&self.authz),
+            who,
             region,
             age,
             ages,
@@ -163,7 +173,7 @@ impl Basis {
     }
 
     /// A refusal, with how old the state is that gave rise to it.
-    fn refuse(&self, refusal: Refusal) -> Refusal {
+    pub(super) fn refuse(&self, refusal: Refusal) -> Refusal {
         match (self.pass(), self.staleness()) {
             (Err(fenced), _) => fenced,
             (Ok(()), None) => refusal,
@@ -172,18 +182,13 @@ impl Basis {
     }
 
     /// Finds the secret a caller names.
-    pub(super) fn find(&self, id: &SecretId) -> Result<&Arc<Secret>, Refusal> {
-        regions::find(&self.view, &self.region, id).map_err(|refusal| self.refuse(refusal))
+    pub(super) fn lookup(&self, id: &SecretId) -> Result<&Arc<Secret>, Refusal> {
+        let found = regions::find(&self.view, &self.region, self.who.account(), id);
+        found.map_err(|refusal| self.refuse(refusal))
     }
 
-    /// Finds a secret that is not scheduled for deletion.
-    pub(super) fn find_live(&self, id: &SecretId) -> Result<&Arc<Secret>, Refusal> {
-        self.live(self.find(id)?)
-    }
-
-    /// Finds a secret that is to be changed, which the region that leads it does.
-    pub(super) fn find_led(&self, id: &SecretId) -> Result<&Arc<Secret>, Refusal> {
-        let secret = self.find(id)?;
+    /// Refuses to change a secret that another region leads, and names that.
+    pub(super) fn led(&self, secret: &Secret) -> Result<(), Refusal> {
         let feed = self.view.feed_of_secret(&secret.uid);
         let primary = feed.and_then(|feed| Some((feed, self.view.primary_of(feed)?)));
         match primary {
@@ -194,13 +199,8 @@ impl Basis {
                 };
                 Err(Refusal::from(rejection).with_addresses(&self.view))
             }
-            _ => Ok(secret),
+            _ => Ok(()),
         }
-    }
-
-    /// Finds a secret that is to be changed and is not scheduled for deletion.
-    pub(super) fn find_live_led(&self, id: &SecretId) -> Result<&Arc<Secret>, Refusal> {
-        self.live(self.find_led(id)?)
     }
 
     /// Lets the view go, which keeps what it shows in memory, and gives the request's region.
@@ -227,7 +227,7 @@ impl Basis {
         is_followed.then_some(Age(Some(oldest)))
     }
 
-    fn live<'a>(&self, secret: &'a Arc<Secret>) -> Result<&'a Arc<Secret>, Refusal> {
+    pub(super) fn live<'a>(&self, secret: &'a Arc<Secret>) -> Result<&'a Arc<Secret>, Refusal> {
         let scheduled = "You can't perform this operation on the secret because it was marked for \
                          deletion.";
         match secret.is_scheduled() {
@@ -252,9 +252,14 @@ fn follows_any(state: &State) -> bool {
 }
 
 /// The feeds an answer is of: those that other regions lead, and those that are led here.
-fn sources(state: &State, region: &RegionName, about: About<'_>) -> (Vec<FeedId>, Vec<FeedId>) {
+fn sources(
+    state: &State,
+    region: &RegionName,
+    account: &AccountId,
+    about: About<'_>,
+) -> (Vec<FeedId>, Vec<FeedId>) {
     let of_secret = |id: &SecretId| {
-        let secret = regions::find(state, region, id).ok()?;
+        let secret = regions::find(state, region, account, id).ok()?;
         state.feed_of_secret(&secret.uid).cloned()
     };
     let named: Option<BTreeSet<FeedId>> = match about {

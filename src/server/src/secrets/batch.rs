@@ -14,6 +14,7 @@ use super::filter::Filters;
 use super::get::{Choice, Read, text, unwrapped};
 use super::list::Selection;
 use super::{About, Basis, Secrets, parse};
+use crate::authz::Asked;
 use crate::errors::Refusal;
 use crate::limits::BATCH_ITEMS_MAX;
 use crate::times::timestamp;
@@ -46,6 +47,7 @@ impl Secrets {
         let ids: Vec<SecretId> = ids.collect();
         let about = About::Secrets(&ids);
         let view = self.view(&ask.call, &ask.reading, about).await?;
+        view.may(&Asked::of("secretsmanager:BatchGetSecretValue"))?;
         let mut reply = BatchGetSecretValueResponse::default();
         for (id, text) in named {
             let read = match id {
@@ -74,6 +76,7 @@ impl Secrets {
             scheduled: false,
         };
         let view = self.view(call, reading, About::Everything).await?;
+        view.may(&Asked::of("secretsmanager:BatchGetSecretValue"))?;
         let query = selection.query(&view, "BatchGetSecretValue", &message.filters);
         let after = selection.place(&query, &message.next_token)?;
         let (accesses, deadline) = (Arc::clone(&self.accesses), call.deadline);
@@ -91,7 +94,10 @@ impl Secrets {
             ..Default::default()
         };
         for secret in uids.iter().filter_map(|uid| view.secret(uid)) {
-            let read = self.open_version(&view, secret, &Choice::Current).await;
+            let read = match view.may_with(&Choice::Current.asked(), secret) {
+                Ok(_) => self.open_version(&view, secret, &Choice::Current).await,
+                Err(refusal) => Err(refusal),
+            };
             add(&mut reply, &view, view.arn(secret), read)?;
         }
         view.answer(reply)

@@ -1,15 +1,17 @@
 //! CreateSecret.
 
 use machine::{
-    ArnSuffix, Command, CreateSecret, FeedId, NewVersion, Seen, Uid, ValueKind, VersionId,
+    ArnSuffix, Command, CreateSecret, FeedId, NewVersion, Uid, ValueKind, VersionId,
 };
 use wire::secrets::v1::create_secret_request::Value;
 use wire::secrets::v1::{CreateSecretRequest, CreateSecretResponse};
 use zeroize::Zeroizing;
 
+use super::permit::{Write};
 use super::ask::{Answer, Ask};
 use super::parse::Plain;
 use super::{About, Secrets, not_yet, parse, regions, replicate};
+use crate::authz::Asked;
 use crate::errors::Refusal;
 use crate::keys;
 use crate::limits::DESCRIPTION_CHARS_MAX;
@@ -22,7 +24,7 @@ impl Secrets {
     ) -> Result<Answer<CreateSecretResponse>, Refusal> {
         let Ask {
             call,
-            mut reading,
+            reading,
             mut message,
         } = ask;
         // Held here from the start: whatever is refused below, the value is wiped.
@@ -35,12 +37,21 @@ impl Secrets {
         let tags = parse::tags(std::mem::take(&mut message.tags))?;
         let force = message.force_overwrite_replica_secret;
         let replicas = replicate::replicas(&message.add_replica_regions, force)?;
-        // Nothing is looked up before `decide` but the key and the region's feed: keys only ever
-        // grow in number, and who leads a feed is judged again there.
-        reading.eventual = true;
         let view = self.view(&call, &reading, About::Change).await?;
         regions::can_create(&view, &view.region)?;
-        let account = view.account().cloned().ok_or_else(Refusal::not_founded)?;
+        let suffix = arn_suffix()?;
+        let mut asked = Asked::of("secretsmanager:CreateSecret")
+            .with("secretsmanager:Name", name.as_str())
+            .with_tags(&tags);
+        if !message.description.is_empty() {
+            asked = asked.with("secretsmanager:Description", message.description.as_str());
+        }
+        if let Some(key) = &message.kms_key_id {
+            asked = asked.with("secretsmanager:KmsKeyId", key.as_str());
+        }
+        let asked = replicate::with_replicas(asked, &replicas, force);
+        let grant = view.may_make(asked, &name, &suffix)?;
+        let account = view.who.account().clone();
         let key = keys::resolve(&view, message.kms_key_id.as_deref())?;
         let uid = FeedId::Home(view.region.clone()).uid_of(random()?);
         let new = self.sealed(&view, &uid, &token, plain.as_ref())?;
@@ -49,18 +60,19 @@ impl Secrets {
             uid,
             account,
             name,
-            arn_suffix: arn_suffix()?,
+            arn_suffix: suffix,
             description: std::mem::take(&mut message.description),
             kms_key: key,
             tags,
             new,
             region: Some(region.clone()),
             replicas,
-            seen: Seen::default(),
+            seen: grant.seen(),
         });
+        let write = Write { region, grant, command };
         let changed = match &plain {
-            None => self.change(&call, region, command).await?,
-            Some(plain) => self.change_value(&call, region, command, plain).await?,
+            None => self.change(&call, &reading, write).await?,
+            Some(plain) => self.change_value(&call, &reading, write, plain).await?,
         };
         let message = CreateSecretResponse {
             arn: changed.arn.clone(),

@@ -1,14 +1,16 @@
 //! DeleteSecret and RestoreSecret.
 
-use machine::{Arn, Command, DeleteSecret, RestoreSecret, SecretId, Seen};
+use machine::{Arn, Command, DeleteSecret, RestoreSecret, SecretId};
 use wire::secrets::v1::{
     DeleteSecretRequest, DeleteSecretResponse, RestoreSecretRequest, RestoreSecretResponse,
 };
 
+use super::permit::{Granted, Write};
 use super::ask::{Answer, Ask};
 use super::create::arn_suffix;
 use super::{About, Basis, Secrets, parse};
 use crate::clock;
+use crate::authz::Asked;
 use crate::errors::{Reason, Refusal};
 use crate::limits::{RECOVERY_WINDOW_DAYS, RECOVERY_WINDOW_DAYS_DEFAULT};
 use crate::times::timestamp;
@@ -26,8 +28,15 @@ impl Secrets {
         let id = parse::secret_id(&message.secret_id)?;
         let window_days = window_days(&message)?;
         let view = self.view(&call, &reading, About::Change).await?;
-        let uid = match view.find_led(&id) {
-            Ok(secret) => secret.uid,
+        let mut asked = Asked::of("secretsmanager:DeleteSecret");
+        asked = match window_days {
+            Some(days) => asked.with("secretsmanager:RecoveryWindowInDays", days.to_string()),
+            None => asked,
+        };
+        let forced = message.force_delete_without_recovery.to_string();
+        let asked = asked.with("secretsmanager:ForceDeleteWithoutRecovery", forced);
+        let (uid, grant) = match view.find_led(asked, &id) {
+            Ok(Granted { secret, grant }) => (secret.uid, grant),
             // The service reports success for what is not there, when told to force.
             Err(refusal)
                 if message.force_delete_without_recovery
@@ -41,9 +50,10 @@ impl Secrets {
         let command = Command::DeleteSecret(DeleteSecret {
             uid,
             window_days,
-            seen: Seen::default(),
+            seen: grant.seen(),
         });
-        let changed = self.change(&call, region, command).await?;
+        let write = Write { region, grant, command };
+        let changed = self.change(&call, &reading, write).await?;
         let deletion = changed.secret.deletion;
         let due = deletion.map_or_else(clock::now, |deletion| deletion.due);
         let message = DeleteSecretResponse {
@@ -65,13 +75,16 @@ impl Secrets {
         } = ask;
         let id = parse::secret_id(&message.secret_id)?;
         let view = self.view(&call, &reading, About::Change).await?;
-        let uid = view.find_led(&id)?.uid;
+        let asked = Asked::of("secretsmanager:RestoreSecret");
+        let Granted { secret, grant } = view.find_led(asked, &id)?;
+        let uid = secret.uid;
         let region = view.into_region();
         let command = Command::RestoreSecret(RestoreSecret {
             uid,
-            seen: Seen::default(),
+            seen: grant.seen(),
         });
-        let changed = self.change(&call, region, command).await?;
+        let write = Write { region, grant, command };
+        let changed = self.change(&call, &reading, write).await?;
         let message = RestoreSecretResponse {
             arn: changed.arn.clone(),
             name: changed.secret.name.to_string(),
@@ -98,7 +111,7 @@ fn window_days(message: &DeleteSecretRequest) -> Result<Option<u32>, Refusal> {
 }
 
 fn already_gone(view: &Basis, id: &SecretId) -> Result<Answer<DeleteSecretResponse>, Refusal> {
-    let account = view.account().cloned().ok_or_else(Refusal::not_founded)?;
+    let account = view.who.account().clone();
     let (name, suffix) = match id {
         SecretId::Name(name) => (name.clone(), arn_suffix()?),
         SecretId::Arn(arn) => match (arn.split(), arn.whole()) {

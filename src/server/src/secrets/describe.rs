@@ -13,6 +13,7 @@ use super::ask::{Answer, Ask};
 use super::{About, Basis, Secrets, parse, regions};
 use crate::accesses::{Accesses, recorded_day};
 use crate::clock;
+use crate::authz::Asked;
 use crate::errors::Refusal;
 use crate::times::timestamp;
 
@@ -29,7 +30,7 @@ impl Secrets {
         let id = parse::secret_id(&message.secret_id)?;
         let about = About::Secrets(std::slice::from_ref(&id));
         let view = self.view(&call, &reading, about).await?;
-        let secret = view.find(&id)?;
+        let secret = view.find(&Asked::of("secretsmanager:DescribeSecret"), &id)?;
         let entry = entry(&view, &self.accesses, secret);
         let message = DescribeSecretResponse {
             arn: entry.arn,

@@ -9,11 +9,13 @@ use machine::{
 };
 use wire::secrets::v1::{StopReplicationToReplicaRequest, StopReplicationToReplicaResponse};
 
+use super::permit::{Granted, Write};
 use super::ask::{Answer, Ask, Reading};
 use super::basis::Views;
 use super::create::random;
 use super::{About, Basis, Secrets, parse, regions, value};
 use crate::door::Call;
+use crate::authz::Asked;
 use crate::errors::Refusal;
 use crate::limits::{RESEALED_STEP_BYTES, RESEALED_STEPS_MAX};
 use crate::vault::Address;
@@ -46,13 +48,14 @@ impl Secrets {
     ) -> Result<Answer<StopReplicationToReplicaResponse>, Refusal> {
         for _ in 0..RESEALED_STEPS_MAX {
             let view = self.view(call, reading, About::Change).await?;
-            let secret = view.find_live(id)?;
+            let asked = Asked::of("secretsmanager:StopReplicationToReplica");
+            let Granted { secret, grant } = view.find_live_copy(asked, id)?;
             if was_detached(&view, secret) {
                 // The first answer may have been lost.
                 let arn = view.arn(secret);
                 return view.answer(StopReplicationToReplicaResponse { arn });
             }
-            let command = self.step(&view, secret).await?;
+            let command = self.step(&view, secret, grant.seen()).await?;
             let region = view.into_region();
             if matches!(command, Command::StageDetach(_)) {
                 let committed = self.fence.propose(call, command).await?;
@@ -64,7 +67,8 @@ impl Secrets {
                     .await?;
                 continue;
             }
-            let changed = self.change(call, region, command).await?;
+            let write = Write { region, grant, command };
+            let changed = self.change(call, reading, write).await?;
             let message = StopReplicationToReplicaResponse {
                 arn: changed.arn.clone(),
             };
@@ -75,7 +79,12 @@ impl Secrets {
 
     /// What is to be done next to make a secret of its own of a copy: to keep some of its versions,
     /// sealed under the identity the secret will have, or, with the last of them, to detach it.
-    async fn step(&self, view: &Basis, secret: &Secret) -> Result<Command, Refusal> {
+    async fn step(
+        &self,
+        view: &Basis,
+        secret: &Secret,
+        seen: Seen,
+    ) -> Result<Command, Refusal> {
         let own = view.region().ok_or_else(Refusal::not_founded)?;
         let is_led_here = view
             .feed_of_secret(&secret.uid)
@@ -122,7 +131,7 @@ impl Secrets {
             new_uid,
             versions,
             kms_key,
-            seen: Seen::default(),
+            seen,
         }))
     }
 

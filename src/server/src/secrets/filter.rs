@@ -41,6 +41,12 @@ impl Filters {
         Ok(Self(conditions.collect::<Result<_, _>>()?))
     }
 
+    /// Whether there are any filters.
+    #[must_use]
+    pub fn are_any(&self) -> bool {
+        !self.0.is_empty()
+    }
+
     /// Whether a secret passes every filter; `primary` gives the region that leads it, if that is
     /// shown of it.
     #[must_use]

@@ -100,7 +100,8 @@ impl Secrets {
         };
         let id = parse::secret_id(&id).ok()?;
         let view = self.consensus.local_view();
-        let secret = regions::find(&view, &kept.region, &id).ok()?;
+        let who = self.authz.caller(&view, &kept.call).ok()?;
+        let secret = regions::find(&view, &kept.region, who.account(), &id).ok()?;
         let arn = view.arn_of(secret, &kept.region).to_string();
         let mut naming = Q::default();
         member(&mut naming).clone_from(&arn);

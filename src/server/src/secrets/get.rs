@@ -9,6 +9,7 @@ use super::ask::{Answer, Ask};
 use super::basis::Views;
 use super::{About, Basis, Secrets, parse, value};
 use crate::clock;
+use crate::authz::Asked;
 use crate::errors::{Reason, Refusal};
 use crate::times::timestamp;
 use crate::vault::Address;
@@ -43,7 +44,7 @@ impl Secrets {
         id: &SecretId,
         chosen: &Choice,
     ) -> Result<Read<'a>, Refusal> {
-        let secret = view.find_live(id)?;
+        let secret = view.find_live(&chosen.asked(), id)?;
         self.open_version(view, secret, chosen).await
     }
 
@@ -144,6 +145,22 @@ impl Choice {
             }
         };
         found.ok_or_else(|| self.missing())
+    }
+
+    /// What is asked for of a secret.
+    pub(super) fn asked(&self) -> Asked {
+        let asked = Asked::of("secretsmanager:GetSecretValue");
+        let (version, label) = match self {
+            Self::Current => (None, Label::CURRENT),
+            Self::Label(label) => (None, label.as_str()),
+            Self::Version(version) => (Some(version), Label::CURRENT),
+            Self::Both { version, label } => (Some(version), label.as_str()),
+        };
+        let asked = asked.with("secretsmanager:VersionStage", label);
+        match version {
+            Some(version) => asked.with("secretsmanager:VersionId", version.as_str()),
+            None => asked,
+        }
     }
 
     /// The label that alone says which version is meant.

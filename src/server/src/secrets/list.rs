@@ -133,14 +133,10 @@ impl Selection {
         };
         // One more than asked for tells whether another page follows.
         let wanted = items + 1;
+        let sees = view.sees();
         let is_sorted = self.sort_by == SortBy::CreatedDate && !self.descending;
         let mut found: Vec<(Place, &Arc<Secret>)> = Vec::new();
-        let Some(account) = view.account() else {
-            return Ok(Page {
-                secrets: Vec::new(),
-                last: None,
-            });
-        };
+        let account = view.who.account();
         // In the order of creation the page begins at its place; else all are looked at.
         let skip = after
             .filter(|_| is_sorted)
@@ -155,7 +151,7 @@ impl Selection {
             let place = self.place_of(view, accesses, secret);
             let is_after = after.is_none_or(|after| order(after, &place) == Ordering::Less);
             let primary = || regions::primary(view, secret);
-            if !is_after || !self.filters.pass(secret, primary) {
+            if !is_after || !self.filters.pass(secret, primary) || !sees.shows(secret) {
                 continue;
             }
             found.push((place, secret));
@@ -166,6 +162,9 @@ impl Selection {
                 found.select_nth_unstable_by(items, |one, other| order(&one.0, &other.0));
                 found.truncate(wanted);
             }
+        }
+        if found.is_empty() && after.is_none() && !self.filters.are_any() {
+            sees.something()?;
         }
         found.sort_unstable_by(|one, other| order(&one.0, &other.0));
         let more = found.len() > items;

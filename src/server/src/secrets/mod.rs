@@ -18,6 +18,7 @@ mod list;
 mod not_yet;
 mod page;
 mod parse;
+mod permit;
 mod password;
 mod put;
 mod regions;
@@ -63,6 +64,7 @@ pub struct Secrets {
     freshness: Arc<Freshness>,
     staleness: Arc<Staleness>,
     fence: Fence,
+    authz: Arc<Authz>,
     forwarder: Option<Arc<Forwarder>>,
     watches: Arc<Semaphore>,
     metrics: Metrics,
@@ -84,6 +86,8 @@ pub struct SecretsOptions {
     pub staleness: Arc<Staleness>,
     /// Looks for other regions that have taken over.
     pub fence: Fence,
+    /// Says who callers are and what they may do.
+    pub authz: Arc<Authz>,
     /// Hands writes on to the regions that lead what they are about; none refuses them.
     pub forwarder: Option<Arc<Forwarder>>,
     /// Counts watches.
@@ -107,6 +111,7 @@ impl Secrets {
             freshness: options.freshness,
             staleness: options.staleness,
             fence: options.fence,
+            authz: options.authz,
             forwarder: options.forwarder,
             watches: Arc::new(Semaphore::new(options.watches_max)),
             metrics: options.metrics,
@@ -150,29 +155,29 @@ impl Secrets {
         Changed::of(committed, &view, region).map_err(|refusal| refusal.with_addresses(&view))
     }
 
-    /// Proposes a command whose outcome is a secret.
+    /// Makes a write whose outcome is a secret.
     async fn change(
         &self,
         call: &Call,
-        region: RegionName,
-        command: Command,
+        reading: &Reading,
+        write: Write,
     ) -> Result<Changed, Refusal> {
-        let committed = self.fence.propose(call, command).await?;
+        let (committed, region) = self.propose(call, reading, write).await?;
         self.changed(committed, &region)
     }
 
-    /// Proposes a command with a new version. A token used before with the same value is answered
-    /// as it was then (R11): the stored version is opened and compared in constant time, and what
-    /// else the command would have stored with it.
+    /// Makes a write with a new version. A token used before with the same value is answered as it
+    /// was then (R11): the stored version is opened and compared in constant time, and what else
+    /// the command would have stored with it.
     async fn change_value(
         &self,
         call: &Call,
-        region: RegionName,
-        command: Command,
+        reading: &Reading,
+        write: Write,
         plain: &Plain,
     ) -> Result<Changed, Refusal> {
-        let others = Others::of(&command);
-        let committed = self.fence.propose(call, command).await?;
+        let others = Others::of(&write.command);
+        let (committed, region) = self.propose(call, reading, write).await?;
         let Err(Rejection::VersionExists { uid, version, .. }) = &committed.answer else {
             return self.changed(committed, &region);
         };

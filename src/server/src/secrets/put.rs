@@ -1,13 +1,15 @@
 //! PutSecretValue.
 
-use machine::{Command, Label, PutSecretValue, Seen, ValueKind};
+use machine::{Command, Label, PutSecretValue, ValueKind};
 use wire::secrets::v1::put_secret_value_request::Value;
 use wire::secrets::v1::{PutSecretValueRequest, PutSecretValueResponse};
 use zeroize::Zeroizing;
 
+use super::permit::{Granted, Write};
 use super::ask::{Answer, Ask};
 use super::parse::Plain;
 use super::{About, Secrets, not_yet, parse, regions};
+use crate::authz::Asked;
 use crate::errors::Refusal;
 use crate::limits::LABELS_MAX;
 use crate::vault::Address;
@@ -30,7 +32,8 @@ impl Secrets {
         let labels = labels(&message.version_stages)?;
         let plain = plain(value.take())?;
         let view = self.view(&call, &reading, About::Change).await?;
-        let secret = view.find_live_led(&id)?;
+        let asked = Asked::of("secretsmanager:PutSecretValue");
+        let Granted { secret, grant } = view.find_live_led(asked, &id)?;
         let uid = secret.uid;
         let at = Address {
             uid: &uid,
@@ -46,9 +49,10 @@ impl Secrets {
             new,
             labels,
             young_protection_ms: self.young_protection_ms,
-            seen: Seen::default(),
+            seen: grant.seen(),
         });
-        let changed = self.change_value(&call, region, command, &plain).await?;
+        let write = Write { region, grant, command };
+        let changed = self.change_value(&call, &reading, write, &plain).await?;
         let message = PutSecretValueResponse {
             arn: changed.arn.clone(),
             name: changed.secret.name.to_string(),

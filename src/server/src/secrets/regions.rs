@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use machine::{FeedId, KeyId, RegionName, Replica, ReplicaState, Secret, SecretId, State};
+use machine::{AccountId, FeedId, KeyId, RegionName, Replica, ReplicaState, Secret, SecretId, State};
 use wire::secrets::v1::{ReplicationState, ReplicationStatus};
 
 use super::describe::midnight;
@@ -40,13 +40,14 @@ pub(super) fn can_create(state: &State, region: &RegionName) -> Result<(), Refus
     }
 }
 
-/// Finds the secret a caller means. A name is one of the request's region before it is another's.
+/// Finds the secret a caller of an account means. A name is one of the request's region before it
+/// is another's.
 pub(super) fn find<'a>(
     state: &'a State,
     region: &RegionName,
+    account: &AccountId,
     id: &SecretId,
 ) -> Result<&'a Arc<Secret>, Refusal> {
-    let account = state.account().ok_or_else(Refusal::not_founded)?;
     let is_foreign = state.region() != Some(region);
     let of_region = match id {
         SecretId::Name(name) if is_foreign => {

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use machine::{Command, RegionName, Replica, Seen, ShareSecret, UnshareSecret};
+use machine::{Command, RegionName, Replica, ShareSecret, UnshareSecret};
 use wire::secrets::v1::{
     RemoveRegionsFromReplicationRequest, RemoveRegionsFromReplicationResponse, ReplicaRegion,
     ReplicateSecretToRegionsRequest, ReplicateSecretToRegionsResponse, ReplicationStatus,
 };
 
+use super::permit::{Granted, Write};
 use super::ask::{Answer, Ask};
 use super::changed::Changed;
 use super::{About, Secrets, parse, regions};
 use crate::door::Call;
+use crate::authz::Asked;
 use crate::errors::Refusal;
 use crate::limits::{KEY_NAME_CHARS_MAX, REPLICA_REGIONS_MAX};
 
@@ -30,14 +32,18 @@ impl Secrets {
         let force = message.force_overwrite_replica_secret;
         let replicas = replicas(&message.add_replica_regions, force)?;
         let view = self.view(&call, &reading, About::Change).await?;
-        let uid = view.find_live_led(&id)?.uid;
+        let asked = Asked::of("secretsmanager:ReplicateSecretToRegions");
+        let asked = with_replicas(asked, &replicas, force);
+        let Granted { secret, grant } = view.find_live_led(asked, &id)?;
+        let uid = secret.uid;
         let region = view.into_region();
         let command = Command::ShareSecret(ShareSecret {
             uid,
             replicas,
-            seen: Seen::default(),
+            seen: grant.seen(),
         });
-        let changed = self.change(&call, region, command).await?;
+        let write = Write { region, grant, command };
+        let changed = self.change(&call, &reading, write).await?;
         let message = ReplicateSecretToRegionsResponse {
             arn: changed.arn.clone(),
             replication_status: self.replication(&call, &changed).await?,
@@ -64,14 +70,17 @@ impl Secrets {
             .map(|(text, at)| region(&format!("{place}.{at}.member"), text))
             .collect::<Result<_, _>>()?;
         let view = self.view(&call, &reading, About::Change).await?;
-        let uid = view.find_live_led(&id)?.uid;
+        let asked = Asked::of("secretsmanager:RemoveRegionsFromReplication");
+        let Granted { secret, grant } = view.find_live_led(asked, &id)?;
+        let uid = secret.uid;
         let region = view.into_region();
         let command = Command::UnshareSecret(UnshareSecret {
             uid,
             regions: named.into_iter().collect(),
-            seen: Seen::default(),
+            seen: grant.seen(),
         });
-        let changed = self.change(&call, region, command).await?;
+        let write = Write { region, grant, command };
+        let changed = self.change(&call, &reading, write).await?;
         let message = RemoveRegionsFromReplicationResponse {
             arn: changed.arn.clone(),
             replication_status: self.replication(&call, &changed).await?,
@@ -93,6 +102,14 @@ impl Secrets {
         let view = view.unwrap_or_else(|_| self.consensus.local_view());
         Ok(regions::replication(&view, &changed.secret))
     }
+}
+
+/// What a request says of the regions it adds.
+pub(super) fn with_replicas(asked: Asked, replicas: &[Replica], force: bool) -> Asked {
+    let regions = replicas.iter().map(|replica| replica.region.to_string());
+    asked
+        .with_all("secretsmanager:AddReplicaRegions", regions)
+        .with("secretsmanager:ForceOverwriteReplicaSecret", force.to_string())
 }
 
 /// The regions a secret is to be shared with. Which of them can be is the machine's to say.

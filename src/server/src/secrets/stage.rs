@@ -1,10 +1,12 @@
 //! UpdateSecretVersionStage.
 
-use machine::{Command, Seen, UpdateSecretVersionStage};
+use machine::{Command, UpdateSecretVersionStage};
 use wire::secrets::v1::{UpdateSecretVersionStageRequest, UpdateSecretVersionStageResponse};
 
+use super::permit::{Granted, Write};
 use super::ask::{Answer, Ask};
 use super::{About, Secrets, parse};
+use crate::authz::Asked;
 use crate::errors::Refusal;
 
 impl Secrets {
@@ -27,16 +29,20 @@ impl Secrets {
         )?;
         let move_to = version("moveToVersionId", message.move_to_version_id.as_deref())?;
         let view = self.view(&call, &reading, About::Change).await?;
-        let uid = view.find_live_led(&id)?.uid;
+        let asked = Asked::of("secretsmanager:UpdateSecretVersionStage")
+            .with("secretsmanager:VersionStage", label.as_str());
+        let Granted { secret, grant } = view.find_live_led(asked, &id)?;
+        let uid = secret.uid;
         let region = view.into_region();
         let command = Command::UpdateSecretVersionStage(UpdateSecretVersionStage {
             uid,
             label,
             remove_from,
             move_to,
-            seen: Seen::default(),
+            seen: grant.seen(),
         });
-        let changed = self.change(&call, region, command).await?;
+        let write = Write { region, grant, command };
+        let changed = self.change(&call, &reading, write).await?;
         let message = UpdateSecretVersionStageResponse {
             arn: changed.arn.clone(),
             name: changed.secret.name.to_string(),

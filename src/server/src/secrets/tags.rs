@@ -1,12 +1,14 @@
 //! TagResource and UntagResource.
 
-use machine::{Command, Seen, TagResource, UntagResource};
+use machine::{Command, TagResource, UntagResource};
 use wire::secrets::v1::{
     TagResourceRequest, TagResourceResponse, UntagResourceRequest, UntagResourceResponse,
 };
 
+use super::permit::{Granted, Write};
 use super::ask::{Answer, Ask};
 use super::{About, Secrets, parse};
+use crate::authz::Asked;
 use crate::errors::Refusal;
 use crate::limits::{TAG_KEY_CHARS_MAX, TAGS_MAX};
 
@@ -26,14 +28,17 @@ impl Secrets {
         }
         let tags = parse::tags(message.tags)?;
         let view = self.view(&call, &reading, About::Change).await?;
-        let uid = view.find_live_led(&id)?.uid;
+        let asked = Asked::of("secretsmanager:TagResource").with_tags(&tags);
+        let Granted { secret, grant } = view.find_live_led(asked, &id)?;
+        let uid = secret.uid;
         let region = view.into_region();
         let command = Command::TagResource(TagResource {
             uid,
             tags,
-            seen: Seen::default(),
+            seen: grant.seen(),
         });
-        let changed = self.change(&call, region, command).await?;
+        let write = Write { region, grant, command };
+        let changed = self.change(&call, &reading, write).await?;
         Ok(changed.answer(TagResourceResponse {}))
     }
 
@@ -59,14 +64,17 @@ impl Secrets {
             parse::at_most("tagKeys", key, TAG_KEY_CHARS_MAX)?;
         }
         let view = self.view(&call, &reading, About::Change).await?;
-        let uid = view.find_live_led(&id)?.uid;
+        let asked = Asked::of("secretsmanager:UntagResource").with_tag_keys(keys.iter().cloned());
+        let Granted { secret, grant } = view.find_live_led(asked, &id)?;
+        let uid = secret.uid;
         let region = view.into_region();
         let command = Command::UntagResource(UntagResource {
             uid,
             keys,
-            seen: Seen::default(),
+            seen: grant.seen(),
         });
-        let changed = self.change(&call, region, command).await?;
+        let write = Write { region, grant, command };
+        let changed = self.change(&call, &reading, write).await?;
         Ok(changed.answer(UntagResourceResponse {}))
     }
 }

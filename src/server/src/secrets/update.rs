@@ -1,13 +1,15 @@
 //! UpdateSecret.
 
-use machine::{Command, KeyId, Seen, UpdateSecret, ValueKind, VersionId};
+use machine::{Command, KeyId, UpdateSecret, ValueKind, VersionId};
 use wire::secrets::v1::update_secret_request::Value;
 use wire::secrets::v1::{UpdateSecretRequest, UpdateSecretResponse};
 use zeroize::Zeroizing;
 
+use super::permit::{Granted, Write};
 use super::ask::{Answer, Ask};
 use super::parse::Plain;
 use super::{About, Secrets, not_yet, parse, regions};
+use crate::authz::Asked;
 use crate::errors::Refusal;
 use crate::keys;
 use crate::limits::DESCRIPTION_CHARS_MAX;
@@ -39,7 +41,14 @@ impl Secrets {
             parse::at_most("description", text, DESCRIPTION_CHARS_MAX)?;
         }
         let view = self.view(&call, &reading, About::Change).await?;
-        let secret = view.find_live_led(&id)?;
+        let mut asked = Asked::of("secretsmanager:UpdateSecret");
+        if let Some(text) = &description {
+            asked = asked.with("secretsmanager:Description", text.as_str());
+        }
+        if let Some(key) = &message.kms_key_id {
+            asked = asked.with("secretsmanager:KmsKeyId", key.as_str());
+        }
+        let Granted { secret, grant } = view.find_live_led(asked, &id)?;
         let uid = secret.uid;
         let asked = message
             .kms_key_id
@@ -69,11 +78,12 @@ impl Secrets {
             rewrapped: Vec::new(),
             new,
             young_protection_ms: self.young_protection_ms,
-            seen: Seen::default(),
+            seen: grant.seen(),
         });
+        let write = Write { region, grant, command };
         let changed = match &value {
-            None => self.change(&call, region, command).await?,
-            Some((_, plain)) => self.change_value(&call, region, command, plain).await?,
+            None => self.change(&call, &reading, write).await?,
+            Some((_, plain)) => self.change_value(&call, &reading, write, plain).await?,
         };
         let message = UpdateSecretResponse {
             arn: changed.arn.clone(),

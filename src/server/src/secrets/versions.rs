@@ -10,6 +10,7 @@ use super::ask::{Answer, Ask};
 use super::describe::{midnight, version_accessed};
 use super::page::{self, ListQuery};
 use super::{About, Secrets, parse};
+use crate::authz::Asked;
 use crate::errors::Refusal;
 use crate::limits::PAGE_ITEMS_MAX;
 use crate::times::timestamp;
@@ -31,7 +32,7 @@ impl Secrets {
         let items = parse::page_items(message.max_results, PAGE_ITEMS_MAX)?;
         let about = About::Secrets(std::slice::from_ref(&id));
         let view = self.view(&call, &reading, about).await?;
-        let secret = view.find(&id)?;
+        let secret = view.find(&Asked::of("secretsmanager:ListSecretVersionIds"), &id)?;
         let cluster = view.cluster().map(|cluster| cluster.0).unwrap_or_default();
         let query = ListQuery::new(&cluster, "ListSecretVersionIds")
             .with(&secret.uid.0)

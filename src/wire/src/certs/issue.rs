@@ -107,6 +107,7 @@ pub fn issue_client(
     let identity = Identity::Client(ClientIdentity {
         cluster,
         name: spec.name.clone(),
+        public_key: [0; 32],
     });
     let mut params = leaf(&identity, issuer.bound(spec.validity))?;
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];

@@ -36,10 +36,10 @@ impl Told {
     }
 
     /// Whether a caller who names a secret so means this one.
-    pub(super) fn is_named(&self, state: &State, id: &SecretId) -> bool {
+    pub(super) fn is_named(&self, state: &State, account: &AccountId, id: &SecretId) -> bool {
         let secret = &self.secret;
         match id {
-            SecretId::Name(name) => *name == secret.name,
+            SecretId::Name(name) => *name == secret.name && *account == secret.account,
             SecretId::Arn(arn) => {
                 let is_here = state.knows_region(&arn.region) && arn.account == secret.account;
                 let is_full = || {
@@ -109,8 +109,8 @@ pub(super) fn filled(before: &State, now: &State) -> Vec<Told> {
 }
 
 fn secrets(state: &State) -> impl Iterator<Item = &Arc<Secret>> {
-    let account = state.account().into_iter();
-    account.flat_map(|account| state.secrets(account))
+    let accounts = state.accounts();
+    accounts.flat_map(|(_, account)| state.secrets(&account.id))
 }
 
 /// A look at one feed.

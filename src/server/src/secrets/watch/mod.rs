@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use consensus::Consensus;
 use futures::Stream;
-use machine::{LogIndex, RegionName, SecretId, State};
+use machine::{AccountId, LogIndex, RegionName, SecretId, State};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
@@ -29,7 +29,10 @@ use self::changes::{Told, changes, filled, is_all};
 use self::place::Place;
 use super::ask::Ask;
 use super::describe::stages;
+use super::get::Choice;
 use super::{About, Secrets, parse};
+use crate::authz::{Authz, Surroundings, Target};
+use crate::door::Call;
 use crate::errors::{Reason, Refusal};
 use crate::limits::{
     BATCH_ITEMS_MAX, WATCH_COMPARE_INTERVAL, WATCH_HEARTBEAT, WATCH_LOOK_PATIENCE, WATCH_PATIENCE,
@@ -60,12 +63,16 @@ impl Secrets {
             held.positions.extend(positions);
         }
         let basis = self.view(&call, &reading, About::Everything).await?;
+        let account = basis.who.account().clone();
         let after = Place::after(&basis, resumed.as_ref())?;
         let state = State::clone(&basis);
         let (sender, receiver) = mpsc::channel(1);
         let watcher = Watcher {
             applied: self.consensus.applied(),
             consensus: self.consensus.clone(),
+            authz: Arc::clone(&self.authz),
+            call,
+            account,
             region: basis.into_region(),
             only,
             after,
@@ -104,6 +111,11 @@ impl Drop for Open {
 struct Watcher {
     consensus: Consensus,
     applied: watch::Receiver<LogIndex>,
+    authz: Arc<Authz>,
+    /// The call that opened it: whose it is.
+    call: Call,
+    /// Whose names its reader means.
+    account: AccountId,
     /// The region the request belongs to, which ARNs show.
     region: RegionName,
     only: Vec<SecretId>,
@@ -201,9 +213,19 @@ impl Watcher {
         told: Vec<Told>,
         upto: &Place,
     ) -> Result<(), Option<Refusal>> {
+        // Whoever was let in may be nobody by now, or may do less.
+        let who = self.authz.caller(state, &self.call).map_err(Some)?;
+        let around = Surroundings::of(&self.call, &self.region);
+        let asked = Choice::Current.asked();
         let wanted = |told: &Told| {
             let mut only = self.only.iter();
-            self.only.is_empty() || only.any(|id| told.is_named(state, id))
+            let is_named =
+                self.only.is_empty() || only.any(|id| told.is_named(state, &self.account, id));
+            is_named && {
+                let arn = state.arn_of(&told.secret, &self.region).to_string();
+                let target = Target::Secret(&told.secret, &arn);
+                self.authz.permit(state, &who, &asked, &around, target).is_ok()
+            }
         };
         let told: Vec<Told> = told.into_iter().filter(wanted).collect();
         let mut left = told.len();

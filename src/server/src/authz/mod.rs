@@ -1,0 +1,147 @@
+//! Who a caller is, and what it may do: both from the one view that a call is answered from (R9).
+//!
+//! Invariants: nobody is known but by a row of the view, and nothing is allowed but by a policy of
+//! it, or to the root of an account. What a decision used is named, so that a write whose grounds
+//! have moved is not made.
+
+mod documents;
+mod gate;
+mod keys;
+mod who;
+
+use access::{Attached, Context, Decision, Effect, Request};
+use std::sync::Arc;
+
+use machine::{AccountId, RowKey, Secret, SeenRow, State};
+
+use crate::door::Call;
+use crate::errors::Refusal;
+
+use self::documents::{Documents, seen};
+use self::who::Callers;
+
+pub use self::gate::Policies;
+pub use self::keys::{Asked, Surroundings};
+pub use self::documents::Unreadable;
+pub use self::who::{Proven, Unknown, Who};
+
+/// Knows callers and policies. What it remembers of them is only what the rows of a view still say.
+#[derive(Debug, Default)]
+pub struct Authz {
+    callers: Callers,
+    documents: Documents,
+}
+
+/// What an action is asked on.
+#[derive(Clone, Copy, Debug)]
+pub enum Target<'a> {
+    /// A secret, with the ARN by which the request means it.
+    Secret(&'a Secret, &'a str),
+    /// What is not there, or not yet, by its ARN, in an account.
+    Named(&'a str, &'a AccountId),
+    /// All there is: actions that have no resource.
+    All,
+}
+
+/// A decision, and the rows it is based on beside those of the caller.
+#[derive(Debug)]
+pub struct Decided {
+    /// What is decided, and why.
+    pub decision: Decision,
+    /// The rows that a write has to find as they are here.
+    pub seen: Vec<SeenRow>,
+}
+
+impl Authz {
+    /// Finds who makes a call.
+    ///
+    /// # Errors
+    /// The same for every caller that is nobody here; and while nothing is known here of callers.
+    pub fn caller(&self, state: &State, call: &Call) -> Result<Arc<Who>, Refusal> {
+        if !state.is_founded() {
+            return Err(Refusal::not_founded());
+        }
+        if state.administrator().is_none() {
+            return Err(Refusal::no_root_feed());
+        }
+        let proven = call.proven.as_ref().ok_or_else(Refusal::denied)?;
+        let who = self.callers.who(state, &self.documents, proven);
+        who.map_err(|unknown| {
+            tracing::warn!(caller = %call.caller, ?unknown, "a caller is nobody here");
+            Refusal::denied()
+        })
+    }
+
+    /// Lets a caller do something, and gives the rows that a write has to find as they are here.
+    ///
+    /// # Errors
+    /// The same for everything that is not allowed.
+    pub fn permit(
+        &self,
+        state: &State,
+        who: &Who,
+        asked: &Asked,
+        around: &Surroundings,
+        target: Target<'_>,
+    ) -> Result<Vec<SeenRow>, Refusal> {
+        let decided = self.decide(state, who, asked, around, target);
+        let Decided { decision, seen } = decided.map_err(|Unreadable| Refusal::denied())?;
+        match decision.effect {
+            Effect::Allow => Ok(seen),
+            Effect::ExplicitDeny | Effect::ImplicitDeny => Err(Refusal::denied()),
+        }
+    }
+
+    /// Decides whether a caller may do something.
+    ///
+    /// # Errors
+    /// The policy of the secret cannot be read.
+    pub fn decide(
+        &self,
+        state: &State,
+        who: &Who,
+        asked: &Asked,
+        around: &Surroundings,
+        target: Target<'_>,
+    ) -> Result<Decided, Unreadable> {
+        let mut context = Context::new();
+        who.describe(&mut context);
+        around.describe(&mut context);
+        asked.describe(&mut context);
+        let mut rows = who.seen().to_vec();
+        let (resource, account) = match target {
+            Target::Secret(secret, arn) => {
+                keys::describe_secret(state, secret, &mut context);
+                rows.extend(seen(state, RowKey::Secret(secret.uid)));
+                (arn, &secret.account)
+            }
+            Target::Named(arn, account) => (arn, account),
+            Target::All => ("*", who.account()),
+        };
+        context.set("aws:ResourceAccount", account.as_str());
+        let own = match target {
+            Target::Secret(secret, _) => self.documents.of_secret(state, secret)?,
+            Target::Named(..) | Target::All => None,
+        };
+        let identity = who.policies();
+        let policies = access::Policies {
+            identity: &identity,
+            boundary: who.boundary(),
+            session: None,
+            resource: own.as_ref().map(|(name, policy)| Attached { name, policy }),
+            endpoint: None,
+        };
+        let request = Request {
+            principal: who.principal(),
+            action: asked.action(),
+            resource,
+            resource_account: account.as_str(),
+            context: &context,
+        };
+        let decision = access::decide(&policies, &request);
+        Ok(Decided {
+            decision,
+            seen: rows,
+        })
+    }
+}
