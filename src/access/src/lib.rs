@@ -1,0 +1,20 @@
+//! Who may do what: policies in the policy language of AWS, and the decision over all of them.
+//!
+//! Pure: no I/O, no clock, no randomness. What a request says of itself, the time included, is in
+//! its [`Context`]; who calls is a [`Principal`] that somebody else has authenticated.
+//!
+//! A document is parsed once ([`Policy::parse`]) and decided over often ([`decide`]). Nothing is
+//! allowed that no statement allows; an explicit deny of any layer wins over every allow.
+
+mod context;
+mod document;
+mod evaluate;
+pub mod limits;
+mod principal;
+mod reason;
+
+pub use context::{Context, Value};
+pub use document::{Policy, PolicyError, PolicyKind};
+pub use evaluate::{Attached, Decision, Effect, Policies, Request, decide};
+pub use principal::Principal;
+pub use reason::{Layer, Reason, StatementName};
