@@ -6,12 +6,16 @@
 //! A document is parsed once ([`Policy::parse`]) and decided over often ([`decide`]). Nothing is
 //! allowed that no statement allows; an explicit deny of any layer wins over every allow.
 
+mod arn;
+mod condition;
 mod context;
 mod document;
 mod evaluate;
 pub mod limits;
+mod pattern;
 mod principal;
 mod reason;
+mod variable;
 
 pub use context::{Context, Value};
 pub use document::{Policy, PolicyError, PolicyKind};
