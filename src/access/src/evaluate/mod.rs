@@ -125,9 +125,9 @@ struct Layers<'a> {
 
 /// What allows a request.
 enum Allowed<'a> {
-    ByIdentity(Found<'a>),
-    ByResource(Found<'a>),
-    ByRoot,
+    Identity(Found<'a>),
+    Resource(Found<'a>),
+    Root,
 }
 
 impl<'a> Layers<'a> {
@@ -163,7 +163,7 @@ impl<'a> Layers<'a> {
     fn allowed(&self, request: &Request<'_>) -> Result<Allowed<'a>, Layer> {
         let granted = self.resource.and_then(|said| said.allowed);
         match request.principal.account() {
-            None => granted.map(Allowed::ByResource).ok_or(Layer::Resource),
+            None => granted.map(Allowed::Resource).ok_or(Layer::Resource),
             Some(account) if account == request.resource_account => {
                 self.allowed_within(request, granted)
             }
@@ -184,10 +184,10 @@ impl<'a> Layers<'a> {
         }
         match granted {
             Some(found) if found.grant == Grant::Caller && !self.is_federated_user(request) => {
-                Ok(Allowed::ByResource(found))
+                Ok(Allowed::Resource(found))
             }
             Some(found) if found.grant != Grant::Account => {
-                self.limit().map(|()| Allowed::ByResource(found))
+                self.limit().map(|()| Allowed::Resource(found))
             }
             _ => self.allowed_by_caller(request),
         }
@@ -201,8 +201,8 @@ impl<'a> Layers<'a> {
 
     fn allowed_by_caller(&self, request: &Request<'_>) -> Result<Allowed<'a>, Layer> {
         let allowed = match (request.principal, self.identity.allowed) {
-            (Principal::Root { .. }, _) => Allowed::ByRoot,
-            (_, Some(found)) => Allowed::ByIdentity(found),
+            (Principal::Root { .. }, _) => Allowed::Root,
+            (_, Some(found)) => Allowed::Identity(found),
             (_, None) => return Err(Layer::Identity),
         };
         self.limit().map(|()| allowed)
@@ -226,9 +226,9 @@ impl<'a> Layers<'a> {
 impl Allowed<'_> {
     fn into_reason(self) -> Reason {
         match self {
-            Allowed::ByIdentity(found) => Reason::allowed(Layer::Identity, found.name()),
-            Allowed::ByResource(found) => Reason::allowed(Layer::Resource, found.name()),
-            Allowed::ByRoot => Reason::root(),
+            Allowed::Identity(found) => Reason::allowed(Layer::Identity, found.name()),
+            Allowed::Resource(found) => Reason::allowed(Layer::Resource, found.name()),
+            Allowed::Root => Reason::root(),
         }
     }
 }

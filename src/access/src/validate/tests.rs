@@ -18,8 +18,8 @@ fn checks(policy: &Policy) -> Vec<Check> {
 /// A resource policy that allows everyone under a condition.
 fn everyone_if(condition: &str) -> Policy {
     let statement = format!(
-        r#""Effect": "Allow", "Principal": {{"AWS": "*"}}, "Action": "secretsmanager:GetSecretValue",
-           "Resource": "*", "Condition": {condition}"#
+        r#""Effect": "Allow", "Principal": {{"AWS": "*"}}, "Resource": "*",
+           "Action": "secretsmanager:GetSecretValue", "Condition": {condition}"#
     );
     policy(&statement, PolicyKind::Resource)
 }
