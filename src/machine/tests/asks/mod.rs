@@ -5,7 +5,7 @@ use proptest::{collection, option, prop_oneof, sample};
 use strongroom_machine::{
     AdmitNode, ArnSuffix, Checkpoint, Command, CreateSecret, DeleteSecret, FeedId, Hash,
     IssueJoinToken, Label, NewVersion, NodeId, PurgeSecret, PutSecretValue, RecordAccess,
-    RegionName, RemoveNode, RestoreSecret, Revision, RowKey, SecretName, Seen, SeenRow, Stamp,
+    RegionName, RemoveNode, RestoreSecret, Revision, RowKey, SecretName, Seen, SeenAs, SeenRow, Stamp,
     State, Tag, TagResource, TrimFeed, Uid, UntagResource, UpdateSecret, UpdateSecretVersionStage,
     VersionId, limits,
 };
@@ -82,7 +82,7 @@ fn puts() -> BoxedStrategy<Command> {
         let key = RowKey::Secret(uid);
         let seen = seen.map(|revision| SeenRow {
             key,
-            revision: Revision(revision),
+            seen: SeenAs::Revision(Revision(revision)),
         });
         Command::PutSecretValue(PutSecretValue {
             uid,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use access::{Policy, PolicyKind};
-use machine::{Document, Revision, RowKey, Secret, SeenRow, State, Uid};
+use machine::{Document, Revision, RowKey, Secret, SeenAs, SeenRow, State, Uid};
 
 use crate::limits::DOCUMENTS_MAX;
 
@@ -63,6 +63,6 @@ impl Documents {
 
 /// The row with this key as it is in a state; none if there is no such row.
 pub(super) fn seen(state: &State, key: RowKey) -> Option<SeenRow> {
-    let revision = state.revision_of(&key)?;
-    Some(SeenRow { key, revision })
+    let seen = SeenAs::Revision(state.revision_of(&key)?);
+    Some(SeenRow { key, seen })
 }

@@ -12,12 +12,12 @@ mod who;
 use access::{Attached, Context, Decision, Effect, Request};
 use std::sync::Arc;
 
-use machine::{AccountId, RowKey, Secret, SeenRow, State};
+use machine::{AccountId, RowKey, Secret, SeenAs, SeenRow, State};
 
 use crate::door::Call;
 use crate::errors::Refusal;
 
-use self::documents::{Documents, seen};
+use self::documents::Documents;
 use self::who::Callers;
 
 pub use self::gate::Policies;
@@ -112,7 +112,7 @@ impl Authz {
         let (resource, account) = match target {
             Target::Secret(secret, arn) => {
                 keys::describe_secret(state, secret, &mut context);
-                rows.extend(seen(state, RowKey::Secret(secret.uid)));
+                rows.extend(grounds(state, secret));
                 (arn, &secret.account)
             }
             Target::Named(arn, account) => (arn, account),
@@ -144,4 +144,14 @@ impl Authz {
             seen: rows,
         })
     }
+}
+
+/// A secret with what decisions about it look at. Before identities are known nothing is decided by
+/// that: the root of the account may do everything.
+fn grounds(state: &State, secret: &Secret) -> Option<SeenRow> {
+    let knows_identities = state.machine_version() >= Some(machine::ACCESS);
+    knows_identities.then(|| SeenRow {
+        key: RowKey::Secret(secret.uid),
+        seen: SeenAs::Grounds(secret.grounds()),
+    })
 }

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use access::{Attached, Context, Policy, PolicyKind, Principal};
 use machine::{
-    AccountId, Hash, Identity, Nature, Ordinal, Revision, Revoked, RowKey, SeenRow, State, Tag,
+    AccountId, Hash, Identity, Nature, Ordinal, Revision, Revoked, RowKey, SeenAs,
+    SeenRow, State, Tag,
 };
 
 use super::documents::{Documents, Unreadable, seen};
@@ -133,8 +134,10 @@ impl Who {
     }
 
     fn still_is(&self, state: &State) -> bool {
-        let mut seen = self.seen.iter();
-        seen.all(|row| state.revision_of(&row.key) == Some(row.revision))
+        self.seen.iter().all(|row| match row.seen {
+            SeenAs::Revision(revision) => state.revision_of(&row.key) == Some(revision),
+            SeenAs::Grounds(_) => false,
+        })
     }
 
     /// Who it is to policies.
@@ -182,7 +185,7 @@ struct Gathered<'a> {
 impl Gathered<'_> {
     fn note(&mut self, key: RowKey) -> Revision {
         let row = seen(self.state, key);
-        let revision = row.as_ref().map_or(Revision(0), |row| row.revision);
+        let revision = self.state.revision_of(&key).unwrap_or(Revision(0));
         self.seen.extend(row);
         revision
     }

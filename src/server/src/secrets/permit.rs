@@ -213,7 +213,7 @@ impl Basis {
 
     fn permit(&self, asked: &Asked, target: Target<'_>) -> Result<Seen, Refusal> {
         let seen = self.authz.permit(&self.view, &self.who, asked, &self.around, target);
-        seen.map_err(|refusal| self.refuse(refusal))
+        seen.map(Seen).map_err(|refusal| self.refuse(refusal))
     }
 
     /// The ARN that a secret would have which is not there, and its account. What ends the ARN is
