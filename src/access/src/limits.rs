@@ -14,8 +14,6 @@ pub const SESSION_POLICY_CHARS_MAX: usize = 2048;
 pub const TRUST_POLICY_CHARS_MAX: usize = 4096;
 /// Characters of an endpoint policy, white space included.
 pub const ENDPOINT_POLICY_CHARS_MAX: usize = 20_480;
-/// Statements of one document.
-pub const STATEMENTS_MAX: usize = 512;
 /// Condition keys of one statement, over all its operators.
 pub const CONDITIONS_MAX: usize = 128;
 /// Values of one list: of actions, resources, principals, or of a condition key.

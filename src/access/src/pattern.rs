@@ -221,7 +221,9 @@ impl Case {
             }
             Case::Folded => {
                 let mut chars = text.chars();
-                let same = wanted.chars().all(|w| chars.next().is_some_and(|c| is_same(c, w)));
+                let same = wanted
+                    .chars()
+                    .all(|w| chars.next().is_some_and(|c| is_same(c, w)));
                 same.then_some(chars.as_str())
             }
         }

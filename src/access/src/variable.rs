@@ -32,7 +32,10 @@ impl Filled {
             Some((key, default)) => (key, Some(unquoted(default)?)),
             None => (body, None),
         };
-        let (key, named) = (key.trim(), "name a key in the variable, such as aws:username");
+        let (key, named) = (
+            key.trim(),
+            "name a key in the variable, such as aws:username",
+        );
         if key.is_empty() || key.contains(['$', '{', '*', '?', '\'']) || !key.contains(':') {
             return Err(Flaw::Variable(named));
         }
@@ -65,6 +68,8 @@ fn unquoted(text: &str) -> Result<String, Flaw> {
     let inner = inner.and_then(|text| text.strip_suffix('\''));
     match inner {
         Some(inner) if !inner.contains('\'') => Ok(inner.to_owned()),
-        _ => Err(Flaw::Variable("put the default of the variable between single quotes")),
+        _ => Err(Flaw::Variable(
+            "put the default of the variable between single quotes",
+        )),
     }
 }

@@ -21,7 +21,10 @@ impl Moment {
             Some((date, time)) => with_time(date, time),
             None => epoch(text).or_else(|| {
                 let seconds = midnight(text)?;
-                Some(Moment { seconds, nanoseconds: 0 })
+                Some(Moment {
+                    seconds,
+                    nanoseconds: 0,
+                })
             }),
         };
         parsed.ok_or(Flaw::ConditionValue(
@@ -40,10 +43,16 @@ fn epoch(text: &str) -> Option<Moment> {
     let seconds = number(digits, 1..=12)?;
     let nanoseconds = nanoseconds(fraction)?;
     if digits.len() == whole.len() {
-        return Some(Moment { seconds, nanoseconds });
+        return Some(Moment {
+            seconds,
+            nanoseconds,
+        });
     }
     match nanoseconds {
-        0 => Some(Moment { seconds: -seconds, nanoseconds }),
+        0 => Some(Moment {
+            seconds: -seconds,
+            nanoseconds,
+        }),
         _ => Some(Moment {
             seconds: -seconds - 1,
             nanoseconds: 1_000_000_000 - nanoseconds,

@@ -65,13 +65,22 @@ impl Condition {
             Family::Null => Values::Null(each(values, boolean::parse)?),
         };
         let key = key.to_lowercase();
-        Ok(Condition { operator, key, values })
+        Ok(Condition {
+            operator,
+            key,
+            values,
+        })
     }
 
     /// Whether the condition holds for a request.
     pub(crate) fn holds(&self, context: &Context) -> bool {
         let found = context.find(&self.key).map_or(&[][..], Value::as_slice);
-        let Operator { quantifier, negated, if_exists, .. } = self.operator;
+        let Operator {
+            quantifier,
+            negated,
+            if_exists,
+            ..
+        } = self.operator;
         if let Values::Null(wanted) = &self.values {
             return wanted.contains(&found.is_empty());
         }
@@ -93,7 +102,9 @@ impl Condition {
     /// range of addresses: then the condition says who may call.
     pub(crate) fn is_fixed(&self) -> bool {
         match &self.values {
-            Values::Text(patterns) | Values::Arn(patterns) => patterns.iter().all(Pattern::is_fixed),
+            Values::Text(patterns) | Values::Arn(patterns) => {
+                patterns.iter().all(Pattern::is_fixed)
+            }
             Values::Ip(ranges) => ranges.iter().all(Range::is_narrow),
             Values::Number(..) | Values::Date(..) | Values::Binary(_) => false,
             Values::Bool(_) | Values::Null(_) => false,

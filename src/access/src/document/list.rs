@@ -52,7 +52,9 @@ fn collect(
         found if found > max => Err(path.error(Flaw::TooMany { found, max })),
         _ => {
             let numbered = items.iter().enumerate();
-            numbered.map(|(at, item)| short(item, &path.index(at))).collect()
+            numbered
+                .map(|(at, item)| short(item, &path.index(at)))
+                .collect()
         }
     }
 }

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 use crate::limits::{
     ENDPOINT_POLICY_CHARS_MAX, IDENTITY_POLICY_CHARS_MAX, POLICY_TEXT_BYTES_MAX,
-    RESOURCE_POLICY_CHARS_MAX, SESSION_POLICY_CHARS_MAX, STATEMENTS_MAX, TRUST_POLICY_CHARS_MAX,
+    RESOURCE_POLICY_CHARS_MAX, SESSION_POLICY_CHARS_MAX, TRUST_POLICY_CHARS_MAX,
 };
 
 use json::{Json, Path};
@@ -59,7 +59,11 @@ impl Policy {
         kind.check_size(text)?;
         let json = Json::parse(text)?;
         let Json::Map(elements) = &json else {
-            return Err(wrong_type(&Path::Top, "a policy, which is an object,", &json));
+            return Err(wrong_type(
+                &Path::Top,
+                "a policy, which is an object,",
+                &json,
+            ));
         };
         let (mut variables, mut found) = (false, None);
         for (name, value) in elements {
@@ -136,21 +140,17 @@ impl PolicyKind {
     }
 }
 
-/// One statement, or a list of at least one.
+/// One statement, or a list of at least one. The size of a text bounds how many it has.
 fn statements(json: &Json, rules: Rules) -> Result<Vec<Statement>, PolicyError> {
     let path = Path::Top.key("Statement");
     let items = match json {
         Json::List(items) => items,
         alone => return Ok(vec![Statement::parse(alone, rules, &path)?]),
     };
-    let (found, max) = (items.len(), STATEMENTS_MAX);
     if items.is_empty() {
         return Err(path.error(Flaw::Empty));
     }
-    if found > max {
-        return Err(path.error(Flaw::TooMany { found, max }));
-    }
-    let mut statements: Vec<Statement> = Vec::with_capacity(found);
+    let mut statements: Vec<Statement> = Vec::with_capacity(items.len());
     let mut sids = BTreeSet::new();
     for (at, item) in items.iter().enumerate() {
         let path = path.index(at);

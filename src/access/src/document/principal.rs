@@ -84,7 +84,11 @@ impl Principals {
     /// Whether `NotPrincipal` leaves the caller out: it has to name all that the caller is, its
     /// account, then its role, then itself.
     pub(crate) fn exempts(&self, caller: &Principal) -> bool {
-        let names = |grant| self.named.iter().any(|one| one.grant(caller) == Some(grant));
+        let names = |grant| {
+            self.named
+                .iter()
+                .any(|one| one.grant(caller) == Some(grant))
+        };
         let names_account = names(Grant::Account);
         match caller {
             _ if self.named.contains(&Named::Everyone) => true,

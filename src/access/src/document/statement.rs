@@ -147,7 +147,11 @@ impl<'a> Elements<'a> {
     }
 
     fn actions(&self, path: &Path<'_>) -> Result<Patterns, PolicyError> {
-        let found = one_of(("Action", self.action), ("NotAction", self.not_action), path)?;
+        let found = one_of(
+            ("Action", self.action),
+            ("NotAction", self.not_action),
+            path,
+        )?;
         let (name, json, negated) = found.ok_or_else(|| path.error(Flaw::Missing("Action")))?;
         let dialect = Dialect {
             wildcards: true,
@@ -199,7 +203,10 @@ impl<'a> Elements<'a> {
     fn conditions(&self, rules: Rules, path: &Path<'_>) -> Result<Vec<Condition>, PolicyError> {
         let path = path.key("Condition");
         let mut conditions = Vec::new();
-        for (name, keys) in self.condition.map_or(Ok(&[][..]), |json| map(json, &path))? {
+        for (name, keys) in self
+            .condition
+            .map_or(Ok(&[][..]), |json| map(json, &path))?
+        {
             let path = path.key(name);
             let operator = Operator::parse(name).ok_or_else(|| path.error(Flaw::Operator))?;
             for (key, json) in map(keys, &path)? {
@@ -271,8 +278,8 @@ fn is_action(text: &str) -> bool {
 }
 
 fn is_condition_key(text: &str) -> bool {
-    let is_named = text.split_once(':').is_some_and(|(prefix, name)| {
-        !prefix.is_empty() && !name.is_empty()
-    });
+    let is_named = text
+        .split_once(':')
+        .is_some_and(|(prefix, name)| !prefix.is_empty() && !name.is_empty());
     is_named && text.len() <= VALUE_BYTES_MAX && !text.contains(char::is_control)
 }
