@@ -36,6 +36,10 @@ fn specification_and_engine_agree() {
     println!("{}", report.table());
     if count >= PROOF_COUNT_MIN {
         let rare = report.rare(count);
-        assert!(rare.is_empty(), "too rare to prove anything:\n{}", rare.join("\n"));
+        assert!(
+            rare.is_empty(),
+            "too rare to prove anything:\n{}",
+            rare.join("\n")
+        );
     }
 }

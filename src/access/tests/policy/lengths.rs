@@ -39,7 +39,11 @@ fn assert_refused(place: &str, text: &str, refused: bool) {
     let answer = engine::answer(&case);
     let by_engine = answer.outcome == Outcome::Invalid;
     assert_eq!(by_spec, refused, "specification, {place}, {length}");
-    assert_eq!(by_engine, refused, "engine, {place}, {length}: {}", answer.sentence);
+    assert_eq!(
+        by_engine, refused,
+        "engine, {place}, {length}: {}",
+        answer.sentence
+    );
 }
 
 /// A document without white space of exactly this length.

@@ -41,8 +41,14 @@ fn names_that_look_alike_are_matched_only_by_their_own_characters() {
             Outcome::ImplicitDeny
         };
         let (by_spec, by_engine) = (spec::outcome(&case), engine::answer(&case).outcome);
-        assert_eq!(by_spec, wanted, "STRONGROOM_SEED={seed}: {name:?} by {other:?}");
-        assert_eq!(by_engine, wanted, "STRONGROOM_SEED={seed}: {name:?} by {other:?}");
+        assert_eq!(
+            by_spec, wanted,
+            "STRONGROOM_SEED={seed}: {name:?} by {other:?}"
+        );
+        assert_eq!(
+            by_engine, wanted,
+            "STRONGROOM_SEED={seed}: {name:?} by {other:?}"
+        );
     }
     let few = count >= COUNT && equal * 10 < count;
     assert!(!few, "only {equal} pairs were equal");
@@ -63,7 +69,10 @@ fn a_pattern_matches_names_that_look_alike_as_the_specification_says() {
         allowed += u64::from(wanted == Outcome::Allow);
         let found = engine::answer(&case);
         let outcome = found.outcome;
-        assert_eq!(outcome, wanted, "STRONGROOM_SEED={seed}: {name:?} by {pattern:?}");
+        assert_eq!(
+            outcome, wanted,
+            "STRONGROOM_SEED={seed}: {name:?} by {pattern:?}"
+        );
     }
     let few = count >= COUNT && allowed * 10 < count;
     assert!(!few, "only {allowed} patterns matched");

@@ -36,10 +36,18 @@ fn the_specification_answers_the_named_cases_as_documented() {
         let outcome = spec::outcome(&case);
         if outcome != case.expect {
             let refusal = spec::refusal(&case).unwrap_or_default();
-            wrong.push(format!("{name}: {outcome:?}, not {:?} {refusal}", case.expect));
+            wrong.push(format!(
+                "{name}: {outcome:?}, not {:?} {refusal}",
+                case.expect
+            ));
         }
     }
-    assert!(wrong.is_empty(), "{} wrong:\n{}\n", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} wrong:\n{}\n",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }
 
 #[test]
@@ -49,10 +57,18 @@ fn the_engine_answers_the_named_cases_as_documented() {
         let answer = engine::answer(&case);
         let layer = case.layer.as_ref();
         if answer.outcome != case.expect || layer.is_some_and(|layer| *layer != answer.layer) {
-            wrong.push(format!("{name}: {answer:?}, not {:?} by {layer:?}", case.expect));
+            wrong.push(format!(
+                "{name}: {answer:?}, not {:?} by {layer:?}",
+                case.expect
+            ));
         }
     }
-    assert!(wrong.is_empty(), "{} wrong:\n{}\n", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} wrong:\n{}\n",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }
 
 #[test]
@@ -63,8 +79,8 @@ fn every_named_case_says_once_what_it_proves_and_where_that_is_documented() {
     let twice: Vec<_> = names.windows(2).filter(|pair| pair[0] == pair[1]).collect();
     assert!(twice.is_empty(), "a name is there twice: {twice:?}");
     for (name, case) in &cases {
-        let documented =
-            case.source.starts_with("https://docs.aws.amazon.com/") || case.source.starts_with("AWS.md §");
+        let documented = case.source.starts_with("https://docs.aws.amazon.com/")
+            || case.source.starts_with("AWS.md §");
         assert!(documented, "{name}: its source is {:?}", case.source);
         assert!(!case.name.is_empty(), "{name}: says nothing");
     }
@@ -75,7 +91,10 @@ fn every_named_case_says_once_what_it_proves_and_where_that_is_documented() {
         Outcome::Invalid,
     ];
     for outcome in outcomes {
-        let count = cases.iter().filter(|(_, case)| case.expect == outcome).count();
+        let count = cases
+            .iter()
+            .filter(|(_, case)| case.expect == outcome)
+            .count();
         println!("{outcome:?}: {count} of {}", cases.len());
         assert!(count >= 20, "{outcome:?} is expected by {count} cases only");
     }

@@ -17,6 +17,7 @@ pub const WAYS: &[&str] = &[
     "Null with IfExists",
     "value of another type",
     "short ARN",
+    "wildcard in the service",
     "variable without brace",
     "variable without name",
     "Principal missing or too much",
@@ -80,9 +81,7 @@ fn break_statement(statement: &mut Value, way: &str, names_principals: bool) {
         return;
     };
     let is_trust = !elements.contains_key("Resource") && !elements.contains_key("NotResource");
-    let condition = |operator: &str, key: &str, value: Value| {
-        json!({ operator: { key: value } })
-    };
+    let condition = |operator: &str, key: &str, value: Value| json!({ operator: { key: value } });
     let (element, value) = match way {
         "no Effect" => ("Effect", None),
         "Effect in lower case" => ("Effect", Some(json!("deny"))),
@@ -115,9 +114,22 @@ fn break_statement(statement: &mut Value, way: &str, names_principals: bool) {
             elements.remove("NotResource");
             ("Resource", Some(json!("arn:aws:secretsmanager:secret")))
         }
+        "wildcard in the service" if is_trust => {
+            elements.remove("NotAction");
+            ("Action", Some(json!("s?s:AssumeRole")))
+        }
+        "wildcard in the service" => {
+            elements.remove("NotResource");
+            let wild = "arn:aws:secret*:eu-west-1:111122223333:secret:app/*";
+            ("Resource", Some(json!(wild)))
+        }
         "variable without brace" => (
             "Condition",
-            Some(condition("StringLike", "aws:username", json!("a${aws:userid"))),
+            Some(condition(
+                "StringLike",
+                "aws:username",
+                json!("a${aws:userid"),
+            )),
         ),
         "variable without name" => (
             "Condition",

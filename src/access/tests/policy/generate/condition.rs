@@ -155,6 +155,9 @@ fn arn_value(maker: &mut Maker<'_>, plain: String) -> String {
         parts.remove(4);
         parts[3] = "*".into();
     }
+    if parts[2].contains(['*', '?']) {
+        maker.report.count("wildcard", "condition in the service");
+    }
     let made = parts.join(":");
     text::count(maker.report, "condition", &made);
     made

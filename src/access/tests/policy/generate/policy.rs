@@ -46,8 +46,7 @@ impl<'a> Maker<'a> {
             8..16 => Some("2008-10-17"),
             _ => Some("2012-10-17"),
         };
-        self.report
-            .count("version", version.unwrap_or("none"));
+        self.report.count("version", version.unwrap_or("none"));
         self.variables = version == Some("2012-10-17");
         let count = 1 + self.dice.below(3);
         let mut statements: Vec<Value> = (0..count).map(|_| self.statement(layer)).collect();
@@ -78,7 +77,11 @@ impl<'a> Maker<'a> {
         if layer != Layer::Trust {
             self.list(&mut statement, "Resource", open, Maker::resource);
         }
-        let conditions = if open { 0 } else { [0, 0, 0, 1, 1, 1, 2, 3][self.dice.below(8)] };
+        let conditions = if open {
+            0
+        } else {
+            [0, 0, 0, 1, 1, 1, 2, 3][self.dice.below(8)]
+        };
         if conditions > 0 {
             let element = condition::element(self, conditions);
             statement.insert("Condition".into(), element);
@@ -95,7 +98,11 @@ impl<'a> Maker<'a> {
         one: impl Fn(&mut Self) -> String,
     ) {
         let not = !open && self.dice.percent(12);
-        let element = if not { format!("Not{name}") } else { name.to_string() };
+        let element = if not {
+            format!("Not{name}")
+        } else {
+            name.to_string()
+        };
         self.report.count("element", element.as_str());
         let place = name.to_ascii_lowercase();
         let count = [1, 1, 1, 2, 3][self.dice.below(5)];
@@ -107,11 +114,16 @@ impl<'a> Maker<'a> {
             let (service, rest) = halves(&place, pattern);
             text::count(self.report, &place, rest);
             if service.contains(['*', '?']) {
-                self.report.count("wildcard", format!("{place} in the service"));
+                self.report
+                    .count("wildcard", format!("{place} in the service"));
             }
         }
         let single = patterns.len() == 1 && self.dice.percent(60);
-        let value = if single { json!(patterns[0]) } else { json!(patterns) };
+        let value = if single {
+            json!(patterns[0])
+        } else {
+            json!(patterns)
+        };
         statement.insert(element, value);
     }
 
@@ -123,10 +135,6 @@ impl<'a> Maker<'a> {
             false => self.dice.pick(ON_NOTHING).to_string(),
         };
         let (service, name) = action.split_once(':').unwrap_or(("x", "x"));
-        let service = match self.dice.below(100) {
-            0..5 => word(text::pattern(self.dice, service)),
-            _ => service.to_string(),
-        };
         let name = match self.dice.below(100) {
             0..20 => "*".to_string(),
             20..70 => word(text::pattern(self.dice, name)),
@@ -151,9 +159,6 @@ impl<'a> Maker<'a> {
         let mut parts: Vec<String> = resource.splitn(6, ':').map(str::to_string).collect();
         if self.dice.percent(3) {
             parts[1] = "*".into();
-        }
-        if self.dice.percent(8) {
-            parts[2] = text::pattern(self.dice, &parts[2]);
         }
         match self.dice.below(20) {
             0..4 => parts[3] = "*".into(),

@@ -97,9 +97,7 @@ fn expected() -> Vec<(&'static str, String)> {
             add("wildcard", format!("{place} {form}"));
         }
     }
-    for place in ["action", "resource"] {
-        add("wildcard", format!("{place} in the service"));
-    }
+    add("wildcard", "condition in the service".into());
     let callers = [
         CallerKind::Root,
         CallerKind::User,
@@ -112,7 +110,15 @@ fn expected() -> Vec<(&'static str, String)> {
         add("caller", format!("{caller:?}"));
     }
     let forms = [
-        "*", "{AWS: *}", "account", "root ARN", "user", "role", "session", "service", "federated",
+        "*",
+        "{AWS: *}",
+        "account",
+        "root ARN",
+        "user",
+        "role",
+        "session",
+        "service",
+        "federated",
     ];
     for form in forms {
         add("principal", form.into());

@@ -42,7 +42,10 @@ pub fn request(dice: &mut Dice, report: &mut Report) -> Case {
 /// The ARN of a secret of the account that is asked.
 pub fn secret(dice: &mut Dice) -> String {
     let (region, name) = (dice.pick(REGIONS), dice.pick(SECRETS));
-    format!("arn:aws:secretsmanager:{region}:{}:secret:{name}", ACCOUNTS[0])
+    format!(
+        "arn:aws:secretsmanager:{region}:{}:secret:{name}",
+        ACCOUNTS[0]
+    )
 }
 
 /// The ARN of a role.

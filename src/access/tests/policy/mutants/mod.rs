@@ -62,10 +62,16 @@ fn every_mutant_of_the_engine_is_caught_and_the_engine_is_not() {
         (0..wanted.len()).filter(differs).collect()
     };
 
-    let found = workshop.judge(&lines).expect("the engine judges every case");
+    let found = workshop
+        .judge(&lines)
+        .expect("the engine judges every case");
     let differing = wrong(&found);
     let names: Vec<&str> = differing.iter().map(|at| cases[*at].0.as_str()).collect();
-    assert!(names.is_empty(), "the engine itself differs:\n{}\n", names.join("\n"));
+    assert!(
+        names.is_empty(),
+        "the engine itself differs:\n{}\n",
+        names.join("\n")
+    );
 
     let mut alive = Vec::new();
     for mutant in MUTANTS {

@@ -35,8 +35,14 @@ impl Workshop {
         let ours = package();
         let workspace = ours.join("../..");
         fs::create_dir_all(root.join("judge/src")).expect("a folder can be made");
-        write(&root.join("Cargo.toml"), &manifest(&read(&workspace.join("Cargo.toml"))));
-        write(&root.join("Cargo.lock"), &read(&workspace.join("Cargo.lock")));
+        write(
+            &root.join("Cargo.toml"),
+            &manifest(&read(&workspace.join("Cargo.toml"))),
+        );
+        write(
+            &root.join("Cargo.lock"),
+            &read(&workspace.join("Cargo.lock")),
+        );
         write(&root.join("judge/Cargo.toml"), JUDGE);
         let tests = ours.join("tests/policy");
         for (from, to) in [
@@ -102,7 +108,9 @@ fn package() -> PathBuf {
 
 /// The manifest of the workspace, of these two members.
 fn manifest(ours: &str) -> String {
-    let (head, rest) = ours.split_once("members = [").expect("a workspace has members");
+    let (head, rest) = ours
+        .split_once("members = [")
+        .expect("a workspace has members");
     let (_, tail) = rest.split_once(']').expect("a list ends");
     format!("{head}members = [\"src/access\", \"judge\"]{tail}")
 }

@@ -146,7 +146,10 @@ fn compare(operator: &str, value: &str, wanted: &str, scene: &Scene<'_>) -> bool
 fn ordered(operator: &str, value: &str, wanted: &str) -> bool {
     let (relation, ordering) = if let Some(relation) = operator.strip_prefix("Numeric") {
         let numbers = Decimal::read(value).zip(Decimal::read(wanted));
-        (relation, numbers.map(|(value, wanted)| value.compare(&wanted)))
+        (
+            relation,
+            numbers.map(|(value, wanted)| value.compare(&wanted)),
+        )
     } else {
         let relation = operator.strip_prefix("Date").unwrap_or(operator);
         let moments = values::moment(value).zip(values::moment(wanted));

@@ -206,13 +206,13 @@ fn list(object: &Map<String, Value>, plain: &str, not: &str) -> Result<Option<Li
     Ok(Some(List { not, patterns }))
 }
 
-/// "Consists of a service namespace, a colon, and the name of an action." A wildcard in the
-/// namespace is discouraged, not refused.
-/// https://docs.aws.amazon.com/IAM/latest/UserGuide/access-analyzer-reference-policy-checks.html#access-analyzer-reference-policy-checks-suggestion-wildcard-in-service-name
+/// "Consists of a service namespace, a colon, and the name of an action. Action names can include
+/// wildcards." So its service cannot.
+/// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html#policies-grammar-notes-strings
 fn action(text: &str) -> Result<(), String> {
     let parts: Vec<&str> = text.split(':').collect();
     let named = parts.len() == 2 && parts.iter().all(|part| !part.is_empty());
-    if text != "*" && (!named || text.contains("${")) {
+    if text != "*" && (!named || parts[0].contains(['*', '?']) || text.contains("${")) {
         return Err(format!("{text} is no action"));
     }
     Ok(())
@@ -227,6 +227,11 @@ fn resource(text: &str, variables: bool) -> Result<(), String> {
     let parts: Vec<&str> = text.splitn(6, ':').collect();
     if parts.len() < 6 || parts[0] != "arn" {
         return Err(format!("{text} is no ARN"));
+    }
+    // "You can't use a wildcard in the service segment that identifies the AWS product."
+    // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html#reference_policies_elements_resource_wildcards
+    if parts[2].contains(['*', '?']) {
+        return Err("the service of an ARN has no wildcard".into());
     }
     if variables && parts[..5].iter().any(|part| part.contains("${")) {
         return Err("a variable stands in the last part of an ARN only".into());

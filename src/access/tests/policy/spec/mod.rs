@@ -117,14 +117,15 @@ fn by_own_account(case: &Case, layers: &Layers) -> bool {
 }
 
 /// Within an account either side suffices. A grant that names the user, the session or everybody
-/// is limited by nothing but an explicit deny; one that names the role, or the account, by the
-/// permissions boundary and the session policies.
+/// is limited by nothing but an explicit deny; one that names the role by the permissions boundary
+/// and the session policies. One that names the account is delegated to it, which has to grant it
+/// on: within the account that is what its own policies say anyway.
 /// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-denyallow.html
 /// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-roles
 fn within_account(case: &Case, layers: &Layers, by_resource: &[Grant]) -> bool {
     let direct = by_resource.contains(&Grant::Direct);
-    let limited = !by_resource.is_empty() && within_limits(case, layers);
-    by_own_account(case, layers) || direct || limited
+    let role = by_resource.contains(&Grant::Role) && within_limits(case, layers);
+    by_own_account(case, layers) || direct || role
 }
 
 /// A trust policy must allow, whatever the identity policies say. If it names the account, that is

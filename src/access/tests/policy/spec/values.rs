@@ -201,6 +201,9 @@ pub fn bytes(text: &str) -> Option<Vec<u8>> {
         bits.extend((0..6).rev().map(|bit| (number >> bit) & 1 == 1));
     }
     let (whole, rest) = bits.split_at(bits.len() / 8 * 8);
-    let byte = |bits: &[bool]| bits.iter().fold(0, |byte, bit| (byte << 1) | u8::from(*bit));
+    let byte = |bits: &[bool]| {
+        bits.iter()
+            .fold(0, |byte, bit| (byte << 1) | u8::from(*bit))
+    };
     (!rest.contains(&true)).then(|| whole.chunks(8).map(byte).collect())
 }
