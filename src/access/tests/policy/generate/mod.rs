@@ -63,7 +63,7 @@ pub fn case(seed: u64, report: &mut Report) -> Case {
         case.session = Some(made.collect());
     }
     let chance = if case.is_trust() {
-        95
+        100
     } else if is_foreign {
         85
     } else {

@@ -111,12 +111,7 @@ impl<'a> Maker<'a> {
             false => (0..count).map(|_| one(self)).collect(),
         };
         for pattern in &patterns {
-            let (service, rest) = halves(&place, pattern);
-            text::count(self.report, &place, rest);
-            if service.contains(['*', '?']) {
-                self.report
-                    .count("wildcard", format!("{place} in the service"));
-            }
+            text::count(self.report, &place, name_in(&place, pattern));
         }
         let single = patterns.len() == 1 && self.dice.percent(60);
         let value = if single {
@@ -292,17 +287,11 @@ fn word(pattern: String) -> String {
         .collect()
 }
 
-/// The part of an action or of an ARN that names the service, and what is named in it.
-fn halves<'a>(place: &str, pattern: &'a str) -> (&'a str, &'a str) {
-    if pattern == "*" {
-        return ("", pattern);
-    }
-    if place == "action" {
-        return pattern.split_once(':').unwrap_or(("", pattern));
-    }
-    let parts: Vec<&str> = pattern.splitn(6, ':').collect();
-    match parts[..] {
-        [_, _, service, _, _, rest] => (service, rest.strip_prefix("secret:").unwrap_or(rest)),
-        _ => ("", pattern),
+/// What is named in the service, by an action or an ARN.
+fn name_in<'a>(place: &str, pattern: &'a str) -> &'a str {
+    let behind = if place == "action" { 1 } else { 5 };
+    match pattern.splitn(behind + 1, ':').nth(behind) {
+        Some(name) => name.strip_prefix("secret:").unwrap_or(name),
+        None => pattern,
     }
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::condition::{Condition, OPERATORS, Quantifier};
 use super::json;
+use super::pattern::{self, Scene};
 use super::principal::{Entry, Who};
 use super::values;
 
@@ -49,7 +50,7 @@ pub struct Statement {
 
 /// Action or NotAction, Resource or NotResource.
 pub struct List {
-    not: bool,
+    pub not: bool,
     patterns: Vec<String>,
 }
 
@@ -57,6 +58,12 @@ impl List {
     /// Whether one of the patterns matches; with `Not`, whether none does.
     pub fn covers(&self, matches: impl Fn(&str) -> bool) -> bool {
         self.patterns.iter().any(|pattern| matches(pattern)) != self.not
+    }
+
+    /// Whether every variable of the patterns has a value.
+    pub fn has_values(&self, scene: &Scene<'_>) -> bool {
+        let mut patterns = self.patterns.iter();
+        patterns.all(|pattern| pattern::pieces(pattern, true, scene).is_some())
     }
 }
 

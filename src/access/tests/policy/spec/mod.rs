@@ -191,6 +191,11 @@ fn applies(
         )
     });
     let resource = match &statement.resources {
+        // "The resource that includes a policy variable with no value will not match any resource."
+        // Of NotResource that can be read in two ways; the safer one is that an allow covers
+        // nothing then, and a deny excepts nothing.
+        // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#policy-vars-no-value
+        Some(list) if list.not && statement.allow && !list.has_values(&scene) => false,
         Some(list) => list.covers(|pattern| pattern::resource(pattern, &case.resource, &scene)),
         None => true,
     };

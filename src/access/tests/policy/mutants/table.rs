@@ -1,6 +1,0 @@
-//! The table of mutants.
-
-use super::Mutant;
-
-/// Every mutant.
-pub const MUTANTS: &[Mutant] = &[];
