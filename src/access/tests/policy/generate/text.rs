@@ -64,7 +64,7 @@ fn spoiled(dice: &mut Dice, text: &str) -> String {
         1 => {
             letters.remove(at);
         }
-        2 => letters.insert(at, dice.pick(&['x', '/', '.', ' ', '*'])),
+        2 => letters.insert(at, dice.pick(&['x', '/', '.', ' ', '*', '?'])),
         _ if letters[at].is_uppercase() => letters[at] = letters[at].to_ascii_lowercase(),
         _ => letters[at] = letters[at].to_ascii_uppercase(),
     }
