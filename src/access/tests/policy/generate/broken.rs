@@ -81,7 +81,6 @@ fn break_statement(statement: &mut Value, way: &str, names_principals: bool) {
         return;
     };
     let is_trust = !elements.contains_key("Resource") && !elements.contains_key("NotResource");
-    let condition = |operator: &str, key: &str, value: Value| json!({ operator: { key: value } });
     let (element, value) = match way {
         "no Effect" => ("Effect", None),
         "Effect in lower case" => ("Effect", Some(json!("deny"))),
@@ -98,18 +97,6 @@ fn break_statement(statement: &mut Value, way: &str, names_principals: bool) {
             elements.remove("NotResource");
             ("Resource", None)
         }
-        "unknown operator" => (
-            "Condition",
-            Some(condition("StringMatches", "aws:username", json!("a"))),
-        ),
-        "Null with IfExists" => (
-            "Condition",
-            Some(condition("NullIfExists", "aws:username", json!("true"))),
-        ),
-        "value of another type" => (
-            "Condition",
-            Some(condition("NumericEquals", "s3:max-keys", json!("many"))),
-        ),
         "short ARN" if !is_trust => {
             elements.remove("NotResource");
             ("Resource", Some(json!("arn:aws:secretsmanager:secret")))
@@ -123,18 +110,6 @@ fn break_statement(statement: &mut Value, way: &str, names_principals: bool) {
             let wild = "arn:aws:secret*:eu-west-1:111122223333:secret:app/*";
             ("Resource", Some(json!(wild)))
         }
-        "variable without brace" => (
-            "Condition",
-            Some(condition(
-                "StringLike",
-                "aws:username",
-                json!("a${aws:userid"),
-            )),
-        ),
-        "variable without name" => (
-            "Condition",
-            Some(condition("StringLike", "aws:username", json!("a${}"))),
-        ),
         "Principal missing or too much" if names_principals => {
             elements.remove("NotPrincipal");
             ("Principal", None)
@@ -150,10 +125,25 @@ fn break_statement(statement: &mut Value, way: &str, names_principals: bool) {
             elements.insert("Effect".into(), json!("Allow"));
             ("NotPrincipal", Some(json!({ "AWS": "111122223333" })))
         }
-        _ => ("Comment", Some(json!("nobody knows this element"))),
+        _ => match broken_condition(way) {
+            Some(condition) => ("Condition", Some(condition)),
+            None => ("Comment", Some(json!("nobody knows this element"))),
+        },
     };
     match value {
         Some(value) => elements.insert(element.into(), value),
         None => elements.remove(element),
     };
+}
+
+fn broken_condition(way: &str) -> Option<Value> {
+    let (operator, key, value) = match way {
+        "unknown operator" => ("StringMatches", "aws:username", "a"),
+        "Null with IfExists" => ("NullIfExists", "aws:username", "true"),
+        "value of another type" => ("NumericEquals", "s3:max-keys", "many"),
+        "variable without brace" => ("StringLike", "aws:username", "a${aws:userid"),
+        "variable without name" => ("StringLike", "aws:username", "a${}"),
+        _ => return None,
+    };
+    Some(json!({ operator: { key: value } }))
 }

@@ -42,6 +42,9 @@ pub const QUANTIFIERS: &[&str] = &["", "ForAllValues:", "ForAnyValue:"];
 /// Every suffix of an operator.
 pub const SUFFIXES: &[&str] = &["", "IfExists"];
 
+/// Types whose values no other type has, bytes and texts aside: a year is a number too.
+const WITHOUT_NUMBERS: &[Type] = &[Type::Text, Type::Address, Type::Truth];
+
 /// A condition element with some operators, none on a key that another has in another case.
 pub fn element(maker: &mut Maker<'_>, conditions: usize) -> Value {
     let mut element = json!({});
@@ -84,13 +87,26 @@ fn condition(maker: &mut Maker<'_>) -> (String, Key, Value) {
     let suffix = maker.dice.pick(SUFFIXES);
     // A key with several values needs a quantifier: without one the documents say nothing.
     let several = !quantifier.is_empty() && maker.dice.percent(65);
-    let keys = KEYS
-        .iter()
-        .filter(|key| key.of == of && key.multi == several);
-    let keys: Vec<Key> = keys.copied().collect();
+    // Now and then a key of another type, whose values are none of the operator's.
+    let strange = maker.dice.percent(4);
+    let suits = |key: &&Key| {
+        let of_type = match strange {
+            true => key.of != of && (of == Type::Text || WITHOUT_NUMBERS.contains(&key.of)),
+            false => key.of == of,
+        };
+        of_type && key.multi == several
+    };
+    let keys: Vec<Key> = KEYS.iter().filter(suits).copied().collect();
     let key = maker.dice.pick(&keys);
+    if strange {
+        maker
+            .report
+            .count("key", format!("of another type to {}", of.name()));
+    }
     let count = [1, 1, 2, 3][maker.dice.below(4)];
-    let mut values: Vec<Value> = (0..count).map(|_| value(maker, operator, &key)).collect();
+    let mut values: Vec<Value> = (0..count)
+        .map(|_| value(maker, operator, of, &key))
+        .collect();
     let values = match values.pop() {
         Some(single) if values.is_empty() && maker.dice.percent(60) => single,
         Some(last) => {
@@ -103,19 +119,20 @@ fn condition(maker: &mut Maker<'_>) -> (String, Key, Value) {
 }
 
 /// A value of the request, of near it, or of elsewhere.
-fn value(maker: &mut Maker<'_>, operator: &str, key: &Key) -> Value {
+fn value(maker: &mut Maker<'_>, operator: &str, of: Type, key: &Key) -> Value {
     let given: Vec<&str> = match maker.request.context.get(key.name) {
         Some(Given::One(value)) => vec![value],
         Some(Given::Many(values)) => values.iter().map(String::as_str).collect(),
         None => Vec::new(),
     };
-    // Only a range covers an address that it does not equal.
-    let near = !given.is_empty() && maker.dice.percent(60) && key.of != Type::Address;
+    // An address is covered by ranges, which are not made of it; a strange one by nothing.
+    let usable = of == Type::Text || (of == key.of && of != Type::Address);
+    let near = !given.is_empty() && usable && maker.dice.percent(60);
     let plain = match near {
         true => maker.dice.pick(&given).to_string(),
-        false => maker.dice.pick(key.of.wanted()).to_string(),
+        false => maker.dice.pick(of.wanted()).to_string(),
     };
-    match key.of {
+    match of {
         Type::Text => json!(text_value(maker, operator, plain)),
         Type::Arn => json!(arn_value(maker, plain)),
         Type::Truth if maker.dice.percent(30) => json!(plain == "true"),

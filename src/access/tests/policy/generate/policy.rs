@@ -132,7 +132,7 @@ impl<'a> Maker<'a> {
         let (service, name) = action.split_once(':').unwrap_or(("x", "x"));
         let name = match self.dice.below(100) {
             0..20 => "*".to_string(),
-            20..70 => word(text::pattern(self.dice, name)),
+            20..70 => word(&text::pattern(self.dice, name)),
             _ => name.to_string(),
         };
         match self.dice.below(100) {
@@ -276,7 +276,7 @@ impl<'a> Maker<'a> {
 }
 
 /// A pattern of letters that actions have, and not of none.
-fn word(pattern: String) -> String {
+fn word(pattern: &str) -> String {
     if pattern.is_empty() {
         return "*".into();
     }

@@ -63,52 +63,9 @@ impl Report {
     }
 }
 
+/// Every row that must come.
 fn expected() -> Vec<(&'static str, String)> {
-    let mut rows = Vec::new();
-    let mut add = |group, name: String| rows.push((group, name));
-    for outcome in ["Allow", "ExplicitDeny", "ImplicitDeny", "Invalid"] {
-        add("outcome", outcome.into());
-    }
-    for (operator, _) in OPERATORS {
-        for quantifier in QUANTIFIERS {
-            for suffix in SUFFIXES {
-                add("operator", format!("{quantifier}{operator}{suffix}"));
-            }
-        }
-    }
-    add("operator", "Null".into());
-    for key in KEYS {
-        let count = if key.multi { "several" } else { "one" };
-        for state in ["given", "missing"] {
-            add("key", format!("{} {count} {state}", key.of.name()));
-        }
-        if key.multi {
-            add("key", format!("{} {count} empty", key.of.name()));
-        }
-    }
-    for place in ["resource", "condition"] {
-        for kind in text::VARIABLES {
-            add("variable", format!("{place} {kind}"));
-        }
-        add("variable", format!("{place} before its version"));
-    }
-    for place in ["action", "resource", "condition"] {
-        for form in text::FORMS {
-            add("wildcard", format!("{place} {form}"));
-        }
-    }
-    add("wildcard", "condition in the service".into());
-    let callers = [
-        CallerKind::Root,
-        CallerKind::User,
-        CallerKind::Session,
-        CallerKind::Service,
-        CallerKind::Federated,
-        CallerKind::Anonymous,
-    ];
-    for caller in callers {
-        add("caller", format!("{caller:?}"));
-    }
+    let outcomes = ["Allow", "ExplicitDeny", "ImplicitDeny", "Invalid"];
     let forms = [
         "*",
         "{AWS: *}",
@@ -120,20 +77,6 @@ fn expected() -> Vec<(&'static str, String)> {
         "service",
         "federated",
     ];
-    for form in forms {
-        add("principal", form.into());
-    }
-    let layers = [
-        Layer::Identity,
-        Layer::Boundary,
-        Layer::Session,
-        Layer::Resource,
-        Layer::Trust,
-        Layer::Endpoint,
-    ];
-    for layer in layers {
-        add("layer", format!("{layer:?}"));
-    }
     let elements = [
         "Action",
         "NotAction",
@@ -142,11 +85,78 @@ fn expected() -> Vec<(&'static str, String)> {
         "Principal",
         "NotPrincipal",
     ];
-    for element in elements {
-        add("element", element.into());
+    let plain: [(&'static str, &[&str]); 4] = [
+        ("outcome", &outcomes),
+        ("principal", &forms),
+        ("element", &elements),
+        ("refused", broken::WAYS),
+    ];
+    let mut rows = Vec::new();
+    for (group, names) in plain {
+        rows.extend(names.iter().map(|name| (group, name.to_string())));
     }
-    for way in broken::WAYS {
-        add("refused", (*way).into());
+    let callers = [
+        CallerKind::Root,
+        CallerKind::User,
+        CallerKind::Session,
+        CallerKind::Service,
+        CallerKind::Federated,
+        CallerKind::Anonymous,
+    ];
+    rows.extend(callers.map(|caller| ("caller", format!("{caller:?}"))));
+    let layers = [
+        Layer::Identity,
+        Layer::Boundary,
+        Layer::Session,
+        Layer::Resource,
+        Layer::Trust,
+        Layer::Endpoint,
+    ];
+    rows.extend(layers.map(|layer| ("layer", format!("{layer:?}"))));
+    rows.extend(operators().map(|name| ("operator", name)));
+    rows.extend(texts());
+    rows
+}
+
+fn operators() -> impl Iterator<Item = String> {
+    let quantified = OPERATORS.iter().flat_map(|(operator, _)| {
+        let each = move |quantifier: &&str| format!("{quantifier}{operator}");
+        QUANTIFIERS.iter().map(each)
+    });
+    let suffixed = quantified.flat_map(|name| {
+        let each = move |suffix: &&str| format!("{name}{suffix}");
+        SUFFIXES.iter().map(each)
+    });
+    suffixed.chain(["Null".to_string()])
+}
+
+/// Rows of keys, variables and wildcards.
+fn texts() -> Vec<(&'static str, String)> {
+    let mut rows = Vec::new();
+    for key in KEYS {
+        let count = if key.multi { "several" } else { "one" };
+        let states: &[&str] = match key.multi {
+            true => &["given", "missing", "empty"],
+            false => &["given", "missing"],
+        };
+        let of = key.of.name();
+        rows.extend(
+            states
+                .iter()
+                .map(|state| ("key", format!("{of} {count} {state}"))),
+        );
     }
+    for (_, of) in OPERATORS {
+        rows.push(("key", format!("of another type to {}", of.name())));
+    }
+    for place in ["resource", "condition"] {
+        let kinds = text::VARIABLES.iter().chain(&["before its version"]);
+        rows.extend(kinds.map(|kind| ("variable", format!("{place} {kind}"))));
+    }
+    for place in ["action", "resource", "condition"] {
+        let forms = text::FORMS.iter();
+        rows.extend(forms.map(|form| ("wildcard", format!("{place} {form}"))));
+    }
+    rows.push(("wildcard", "condition in the service".into()));
     rows
 }
