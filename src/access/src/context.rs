@@ -1,19 +1,20 @@
 //! What a request says of itself: the keys that conditions ask for and variables stand for.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// The keys of a request. Their names compare without regard to case.
 ///
 /// Tag keys are part of a name (`aws:ResourceTag/Team`), so tags that differ only in case are one
-/// key here, and the one set last counts.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// key here, and the one set last counts. `Debug` shows no values: names and tags are among them.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Context {
     /// By name in lower case.
     values: BTreeMap<String, Value>,
 }
 
-/// What a key holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a key holds. `Debug` shows only how many values.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Value {
     /// One value. Binary ones are in base64, times in ISO 8601 or as seconds since 1970.
     One(String),
@@ -58,6 +59,21 @@ impl Value {
         match self {
             Value::One(value) => std::slice::from_ref(value),
             Value::Many(values) => values,
+        }
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.values.keys()).finish()
+    }
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::One(_) => f.write_str("One(redacted)"),
+            Value::Many(values) => write!(f, "Many({} redacted)", values.len()),
         }
     }
 }

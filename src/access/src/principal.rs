@@ -59,8 +59,9 @@ impl Principal {
     }
 
     /// Sets the keys that say who calls: `aws:PrincipalArn`, `aws:PrincipalAccount`,
-    /// `aws:PrincipalType`, `aws:userid`, `aws:username`, `aws:PrincipalIsAWSService` and
-    /// `aws:PrincipalServiceName`, each where AWS has it. [`decide`](crate::decide) sets none.
+    /// `aws:PrincipalType`, `aws:userid`, `aws:username`, `aws:FederatedProvider`,
+    /// `aws:PrincipalIsAWSService`, `aws:PrincipalServiceName` and `…NamesList`, each where AWS has
+    /// it. [`decide`](crate::decide) sets none.
     pub fn describe(&self, context: &mut Context) {
         let is_service = matches!(self, Principal::Service { .. });
         context.set("aws:PrincipalIsAWSService", is_service.to_string());
@@ -86,7 +87,10 @@ impl Principal {
                 context.set("aws:PrincipalType", "AssumedRole");
                 context.set("aws:userid", id.as_str());
             }
-            Principal::Service { name } => context.set("aws:PrincipalServiceName", name.as_str()),
+            Principal::Service { name } => {
+                context.set("aws:PrincipalServiceName", name.as_str());
+                context.set_many("aws:PrincipalServiceNamesList", [name.as_str()]);
+            }
             Principal::Federated { provider, .. } => {
                 context.set("aws:FederatedProvider", provider.as_str());
             }

@@ -10,6 +10,7 @@ mod statement;
 mod tests;
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use crate::limits::{
     ENDPOINT_POLICY_CHARS_MAX, IDENTITY_POLICY_CHARS_MAX, POLICY_TEXT_BYTES_MAX,
@@ -41,8 +42,7 @@ pub enum PolicyKind {
     Endpoint,
 }
 
-/// A policy, parsed and immutable.
-#[derive(Debug)]
+/// A policy, parsed and immutable. It may name secrets, so its `Debug` shows only how long it is.
 pub struct Policy {
     kind: PolicyKind,
     statements: Vec<Statement>,
@@ -96,6 +96,15 @@ impl Policy {
 
     pub(crate) fn statements(&self) -> &[Statement] {
         &self.statements
+    }
+}
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policy")
+            .field("kind", &self.kind)
+            .field("statements", &self.statements.len())
+            .finish_non_exhaustive()
     }
 }
 

@@ -18,6 +18,8 @@ mod layer;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
+
 use crate::context::Context;
 use crate::document::{Grant, Policy, PolicyKind};
 use crate::principal::Principal;
@@ -34,8 +36,8 @@ pub struct Attached<'a> {
     pub policy: &'a Policy,
 }
 
-/// What is asked for.
-#[derive(Debug, Clone, Copy)]
+/// What is asked for. `Debug` does not show the resource, which may name a secret.
+#[derive(Clone, Copy)]
 pub struct Request<'a> {
     /// Who asks.
     pub principal: &'a Principal,
@@ -109,6 +111,17 @@ pub fn decide(policies: &Policies<'_>, request: &Request<'_>) -> Decision {
             effect: Effect::ImplicitDeny,
             reason: Reason::nothing_allows(layer),
         },
+    }
+}
+
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("principal", self.principal)
+            .field("action", &self.action)
+            .field("resource_account", &self.resource_account)
+            .field("context", self.context)
+            .finish_non_exhaustive()
     }
 }
 

@@ -195,3 +195,26 @@ fn who_calls_is_described_by_the_keys_of_aws() {
     assert_eq!(of(&Principal::Anonymous, "aws:userid"), is("anonymous"));
     assert_eq!(of(&Principal::Anonymous, "aws:PrincipalAccount"), None);
 }
+
+#[test]
+fn debug_shows_no_name_of_a_secret_and_no_value() {
+    let statement = format!(r#""Effect": "Allow", "Action": "*", "Resource": "{SECRET}""#);
+    let policy = super::parse(&statement, super::PolicyKind::Identity);
+    let mut context = Context::new();
+    context.set("secretsmanager:SecretId", SECRET);
+    context.set_many("aws:TagKeys", ["app/db"]);
+    let request = super::Request {
+        principal: &user(HOME),
+        action: READ,
+        resource: SECRET,
+        resource_account: HOME,
+        context: &context,
+    };
+    let value = context.get("aws:TagKeys");
+    let shown = format!("{policy:?} {request:?} {value:?}");
+    assert!(!shown.contains("app/db"), "{shown}");
+    assert!(
+        shown.contains("aws:tagkeys") && shown.contains("Many(1 redacted)"),
+        "{shown}"
+    );
+}
