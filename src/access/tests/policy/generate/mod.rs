@@ -48,6 +48,10 @@ pub fn case(seed: u64, report: &mut Report) -> Case {
     let has_identity = [CallerKind::User, CallerKind::Session].contains(&case.principal.kind);
     let is_foreign = case.principal.account != case.resource_account;
     let mut maker = policy::Maker::new(&mut dice, report, &case);
+    if has_identity && !is_foreign && !case.is_trust() && maker.dice.percent(45) {
+        case.identity = vec![maker.sharp()];
+        return case;
+    }
     if has_identity {
         let documents = [0, 1, 1, 1, 2][maker.dice.below(5)];
         case.identity = (0..documents)

@@ -62,6 +62,33 @@ impl<'a> Maker<'a> {
         document
     }
 
+    /// A document in which all hangs on one pattern or one condition.
+    pub fn sharp(&mut self) -> Value {
+        self.report.count("layer", "one thing");
+        self.variables = true;
+        let denies = self.dice.percent(50);
+        let effect = if denies { "Deny" } else { "Allow" };
+        let mut statement = json!({ "Effect": effect, "Action": "*", "Resource": "*" });
+        match self.dice.below(4) {
+            0 => {
+                let action = self.action();
+                text::count(self.report, "action", name_in("action", &action));
+                statement["Action"] = json!(action);
+            }
+            1 => {
+                let resource = self.resource();
+                text::count(self.report, "resource", name_in("resource", &resource));
+                statement["Resource"] = json!(resource);
+            }
+            _ => statement["Condition"] = condition::element(self, 1),
+        }
+        let mut statements = vec![statement];
+        if denies {
+            statements.push(json!({ "Effect": "Allow", "Action": "*", "Resource": "*" }));
+        }
+        json!({ "Version": "2012-10-17", "Statement": statements })
+    }
+
     fn statement(&mut self, layer: Layer) -> Value {
         let limits = [Layer::Boundary, Layer::Session, Layer::Endpoint].contains(&layer);
         let denies = self.dice.percent(if limits { 12 } else { 24 });

@@ -39,6 +39,10 @@ pub fn pattern(dice: &mut Dice, text: &str) -> String {
                 let at = dice.below(letters.len());
                 letters[at] = '?';
             }
+            // One more than there are letters.
+            if dice.percent(15) {
+                letters.insert(dice.below(letters.len() + 1), '?');
+            }
             join(&letters)
         }
         60..68 => format!("{head}**{tail}"),
