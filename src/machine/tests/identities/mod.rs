@@ -1,4 +1,5 @@
 //! Random commands about identities. Few uids and names, so that callers meet.
+#![allow(dead_code)]
 
 use std::sync::Arc;
 
