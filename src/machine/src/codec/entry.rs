@@ -1,9 +1,11 @@
 //! Entries.
 
+use bytes::Bytes;
+
 use crate::codec::{DecodeError, array, copied, request_id, required};
 use crate::command::{Command, Seen, SeenAs, SeenRow};
 use crate::entry::{Audit, Entry};
-use crate::ids::{Revision, Stamp};
+use crate::ids::{Hash, Revision, Stamp};
 use crate::row::RowKey;
 use crate::storage;
 use crate::storage::entry::Command as Wire;

@@ -35,9 +35,7 @@ use crate::command::{Command, Seen, SeenAs, SeenRow, SetMachineVersion};
 use crate::decide::draft::Draft;
 use crate::entry::Entry;
 use crate::ids::{LogIndex, MachineVersion, Stamp};
-use crate::limits::{
-    IDENTITY_CHARS_MAX, SEEN_ROWS_BEFORE_ACCESS_MAX, SEEN_ROWS_MAX, STAMP_MS_MAX,
-};
+use crate::limits::{IDENTITY_CHARS_MAX, SEEN_ROWS_BEFORE_ACCESS_MAX, SEEN_ROWS_MAX, STAMP_MS_MAX};
 use crate::position::FeedId;
 use crate::rejection::{Field, Rejection};
 use crate::row::{Machine, RowKey};
@@ -275,9 +273,9 @@ fn unmoved(state: &State, seen: &Seen) -> Result<(), Rejection> {
     bounded(Field::Seen, seen.0.len(), max)?;
     let is_as_seen = |row: &SeenRow| match (row.seen, &row.key) {
         (SeenAs::Revision(revision), key) => state.revision_of(key) == Some(revision),
-        (SeenAs::Grounds(hash), RowKey::Secret(uid)) if knows_grounds => {
-            state.secret(uid).is_some_and(|secret| secret.grounds() == hash)
-        }
+        (SeenAs::Grounds(hash), RowKey::Secret(uid)) if knows_grounds => state
+            .secret(uid)
+            .is_some_and(|secret| secret.grounds() == hash),
         (SeenAs::Grounds(_), _) => false,
     };
     if !seen.0.iter().all(is_as_seen) {

@@ -57,7 +57,10 @@ impl Documents {
         let revision = state.revision_of(&RowKey::Secret(secret.uid));
         let place = (secret.uid, revision.unwrap_or(Revision(0)), 0);
         let policy = self.policy(place, PolicyKind::Resource, document)?;
-        Ok(Some((format!("the resource policy of {}", secret.name), policy)))
+        Ok(Some((
+            format!("the resource policy of {}", secret.name),
+            policy,
+        )))
     }
 }
 

@@ -20,9 +20,9 @@ use crate::errors::Refusal;
 use self::documents::Documents;
 use self::who::Callers;
 
+pub use self::documents::Unreadable;
 pub use self::gate::Policies;
 pub use self::keys::{Asked, Surroundings};
-pub use self::documents::Unreadable;
 pub use self::who::{Proven, Unknown, Who};
 
 /// Knows callers and policies. What it remembers of them is only what the rows of a view still say.

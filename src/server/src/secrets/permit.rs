@@ -9,9 +9,9 @@ use machine::{
     Uid,
 };
 
+use super::Secrets;
 use super::ask::Reading;
 use super::basis::{About, Basis};
-use super::Secrets;
 use crate::authz::{Asked, Target};
 use crate::door::Call;
 use crate::errors::Refusal;
@@ -212,7 +212,9 @@ impl Basis {
     }
 
     fn permit(&self, asked: &Asked, target: Target<'_>) -> Result<Seen, Refusal> {
-        let seen = self.authz.permit(&self.view, &self.who, asked, &self.around, target);
+        let seen = self
+            .authz
+            .permit(&self.view, &self.who, asked, &self.around, target);
         seen.map(Seen).map_err(|refusal| self.refuse(refusal))
     }
 

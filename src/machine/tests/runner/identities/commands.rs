@@ -8,8 +8,8 @@ use strongroom_machine::{
     CreateProvider, CredentialChange, DeleteCredential, DeleteIdentity, DeletePolicy,
     DeleteProvider, DeleteResourcePolicy, Document, EntityName, EntityPath, ForgetRevocations,
     IdentityChange, InlinePolicy, IssuerUrl, KeyId, Nature, Ordinal, Proof, PutResourcePolicy,
-    RegionName, Revision, Revoke, Revoked, RewrapCredential, RowKey, SealedValue, Seen, SeenAs, SeenRow,
-    Stamp, Uid, UpdateCredential, UpdateIdentity, UpdatePolicy, UpdateProvider, limits,
+    RegionName, Revision, Revoke, Revoked, RewrapCredential, RowKey, SealedValue, Seen, SeenAs,
+    SeenRow, Stamp, Uid, UpdateCredential, UpdateIdentity, UpdatePolicy, UpdateProvider, limits,
 };
 
 use crate::runner::commands::digest;
