@@ -25,6 +25,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("wire", &[]),
     ("store", &[]),
     ("envelope", &[]),
+    ("access", &[]),
     ("machine", &[]),
     // Only dev-dependencies, which are not edges.
     ("tests", &[]),

@@ -26,6 +26,7 @@ const CRATES: &[(&str, &str)] = &[
     ("replication", "Between regions"),
     ("store", "Log, rows and snapshots"),
     ("envelope", "Keys and values"),
+    ("access", "Policies"),
     ("cli", "The command line"),
 ];
 
