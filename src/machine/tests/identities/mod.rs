@@ -11,7 +11,7 @@ use strongroom_machine::{
     CreateProvider, CredentialChange, DeleteCredential, DeleteIdentity, DeletePolicy,
     DeleteProvider, Document, EntityKind, EntityName, EntityPath, ForgetRevocations, Identity,
     IdentityChange, InlinePolicy, IssuerUrl, Nature, Proof, RegionName, Revision, Revoke, Revoked,
-    RewrapCredential, RowKey, SealedValue, Seen, SeenRow, Stamp, State, Tag, Uid, UpdateCredential,
+    RewrapCredential, RowKey, SealedValue, Seen, SeenAs, SeenRow, Stamp, State, Tag, Uid, UpdateCredential,
     UpdateIdentity, UpdatePolicy, UpdateProvider, limits,
 };
 
@@ -248,7 +248,7 @@ fn regions() -> impl Strategy<Value = Vec<RegionName>> {
 fn seen() -> impl Strategy<Value = Seen> {
     let row = (uids(), 0..40u64).prop_map(|(uid, revision)| SeenRow {
         key: RowKey::Identity(uid),
-        revision: Revision(revision),
+        seen: SeenAs::Revision(Revision(revision)),
     });
     option::weighted(0.1, row).prop_map(|row| Seen(row.into_iter().collect()))
 }
