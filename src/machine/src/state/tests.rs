@@ -391,6 +391,29 @@ fn identity(number: u8, nature: Nature) -> Result<Command, NameError> {
     }))
 }
 
+fn policy(number: u8) -> Result<Command, NameError> {
+    Ok(Command::CreatePolicy(CreatePolicy {
+        uid: FeedId::Root.uid_of([number; 16]),
+        account: AccountId::new("000000000001")?,
+        path: EntityPath::root(),
+        name: EntityName::new(&format!("p{number}"))?,
+        document: Document::new("{}"),
+        description: String::new(),
+        seen: Seen::default(),
+    }))
+}
+
+fn provider(number: u8) -> Result<Command, NameError> {
+    Ok(Command::CreateProvider(CreateProvider {
+        uid: FeedId::Root.uid_of([number; 16]),
+        account: AccountId::new("000000000001")?,
+        issuer: IssuerUrl::new(&format!("https://{number}.example"))?,
+        audiences: vec!["a".to_owned()],
+        keys: Document::new(""),
+        seen: Seen::default(),
+    }))
+}
+
 #[test]
 fn an_account_has_no_more_of_a_kind_than_it_may() -> Result<(), NameError> {
     let account = AccountId::new("000000000001")?;
@@ -399,27 +422,6 @@ fn an_account_has_no_more_of_a_kind_than_it_may() -> Result<(), NameError> {
         session_seconds_max: 3600,
     };
     let user = Nature::User { groups: Vec::new() };
-    let policy = |number: u8| -> Result<Command, NameError> {
-        Ok(Command::CreatePolicy(CreatePolicy {
-            uid: FeedId::Root.uid_of([number; 16]),
-            account: account.clone(),
-            path: EntityPath::root(),
-            name: EntityName::new(&format!("p{number}"))?,
-            document: Document::new("{}"),
-            description: String::new(),
-            seen: Seen::default(),
-        }))
-    };
-    let provider = |number: u8| -> Result<Command, NameError> {
-        Ok(Command::CreateProvider(CreateProvider {
-            uid: FeedId::Root.uid_of([number; 16]),
-            account: account.clone(),
-            issuer: IssuerUrl::new(&format!("https://{number}.example"))?,
-            audiences: vec!["a".to_owned()],
-            keys: Document::new(""),
-            seen: Seen::default(),
-        }))
-    };
     let cases = [
         (
             EntityKind::User,
