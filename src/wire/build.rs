@@ -7,8 +7,9 @@ use std::{error::Error, fs, path::PathBuf};
 use protox::prost_reflect::{DescriptorPool, MessageDescriptor, Value};
 
 const ROOT: &str = "../../proto";
-const FILES: [&str; 4] = [
+const FILES: [&str; 5] = [
     "strongroom/secrets/v1/secrets.proto",
+    "strongroom/access/v1/access.proto",
     "strongroom/admin/v1/admin.proto",
     "strongroom/raft/v1/raft.proto",
     "strongroom/replication/v1/replication.proto",

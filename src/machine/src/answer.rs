@@ -8,6 +8,7 @@ use prost::Message as _;
 use crate::change::Change;
 use crate::codec::DecodeError;
 use crate::command::Node;
+use crate::identity::Entity;
 use crate::names::VersionId;
 use crate::position::Position;
 use crate::region::{Region, TakenOver};
@@ -35,6 +36,9 @@ pub enum Outcome {
     Region(Region),
     /// What a promotion did.
     TakenOver(TakenOver),
+    /// An identity, or what belongs to identities, after the entry; of a deleted one, the last
+    /// there was.
+    Entity(Entity),
 }
 
 /// What an entry did.

@@ -16,8 +16,11 @@ mod codec;
 mod command;
 mod danger;
 mod decide;
+mod entity;
 mod entry;
+mod field;
 mod hash;
+mod identity;
 mod ids;
 pub mod limits;
 mod names;
@@ -35,18 +38,29 @@ pub use arn::{Arn, SecretArn, SecretId};
 pub use change::{Change, Header, Op};
 pub use codec::DecodeError;
 pub use command::{
-    ActivateSnapshot, AdmitNode, Checkpoint, Command, CreateSecret, Cursor, DeleteSecret,
-    DetachSecret, FenceFeed, FillRows, ForgetStaged, Found, ImportChanges, ImportedChange,
-    IssueJoinToken, IssueLinkToken, KeyState, KeyVersion, KmsKey, LinkRegion, MendBucket,
-    NewVersion, Node, PurgeSecret, PutSecretValue, RecordAccess, RemoveNode, ReplicaReport,
-    ReportReplicas, RestoreSecret, RewrapSecret, Seen, SeenRow, SentBody, SetMachineVersion,
-    ShareSecret, StageDetach, StageRows, StagedRow, TagResource, TakeOver, TrimFeed, UnlinkRegion,
-    UnshareSecret, UntagResource, UpdateRegion, UpdateSecret, UpdateSecretVersionStage,
+    ActivateSnapshot, AdmitNode, Checkpoint, Command, CreateAccount, CreateCredential,
+    CreateIdentity, CreatePolicy, CreateProvider, CreateSecret, CredentialChange, Cursor,
+    DeleteCredential, DeleteIdentity, DeletePolicy, DeleteProvider, DeleteResourcePolicy,
+    DeleteSecret, DetachSecret, FenceFeed, FillRows, ForgetRevocations, ForgetStaged, Found,
+    IdentityChange, ImportChanges, ImportedChange, IssueJoinToken, IssueLinkToken, KeyState,
+    KeyVersion, KmsKey, LinkRegion, MendBucket, NewVersion, Node, PurgeSecret, PutResourcePolicy,
+    PutSecretValue, RecordAccess, RemoveNode, ReplicaReport, ReportReplicas, RestoreSecret, Revoke,
+    RewrapCredential, RewrapSecret, Seen, SeenRow, SentBody, SetMachineVersion, ShareSecret,
+    StageDetach, StageRows, StagedRow, TagResource, TakeOver, TrimFeed, UnlinkRegion,
+    UnshareSecret, UntagResource, UpdateCredential, UpdateIdentity, UpdatePolicy, UpdateProvider,
+    UpdateRegion, UpdateSecret, UpdateSecretVersionStage,
 };
 pub use danger::danger_apply_wherever_it_stands;
-pub use decide::{Decision, MACHINE_VERSION, decide};
+pub use decide::{ACCESS, Decision, MACHINE_VERSION, decide};
+pub use entity::{
+    AccessKeyId, Document, EntityKind, EntityName, EntityPath, IssuerUrl, Quota, Reference,
+};
 pub use entry::{Audit, Entry};
 pub use hash::{BUCKETS, Bucket, BucketSums};
+pub use identity::{
+    Account, Credential, Entity, Identity, InlinePolicy, Nature, Policy, Proof, Provider,
+    Revocation, Revoked,
+};
 pub use ids::{
     ClusterId, Hash, IdError, KeyId, LogIndex, MachineVersion, NodeId, Ordinal, RequestId,
     Revision, Stamp, Uid,
@@ -54,7 +68,7 @@ pub use ids::{
 pub use names::{AccountId, ArnSuffix, Label, NameError, RegionName, SecretName, VersionId};
 pub use position::{Epoch, FeedId, Position, Token, TokenError};
 pub use region::{Region, ReplicaState, ReplicaStatus, Scope, TakenFeed, TakenOver};
-pub use rejection::{ArnShown, Field, Flaw, Rejection};
+pub use rejection::{ArnShown, Field, Flaw, NameShown, Rejection};
 pub use row::{
     Access, BeginEpoch, Clock, Detached, FeedCheckpoint, FeedState, Fence, Introduction, JoinToken,
     JournalRow, Kept, KeptLabel, KeptLabels, LinkToken, Machine, Origin, Principal, Problem,

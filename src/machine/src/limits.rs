@@ -120,3 +120,66 @@ pub const HEADER_BYTES_MAX: usize = 16 * 1024;
 pub const BUCKET_ROWS_MAX: usize = 8192;
 /// Bytes of these rows, of which one entry has to hold all.
 pub const BUCKET_BYTES_MAX: usize = 7 << 19;
+
+/// Accounts of a cluster.
+pub const ACCOUNTS_MAX: usize = 1000;
+/// Characters of an account's name.
+pub const ACCOUNT_NAME_CHARS_MAX: usize = 50;
+/// Users of an account.
+pub const USERS_MAX: usize = 5000;
+/// Groups of an account.
+pub const GROUPS_MAX: usize = 300;
+/// Roles of an account.
+pub const ROLES_MAX: usize = 1000;
+/// Managed policies of an account.
+pub const POLICIES_MAX: usize = 1500;
+/// OpenID Connect providers of an account.
+pub const PROVIDERS_MAX: usize = 100;
+/// Characters of a policy's name.
+pub const ENTITY_NAME_CHARS_MAX: usize = 128;
+/// Characters of the name of a user, a group or a role.
+pub const IDENTITY_NAME_CHARS_MAX: usize = 64;
+/// Characters of the path of an identity or a policy.
+pub const ENTITY_PATH_CHARS_MAX: usize = 512;
+/// Managed policies that are attached to one identity.
+pub const ATTACHED_POLICIES_MAX: usize = 20;
+/// Inline policies of one identity.
+pub const INLINE_POLICIES_MAX: usize = 20;
+/// Characters of all inline policies of one identity together.
+pub const INLINE_POLICY_CHARS_MAX: usize = 10_240;
+/// Groups that one user is in.
+pub const GROUPS_OF_USER_MAX: usize = 10;
+/// Characters of a managed policy, white space included.
+pub const POLICY_CHARS_MAX: usize = 16_384;
+/// Characters of a role's trust policy.
+pub const TRUST_POLICY_CHARS_MAX: usize = 4096;
+/// Characters of a secret's resource policy.
+pub const RESOURCE_POLICY_CHARS_MAX: usize = 20_480;
+/// The shortest that the longest session of a role may be, in seconds.
+pub const SESSION_SECONDS_MIN: u32 = 900;
+/// The longest session of a role, in seconds.
+pub const SESSION_SECONDS_MAX: u32 = 43_200;
+/// Characters of an access key's id.
+pub const ACCESS_KEY_ID_CHARS: usize = 20;
+/// Bytes of an access key's secret once it is sealed.
+pub const ACCESS_KEY_SEALED_BYTES_MAX: usize = 256;
+/// Access keys of one user.
+pub const ACCESS_KEYS_MAX: usize = 2;
+/// Certificate bindings of one user or role.
+pub const BINDINGS_MAX: usize = 20;
+/// Characters of a URI in a certificate that is bound to an identity.
+pub const BOUND_URI_CHARS_MAX: usize = 2048;
+/// Characters of an issuer's URL.
+pub const ISSUER_CHARS_MAX: usize = 255;
+/// Audiences of one provider.
+pub const AUDIENCES_MAX: usize = 100;
+/// Characters of an audience.
+pub const AUDIENCE_CHARS_MAX: usize = 255;
+/// Bytes of a provider's pinned keys.
+pub const KEY_SET_BYTES_MAX: usize = 64 * 1024;
+/// Revocations of a cluster that are not forgotten.
+pub const REVOCATIONS_MAX: usize = 100_000;
+/// Characters of the reason for a revocation.
+pub const REASON_CHARS_MAX: usize = 256;
+/// Characters of a session's id.
+pub const SESSION_ID_CHARS_MAX: usize = 128;

@@ -47,6 +47,27 @@ pub enum NameError {
     /// The six characters that end an ARN.
     #[error("an ARN ends in a hyphen and six letters or digits")]
     ArnSuffix,
+    /// The name of a user, a group, a role or a policy.
+    #[error(
+        "The specified value for name is invalid. It must contain only alphanumeric characters \
+         and/or the following: +=,.@_-"
+    )]
+    Entity,
+    /// The path of an identity or a policy.
+    #[error(
+        "The specified value for path is invalid. It must begin and end with / and contain only \
+         alphanumeric characters and/or / characters."
+    )]
+    Path,
+    /// The id of an access key.
+    #[error("The specified value for accessKeyId is invalid.")]
+    AccessKey,
+    /// The URL of an issuer.
+    #[error(
+        "The specified value for url is invalid. It must be an https URL of at most 255 \
+         characters without a query."
+    )]
+    Issuer,
 }
 
 impl NameError {

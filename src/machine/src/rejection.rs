@@ -5,6 +5,7 @@ use std::fmt;
 
 use thiserror::Error;
 
+use crate::entity::{EntityKind, Quota, Reference};
 use crate::ids::{Hash, KeyId, MachineVersion, NodeId, Revision, Stamp, Uid};
 use crate::limits::{
     JOIN_TOKENS_MAX, LABELS_MAX, LINK_TOKENS_MAX, NODES_MAX, RECOVERY_WINDOW_DAYS_MAX,
@@ -12,6 +13,8 @@ use crate::limits::{
 };
 use crate::names::{AccountId, Label, RegionName, SecretName, VersionId};
 use crate::position::{Epoch, FeedId};
+
+pub use crate::field::Field;
 
 /// An ARN as it is shown to a caller. It ends with a secret's name, so its debug form is redacted.
 #[derive(Clone, PartialEq, Eq)]
@@ -24,6 +27,22 @@ impl fmt::Debug for ArnShown {
 }
 
 impl fmt::Display for ArnShown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A name as it is shown to a caller. Its debug form is redacted.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NameShown(pub String);
+
+impl fmt::Debug for NameShown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NameShown(redacted)")
+    }
+}
+
+impl fmt::Display for NameShown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -341,9 +360,24 @@ pub enum Rejection {
     /// Secrets there are could be taken for those of a region of that name.
     #[error("Region {0} can't be linked under that name. Choose another one.")]
     RegionNameUnusable(RegionName),
-    /// The rules in force know no regions.
+    /// The rules in force do not know what is asked for.
     #[error("Machine version {0} is needed. Upgrade every node, then run upgrade finalize.")]
     MachineVersionNeeded(MachineVersion),
+    /// A member has not the form, or not the value, it must have.
+    #[error("1 validation error detected: Value at '{}' is not valid.", .0.as_str())]
+    FieldInvalid(Field),
+    /// There is another of that name, or that presents the same.
+    #[error("{} with name {} already exists.", capital(.0.as_str()), .1)]
+    EntityAlreadyExists(EntityKind, NameShown),
+    /// There is no such thing.
+    #[error("The {} cannot be found.", .0.as_str())]
+    NoSuchEntity(EntityKind),
+    /// Something is left that refers to it or belongs to it.
+    #[error("Cannot delete entity, {}.", .0.as_str())]
+    DeleteConflict(Reference),
+    /// There are as many as there may be, or it is as long as it may be.
+    #[error("Cannot exceed quota for {}: {}", .0.as_str(), .1)]
+    LimitExceeded(Quota, u64),
 }
 
 /// What is wrong with a stream.
@@ -389,67 +423,16 @@ impl Flaw {
     }
 }
 
+/// Begins a sentence with a word.
+fn capital(word: &str) -> String {
+    let mut chars = word.chars();
+    let first = chars.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(chars).collect()
+}
+
 fn listed(regions: &[RegionName]) -> String {
     let names: Vec<&str> = regions.iter().map(RegionName::as_str).collect();
     names.join(", ")
-}
-
-/// A member whose length is bounded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Field {
-    /// A description.
-    Description,
-    /// A value.
-    Value,
-    /// A wrapped key.
-    WrappedKey,
-    /// A key's alias.
-    KeyAlias,
-    /// The versions of a key.
-    KeyVersions,
-    /// A caller's identity.
-    Caller,
-    /// The administrator's client name.
-    Administrator,
-    /// A node's address.
-    Address,
-    /// The rows a decision has seen.
-    Seen,
-    /// The versions a request names.
-    Versions,
-    /// The labels a request names.
-    VersionStages,
-    /// The tags or tag keys a request names.
-    Tags,
-    /// The replica regions a request names.
-    Replicas,
-    /// The rows or changes another region sent.
-    Rows,
-    /// A reason in words.
-    Message,
-}
-
-impl Field {
-    /// Gives the name AWS has for it, or ours.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Field::Description => "description",
-            Field::Value => "secretString",
-            Field::WrappedKey => "wrappedKey",
-            Field::KeyAlias => "aliasName",
-            Field::KeyVersions => "keyVersions",
-            Field::Caller => "caller",
-            Field::Administrator => "administrator",
-            Field::Address => "address",
-            Field::Seen => "seen",
-            Field::Versions => "versions",
-            Field::VersionStages => "versionStages",
-            Field::Tags => "tags",
-            Field::Replicas => "replicaRegions",
-            Field::Rows => "rows",
-            Field::Message => "message",
-        }
-    }
 }
 
 impl Rejection {
@@ -491,6 +474,11 @@ impl Rejection {
             | Rejection::RegionIsPrimary { .. } | Rejection::NothingToTakeOver(_)
             | Rejection::ScopeNeeded(_) | Rejection::MachineVersionNeeded(_)
                 => "InvalidRequestException",
+            Rejection::FieldInvalid(_) => "ValidationException",
+            Rejection::EntityAlreadyExists(..) => "EntityAlreadyExists",
+            Rejection::NoSuchEntity(_) => "NoSuchEntity",
+            Rejection::DeleteConflict(_) => "DeleteConflict",
+            Rejection::LimitExceeded(..) => "LimitExceeded",
         }
     }
 }
@@ -509,7 +497,9 @@ mod tests {
             version,
             arn: ArnShown(arn.to_owned()),
         };
-        for rejection in [taken, exists] {
+        let shown = NameShown("canary".to_owned());
+        let entity = Rejection::EntityAlreadyExists(EntityKind::User, shown);
+        for rejection in [taken, exists, entity] {
             assert!(rejection.to_string().contains("canary"));
             assert!(!format!("{rejection:?}").contains("canary"));
         }

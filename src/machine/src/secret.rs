@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::arn::Arn;
+use crate::entity::Document;
 use crate::ids::{KeyId, Ordinal, Stamp, Uid};
 use crate::names::{AccountId, ArnSuffix, Label, RegionName, SecretName, VersionId};
 use crate::rejection::Rejection;
@@ -44,6 +45,8 @@ pub struct Secret {
     pub next_ordinal: Ordinal,
     /// The regions it was shared with, in the order they were added.
     pub replicas: Vec<Replica>,
+    /// Its resource policy, of at most 20,480 characters.
+    pub policy: Option<Document>,
 }
 
 /// A region that a secret was shared with.
@@ -187,6 +190,7 @@ impl Secret {
             versions: Vec::new(),
             next_ordinal: self.next_ordinal,
             replicas: self.replicas.clone(),
+            policy: self.policy.clone(),
         }
     }
 

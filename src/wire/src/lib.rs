@@ -37,6 +37,15 @@ pub mod secrets {
     }
 }
 
+/// Identities, policies and what proves who somebody is.
+pub mod access {
+    /// Version 1.
+    #[allow(missing_docs, clippy::all)]
+    pub mod v1 {
+        tonic::include_proto!("strongroom.access.v1");
+    }
+}
+
 /// The running of a region.
 pub mod admin {
     /// Version 1.

@@ -11,6 +11,7 @@ use std::fmt::{Debug, Formatter, Result};
 use zeroize::Zeroize;
 
 use crate::{
+    access::v1::{AssumeRoleWithWebIdentityRequest, CreateCredentialResponse, Session},
     admin::v1::{CreateJoinTokenResponse, CreateLinkTokenResponse, JoinRequest, LinkRequest},
     replication::v1::{ForwardedAnswer, ForwardedCall},
     secrets::v1::{
@@ -39,6 +40,38 @@ impl Debug for CreateSecretRequest {
             )
             .field("type", &self.r#type)
             .field("cross_account_primary_arn", &self.cross_account_primary_arn)
+            .finish()
+    }
+}
+
+impl Debug for AssumeRoleWithWebIdentityRequest {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("AssumeRoleWithWebIdentityRequest")
+            .field("role_arn", &self.role_arn)
+            .field("role_session_name", &self.role_session_name)
+            .field("web_identity_token", &REDACTED)
+            .field("duration", &self.duration)
+            .field("policy", &self.policy)
+            .field("policy_arns", &self.policy_arns)
+            .finish()
+    }
+}
+
+impl Debug for Session {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("Session")
+            .field("token", &REDACTED)
+            .field("arn", &self.arn)
+            .field("expires", &self.expires)
+            .finish()
+    }
+}
+
+impl Debug for CreateCredentialResponse {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("CreateCredentialResponse")
+            .field("credential", &self.credential)
+            .field("secret_access_key", &REDACTED)
             .finish()
     }
 }
@@ -289,5 +322,17 @@ impl Drop for CreateLinkTokenResponse {
 impl Drop for CreateJoinTokenResponse {
     fn drop(&mut self) {
         self.token.zeroize();
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.token.zeroize();
+    }
+}
+
+impl Drop for CreateCredentialResponse {
+    fn drop(&mut self) {
+        self.secret_access_key.zeroize();
     }
 }

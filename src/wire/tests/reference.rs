@@ -13,8 +13,9 @@ use prost_reflect::{
 };
 use strongroom_wire::DESCRIPTOR_SET;
 
-const FILES: [&str; 2] = [
+const FILES: [&str; 3] = [
     "strongroom/secrets/v1/secrets.proto",
+    "strongroom/access/v1/access.proto",
     "strongroom/admin/v1/admin.proto",
 ];
 

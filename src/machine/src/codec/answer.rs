@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::answer::{Answer, Outcome};
 use crate::codec::feed::feed;
 use crate::codec::follow::region;
-use crate::codec::{DecodeError, copied, hash, key_id, parsed, required, uid};
+use crate::codec::{DecodeError, copied, hash, identity_answers, key_id, parsed, required, uid};
 use crate::ids::{MachineVersion, NodeId, Revision, Stamp};
 use crate::names::{AccountId, Label, RegionName, SecretName, VersionId};
 use crate::position::{Epoch, FeedId};
@@ -58,6 +58,7 @@ impl From<&Outcome> for storage::Outcome {
             }),
             Outcome::Region(region) => WireOutcome::Region(region.into()),
             Outcome::TakenOver(taken) => WireOutcome::TakenOver(taken.into()),
+            Outcome::Entity(entity) => WireOutcome::Entity(entity.into()),
         };
         storage::Outcome {
             outcome: Some(outcome),
@@ -81,6 +82,7 @@ impl TryFrom<storage::Outcome> for Outcome {
             }
             WireOutcome::Region(region) => Outcome::Region(region.try_into()?),
             WireOutcome::TakenOver(taken) => Outcome::TakenOver(taken.try_into()?),
+            WireOutcome::Entity(entity) => Outcome::Entity(entity.try_into()?),
         })
     }
 }
@@ -154,6 +156,7 @@ impl From<&Rejection> for storage::Rejection {
             | Rejection::NodeRetired(NodeId(number))
             | Rejection::NodeLast(NodeId(number)) => wire.number = *number,
             Rejection::NodeKeyTaken(key) => wire.id = copied(&key.0),
+            Rejection::FieldInvalid(field) => wire.other = field_code(*field),
             Rejection::FeedNotFound(feed) => wire.text = feed.to_string(),
             other => between_regions(other, &mut wire),
         }
@@ -203,7 +206,7 @@ fn between_regions(rejection: &Rejection, wire: &mut storage::Rejection) {
         | Rejection::RegionInvalid(region)
         | Rejection::RegionNameUnusable(region)
         | Rejection::NothingToTakeOver(region) => wire.region = region.to_string(),
-        _ => {}
+        other => identity_answers::fill(other, wire),
     }
 }
 
@@ -342,7 +345,8 @@ fn region_rejection(code: u32, wire: &storage::Rejection) -> Result<Rejection, D
         73 => Rejection::FeedLimit(about()?),
         74 => Rejection::RegionNameUnusable(region()?),
         75 => Rejection::DetachLimit,
-        _ => return Err(DecodeError::Field("rejection code")),
+        80 => Rejection::FieldInvalid(field(wire.other)?),
+        other => return identity_answers::rejection(other, wire),
     })
 }
 
@@ -422,7 +426,9 @@ fn code(rejection: &Rejection) -> u32 {
         Rejection::ScopeNeeded(_) => 69, Rejection::RegionInvalid(_) => 70,
         Rejection::MachineVersionNeeded(_) => 71, Rejection::VersionsMissing => 72,
         Rejection::FeedLimit(_) => 73, Rejection::RegionNameUnusable(_) => 74,
-        Rejection::DetachLimit => 75,
+        Rejection::DetachLimit => 75, Rejection::EntityAlreadyExists(..) => 76,
+        Rejection::NoSuchEntity(_) => 77, Rejection::DeleteConflict(_) => 78,
+        Rejection::LimitExceeded(..) => 79, Rejection::FieldInvalid(_) => 80,
     }
 }
 
@@ -443,6 +449,24 @@ fn field_code(field: Field) -> u64 {
         Field::Replicas => 13,
         Field::Rows => 14,
         Field::Message => 15,
+        Field::EntityName => 16,
+        Field::PolicyDocument => 17,
+        Field::TrustPolicy => 18,
+        Field::SessionLength => 19,
+        Field::Boundary => 20,
+        Field::Regions => 21,
+        Field::Enabled => 22,
+        Field::Groups => 23,
+        Field::InlinePolicies => 24,
+        Field::AttachedPolicies => 25,
+        Field::Audiences => 26,
+        Field::KeySet => 27,
+        Field::Proof => 28,
+        Field::AccountName => 29,
+        Field::Reason => 30,
+        Field::Session => 31,
+        Field::ResourcePolicy => 32,
+        Field::Change => 33,
     }
 }
 
@@ -463,6 +487,24 @@ fn field(code: u64) -> Result<Field, DecodeError> {
         Field::Replicas,
         Field::Rows,
         Field::Message,
+        Field::EntityName,
+        Field::PolicyDocument,
+        Field::TrustPolicy,
+        Field::SessionLength,
+        Field::Boundary,
+        Field::Regions,
+        Field::Enabled,
+        Field::Groups,
+        Field::InlinePolicies,
+        Field::AttachedPolicies,
+        Field::Audiences,
+        Field::KeySet,
+        Field::Proof,
+        Field::AccountName,
+        Field::Reason,
+        Field::Session,
+        Field::ResourcePolicy,
+        Field::Change,
     ];
     let found = all.into_iter().find(|field| field_code(*field) == code);
     found.ok_or(DecodeError::Field("field code"))

@@ -6,7 +6,9 @@ use crate::codec::entry::{seen, seen_rows};
 use crate::codec::feed::feed;
 use crate::codec::follow::region;
 use crate::codec::secret::{labels, wrap};
-use crate::codec::{DecodeError, cluster, copied, hash, key_id, parsed, required, uid};
+use crate::codec::{
+    DecodeError, cluster, copied, hash, identity_commands, key_id, parsed, required, uid,
+};
 use crate::command::{
     AdmitNode, Checkpoint, Command, CreateSecret, DeleteSecret, ForgetStaged, Found,
     IssueJoinToken, NewVersion, PurgeSecret, PutSecretValue, RecordAccess, RemoveNode,
@@ -42,41 +44,20 @@ impl From<&Command> for Wire {
             Command::TagResource(tag) => Wire::TagResource(tag.into()),
             Command::UntagResource(untag) => Wire::UntagResource(untag.into()),
             Command::RecordAccess(record) => Wire::RecordAccess(record.into()),
-            Command::IssueJoinToken(issue) => Wire::IssueJoinToken(storage::IssueJoinToken {
-                digest: copied(&issue.digest.0),
-                expires_ms: issue.expires.0,
-            }),
-            Command::AdmitNode(admit) => Wire::AdmitNode(storage::AdmitNode {
-                token_digest: copied(&admit.token_digest.0),
-                node_id: admit.node.id.0,
-                node: Some((&admit.node).into()),
-            }),
-            Command::RemoveNode(remove) => Wire::RemoveNode(storage::RemoveNode {
-                node_id: remove.node.0,
-            }),
-            Command::SetMachineVersion(set) => {
-                let version = set.version.0;
-                Wire::SetMachineVersion(storage::SetMachineVersion { version })
-            }
-            Command::Checkpoint(checkpoint) => Wire::Checkpoint(storage::Checkpoint {
-                feed: checkpoint.feed.to_string(),
-            }),
-            Command::TrimFeed(trim) => Wire::TrimFeed(storage::TrimFeed {
-                feed: trim.feed.to_string(),
-                upto: trim.upto.0,
-            }),
+            Command::IssueJoinToken(issue) => Wire::IssueJoinToken(issue.into()),
+            Command::AdmitNode(admit) => Wire::AdmitNode(admit.into()),
+            Command::RemoveNode(remove) => Wire::RemoveNode(remove.into()),
+            Command::SetMachineVersion(set) => Wire::SetMachineVersion(set.into()),
+            Command::Checkpoint(checkpoint) => Wire::Checkpoint(checkpoint.into()),
+            Command::TrimFeed(trim) => Wire::TrimFeed(trim.into()),
             Command::ShareSecret(share) => Wire::ShareSecret(share.into()),
             Command::UnshareSecret(unshare) => Wire::UnshareSecret(unshare.into()),
             Command::DetachSecret(detach) => Wire::DetachSecret(detach.into()),
             Command::ReportReplicas(report) => Wire::ReportReplicas(report.into()),
             Command::IssueLinkToken(issue) => Wire::IssueLinkToken(issue.into()),
             Command::LinkRegion(link) => Wire::LinkRegion(link.into()),
-            Command::UpdateRegion(update) => Wire::UpdateRegion(storage::UpdateRegion {
-                region: Some((&update.region).into()),
-            }),
-            Command::UnlinkRegion(unlink) => Wire::UnlinkRegion(storage::UnlinkRegion {
-                region: unlink.region.to_string(),
-            }),
+            Command::UpdateRegion(update) => Wire::UpdateRegion(update.into()),
+            Command::UnlinkRegion(unlink) => Wire::UnlinkRegion(unlink.into()),
             Command::ImportChanges(import) => Wire::ImportChanges(import.into()),
             Command::FillRows(fill) => Wire::FillRows(fill.into()),
             Command::StageRows(stage) => Wire::StageRows(stage.into()),
@@ -84,11 +65,27 @@ impl From<&Command> for Wire {
             Command::MendBucket(mend) => Wire::MendBucket(mend.into()),
             Command::TakeOver(take) => Wire::TakeOver(take.into()),
             Command::FenceFeed(fence) => Wire::FenceFeed(fence.into()),
-            Command::ForgetStaged(forget) => Wire::ForgetStaged(storage::ForgetStaged {
-                feed: forget.feed.to_string(),
-            }),
+            Command::ForgetStaged(forget) => Wire::ForgetStaged(forget.into()),
             Command::RewrapSecret(rewrap) => Wire::RewrapSecret(rewrap.into()),
             Command::StageDetach(stage) => Wire::StageDetach(stage.into()),
+            Command::CreateAccount(create) => Wire::CreateAccount(create.into()),
+            Command::CreateIdentity(create) => Wire::CreateIdentity(create.into()),
+            Command::UpdateIdentity(update) => Wire::UpdateIdentity(update.into()),
+            Command::DeleteIdentity(delete) => Wire::DeleteIdentity(delete.into()),
+            Command::CreatePolicy(create) => Wire::CreatePolicy(create.into()),
+            Command::UpdatePolicy(update) => Wire::UpdatePolicy(update.into()),
+            Command::DeletePolicy(delete) => Wire::DeletePolicy(delete.into()),
+            Command::CreateCredential(create) => Wire::CreateCredential(create.into()),
+            Command::UpdateCredential(update) => Wire::UpdateCredential(update.into()),
+            Command::DeleteCredential(delete) => Wire::DeleteCredential(delete.into()),
+            Command::RewrapCredential(rewrap) => Wire::RewrapCredential(rewrap.into()),
+            Command::CreateProvider(create) => Wire::CreateProvider(create.into()),
+            Command::UpdateProvider(update) => Wire::UpdateProvider(update.into()),
+            Command::DeleteProvider(delete) => Wire::DeleteProvider(delete.into()),
+            Command::Revoke(revoke) => Wire::Revoke(revoke.into()),
+            Command::ForgetRevocations(_) => Wire::ForgetRevocations(storage::ForgetRevocations {}),
+            Command::PutResourcePolicy(put) => Wire::PutResourcePolicy(put.into()),
+            Command::DeleteResourcePolicy(delete) => Wire::DeleteResourcePolicy(delete.into()),
         }
     }
 }
@@ -182,7 +179,7 @@ fn between_regions(command: Wire) -> Result<Command, DecodeError> {
         }),
         Wire::RewrapSecret(rewrap) => Command::RewrapSecret(rewrap.try_into()?),
         Wire::StageDetach(stage) => Command::StageDetach(stage.try_into()?),
-        _ => return Err(DecodeError::UnknownCommand),
+        other => return identity_commands::command(other),
     })
 }
 

@@ -5,9 +5,10 @@ use crate::codec::feed::feed;
 use crate::codec::region::replica_state;
 use crate::codec::{DecodeError, copied, hash, key_id, parsed, required, uid};
 use crate::command::{
-    ActivateSnapshot, DetachSecret, FenceFeed, FillRows, ImportChanges, ImportedChange,
-    IssueLinkToken, LinkRegion, MendBucket, ReplicaReport, ReportReplicas, SentBody, ShareSecret,
-    StageDetach, StageRows, StagedRow, TakeOver, UnshareSecret,
+    ActivateSnapshot, DetachSecret, FenceFeed, FillRows, ForgetStaged, ImportChanges,
+    ImportedChange, IssueLinkToken, LinkRegion, MendBucket, ReplicaReport, ReportReplicas,
+    SentBody, ShareSecret, StageDetach, StageRows, StagedRow, TakeOver, UnlinkRegion,
+    UnshareSecret, UpdateRegion,
 };
 use crate::hash::Bucket;
 use crate::ids::Stamp;
@@ -15,6 +16,30 @@ use crate::names::RegionName;
 use crate::row::RowKey;
 use crate::secret::Wrap;
 use crate::storage;
+
+impl From<&UpdateRegion> for storage::UpdateRegion {
+    fn from(update: &UpdateRegion) -> storage::UpdateRegion {
+        storage::UpdateRegion {
+            region: Some((&update.region).into()),
+        }
+    }
+}
+
+impl From<&UnlinkRegion> for storage::UnlinkRegion {
+    fn from(unlink: &UnlinkRegion) -> storage::UnlinkRegion {
+        storage::UnlinkRegion {
+            region: unlink.region.to_string(),
+        }
+    }
+}
+
+impl From<&ForgetStaged> for storage::ForgetStaged {
+    fn from(forget: &ForgetStaged) -> storage::ForgetStaged {
+        storage::ForgetStaged {
+            feed: forget.feed.to_string(),
+        }
+    }
+}
 
 impl From<&ShareSecret> for storage::ShareSecret {
     fn from(share: &ShareSecret) -> storage::ShareSecret {

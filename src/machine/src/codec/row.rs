@@ -11,7 +11,7 @@ use crate::codec::feed::feed;
 use crate::codec::{DecodeError, array, copied, hash, parsed, required};
 use crate::hash::{commitment, local_commitment};
 use crate::ids::{Hash, Revision, Stamp};
-use crate::names::{AccountId, RegionName};
+use crate::names::RegionName;
 use crate::position::FeedId;
 use crate::row::{
     BeginEpoch, FeedCheckpoint, JournalRow, Kept, Origin, Principal, Row, RowKey, Tombstone,
@@ -224,27 +224,6 @@ impl Body for FeedCheckpoint {
 
     fn into_row(kept: Arc<Kept<FeedCheckpoint>>) -> Row {
         Row::Checkpoint(kept)
-    }
-}
-
-impl Body for AccountId {
-    type Message = storage::Account;
-
-    fn message(&self) -> storage::Account {
-        storage::Account {
-            id: self.to_string(),
-        }
-    }
-
-    fn from_bytes(_: &RowKey, bytes: &Bytes) -> Result<AccountId, DecodeError> {
-        parsed(
-            "account",
-            AccountId::new(&storage::Account::decode(bytes.clone())?.id),
-        )
-    }
-
-    fn into_row(kept: Arc<Kept<AccountId>>) -> Row {
-        Row::Account(kept)
     }
 }
 

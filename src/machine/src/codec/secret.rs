@@ -6,6 +6,7 @@ use prost::Message as _;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
 use crate::codec::{DecodeError, array, copied, key_id, parsed, required};
+use crate::entity::Document;
 use crate::ids::{Ordinal, Stamp, Uid};
 use crate::names::{AccountId, ArnSuffix, Label, RegionName, SecretName, VersionId};
 use crate::secret::{
@@ -15,6 +16,8 @@ use crate::storage;
 
 /// The number of [`storage::Secret`]'s versions.
 const VERSIONS_FIELD: u32 = 12;
+/// The number of its resource policy.
+const POLICY_FIELD: u32 = 15;
 /// The numbers of [`storage::VersionEntry`]'s id and labels.
 const ID_FIELD: u32 = 1;
 const LABELS_FIELD: u32 = 5;
@@ -29,6 +32,10 @@ impl From<&Secret> for storage::Secret {
                 .collect(),
             next_ordinal: secret.next_ordinal.0,
             replicas: secret.replicas.iter().map(Into::into).collect(),
+            resource_policy: secret
+                .policy
+                .as_ref()
+                .map(|policy| policy.as_str().to_owned()),
             ..without_versions(secret)
         }
     }
@@ -48,6 +55,9 @@ impl Secret {
             ..Default::default()
         };
         rest.encode_raw(out);
+        if let Some(policy) = &self.policy {
+            encode_text(POLICY_FIELD, policy.as_str(), out);
+        }
     }
 }
 
@@ -122,6 +132,7 @@ impl storage::Secret {
             versions: versions.collect::<Result<_, _>>()?,
             next_ordinal: Ordinal(self.next_ordinal),
             replicas: replicas.collect::<Result<_, _>>()?,
+            policy: self.resource_policy.as_deref().map(Document::new),
         })
     }
 }
@@ -343,6 +354,7 @@ mod tests {
                 kms_key: Some("alias/there".to_owned()),
                 force: true,
             }],
+            policy: Some(Document::new("{}")),
         }
     }
 

@@ -27,11 +27,28 @@ impl Command {
             Command::UntagResource(untag) => of(&untag.uid),
             Command::ShareSecret(share) => of(&share.uid),
             Command::UnshareSecret(unshare) => of(&unshare.uid),
+            Command::PutResourcePolicy(put) => of(&put.uid),
+            Command::DeleteResourcePolicy(delete) => of(&delete.uid),
             Command::Checkpoint(checkpoint) => Some(checkpoint.feed.clone()),
             Command::IssueLinkToken(_)
             | Command::LinkRegion(_)
             | Command::UpdateRegion(_)
-            | Command::UnlinkRegion(_) => Some(FeedId::Root),
+            | Command::UnlinkRegion(_)
+            | Command::CreateAccount(_)
+            | Command::CreateIdentity(_)
+            | Command::UpdateIdentity(_)
+            | Command::DeleteIdentity(_)
+            | Command::CreatePolicy(_)
+            | Command::UpdatePolicy(_)
+            | Command::DeletePolicy(_)
+            | Command::CreateCredential(_)
+            | Command::UpdateCredential(_)
+            | Command::DeleteCredential(_)
+            | Command::CreateProvider(_)
+            | Command::UpdateProvider(_)
+            | Command::DeleteProvider(_)
+            | Command::Revoke(_)
+            | Command::ForgetRevocations(_) => Some(FeedId::Root),
             Command::Found(_)
             | Command::RecordAccess(_)
             | Command::IssueJoinToken(_)
@@ -49,7 +66,8 @@ impl Command {
             | Command::FenceFeed(_)
             | Command::ForgetStaged(_)
             | Command::RewrapSecret(_)
-            | Command::StageDetach(_) => None,
+            | Command::StageDetach(_)
+            | Command::RewrapCredential(_) => None,
         }
     }
 }

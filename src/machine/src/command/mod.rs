@@ -1,6 +1,7 @@
 //! What may be asked of the machine. Plain types: `decide` checks what they say.
 
 mod feed;
+mod identity;
 mod region;
 
 use std::fmt;
@@ -14,6 +15,12 @@ use crate::position::FeedId;
 use crate::row::{Introduction, RowKey};
 use crate::secret::{Replica, SealedValue, Tag, ValueKind, Wrap};
 
+pub use identity::{
+    CreateAccount, CreateCredential, CreateIdentity, CreatePolicy, CreateProvider,
+    CredentialChange, DeleteCredential, DeleteIdentity, DeletePolicy, DeleteProvider,
+    DeleteResourcePolicy, ForgetRevocations, IdentityChange, PutResourcePolicy, Revoke,
+    RewrapCredential, UpdateCredential, UpdateIdentity, UpdatePolicy, UpdateProvider,
+};
 pub use region::{
     ActivateSnapshot, Cursor, DetachSecret, FenceFeed, FillRows, ForgetStaged, ImportChanges,
     ImportedChange, IssueLinkToken, LinkRegion, MendBucket, ReplicaReport, ReportReplicas,
@@ -94,6 +101,42 @@ pub enum Command {
     RewrapSecret(RewrapSecret),
     /// Keeps versions of a copy, sealed anew.
     StageDetach(StageDetach),
+    /// Adds an account.
+    CreateAccount(CreateAccount),
+    /// Creates a user, a group or a role.
+    CreateIdentity(CreateIdentity),
+    /// Changes one thing about an identity.
+    UpdateIdentity(UpdateIdentity),
+    /// Deletes an identity.
+    DeleteIdentity(DeleteIdentity),
+    /// Creates a managed policy.
+    CreatePolicy(CreatePolicy),
+    /// Changes a managed policy.
+    UpdatePolicy(UpdatePolicy),
+    /// Deletes a managed policy.
+    DeletePolicy(DeletePolicy),
+    /// Adds a way to prove an identity.
+    CreateCredential(CreateCredential),
+    /// Changes one thing about a credential.
+    UpdateCredential(UpdateCredential),
+    /// Deletes a credential.
+    DeleteCredential(DeleteCredential),
+    /// Puts a wrap in the place of the one there is of a credential's secret.
+    RewrapCredential(RewrapCredential),
+    /// Trusts an OpenID Connect provider.
+    CreateProvider(CreateProvider),
+    /// Changes what is known of a provider.
+    UpdateProvider(UpdateProvider),
+    /// Trusts a provider no more.
+    DeleteProvider(DeleteProvider),
+    /// Voids a session, or a certificate's key.
+    Revoke(Revoke),
+    /// Forgets revocations that are over.
+    ForgetRevocations(ForgetRevocations),
+    /// Gives a secret a resource policy.
+    PutResourcePolicy(PutResourcePolicy),
+    /// Takes a secret's resource policy away.
+    DeleteResourcePolicy(DeleteResourcePolicy),
 }
 
 /// Founds a region.

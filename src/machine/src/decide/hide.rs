@@ -51,6 +51,12 @@ impl Intake<'_, '_> {
                 free_name(self.draft, &self.scratch, uid);
                 self.clear_problem(uid);
             }
+            RowKey::Credential(uid) => {
+                if self.scratch.credential_wrap(&uid).is_some() {
+                    self.draft.delete(RowKey::CredentialWrap(uid));
+                }
+                self.clear_problem(uid);
+            }
             _ => {}
         }
         self.sync();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::command::SentBody;
 use crate::decide::draft::Draft;
-use crate::decide::{secret, sound, version};
+use crate::decide::{ACCESS, form, secret, sound, version};
 use crate::hash::BucketSums;
 use crate::ids::{Hash, Ordinal, Revision, Uid};
 use crate::limits::{
@@ -122,6 +122,9 @@ impl<'d, 's> Intake<'d, 's> {
             RowKey::Account(_) | RowKey::Region(_) | RowKey::Principal(_) => {
                 (!is_root).then_some(Flaw::Kind)
             }
+            key if key.is_of_identities() && is_root && self.knows_identities() => {
+                (!form::is_of_root(&key.uid())).then_some(Flaw::Foreign)
+            }
             RowKey::Secret(uid) | RowKey::Version(uid, _) | RowKey::Tombstone(uid) if !is_root => {
                 (!is_ours(uid)).then_some(Flaw::Foreign)
             }
@@ -167,13 +170,24 @@ impl<'d, 's> Intake<'d, 's> {
                 Sent::Row(row) if !sound::is_epoch(&key, &row) => {
                     Err(self.broken(offer.revision, Flaw::Epoch))
                 }
+                Sent::Row(row) if self.knows_identities() && !sound::is_of_identities(&row) => {
+                    Err(self.broken(offer.revision, Flaw::Malformed))
+                }
                 Sent::Row(row) if !row.is_withheld() => {
                     self.note_entry(&row);
+                    if let Row::Credential(kept) = &row {
+                        self.keep_credential_key(kept.body(), offer.wrap, offer.problem);
+                    }
                     Ok(row)
                 }
                 _ => Err(self.broken(offer.revision, Flaw::Commitment)),
             },
         }
+    }
+
+    /// Says whether the rules in force know identities: builds without them may still be here.
+    fn knows_identities(&self) -> bool {
+        self.scratch.machine_version() >= Some(ACCESS)
     }
 
     /// Forgets what this region was told when it was new, once the directory has it.
@@ -190,7 +204,7 @@ impl<'d, 's> Intake<'d, 's> {
         let is_detached = self.is_detached(uid, offer);
         let problem = match &offer.row {
             _ if is_detached || !offer.is_member => None,
-            Sent::Row(Row::Secret(kept)) if !sound::is_secret(&self.feed, kept.body()) => {
+            Sent::Row(Row::Secret(kept)) if !self.is_sound(kept.body()) => {
                 Some(ProblemKind::Malformed)
             }
             Sent::Row(Row::Secret(kept)) if !self.makes_room(kept.body()) => {
@@ -221,6 +235,12 @@ impl<'d, 's> Intake<'d, 's> {
             None => self.clear_problem(uid),
         }
         hidden
+    }
+
+    /// Says whether a secret is one that the rules in force would have made.
+    fn is_sound(&self, secret: &Secret) -> bool {
+        let has_policy = self.knows_identities();
+        sound::is_secret(&self.feed, secret) && (!has_policy || sound::has_policy(secret))
     }
 
     /// Says whether a copy became a secret of its own. That is over when it is no copy any more.

@@ -3,7 +3,7 @@
 use crate::answer::Outcome;
 use crate::command::{IssueLinkToken, LinkRegion, UnlinkRegion, UpdateRegion};
 use crate::decide::draft::Draft;
-use crate::decide::writable;
+use crate::decide::{ACCESS, writable};
 use crate::ids::Ordinal;
 use crate::limits::{
     AUTHORITIES_MAX, AUTHORITY_BYTES_MAX, IDENTITY_CHARS_MAX, LINK_TOKENS_MAX, REGION_NODES_MAX,
@@ -71,7 +71,9 @@ fn usable(state: &State, name: &RegionName) -> Result<(), Rejection> {
     let first = feed.uid_of([0; 16]);
     let others = state.directory().map(|(_, region)| &region.name);
     let mut others = others.map(|name| FeedId::Home(name.clone()));
-    match state.gives_used(&feed) || others.any(|other| other.gives(&first)) {
+    let is_of_root = state.machine_version() >= Some(ACCESS) && FeedId::Root.gives(&first);
+    let is_used = is_of_root || state.gives_used(&feed);
+    match is_used || others.any(|other| other.gives(&first)) {
         true => Err(Rejection::RegionNameUnusable(name.clone())),
         false => Ok(()),
     }

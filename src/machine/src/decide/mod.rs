@@ -3,10 +3,13 @@
 
 mod access;
 mod activate;
+mod credential;
 mod detach;
 mod draft;
 mod feed;
+mod form;
 mod hide;
+mod identity;
 mod import;
 mod intake;
 mod key;
@@ -14,7 +17,10 @@ mod label;
 mod link;
 mod mend;
 mod node;
+mod policy;
 mod promote;
+mod provider;
+mod revoke;
 mod secret;
 mod share;
 mod sound;
@@ -36,7 +42,7 @@ use crate::row::{Machine, RowKey};
 use crate::state::State;
 
 /// The newest rules this build knows (R13).
-pub const MACHINE_VERSION: MachineVersion = REGIONS;
+pub const MACHINE_VERSION: MachineVersion = ACCESS;
 /// The oldest rules there are.
 const FIRST_VERSION: MachineVersion = MachineVersion(1);
 /// The rules by which a version's row describes it and the secret's row lists labelled versions:
@@ -47,6 +53,8 @@ const DESCRIBED_VERSIONS: MachineVersion = MachineVersion(2);
 const BOUNDED_REMAINS: MachineVersion = MachineVersion(2);
 /// The rules by which there are other regions.
 const REGIONS: MachineVersion = MachineVersion(3);
+/// The rules by which there are identities, policies and what proves who somebody is.
+pub const ACCESS: MachineVersion = MachineVersion(4);
 
 /// What an accepted entry does.
 #[derive(Debug, Clone)]
@@ -106,10 +114,13 @@ fn decide_known(draft: &mut Draft<'_>, command: &Command) -> Result<Outcome, Rej
         Command::SetMachineVersion(set) => set_machine_version(draft, set),
         Command::Checkpoint(checkpoint) => feed::checkpoint(draft, checkpoint),
         Command::TrimFeed(trim) => feed::trim(draft, trim),
-        other => match draft.state.machine_version() {
-            Some(version) if version >= REGIONS => decide_regions(draft, other),
-            _ => Err(Rejection::MachineVersionNeeded(REGIONS)),
-        },
+        other => {
+            let needed = needed(other);
+            match draft.state.machine_version() < Some(needed) {
+                true => Err(Rejection::MachineVersionNeeded(needed)),
+                false => decide_regions(draft, other),
+            }
+        }
     }
 }
 
@@ -134,8 +145,58 @@ fn decide_regions(draft: &mut Draft<'_>, command: &Command) -> Result<Outcome, R
         Command::FenceFeed(fence) => promote::fence(draft, fence),
         Command::ForgetStaged(forget) => stage::forget(draft, forget),
         Command::RewrapSecret(rewrap) => share::rewrap(draft, rewrap),
+        other => decide_identities(draft, other),
+    }
+}
+
+/// Gives the rules that first knew a command which the first release did not.
+fn needed(command: &Command) -> MachineVersion {
+    match command {
+        Command::ShareSecret(_)
+        | Command::UnshareSecret(_)
+        | Command::StageDetach(_)
+        | Command::DetachSecret(_)
+        | Command::ReportReplicas(_)
+        | Command::IssueLinkToken(_)
+        | Command::LinkRegion(_)
+        | Command::UpdateRegion(_)
+        | Command::UnlinkRegion(_)
+        | Command::ImportChanges(_)
+        | Command::FillRows(_)
+        | Command::StageRows(_)
+        | Command::ActivateSnapshot(_)
+        | Command::MendBucket(_)
+        | Command::TakeOver(_)
+        | Command::FenceFeed(_)
+        | Command::ForgetStaged(_)
+        | Command::RewrapSecret(_) => REGIONS,
+        _ => ACCESS,
+    }
+}
+
+/// The rules of identities.
+fn decide_identities(draft: &mut Draft<'_>, command: &Command) -> Result<Outcome, Rejection> {
+    match command {
+        Command::CreateAccount(create) => identity::create_account(draft, create),
+        Command::CreateIdentity(create) => identity::create(draft, create),
+        Command::UpdateIdentity(update) => identity::update(draft, update),
+        Command::DeleteIdentity(delete) => identity::delete(draft, delete),
+        Command::CreatePolicy(create) => policy::create(draft, create),
+        Command::UpdatePolicy(update) => policy::update(draft, update),
+        Command::DeletePolicy(delete) => policy::delete(draft, delete),
+        Command::CreateCredential(create) => credential::create(draft, create),
+        Command::UpdateCredential(update) => credential::update(draft, update),
+        Command::DeleteCredential(delete) => credential::delete(draft, delete),
+        Command::RewrapCredential(rewrap) => credential::rewrap(draft, rewrap),
+        Command::CreateProvider(create) => provider::create(draft, create),
+        Command::UpdateProvider(update) => provider::update(draft, update),
+        Command::DeleteProvider(delete) => provider::delete(draft, delete),
+        Command::Revoke(revoke) => revoke::revoke(draft, revoke),
+        Command::ForgetRevocations(_) => revoke::forget(draft),
+        Command::PutResourcePolicy(put) => policy::put_resource(draft, put),
+        Command::DeleteResourcePolicy(delete) => policy::delete_resource(draft, delete),
         // Unreachable: every other command is decided before.
-        _ => Err(Rejection::MachineVersionNeeded(REGIONS)),
+        _ => Err(Rejection::MachineVersionNeeded(ACCESS)),
     }
 }
 

@@ -4,6 +4,7 @@ use crate::answer::Outcome;
 use crate::command::{AdmitNode, Found, IssueJoinToken, Node, RemoveNode};
 use crate::decide::draft::Draft;
 use crate::decide::{BOUNDED_REMAINS, REGIONS, bounded, is_known, key, link};
+use crate::identity::Account;
 use crate::ids::{Hash, Ordinal, Revision};
 use crate::limits::{IDENTITY_CHARS_MAX, JOIN_TOKENS_MAX, NODES_EVER_MAX, NODES_MAX};
 use crate::position::{Epoch, FeedId};
@@ -45,7 +46,11 @@ pub(super) fn found(draft: &mut Draft<'_>, found: &Found) -> Result<Outcome, Rej
     begin(draft, found, &FeedId::Home(found.region.clone()));
     let region = Region::founder(found.region.clone());
     draft.feed_put(&root, RowKey::Region(FIRST), region);
-    draft.feed_put(&root, RowKey::Account(FIRST), found.account.clone());
+    let account = Account {
+        id: found.account.clone(),
+        name: String::new(),
+    };
+    draft.feed_put(&root, RowKey::Account(FIRST), account);
     let client = found.administrator.clone();
     let administrator = Principal {
         client,

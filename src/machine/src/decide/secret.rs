@@ -8,7 +8,7 @@ use crate::decide::draft::Draft;
 use crate::decide::hide::forget_resealed;
 use crate::decide::hide::free_name;
 use crate::decide::{
-    BOUNDED_REMAINS, REGIONS, bounded, key, roomy, share, tag, unmoved, version, writable,
+    ACCESS, BOUNDED_REMAINS, REGIONS, bounded, key, roomy, share, tag, unmoved, version, writable,
 };
 use crate::ids::{Ordinal, Uid};
 use crate::limits::{
@@ -58,6 +58,7 @@ pub(super) fn create(draft: &mut Draft<'_>, create: &CreateSecret) -> Result<Out
         versions: Vec::new(),
         next_ordinal: Ordinal(1),
         replicas: Vec::new(),
+        policy: None,
     };
     share::add_replicas(draft, &feed, &mut secret, &create.replicas)?;
     if let Some(new) = &create.new {
@@ -227,6 +228,10 @@ pub(super) fn stored(
     mut secret: Secret,
     version: Option<crate::names::VersionId>,
 ) -> Result<Outcome, Rejection> {
+    // Nodes that do not know the field may still be here, and drop it.
+    if draft.state.machine_version() < Some(ACCESS) {
+        secret.policy = None;
+    }
     // The region that wrote it last may have had a clock that was ahead of ours.
     if let Some(before) = draft.state.secret(&secret.uid) {
         secret.changed = secret.changed.max(before.changed.plus_ms(1));

@@ -1,5 +1,6 @@
 //! What a row of another region must be to be kept: what `decide` would have made of it there.
 
+use crate::decide::form;
 use crate::ids::Ordinal;
 use crate::limits::{
     DESCRIPTION_CHARS_MAX, LABELS_MAX, ORDINAL_MAX, REGIONS_MAX, SEAL_BYTES_MAX, STAMP_MS_MAX,
@@ -58,4 +59,25 @@ pub(super) fn is_secret(feed: &FeedId, secret: &Secret) -> bool {
         && secret.tags.len() <= TAGS_MAX
         && secret.replicas.len() <= REGIONS_MAX
         && secret.description.chars().count() <= DESCRIPTION_CHARS_MAX
+}
+
+/// Says whether the resource policy of a secret, if it has one, is not too long.
+pub(super) fn has_policy(secret: &Secret) -> bool {
+    let policy = secret.policy.as_ref();
+    policy.is_none_or(|policy| form::resource_policy(policy).is_ok())
+}
+
+/// Says whether a row about identities is one that `decide` would have made, but for what others
+/// there are; of other rows it says nothing.
+pub(super) fn is_of_identities(row: &Row) -> bool {
+    let checked = match row {
+        Row::Account(kept) => form::account(kept.body()),
+        Row::Identity(kept) => form::identity(kept.body()),
+        Row::Policy(kept) => form::policy(kept.body()),
+        Row::Credential(kept) => form::credential(kept.body()),
+        Row::Provider(kept) => form::provider(kept.body()),
+        Row::Revocation(kept) => form::revocation(kept.body()),
+        _ => Ok(()),
+    };
+    checked.is_ok()
 }

@@ -44,6 +44,8 @@ pub enum RowKey {
     Resealed(Uid, Ordinal),
     /// Where labels of a copy stood before they moved on to what is not here.
     KeptLabels(Uid),
+    /// The wrapped key of an access key's secret, by the credential's uid.
+    CredentialWrap(Uid),
     /// The start of an epoch, by the feed's uid and the epoch's number.
     Epoch(Uid, Ordinal),
     /// A feed's checkpoint, by the feed's uid.
@@ -54,12 +56,22 @@ pub enum RowKey {
     Region(Ordinal),
     /// A principal.
     Principal(Ordinal),
+    /// A user, a group or a role.
+    Identity(Uid),
+    /// A managed policy.
+    Policy(Uid),
+    /// One way to prove an identity.
+    Credential(Uid),
     /// A secret's metadata.
     Secret(Uid),
     /// A sealed value.
     Version(Uid, Ordinal),
     /// What is left of a purged secret.
     Tombstone(Uid),
+    /// An OpenID Connect provider.
+    Provider(Uid),
+    /// A session or a certificate's key that is void.
+    Revocation(Uid),
     /// A journal row, by the feed's uid.
     Journal(Uid, Revision),
 }
@@ -83,8 +95,14 @@ impl RowKey {
             | RowKey::Detached(uid)
             | RowKey::Staging(uid)
             | RowKey::KeptLabels(uid)
+            | RowKey::CredentialWrap(uid)
             | RowKey::Checkpoint(uid)
             | RowKey::Secret(uid)
+            | RowKey::Identity(uid)
+            | RowKey::Policy(uid)
+            | RowKey::Credential(uid)
+            | RowKey::Provider(uid)
+            | RowKey::Revocation(uid)
             | RowKey::Tombstone(uid) => bytes.extend(uid.0),
             RowKey::Node(node) | RowKey::RetiredNode(node) => bytes.extend(node.0.to_be_bytes()),
             RowKey::JoinToken(digest) | RowKey::LinkToken(digest) => bytes.extend(digest.0),
@@ -130,14 +148,20 @@ impl RowKey {
             0x11 => RowKey::Staged(rest.uid()?, Ordinal(rest.number()?)),
             0x12 => RowKey::Resealed(rest.uid()?, Ordinal(rest.number()?)),
             0x13 => RowKey::KeptLabels(rest.uid()?),
+            0x14 => RowKey::CredentialWrap(rest.uid()?),
             0x40 => RowKey::Epoch(rest.uid()?, Ordinal(rest.number()?)),
             0x41 => RowKey::Checkpoint(rest.uid()?),
             0x42 => RowKey::Account(Ordinal(rest.number()?)),
             0x43 => RowKey::Region(Ordinal(rest.number()?)),
             0x44 => RowKey::Principal(Ordinal(rest.number()?)),
+            0x45 => RowKey::Identity(rest.uid()?),
+            0x46 => RowKey::Policy(rest.uid()?),
+            0x47 => RowKey::Credential(rest.uid()?),
             0x48 => RowKey::Secret(rest.uid()?),
             0x49 => RowKey::Version(rest.uid()?, Ordinal(rest.number()?)),
             0x4a => RowKey::Tombstone(rest.uid()?),
+            0x4b => RowKey::Provider(rest.uid()?),
+            0x4c => RowKey::Revocation(rest.uid()?),
             RowKey::JOURNAL_KIND => RowKey::Journal(rest.uid()?, Revision(rest.number()?)),
             unknown => return Err(DecodeError::UnknownRow(unknown)),
         };
@@ -169,14 +193,20 @@ impl RowKey {
             RowKey::Staged(..) => 0x11,
             RowKey::Resealed(..) => 0x12,
             RowKey::KeptLabels(_) => 0x13,
+            RowKey::CredentialWrap(_) => 0x14,
             RowKey::Epoch(..) => 0x40,
             RowKey::Checkpoint(_) => 0x41,
             RowKey::Account(_) => 0x42,
             RowKey::Region(_) => 0x43,
             RowKey::Principal(_) => 0x44,
+            RowKey::Identity(_) => 0x45,
+            RowKey::Policy(_) => 0x46,
+            RowKey::Credential(_) => 0x47,
             RowKey::Secret(_) => 0x48,
             RowKey::Version(..) => 0x49,
             RowKey::Tombstone(_) => 0x4a,
+            RowKey::Provider(_) => 0x4b,
+            RowKey::Revocation(_) => 0x4c,
             RowKey::Journal(..) => RowKey::JOURNAL_KIND,
         }
     }
@@ -199,6 +229,12 @@ impl RowKey {
             | RowKey::Checkpoint(uid)
             | RowKey::Secret(uid)
             | RowKey::Version(uid, _)
+            | RowKey::CredentialWrap(uid)
+            | RowKey::Identity(uid)
+            | RowKey::Policy(uid)
+            | RowKey::Credential(uid)
+            | RowKey::Provider(uid)
+            | RowKey::Revocation(uid)
             | RowKey::Tombstone(uid)
             | RowKey::Journal(uid, _) => *uid,
             _ => Uid([0; 16]),
@@ -229,9 +265,14 @@ impl RowKey {
             0x42 => RowKey::Account(ordinal),
             0x43 => RowKey::Region(ordinal),
             0x44 => RowKey::Principal(ordinal),
+            0x45 => RowKey::Identity(uid),
+            0x46 => RowKey::Policy(uid),
+            0x47 => RowKey::Credential(uid),
             0x48 => RowKey::Secret(uid),
             0x49 => RowKey::Version(uid, ordinal),
             0x4a => RowKey::Tombstone(uid),
+            0x4b => RowKey::Provider(uid),
+            0x4c => RowKey::Revocation(uid),
             _ => return None,
         };
         // What a kind has no room for must be zero: one row, one key.
@@ -247,6 +288,18 @@ impl RowKey {
     /// its body.
     pub fn is_of_secret(&self) -> bool {
         matches!(self, RowKey::Secret(_) | RowKey::Version(..))
+    }
+
+    /// Says whether rows of this kind are about identities: machine version 4 and later have them.
+    pub fn is_of_identities(&self) -> bool {
+        matches!(
+            self,
+            RowKey::Identity(_)
+                | RowKey::Policy(_)
+                | RowKey::Credential(_)
+                | RowKey::Provider(_)
+                | RowKey::Revocation(_)
+        )
     }
 
     /// Says whether rows of this kind, once written, are only ever deleted.

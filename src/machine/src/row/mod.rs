@@ -13,6 +13,7 @@ use crate::change::Header;
 use crate::codec::{Body, DecodeError, feed_row};
 use crate::command::{KmsKey, Node, StagedRow};
 use crate::hash::local_commitment;
+use crate::identity::{Account, Credential, Identity, Policy, Provider, Revocation};
 use crate::ids::{
     ClusterId, Hash, KeyId, LogIndex, MachineVersion, NodeId, Ordinal, Revision, Stamp, Uid,
 };
@@ -45,7 +46,7 @@ pub enum Row {
     JoinToken(Arc<Kept<JoinToken>>),
     /// See [`RowKey::KmsKey`].
     KmsKey(Arc<Kept<KmsKey>>),
-    /// See [`RowKey::Wrap`].
+    /// See [`RowKey::Wrap`] and [`RowKey::CredentialWrap`].
     Wrap(Arc<Kept<Wrap>>),
     /// See [`RowKey::Access`].
     Access(Arc<Kept<Access>>),
@@ -54,11 +55,21 @@ pub enum Row {
     /// See [`RowKey::Checkpoint`].
     Checkpoint(Arc<Kept<FeedCheckpoint>>),
     /// See [`RowKey::Account`].
-    Account(Arc<Kept<AccountId>>),
+    Account(Arc<Kept<Account>>),
     /// See [`RowKey::Region`].
     Region(Arc<Kept<Region>>),
     /// See [`RowKey::Principal`].
     Principal(Arc<Kept<Principal>>),
+    /// See [`RowKey::Identity`].
+    Identity(Arc<Kept<Identity>>),
+    /// See [`RowKey::Policy`].
+    Policy(Arc<Kept<Policy>>),
+    /// See [`RowKey::Credential`].
+    Credential(Arc<Kept<Credential>>),
+    /// See [`RowKey::Provider`].
+    Provider(Arc<Kept<Provider>>),
+    /// See [`RowKey::Revocation`].
+    Revocation(Arc<Kept<Revocation>>),
     /// See [`RowKey::Secret`].
     Secret(Arc<Kept<Secret>>),
     /// See [`RowKey::Version`].
@@ -372,6 +383,11 @@ impl Row {
             Row::Account(kept) => kept.as_ref(),
             Row::Region(kept) => kept.as_ref(),
             Row::Principal(kept) => kept.as_ref(),
+            Row::Identity(kept) => kept.as_ref(),
+            Row::Policy(kept) => kept.as_ref(),
+            Row::Credential(kept) => kept.as_ref(),
+            Row::Provider(kept) => kept.as_ref(),
+            Row::Revocation(kept) => kept.as_ref(),
             Row::Secret(kept) => kept.as_ref(),
             Row::Version(kept) => kept.as_ref(),
             Row::Tombstone(kept) => kept.as_ref(),
@@ -420,6 +436,7 @@ impl Row {
             RowKey::Staged(..) => Kept::decode_local(key, bytes).map(Row::Staged),
             RowKey::Resealed(..) => Kept::decode_local(key, bytes).map(Row::Resealed),
             RowKey::KeptLabels(_) => Kept::decode_local(key, bytes).map(Row::KeptLabels),
+            RowKey::CredentialWrap(_) => Kept::decode_local(key, bytes).map(Row::Wrap),
             RowKey::Journal(..) => Kept::decode_unhashed(key, bytes).map(Row::Journal),
             _ => Err(DecodeError::UnknownRow(key.kind())),
         }
@@ -437,6 +454,11 @@ impl Row {
             RowKey::Account(_) => Kept::decode_fed(key, bytes, frame).map(Row::Account),
             RowKey::Region(_) => Kept::decode_fed(key, bytes, frame).map(Row::Region),
             RowKey::Principal(_) => Kept::decode_fed(key, bytes, frame).map(Row::Principal),
+            RowKey::Identity(_) => Kept::decode_fed(key, bytes, frame).map(Row::Identity),
+            RowKey::Policy(_) => Kept::decode_fed(key, bytes, frame).map(Row::Policy),
+            RowKey::Credential(_) => Kept::decode_fed(key, bytes, frame).map(Row::Credential),
+            RowKey::Provider(_) => Kept::decode_fed(key, bytes, frame).map(Row::Provider),
+            RowKey::Revocation(_) => Kept::decode_fed(key, bytes, frame).map(Row::Revocation),
             RowKey::Secret(_) => Kept::decode_fed(key, bytes, frame).map(Row::Secret),
             RowKey::Version(..) => Kept::decode_fed(key, bytes, frame).map(Row::Version),
             RowKey::Tombstone(_) => Kept::decode_fed(key, bytes, frame).map(Row::Tombstone),

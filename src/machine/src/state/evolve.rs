@@ -89,7 +89,6 @@ impl State {
             (RowKey::Checkpoint(uid), Row::Checkpoint(kept)) => {
                 replace(&mut self.feed_mut(*uid).checkpoint, kept)
             }
-            (RowKey::Account(n), Row::Account(kept)) => insert(&mut self.accounts, *n, kept),
             (RowKey::Region(number), Row::Region(kept)) => insert(&mut self.regions, *number, kept),
             (RowKey::Principal(number), Row::Principal(kept)) => {
                 insert(&mut self.principals, *number, kept)
@@ -128,8 +127,7 @@ impl State {
             (RowKey::KeptLabels(uid), Row::KeptLabels(kept)) => {
                 insert(&mut self.labels, *uid, kept)
             }
-            // Key and row come from one typed constructor; a mismatch cannot be made.
-            _ => None,
+            (key, row) => self.entities.put(key, row),
         }
     }
 
@@ -153,7 +151,6 @@ impl State {
                 .map(of),
             RowKey::Epoch(uid, number) => remove(&mut self.feed_mut(*uid).epochs, number),
             RowKey::Checkpoint(uid) => self.feed_mut(*uid).checkpoint.take().map(|kept| of(&kept)),
-            RowKey::Account(number) => remove(&mut self.accounts, number),
             RowKey::Region(number) => remove(&mut self.regions, number),
             RowKey::Principal(number) => remove(&mut self.principals, number),
             RowKey::Secret(uid) => self.delete_secret(*uid),
@@ -173,6 +170,13 @@ impl State {
             RowKey::Staged(uid, number) => remove(&mut self.feed_mut(*uid).staged, number),
             RowKey::Resealed(uid, number) => remove(&mut self.resealed, &(*uid, *number)),
             RowKey::KeptLabels(uid) => remove(&mut self.labels, uid),
+            RowKey::Account(_)
+            | RowKey::Identity(_)
+            | RowKey::Policy(_)
+            | RowKey::Credential(_)
+            | RowKey::Provider(_)
+            | RowKey::Revocation(_)
+            | RowKey::CredentialWrap(_) => self.entities.delete(key),
         }
     }
 
@@ -379,7 +383,7 @@ fn row_bytes(row: &Row) -> u64 {
     }
 }
 
-fn of<T>(kept: &Arc<Kept<T>>) -> Share {
+pub(super) fn of<T>(kept: &Arc<Kept<T>>) -> Share {
     let feed = kept.origin.as_ref().map(|origin| origin.feed_uid);
     Share {
         feed,
@@ -406,7 +410,7 @@ fn replace<T>(row: &mut Option<Arc<Kept<T>>>, kept: &Arc<Kept<T>>) -> Option<Sha
     row.replace(Arc::clone(kept)).map(|before| of(&before))
 }
 
-fn insert<K: Ord + Clone, T>(
+pub(super) fn insert<K: Ord + Clone, T>(
     rows: &mut OrdMap<K, Arc<Kept<T>>>,
     key: K,
     kept: &Arc<Kept<T>>,
@@ -414,6 +418,9 @@ fn insert<K: Ord + Clone, T>(
     rows.insert(key, Arc::clone(kept)).map(|before| of(&before))
 }
 
-fn remove<K: Ord + Clone, T>(rows: &mut OrdMap<K, Arc<Kept<T>>>, key: &K) -> Option<Share> {
+pub(super) fn remove<K: Ord + Clone, T>(
+    rows: &mut OrdMap<K, Arc<Kept<T>>>,
+    key: &K,
+) -> Option<Share> {
     rows.remove(key).map(|before| of(&before))
 }

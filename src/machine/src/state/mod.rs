@@ -1,9 +1,11 @@
 //! The state: every row in persistent maps, so that a clone is O(1), and what is derived from them.
 //! Rows change only by [`State::evolve`]; everything derived follows from the rows alone.
 
+mod entities;
 mod evolve;
 mod feed;
 mod followed;
+mod identities;
 mod load;
 mod names;
 mod parts;
@@ -28,6 +30,7 @@ use crate::row::{
     Clock, Detached, Fence, Introduction, JoinToken, Kept, KeptLabels, LinkToken, Machine,
     Principal, Problem, Resealed, RetiredNode, RowKey, Tombstone, Withheld,
 };
+use crate::state::entities::Entities;
 use crate::state::names::Names;
 use crate::state::slot::Slot;
 
@@ -45,9 +48,9 @@ pub struct State {
     retired_nodes: OrdMap<NodeId, Arc<Kept<RetiredNode>>>,
     join_tokens: OrdMap<Hash, Arc<Kept<JoinToken>>>,
     kms_keys: OrdMap<KeyId, Arc<Kept<KmsKey>>>,
-    accounts: OrdMap<Ordinal, Arc<Kept<AccountId>>>,
     regions: OrdMap<Ordinal, Arc<Kept<Region>>>,
     principals: OrdMap<Ordinal, Arc<Kept<Principal>>>,
+    entities: Entities,
     /// The rows of secrets, by uid: metadata, values, wraps and access dates.
     slots: OrdMap<Uid, Arc<Slot>>,
     tombstones: OrdMap<Uid, Arc<Kept<Tombstone>>>,

@@ -57,11 +57,6 @@ impl State {
         administrators.next().map(|kept| kept.body.client.as_str())
     }
 
-    /// Says whether an account exists.
-    pub fn has_account(&self, account: &AccountId) -> bool {
-        self.accounts.values().any(|kept| *kept.body == *account)
-    }
-
     /// Gives the last stamp a decision used; 0 before the first.
     pub fn last_stamp(&self) -> Stamp {
         self.clock
@@ -287,13 +282,12 @@ impl State {
     pub fn revision_of(&self, key: &RowKey) -> Option<Revision> {
         let revision = |origin: &Option<Origin>| origin.as_ref().map(|origin| origin.revision);
         match key {
-            RowKey::Account(number) => revision(&self.accounts.get(number)?.origin),
             RowKey::Region(number) => revision(&self.regions.get(number)?.origin),
             RowKey::Principal(number) => revision(&self.principals.get(number)?.origin),
             RowKey::Secret(uid) => revision(&self.secret_row(uid)?.origin),
             RowKey::Version(uid, n) => self.slots.get(uid)?.held(*n).map(|held| held.revision),
             RowKey::Tombstone(uid) => revision(&self.tombstones.get(uid)?.origin),
-            _ => None,
+            key => self.entity_revision(key),
         }
     }
 

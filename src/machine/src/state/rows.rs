@@ -46,7 +46,6 @@ impl State {
             RowKey::Checkpoint(uid) => {
                 Row::Checkpoint(Arc::clone(self.feeds.get(uid)?.checkpoint.as_ref()?))
             }
-            RowKey::Account(n) => Row::Account(Arc::clone(self.accounts.get(n)?)),
             RowKey::Region(n) => Row::Region(Arc::clone(self.regions.get(n)?)),
             RowKey::Principal(n) => Row::Principal(Arc::clone(self.principals.get(n)?)),
             RowKey::Secret(uid) => Row::Secret(Arc::clone(self.secret_row(uid)?)),
@@ -66,6 +65,13 @@ impl State {
             RowKey::Staged(uid, n) => Row::Staged(Arc::clone(self.feeds.get(uid)?.staged.get(n)?)),
             RowKey::Resealed(uid, n) => Row::Resealed(Arc::clone(self.resealed.get(&(*uid, *n))?)),
             RowKey::KeptLabels(uid) => Row::KeptLabels(Arc::clone(self.labels.get(uid)?)),
+            RowKey::Account(_)
+            | RowKey::Identity(_)
+            | RowKey::Policy(_)
+            | RowKey::Credential(_)
+            | RowKey::Provider(_)
+            | RowKey::Revocation(_)
+            | RowKey::CredentialWrap(_) => self.entity_row(key)?,
         };
         Some(RowRef::Here(row))
     }
@@ -111,6 +117,11 @@ impl State {
             .chain(staged)
             .chain(keyed(&self.resealed, resealed, Row::Resealed))
             .chain(keyed(&self.labels, RowKey::KeptLabels, Row::KeptLabels))
+            .chain(keyed(
+                &self.entities.wraps,
+                RowKey::CredentialWrap,
+                Row::Wrap,
+            ))
     }
 
     fn local_rows(&self) -> impl Iterator<Item = (RowKey, RowRef)> + '_ {
@@ -151,12 +162,54 @@ impl State {
         });
         epochs
             .chain(self.of_feeds(RowKey::Checkpoint, |feed| &feed.checkpoint, Row::Checkpoint))
-            .chain(keyed(&self.accounts, RowKey::Account, Row::Account))
+            .chain(keyed(
+                &self.entities.accounts,
+                RowKey::Account,
+                Row::Account,
+            ))
             .chain(keyed(&self.regions, RowKey::Region, Row::Region))
             .chain(keyed(&self.principals, RowKey::Principal, Row::Principal))
+            .chain(self.identity_rows())
             .chain(secrets)
             .chain(versions)
             .chain(keyed(&self.tombstones, RowKey::Tombstone, Row::Tombstone))
+            .chain(keyed(
+                &self.entities.providers,
+                RowKey::Provider,
+                Row::Provider,
+            ))
+            .chain(keyed(
+                &self.entities.revocations,
+                RowKey::Revocation,
+                Row::Revocation,
+            ))
+    }
+
+    /// Gives the rows of identities whose kinds come before those of secrets.
+    fn identity_rows(&self) -> impl Iterator<Item = (RowKey, RowRef)> + '_ {
+        let entities = &self.entities;
+        keyed(&entities.identities, RowKey::Identity, Row::Identity)
+            .chain(keyed(&entities.policies, RowKey::Policy, Row::Policy))
+            .chain(keyed(
+                &entities.credentials,
+                RowKey::Credential,
+                Row::Credential,
+            ))
+    }
+
+    /// Finds a row of identities that is here with its body.
+    fn entity_row(&self, key: &RowKey) -> Option<Row> {
+        let entities = &self.entities;
+        Some(match key {
+            RowKey::Account(n) => Row::Account(Arc::clone(entities.accounts.get(n)?)),
+            RowKey::Identity(uid) => Row::Identity(Arc::clone(entities.identities.get(uid)?)),
+            RowKey::Policy(uid) => Row::Policy(Arc::clone(entities.policies.get(uid)?)),
+            RowKey::Credential(uid) => Row::Credential(Arc::clone(entities.credentials.get(uid)?)),
+            RowKey::Provider(uid) => Row::Provider(Arc::clone(entities.providers.get(uid)?)),
+            RowKey::Revocation(uid) => Row::Revocation(Arc::clone(entities.revocations.get(uid)?)),
+            RowKey::CredentialWrap(uid) => Row::Wrap(Arc::clone(entities.wraps.get(uid)?)),
+            _ => return None,
+        })
     }
 
     /// Gives a row of each feed, where there is one.

@@ -32,6 +32,8 @@ pub struct Site {
 pub struct Net {
     pub sites: BTreeMap<RegionName, Site>,
     pub now_ms: u64,
+    /// The rules that regions begin with; none for the newest.
+    pub rules: Option<MachineVersion>,
 }
 
 /// What a leader says of the values it could not wrap.
@@ -156,13 +158,13 @@ pub fn import(to: &Site, feed: &FeedId, sent: &[Outgoing], refused: Refused<'_>)
     }
 }
 
-fn body(to: &Site, key: &RowKey, framed: &Framed, refused: Refused<'_>) -> SentBody {
-    let is_value = matches!(key, RowKey::Version(..));
-    let problem = refused(&key.uid()).filter(|_| is_value);
+pub fn body(to: &Site, key: &RowKey, framed: &Framed, refused: Refused<'_>) -> SentBody {
+    let has_key = matches!(key, RowKey::Version(..) | RowKey::Credential(_));
+    let problem = refused(&key.uid()).filter(|_| has_key);
     SentBody {
         blind: framed.blind,
         bytes: Bytes::copy_from_slice(&framed.bytes),
-        wrap: (is_value && problem.is_none()).then(|| wrap(default_key(&to.name), 1)),
+        wrap: (has_key && problem.is_none()).then(|| wrap(default_key(&to.name), 1)),
         problem: problem.unwrap_or_default(),
     }
 }
@@ -220,7 +222,8 @@ impl Snapshot {
             let is_sent = from.state.is_for(region, &key) && (values || !is_value);
             let hidden = row.without_body().ok_or("no feed row")?;
             let row = if is_sent { row } else { hidden };
-            let is_here = is_value && !row.is_withheld();
+            let has_key = is_value || matches!(key, RowKey::Credential(_));
+            let is_here = has_key && !row.is_withheld();
             rows.push(StagedRow {
                 key,
                 wrap: is_here.then(|| wrap(default_key(&to.name), 1)),

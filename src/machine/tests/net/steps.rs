@@ -56,7 +56,8 @@ impl Net {
     /// Founds the first region and links the others to it.
     pub fn found(&mut self, others: &[(&str, Scope)]) -> Result<(), Failure> {
         let first = region("a")?;
-        self.accepted(&first, Command::Found(found()?))?;
+        let founded = self.by_rules(found()?);
+        self.accepted(&first, Command::Found(founded))?;
         let update = UpdateRegion {
             region: described(&first, Scope::Founder),
         };
@@ -67,11 +68,18 @@ impl Net {
         let told: Vec<Region> = self.site(&first)?.state.regions().cloned().collect();
         for (letter, _) in others {
             let name = region(letter)?;
-            let found = founding(&name, told.clone(), false)?;
+            let found = self.by_rules(founding(&name, told.clone(), false)?);
             self.accepted(&name, Command::Found(found))?;
             self.follow_all(&name, &FeedId::Root)?;
         }
         Ok(())
+    }
+
+    fn by_rules(&self, found: Found) -> Found {
+        Found {
+            machine_version: self.rules.unwrap_or(found.machine_version),
+            ..found
+        }
     }
 
     /// Puts a region into the directory.

@@ -2,9 +2,11 @@
 
 use std::fmt::Write as _;
 
-use strongroom_machine::{Command, FeedId, RegionName, Scope, Uid};
+use strongroom_machine::{
+    Body, Command, FeedId, FillRows, MachineVersion, RegionName, RowKey, Scope, Uid,
+};
 
-use crate::net::{Site, Snapshot, changes, fill, import, mends};
+use crate::net::{Site, Snapshot, body, changes, fill, import, mends};
 use crate::runner::{Arguments, Runner};
 use crate::support::{Failure, region, uid_named};
 
@@ -33,6 +35,13 @@ impl Runner {
             "part" => self.part(at, of)?,
             "activate" => self.activate(at, of)?,
             "mend" => self.mend(at, of)?,
+            "fill-key" => self.fill_key(at, of)?,
+            // What regions begin with from here on.
+            "rules" => {
+                let rules = MachineVersion(u32::try_from(of.number(0)?)?);
+                self.net.rules = Some(rules);
+                String::new()
+            }
             _ => return Ok(None),
         }))
     }
@@ -80,6 +89,18 @@ impl Runner {
             None => Ok("nothing to fill".to_owned()),
             Some(fill) => self.apply(at, Command::FillRows(fill)),
         }
+    }
+
+    /// `fill-key a r1`: the key of a credential that is here.
+    fn fill_key(&mut self, at: &RegionName, of: &Arguments<'_>) -> Result<String, Failure> {
+        let key = RowKey::Credential(uid_named(of.word(1)?)?);
+        let (from, to) = (self.net.site(&region(of.word(0)?)?)?, self.net.site(at)?);
+        let Body::Here(framed) = from.state.body_for(&key, at) else {
+            return Ok("nothing is sent".to_owned());
+        };
+        let row = (key, body(to, &key, &framed, &refused(of)?));
+        let (feed, rows) = (FeedId::Root, vec![row]);
+        self.apply(at, Command::FillRows(FillRows { feed, rows }))
     }
 
     /// `snapshot a home values`: takes one, to be sent in parts.

@@ -9,7 +9,7 @@ use strongroom_machine::{
 
 use crate::net::forge::{BLIND, Forger, commitment, row, sent, storage};
 use crate::net::{changes, import};
-use crate::runner::{Arguments, Runner, links};
+use crate::runner::{Arguments, Runner, liars, links};
 use crate::support::{ACCOUNT, Failure, default_key, region, uid_named, version, wrap};
 
 impl Runner {
@@ -126,7 +126,7 @@ fn twisted(import: &mut ImportChanges, how: &str) -> Result<(), Failure> {
 }
 
 /// `secret 1`, `version 1 2`, `epoch home 1`, `region 1`.
-fn row_key(of: &Arguments<'_>, at: usize) -> Result<RowKey, Failure> {
+pub fn row_key(of: &Arguments<'_>, at: usize) -> Result<RowKey, Failure> {
     let uid = || uid_named(of.word(at + 1)?);
     let number = |at: usize| of.number(at).map(Ordinal);
     Ok(match of.word(at)? {
@@ -137,6 +137,11 @@ fn row_key(of: &Arguments<'_>, at: usize) -> Result<RowKey, Failure> {
         "checkpoint" => RowKey::Checkpoint(of.feed(at + 1)?.uid()),
         "account" => RowKey::Account(number(at + 1)?),
         "region" => RowKey::Region(number(at + 1)?),
+        "identity" => RowKey::Identity(uid()?),
+        "policy" => RowKey::Policy(uid()?),
+        "credential" => RowKey::Credential(uid()?),
+        "provider" => RowKey::Provider(uid()?),
+        "revocation" => RowKey::Revocation(uid()?),
         other => return Err(format!("no row {other}").into()),
     })
 }
@@ -163,7 +168,8 @@ fn lie(forger: &mut Forger, of: &Arguments<'_>) -> Result<(), Failure> {
         "checkpoint" => checkpoint(forger, of)?,
         "account" => {
             let id = "000000000009".to_owned();
-            let body = storage::Account { id }.encode_to_vec();
+            let name = "n".repeat(usize::try_from(of.keyed_number("long")?.unwrap_or(0))?);
+            let body = storage::Account { id, name }.encode_to_vec();
             forger.put(&RowKey::Account(Ordinal(9)), &body, None);
         }
         "delete" => {
@@ -175,6 +181,9 @@ fn lie(forger: &mut Forger, of: &Arguments<'_>) -> Result<(), Failure> {
             forger.push(&header, None);
         }
         "header" => header(forger, of)?,
+        "identity" | "policy" | "credential" | "provider" | "revocation" => {
+            liars::put(forger, of)?;
+        }
         other => return Err(format!("no lie {other}").into()),
     }
     Ok(())
@@ -231,6 +240,10 @@ fn secret(of: &Arguments<'_>) -> Result<storage::Secret, Failure> {
             })
             .collect(),
         description: "d".repeat(usize::try_from(of.keyed_number("long")?.unwrap_or(0))?),
+        resource_policy: of.keyed("policy").map(|long| {
+            let long = long.parse().unwrap_or_default();
+            "p".repeat(long)
+        }),
         ..Default::default()
     })
 }

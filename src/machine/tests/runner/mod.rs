@@ -4,6 +4,8 @@
 mod commands;
 mod feeds;
 mod forged;
+mod identities;
+mod liars;
 mod links;
 mod print;
 mod queries;
@@ -38,6 +40,7 @@ impl Runner {
         Runner {
             net: Net {
                 now_ms,
+                rules: Some(machine_version),
                 ..Net::default()
             },
             machine_version,
@@ -99,6 +102,12 @@ impl Runner {
         name: &str,
         of: &Arguments<'_>,
     ) -> Result<Option<String>, Failure> {
+        let site = self.net.sites.get(at);
+        if let Some(site) = site
+            && let Some(output) = identities::answer(&site.state, name, of)?
+        {
+            return Ok(Some(output));
+        }
         Ok(match seen::answer(&self.net, at, name, of)? {
             Some(output) => Some(output),
             None => match self.feeds(at, name, of)? {
@@ -109,10 +118,13 @@ impl Runner {
     }
 
     fn command(&self, at: &RegionName, name: &str, of: &Arguments<'_>) -> Result<Command, Failure> {
-        if let Some(command) = self.link_command(at, name, of)? {
+        if let Some(command) = identities::command(name, of, self.net.now_ms)? {
             return Ok(command);
         }
-        let mut command = commands::command(name, of, self.net.now_ms)?;
+        let mut command = match self.link_command(at, name, of)? {
+            Some(command) => command,
+            None => commands::command(name, of, self.net.now_ms)?,
+        };
         if let (Command::Found(found), None) = (&mut command, of.keyed("machine-version")) {
             found.machine_version = self.machine_version;
         }

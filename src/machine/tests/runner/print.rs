@@ -7,6 +7,7 @@ use strongroom_machine::{
     Secret, Staging, Uid, Version,
 };
 
+use crate::runner::identities;
 use crate::support::uid_name;
 
 pub fn applied(applied: &Applied) -> String {
@@ -50,6 +51,7 @@ fn outcome(outcome: &Outcome) -> String {
             text
         }
         Outcome::Region(entry) => format!(": region {}", region(entry)),
+        Outcome::Entity(entity) => format!(": {}", identities::named(entity)),
         Outcome::TakenOver(taken) => {
             let mut text = String::new();
             for taken in &taken.feeds {
@@ -120,6 +122,12 @@ pub fn key(key: &RowKey) -> String {
         RowKey::Staged(_, at) => format!("staged {at}"),
         RowKey::Resealed(uid, ordinal) => versioned("resealed", uid, ordinal),
         RowKey::KeptLabels(uid) => format!("labels {}", uid_name(*uid)),
+        RowKey::CredentialWrap(uid) => format!("credential wrap {}", uid_name(*uid)),
+        RowKey::Identity(uid) => format!("identity {}", uid_name(*uid)),
+        RowKey::Policy(uid) => format!("policy {}", uid_name(*uid)),
+        RowKey::Credential(uid) => format!("credential {}", uid_name(*uid)),
+        RowKey::Provider(uid) => format!("provider {}", uid_name(*uid)),
+        RowKey::Revocation(uid) => format!("revocation {}", uid_name(*uid)),
     }
 }
 
@@ -146,7 +154,6 @@ fn row(row: &Row) -> String {
             kept.body().primary
         ),
         Row::Checkpoint(kept) => format!(": at revision {}", kept.body().revision),
-        Row::Account(kept) => format!(": {}", kept.body()),
         Row::Region(kept) => format!(": {}", region(kept.body())),
         Row::Principal(kept) => format!(": {}", kept.body().client),
         Row::Secret(kept) => format!(": {}", secret(kept.body())),
@@ -190,7 +197,7 @@ fn row(row: &Row) -> String {
             format!(": {id} for secret {}", uid_name(kept.new_uid))
         }
         Row::Withheld(_) => ": withheld".to_owned(),
-        _ => String::new(),
+        other => identities::row(other),
     }
 }
 
@@ -246,6 +253,9 @@ pub fn secret(secret: &Secret) -> String {
     }
     if let Some(deletion) = secret.deletion {
         let _ = write!(text, " due {}", deletion.due);
+    }
+    if let Some(policy) = &secret.policy {
+        let _ = write!(text, " policy {}", identities::document(policy));
     }
     if !secret.replicas.is_empty() {
         let replicas = secret.replicas.iter().map(|replica| {

@@ -43,6 +43,11 @@ pub fn uid_in(region: &str, n: u64) -> Uid {
     }
 }
 
+/// Numbers what is about identities.
+pub fn root_uid(n: u64) -> Uid {
+    FeedId::Root.uid_of(u128::from(n).to_be_bytes())
+}
+
 /// Gives the region a letter stands for; any other name stands for itself.
 pub fn region(letter: &str) -> Result<RegionName, Failure> {
     let known = REGIONS.iter().find(|(short, _)| *short == letter);
@@ -64,9 +69,13 @@ pub fn default_key(region: &RegionName) -> KeyId {
     KeyId([number + 1; 16])
 }
 
-/// Names a secret: by its number, with the letter of its region in front but for the first one.
+/// Names a secret: by its number, with the letter of its region in front but for the first one; and
+/// what is about identities with an r in front.
 pub fn uid_name(uid: Uid) -> String {
     let number = u128::from_be_bytes(uid.0) & (u128::MAX >> 32);
+    if FeedId::Root.gives(&uid) && number >> 32 == 0 {
+        return format!("r{number}");
+    }
     let gives = |name: &str| {
         let name = RegionName::new(name);
         name.is_ok_and(|name| FeedId::Home(name).gives(&uid))
@@ -80,8 +89,11 @@ pub fn uid_name(uid: Uid) -> String {
     }
 }
 
-/// Finds a secret by its name.
+/// Finds the uid of a name.
 pub fn uid_named(name: &str) -> Result<Uid, Failure> {
+    if let Some(number) = name.strip_prefix('r') {
+        return Ok(root_uid(number.parse()?));
+    }
     let (letter, number) = match name.find(|first: char| first.is_ascii_digit()) {
         Some(1) => name.split_at(1),
         _ => ("a", name),
