@@ -52,6 +52,18 @@ pub enum Reason {
     InvalidParameter,
     /// The parameters do not fit the state of the secret.
     InvalidRequest,
+    /// There is a principal, a policy or a credential like it.
+    EntityExists,
+    /// No such principal, policy, credential, provider or account.
+    NoEntity,
+    /// Something stands in the way of a deletion.
+    DeleteConflict,
+    /// A document is no policy.
+    MalformedDocument,
+    /// A document is no resource policy.
+    MalformedResourcePolicy,
+    /// A resource policy gives broad access.
+    PublicPolicy,
     /// A parameter breaks the constraints of the model.
     Validation,
     /// The paging token is not of this list.
@@ -99,6 +111,12 @@ impl Reason {
             Self::ResourceExists => "ResourceExistsException",
             Self::InvalidParameter => "InvalidParameterException",
             Self::InvalidRequest => "InvalidRequestException",
+            Self::EntityExists => "EntityAlreadyExists",
+            Self::NoEntity => "NoSuchEntity",
+            Self::DeleteConflict => "DeleteConflict",
+            Self::MalformedDocument => "MalformedPolicyDocument",
+            Self::MalformedResourcePolicy => "MalformedPolicyDocumentException",
+            Self::PublicPolicy => "PublicPolicyException",
             Self::Validation => "ValidationException",
             Self::InvalidNextToken => "InvalidNextTokenException",
             Self::LimitExceeded => "LimitExceededException",
@@ -124,13 +142,16 @@ impl Reason {
     #[must_use]
     pub fn code(self) -> (Code, Retry) {
         match self {
-            Self::ResourceNotFound => (Code::NotFound, Retry::No),
-            Self::ResourceExists => (Code::AlreadyExists, Retry::No),
+            Self::ResourceNotFound | Self::NoEntity => (Code::NotFound, Retry::No),
+            Self::ResourceExists | Self::EntityExists => (Code::AlreadyExists, Retry::No),
             Self::InvalidParameter
             | Self::Validation
             | Self::InvalidNextToken
+            | Self::MalformedDocument
+            | Self::MalformedResourcePolicy
+            | Self::PublicPolicy
             | Self::Serialization => (Code::InvalidArgument, Retry::No),
-            Self::InvalidRequest => (Code::FailedPrecondition, Retry::No),
+            Self::InvalidRequest | Self::DeleteConflict => (Code::FailedPrecondition, Retry::No),
             Self::LimitExceeded => (Code::ResourceExhausted, Retry::No),
             Self::DecryptionFailure => (Code::DataLoss, Retry::No),
             Self::EncryptionFailure | Self::NotPrimary => (Code::FailedPrecondition, Retry::No),

@@ -14,6 +14,8 @@ mod fence;
 mod forward;
 mod freshness;
 mod health;
+mod holding;
+mod identities;
 mod keys;
 mod limits;
 mod link_token;

@@ -1,5 +1,44 @@
 //! The bounds of this crate, units last. What an operator may move is in `config` instead.
 
+/// Items on a page of a list of identities, or of what belongs to them, when none are named.
+pub const ENTITY_PAGE_ITEMS_DEFAULT: usize = 100;
+/// Most items on such a page.
+pub const ENTITY_PAGE_ITEMS_MAX: usize = 1000;
+/// Most identities that are looked at for one page.
+pub const LOOKS_PER_PAGE_MAX: usize = 5000;
+/// Most identities of which one page says what they may do.
+pub const JUDGED_PER_PAGE_MAX: usize = 1000;
+/// Longest path of an identity, or beginning of one, in characters.
+pub const PATH_CHARS_MAX: usize = machine::limits::ENTITY_PATH_CHARS_MAX;
+/// Longest description of a managed policy, in characters.
+pub const POLICY_DESCRIPTION_CHARS_MAX: usize = 1000;
+/// Most regions in which an identity or a credential is said to count.
+pub const COUNTED_REGIONS_MAX: usize = machine::limits::REGIONS_MAX;
+/// Longest session of a role that is said nothing else of.
+pub const SESSION_DEFAULT: std::time::Duration = std::time::Duration::from_secs(60 * 60);
+/// Longest session there is: so long is one kept in mind that was revoked.
+pub const SESSION_LONGEST: std::time::Duration = std::time::Duration::from_secs(12 * 60 * 60);
+/// Time for which a certificate is kept in mind that was revoked, if nobody says when it expires.
+pub const CERTIFICATE_REVOKED: std::time::Duration =
+    std::time::Duration::from_secs(3653 * 24 * 60 * 60);
+/// Random bytes of an access key's secret: 40 characters.
+pub const ACCESS_KEY_SECRET_BYTES: usize = 30;
+/// Characters of an access key's id behind `AKIA`.
+pub const ACCESS_KEY_DIGITS: usize = 16;
+/// Most actions that one question about policies is of.
+pub const ASKED_ACTIONS_MAX: usize = 100;
+/// Most resources that it is of.
+pub const ASKED_RESOURCES_MAX: usize = 100;
+/// Most pairs of an action and a resource that it is of.
+pub const ASKED_PAIRS_MAX: usize = 1000;
+/// Most condition keys that it gives, and most values of one.
+pub const ASKED_KEYS_MAX: usize = 100;
+/// Longest action, resource, condition key or value that it gives, in bytes.
+pub const ASKED_BYTES_MAX: usize = 2048;
+/// Most documents that it gives.
+pub const ASKED_POLICIES_MAX: usize = 10;
+/// Longest name of a resource policy, in characters.
+pub const POLICY_NAME_CHARS_MAX: usize = 64;
 /// Most items on a page of a list.
 pub const PAGE_ITEMS_MAX: usize = 100;
 /// Most secrets in one batch.

@@ -84,6 +84,8 @@ impl Method {
 
 /// Largest request of the secrets service: a value, 50 tags and a description, with room.
 pub const SECRETS_REQUEST_BYTES_MAX: usize = 256 * 1024;
+/// Largest request of the access service: documents and the keys of an issuer, with room.
+pub const ACCESS_REQUEST_BYTES_MAX: usize = 256 * 1024;
 /// Largest request of the admin service: a region's certificates, with room.
 pub const ADMIN_REQUEST_BYTES_MAX: usize = 32 * 1024;
 /// Largest request of the health and reflection services.
@@ -119,6 +121,10 @@ const fn known(path: &'static str) -> Method {
         judged: Judged::ByName,
         ..secrets(path, "")
     }
+}
+
+const fn access(path: &'static str) -> Method {
+    secrets(path, "")
 }
 
 const fn writes(method: Method) -> Method {
@@ -173,6 +179,13 @@ macro_rules! secrets {
     };
 }
 
+/// A call about identities: by which action it is judged depends on what it is about.
+macro_rules! access {
+    ($name:literal) => {
+        access(concat!("/strongroom.access.v1.AccessService/", $name))
+    };
+}
+
 /// A call to run a region, and the action of its name.
 macro_rules! admin {
     ($how:ident, $name:literal) => {
@@ -215,6 +228,37 @@ pub const METHODS: &[Method] = &[
         "/strongroom.secrets.v1.SecretsService/Watch",
         "secretsmanager:GetSecretValue",
     )),
+    access!("GetCallerIdentity"),
+    writes(of(
+        CallerClass::StrangerWithToken,
+        "/strongroom.access.v1.AccessService/AssumeRoleWithWebIdentity",
+    )),
+    writes(access!("AssumeRole")),
+    writes(access!("CreateAccount")),
+    access!("ListAccounts"),
+    writes(access!("CreatePrincipal")),
+    access!("GetPrincipal"),
+    access!("ListPrincipals"),
+    writes(access!("UpdatePrincipal")),
+    writes(access!("DeletePrincipal")),
+    writes(access!("CreatePolicy")),
+    access!("GetPolicy"),
+    access!("ListPolicies"),
+    writes(access!("UpdatePolicy")),
+    writes(access!("DeletePolicy")),
+    writes(access!("CreateCredential")),
+    access!("ListCredentials"),
+    writes(access!("UpdateCredential")),
+    writes(access!("DeleteCredential")),
+    writes(access!("CreateProvider")),
+    access!("GetProvider"),
+    access!("ListProviders"),
+    writes(access!("UpdateProvider")),
+    writes(access!("DeleteProvider")),
+    writes(access!("Revoke")),
+    access!("ListRevocations"),
+    access!("SimulatePolicy"),
+    access!("WhoCan"),
     or_member(admin!(local, "GetStatus")),
     admin!(admin, "ListNodes"),
     writes(admin!(admin, "CreateJoinToken")),
@@ -346,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_may_ask_for_health_and_with_a_token_to_be_linked_and_nothing_else() {
+    fn a_stranger_may_ask_for_health_and_show_a_token_and_nothing_else() {
         let open = |class| {
             let open = METHODS.iter().filter(move |method| method.caller == class);
             open.map(|method| method.path).collect::<Vec<_>>()
@@ -357,7 +401,10 @@ mod tests {
         );
         assert_eq!(
             open(CallerClass::StrangerWithToken),
-            ["/strongroom.admin.v1.AdminService/Link"]
+            [
+                "/strongroom.access.v1.AccessService/AssumeRoleWithWebIdentity",
+                "/strongroom.admin.v1.AdminService/Link"
+            ]
         );
     }
 

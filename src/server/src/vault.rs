@@ -1,5 +1,6 @@
 //! Values in and out of their envelopes: the only place of the server that sees key material.
 
+mod access_key;
 mod between;
 
 use std::sync::Arc;

@@ -1,5 +1,6 @@
 //! Condition keys: what a request says of itself, in AWS's names.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use access::Context;
@@ -12,7 +13,7 @@ use crate::times::iso8601;
 /// What a call asks for: the action, and what only this call says of itself.
 #[derive(Clone, Debug)]
 pub struct Asked {
-    action: &'static str,
+    action: Cow<'static, str>,
     context: Vec<(String, Words)>,
 }
 
@@ -36,9 +37,9 @@ pub struct Surroundings {
 impl Asked {
     /// An action, as `secretsmanager:GetSecretValue`.
     #[must_use]
-    pub fn of(action: &'static str) -> Self {
+    pub fn of(action: impl Into<Cow<'static, str>>) -> Self {
         Self {
-            action,
+            action: action.into(),
             context: Vec::new(),
         }
     }
@@ -74,8 +75,8 @@ impl Asked {
     }
 
     /// The action.
-    pub(super) fn action(&self) -> &'static str {
-        self.action
+    pub(super) fn action(&self) -> &str {
+        &self.action
     }
 
     pub(super) fn describe(&self, context: &mut Context) {

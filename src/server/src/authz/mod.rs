@@ -6,13 +6,14 @@
 
 mod documents;
 mod gate;
+mod grants;
 mod keys;
 mod who;
 
-use access::{Attached, Context, Decision, Effect, Request};
+use access::{Attached, Context, Decision, Effect, Policy, Principal, Request};
 use std::sync::Arc;
 
-use machine::{AccountId, RowKey, Secret, SeenRow, State};
+use machine::{AccountId, Identity, RowKey, Secret, SeenRow, State};
 
 use crate::door::Call;
 use crate::errors::Refusal;
@@ -21,6 +22,7 @@ use self::documents::{Documents, seen};
 use self::who::Callers;
 
 pub use self::gate::Policies;
+pub use self::grants::Grants;
 pub use self::keys::{Asked, Surroundings};
 pub use self::documents::Unreadable;
 pub use self::who::{Proven, Unknown, Who};
@@ -72,6 +74,19 @@ impl Authz {
         })
     }
 
+    /// Who a user, or a session of a role, would be: to say what it might do.
+    ///
+    /// # Errors
+    /// A policy of it cannot be read.
+    pub fn imagine(&self, state: &State, identity: &Identity) -> Result<Who, Unreadable> {
+        Who::imagined(state, &self.documents, identity)
+    }
+
+    /// The row with this key, for a write to find as it is here; none if there is no such row.
+    pub fn row(state: &State, key: RowKey) -> Option<SeenRow> {
+        documents::seen(state, key)
+    }
+
     /// Lets a caller do something, and gives the rows that a write has to find as they are here.
     ///
     /// # Errors
@@ -104,6 +119,42 @@ impl Authz {
         around: &Surroundings,
         target: Target<'_>,
     ) -> Result<Decided, Unreadable> {
+        let own = match target {
+            Target::Secret(secret, _) if !is_roots(who, asked, secret) => {
+                self.documents.of_secret(state, secret)?
+            }
+            Target::Secret(..) | Target::Named(..) | Target::All => None,
+        };
+        let own = own.as_ref().map(|(name, policy)| Attached { name, policy });
+        Ok(Self::judge(state, who, asked, around, target, own))
+    }
+
+    /// Decides whether a caller might do something with a secret that had this resource policy.
+    pub fn decide_under(
+        &self,
+        state: &State,
+        who: &Who,
+        asked: &Asked,
+        around: &Surroundings,
+        (secret, arn): (&Secret, &str),
+        policy: &Policy,
+    ) -> Decision {
+        let own = (!is_roots(who, asked, secret)).then_some(Attached {
+            name: "the resource policy",
+            policy,
+        });
+        let target = Target::Secret(secret, arn);
+        Self::judge(state, who, asked, around, target, own).decision
+    }
+
+    fn judge(
+        state: &State,
+        who: &Who,
+        asked: &Asked,
+        around: &Surroundings,
+        target: Target<'_>,
+        own: Option<Attached<'_>>,
+    ) -> Decided {
         let mut context = Context::new();
         who.describe(&mut context);
         around.describe(&mut context);
@@ -119,16 +170,12 @@ impl Authz {
             Target::All => ("*", who.account()),
         };
         context.set("aws:ResourceAccount", account.as_str());
-        let own = match target {
-            Target::Secret(secret, _) => self.documents.of_secret(state, secret)?,
-            Target::Named(..) | Target::All => None,
-        };
         let identity = who.policies();
         let policies = access::Policies {
             identity: &identity,
             boundary: who.boundary(),
             session: None,
-            resource: own.as_ref().map(|(name, policy)| Attached { name, policy }),
+            resource: own,
             endpoint: None,
         };
         let request = Request {
@@ -139,9 +186,24 @@ impl Authz {
             context: &context,
         };
         let decision = access::decide(&policies, &request);
-        Ok(Decided {
+        Decided {
             decision,
             seen: rows,
-        })
+        }
     }
 }
+
+/// Whether the root of a secret's account asks for the policy of the secret: what that policy says
+/// does not count then, so that no policy locks everybody out for good.
+fn is_roots(who: &Who, asked: &Asked, secret: &Secret) -> bool {
+    let own = secret.account.as_str();
+    let is_root = matches!(who.principal(), Principal::Root { account } if account == own);
+    is_root && OF_POLICIES.contains(&asked.action())
+}
+
+/// The actions on the policy of a secret.
+const OF_POLICIES: [&str; 3] = [
+    "secretsmanager:GetResourcePolicy",
+    "secretsmanager:PutResourcePolicy",
+    "secretsmanager:DeleteResourcePolicy",
+];

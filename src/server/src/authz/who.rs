@@ -1,5 +1,7 @@
 //! Callers: which user, session or root a certificate stands for, and the policies that count.
 
+mod imagined;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 

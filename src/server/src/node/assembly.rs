@@ -7,6 +7,7 @@ use machine::NodeId;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
+use wire::access::v1::access_service_server::AccessServiceServer;
 use wire::admin::v1::admin_service_server::AdminServiceServer;
 use wire::replication::v1::forward_service_server::ForwardServiceServer;
 use wire::secrets::v1::secrets_service_server::SecretsServiceServer;
@@ -25,9 +26,10 @@ use crate::fence::Fence;
 use crate::forward::{Accepting, AcceptingOptions, Forwarder};
 use crate::freshness::Freshness;
 use crate::health;
+use crate::identities::Identities;
 use crate::limits::FORWARD_BYTES_MAX;
 use crate::methods::{
-    ADMIN_REQUEST_BYTES_MAX, Port, SECRETS_REQUEST_BYTES_MAX, SMALL_REQUEST_BYTES_MAX,
+    ACCESS_REQUEST_BYTES_MAX, ADMIN_REQUEST_BYTES_MAX, Port, SECRETS_REQUEST_BYTES_MAX, SMALL_REQUEST_BYTES_MAX,
 };
 use crate::metrics::Metrics;
 use crate::regions::{Directory, TlsRegions, is_linked};
@@ -72,8 +74,11 @@ impl Assembly<'_> {
             SecretsServiceServer::new(secrets).max_decoding_message_size(SECRETS_REQUEST_BYTES_MAX);
         let admin =
             AdminServiceServer::new(admin).max_decoding_message_size(ADMIN_REQUEST_BYTES_MAX);
+        let access = AccessServiceServer::new(self.identities())
+            .max_decoding_message_size(ACCESS_REQUEST_BYTES_MAX);
         let api = Routes::new(secrets)
             .add_service(admin)
+            .add_service(access)
             .add_service(health.max_decoding_message_size(SMALL_REQUEST_BYTES_MAX))
             .add_service(health::reflection()?);
         let peers = Routes::new(self.parts.consensus.raft_service())
@@ -147,6 +152,15 @@ impl Assembly<'_> {
             young_version_protection: self.config.secrets.young_version_protection,
             stop: stop.clone(),
         })
+    }
+
+    fn identities(&self) -> Identities {
+        Identities::new(
+            self.parts.consensus.clone(),
+            Arc::clone(self.vault),
+            self.fence(),
+            Arc::clone(&self.authz),
+        )
     }
 
     fn admin(&self, sealed_keyring: &[u8], stop: &CancellationToken) -> Admin {

@@ -15,6 +15,7 @@ use crate::authz::{Authz, Surroundings, Who};
 use crate::door::Call;
 use crate::errors::Refusal;
 use crate::fence::Fence;
+use crate::holding::view_holding;
 use crate::limits::{FRESH_MARGIN, FRESH_PAUSE, VIEWS_MAX};
 use crate::staleness::Ages;
 
@@ -132,7 +133,7 @@ impl Secrets {
         };
         let view = match &reading.min_position {
             None => view,
-            Some(token) => self.view_holding(call, view, token).await?,
+            Some(token) => view_holding(&self.consensus, call, view, token).await?,
         };
         let who = self.authz.caller(&view, call)?;
         let region = regions::of_request(&view, reading.region.as_ref())?;

@@ -26,6 +26,8 @@ pub(super) const UNTAG: &str = "/strongroom.secrets.v1.SecretsService/UntagResou
 pub(super) const REPLICATE: &str = "/strongroom.secrets.v1.SecretsService/ReplicateSecretToRegions";
 pub(super) const REMOVE_REGIONS: &str =
     "/strongroom.secrets.v1.SecretsService/RemoveRegionsFromReplication";
+pub(super) const PUT_POLICY: &str = "/strongroom.secrets.v1.SecretsService/PutResourcePolicy";
+pub(super) const DELETE_POLICY: &str = "/strongroom.secrets.v1.SecretsService/DeleteResourcePolicy";
 
 /// A write as it came, kept to be handed on.
 pub(super) struct Write<Q> {
@@ -139,6 +141,8 @@ impl Secrets {
             UNTAG => encoded(self.untag(ask(context, request)?).await),
             REPLICATE => encoded(self.replicate(ask(context, request)?).await),
             REMOVE_REGIONS => encoded(self.remove_regions(ask(context, request)?).await),
+            PUT_POLICY => encoded(self.put_policy(ask(context, request)?).await),
+            DELETE_POLICY => encoded(self.delete_policy(ask(context, request)?).await),
             _ => Err(Refusal::new(
                 Reason::UnknownOperation,
                 "This operation is not served.",
@@ -171,7 +175,9 @@ shows_arn!(
     DeleteSecretResponse,
     RestoreSecretResponse,
     ReplicateSecretToRegionsResponse,
-    RemoveRegionsFromReplicationResponse
+    RemoveRegionsFromReplicationResponse,
+    PutResourcePolicyResponse,
+    DeleteResourcePolicyResponse
 );
 
 impl ShowsArn for api::TagResourceResponse {

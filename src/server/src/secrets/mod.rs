@@ -3,7 +3,7 @@
 //! Every operation takes the same road: parse, one view (barrier first, R9), decide what is asked,
 //! then either answer from that view or propose one command and answer from its outcome.
 
-mod ask;
+pub(crate) mod ask;
 mod basis;
 mod batch;
 mod changed;
@@ -16,12 +16,13 @@ mod forwarded;
 mod get;
 mod list;
 mod not_yet;
-mod page;
-mod parse;
+pub(crate) mod page;
+pub(crate) mod parse;
 mod permit;
 mod password;
+mod policy;
 mod put;
-mod regions;
+pub(crate) mod regions;
 mod replicate;
 mod service;
 mod stage;
@@ -34,18 +35,20 @@ mod words;
 use std::sync::Arc;
 use std::time::Duration;
 
-use consensus::{Committed, Consensus, Unavailable, ValueError, View};
+use consensus::{Committed, Consensus, ValueError, View};
 use machine::{
-    Command, FeedId, NotHeld, RegionName, Rejection, RowKey, SealedValue, Secret, State, Token,
-    Uid, Value, VersionId,
+    RegionName, Rejection, RowKey, SealedValue, Secret, State, Uid, Value, VersionId,
 };
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use self::ask::Reading;
 use self::basis::{About, Basis, Views};
 use self::changed::{Changed, Others};
 use self::parse::Plain;
+use self::permit::Write;
 use crate::accesses::Accesses;
+use crate::authz::Authz;
 use crate::door::Call;
 use crate::errors::{Reason, Refusal};
 use crate::fence::Fence;
@@ -117,31 +120,6 @@ impl Secrets {
             metrics: options.metrics,
             young_protection_ms: protection.unwrap_or(u64::MAX),
             stop: options.stop,
-        }
-    }
-
-    /// Waits until the local state holds the positions a caller has seen.
-    async fn view_holding(
-        &self,
-        call: &Call,
-        mut view: View,
-        token: &Token,
-    ) -> Result<View, Refusal> {
-        let mut applied = self.consensus.applied();
-        loop {
-            applied.borrow_and_update();
-            match view.holds(token) {
-                Ok(()) => return Ok(view),
-                Err(NotHeld::Ahead { .. }) => {}
-                // The feed of a region that is followed from now on.
-                Err(NotHeld::FeedUnknown(FeedId::Home(region))) if view.knows_region(&region) => {}
-                Err(lost) => return Err(Refusal::not_held(&view, &lost)),
-            }
-            let changed = tokio::time::timeout_at(call.deadline, applied.changed()).await;
-            if !matches!(changed, Ok(Ok(()))) {
-                return Err(Unavailable::Behind.into());
-            }
-            view = self.consensus.local_view();
         }
     }
 

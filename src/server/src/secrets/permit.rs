@@ -5,17 +5,16 @@ use std::sync::Arc;
 
 use consensus::Committed;
 use machine::{
-    AccountId, Arn, ArnSuffix, Command, RegionName, Rejection, Secret, SecretId, SecretName, Seen,
+    AccountId, Arn, ArnSuffix, Command, RegionName, Secret, SecretId, SecretName, Seen,
     Uid,
 };
 
 use super::ask::Reading;
 use super::basis::{About, Basis};
 use super::Secrets;
-use crate::authz::{Asked, Target};
+use crate::authz::{Asked, Grants, Target};
 use crate::door::Call;
 use crate::errors::Refusal;
-use crate::limits::AUTHORIZATIONS_MAX;
 
 /// A secret that may be changed.
 pub(super) struct Granted<'a> {
@@ -80,17 +79,16 @@ impl Secrets {
         reading: &Reading,
         mut write: Write,
     ) -> Result<(Committed, RegionName), Refusal> {
-        for _ in 1..AUTHORIZATIONS_MAX {
+        let mut grants = Grants::default();
+        loop {
             let committed = self.fence.propose(call, write.command.clone()).await?;
-            if !matches!(committed.answer, Err(Rejection::AuthorizationMoved)) {
+            if !grants.again(&committed) {
                 return Ok((committed, write.region));
             }
             let view = self.view(call, reading, About::Change).await?;
             write.grant = view.again(write.grant)?;
             write.command.set_seen(write.grant.seen());
         }
-        let committed = self.fence.propose(call, write.command).await?;
-        Ok((committed, write.region))
     }
 }
 
@@ -213,7 +211,7 @@ impl Basis {
 
     fn permit(&self, asked: &Asked, target: Target<'_>) -> Result<Seen, Refusal> {
         let seen = self.authz.permit(&self.view, &self.who, asked, &self.around, target);
-        seen.map_err(|refusal| self.refuse(refusal))
+        seen.map(Seen).map_err(|refusal| self.refuse(refusal))
     }
 
     /// The ARN that a secret would have which is not there, and its account. What ends the ARN is

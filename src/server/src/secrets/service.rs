@@ -216,29 +216,41 @@ impl SecretsService for Secrets {
 
     async fn put_resource_policy(
         &self,
-        _: Request<api::PutResourcePolicyRequest>,
+        mut request: Request<api::PutResourcePolicyRequest>,
     ) -> Replied<api::PutResourcePolicyResponse> {
-        not_yet("PutResourcePolicy")
+        let kept = self.kept(
+            forwarded::PUT_POLICY,
+            &mut request,
+            Some(|asked| &mut asked.secret_id),
+        )?;
+        let outcome = self.put_policy(Ask::of(request)?).await;
+        self.told(kept, outcome).await
     }
 
     async fn get_resource_policy(
         &self,
-        _: Request<api::GetResourcePolicyRequest>,
+        request: Request<api::GetResourcePolicyRequest>,
     ) -> Replied<api::GetResourcePolicyResponse> {
-        not_yet("GetResourcePolicy")
+        Answer::reply(self.get_policy(Ask::of(request)?).await)
     }
 
     async fn delete_resource_policy(
         &self,
-        _: Request<api::DeleteResourcePolicyRequest>,
+        mut request: Request<api::DeleteResourcePolicyRequest>,
     ) -> Replied<api::DeleteResourcePolicyResponse> {
-        not_yet("DeleteResourcePolicy")
+        let kept = self.kept(
+            forwarded::DELETE_POLICY,
+            &mut request,
+            Some(|asked| &mut asked.secret_id),
+        )?;
+        let outcome = self.delete_policy(Ask::of(request)?).await;
+        self.told(kept, outcome).await
     }
 
     async fn validate_resource_policy(
         &self,
-        _: Request<api::ValidateResourcePolicyRequest>,
+        request: Request<api::ValidateResourcePolicyRequest>,
     ) -> Replied<api::ValidateResourcePolicyResponse> {
-        not_yet("ValidateResourcePolicy")
+        Answer::reply(self.validate_policy(Ask::of(request)?).await)
     }
 }
