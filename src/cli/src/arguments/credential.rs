@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::Connection;
-use super::principal::{Account, Named, Principal, RegionChoice, principal};
+use super::principal::{Account, Principal, RegionChoice, principal};
 use super::secret::Yes;
 
 /// The options of `credential`.
@@ -45,6 +45,7 @@ pub enum Verb {
     #[command(after_help = "Example:\n  strongroom credential disable 5f0c…")]
     Disable(Id),
     /// Say in which regions a binding counts.
+    #[command(override_usage = "strongroom credential regions [OPTIONS] <ID> <REGION...|--all>")]
     #[command(after_help = "Example:\n  strongroom credential regions 5f0c… eu-west-1")]
     Regions(IdRegions),
 }
@@ -71,7 +72,7 @@ pub enum KeyVerb {
     Create(CreateKey),
     /// List the access keys of a user, without secrets.
     #[command(after_help = "Example:\n  strongroom access-key list orders")]
-    List(Named),
+    List(Owner),
     /// Let an access key count again.
     #[command(after_help = "Example:\n  strongroom access-key enable AKIAIOSFODNN7EXAMPLE")]
     Enable(Id),
@@ -79,6 +80,7 @@ pub enum KeyVerb {
     #[command(after_help = "Example:\n  strongroom access-key disable AKIAIOSFODNN7EXAMPLE")]
     Disable(Id),
     /// Say in which regions an access key counts.
+    #[command(override_usage = "strongroom access-key regions [OPTIONS] <ID> <REGION...|--all>")]
     #[command(after_help = "Example:\n  \
         strongroom access-key regions AKIAIOSFODNN7EXAMPLE eu-west-1")]
     Regions(IdRegions),
@@ -118,7 +120,7 @@ pub struct List {
 #[derive(Args, Debug)]
 pub struct CreateKey {
     #[command(flatten)]
-    pub named: Named,
+    pub owner: Owner,
     /// A region it counts in; may be repeated. All without it.
     #[arg(long, value_name = "REGION")]
     pub region: Vec<String>,
@@ -126,6 +128,14 @@ pub struct CreateKey {
     /// instead of printing it.
     #[arg(long, value_name = "FILE")]
     pub output_file: Option<PathBuf>,
+}
+
+/// Whose access keys are meant.
+#[derive(Args, Debug)]
+pub struct Owner {
+    /// The user's name; case does not count.
+    #[arg(value_name = "USER")]
+    pub user: String,
 }
 
 /// One credential.

@@ -72,8 +72,8 @@ pub fn run_key(options: &AccessKey, format: Format) -> Result<(), Failure> {
         named(&user, &account)
     };
     let task = match &options.verb {
-        KeyVerb::Create(create) => Task::Create(user(&create.named.name), create),
-        KeyVerb::List(list) => Task::List(user(&list.name), Listed::AccessKeys),
+        KeyVerb::Create(create) => Task::Create(user(&create.owner.user), create),
+        KeyVerb::List(list) => Task::List(user(&list.user), Listed::AccessKeys),
         KeyVerb::Enable(id) => Task::Change(id, Change::Active(true)),
         KeyVerb::Disable(id) => Task::Change(id, Change::Active(false)),
         KeyVerb::Regions(regions) => {
