@@ -6,6 +6,7 @@
 
 mod region {
     pub mod harness;
+    mod principals;
     mod requests;
 
     mod bad_input;
@@ -14,6 +15,8 @@ mod region {
     mod canary;
     mod elsewhere;
     mod forward;
+    mod grants;
+    mod identities;
     mod life;
     mod link_tokens;
     mod linked;
@@ -21,6 +24,7 @@ mod region {
     mod membership;
     mod not_yet;
     mod operations;
+    mod policies;
     mod positions;
     mod promoted;
     mod reads;

@@ -179,8 +179,6 @@ impl Basis {
         let found = self.policy_at(at);
         let missing = (arn, &at.account);
         let policy = self.found(found, asked, missing, EntityKind::Policy)?;
-        // As it was written where it was made: the case of a name does not count, that of an ARN
-        // does.
         Ok((policy, On::Named(arn::policy(policy), at.account.clone())))
     }
 }

@@ -58,7 +58,7 @@ async fn operations_of_later_releases_are_refused_by_name() {
     let region = Region::start(1).await;
     let mut client = region.secrets(0);
     rotation(&mut client).await;
-    policies(&mut client).await;
+    sessions(&region).await;
     region.stop().await;
 }
 
@@ -73,20 +73,13 @@ async fn rotation(client: &mut SecretsClient) {
     not_yet("CancelRotateSecret", refused.map(drop));
 }
 
-async fn policies(client: &mut SecretsClient) {
-    let refused = client
-        .put_resource_policy(api::PutResourcePolicyRequest::default())
+async fn sessions(region: &Region) {
+    let refused = region
+        .access()
+        .assume_role(wire::access::v1::AssumeRoleRequest::default())
         .await;
-    not_yet("PutResourcePolicy", refused.map(drop));
-    let refused = client
-        .get_resource_policy(api::GetResourcePolicyRequest::default())
-        .await;
-    not_yet("GetResourcePolicy", refused.map(drop));
-    let refused = client
-        .delete_resource_policy(api::DeleteResourcePolicyRequest::default())
-        .await;
-    not_yet("DeleteResourcePolicy", refused.map(drop));
-    let request = api::ValidateResourcePolicyRequest::default();
-    let refused = client.validate_resource_policy(request).await;
-    not_yet("ValidateResourcePolicy", refused.map(drop));
+    not_yet("AssumeRole", refused.map(drop));
+    let request = wire::access::v1::AssumeRoleWithWebIdentityRequest::default();
+    let refused = region.access().assume_role_with_web_identity(request).await;
+    not_yet("AssumeRoleWithWebIdentity", refused.map(drop));
 }

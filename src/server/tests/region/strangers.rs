@@ -15,6 +15,7 @@ use super::harness::{Files, OTHER, REGION, Region, assert_refused, two};
 use super::requests::{create, get};
 
 const LINK: &str = "/strongroom.admin.v1.AdminService/Link";
+const WEB: &str = "/strongroom.access.v1.AccessService/AssumeRoleWithWebIdentity";
 
 /// Whether an rpc is served on the peers' port.
 fn is_of_peers(path: &str) -> bool {
@@ -77,6 +78,8 @@ async fn another_client_and_a_node_are_refused_every_rpc_but_theirs() {
             } else if path == LINK {
                 // Anybody may try who has a token; an empty message is none.
                 assert_eq!(code, Some(Code::InvalidArgument), "{path}");
+            } else if path == WEB {
+                assert_eq!(code, Some(Code::Unimplemented), "{path}");
             } else if is_node && path == join {
                 assert_ne!(code, Some(Code::Unimplemented), "{path}");
             } else {
@@ -208,6 +211,7 @@ async fn a_caller_without_a_certificate_gets_health_and_nothing_else() {
         let expected = match path.as_str() {
             "/grpc.health.v1.Health/Check" => "-",
             LINK => "3",
+            WEB => "12",
             path if is_of_peers(path) || !path.contains('.') => "12",
             _ => "16",
         };
