@@ -56,6 +56,21 @@ impl SecretArn {
     }
 }
 
+impl fmt::Display for SecretArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let SecretArn {
+            region,
+            account,
+            resource,
+        } = self;
+        let partition = Arn::PARTITION;
+        write!(
+            f,
+            "arn:{partition}:secretsmanager:{region}:{account}:secret:{resource}"
+        )
+    }
+}
+
 impl fmt::Display for Arn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Arn {

@@ -45,8 +45,8 @@ pub use command::{
     IdentityChange, ImportChanges, ImportedChange, IssueJoinToken, IssueLinkToken, KeyState,
     KeyVersion, KmsKey, LinkRegion, MendBucket, NewVersion, Node, PurgeSecret, PutResourcePolicy,
     PutSecretValue, RecordAccess, RemoveNode, ReplicaReport, ReportReplicas, RestoreSecret, Revoke,
-    RewrapCredential, RewrapSecret, Seen, SeenRow, SentBody, SetMachineVersion, ShareSecret,
-    StageDetach, StageRows, StagedRow, TagResource, TakeOver, TrimFeed, UnlinkRegion,
+    RewrapCredential, RewrapSecret, Seen, SeenAs, SeenRow, SentBody, SetMachineVersion,
+    ShareSecret, StageDetach, StageRows, StagedRow, TagResource, TakeOver, TrimFeed, UnlinkRegion,
     UnshareSecret, UntagResource, UpdateCredential, UpdateIdentity, UpdatePolicy, UpdateProvider,
     UpdateRegion, UpdateSecret, UpdateSecretVersionStage,
 };

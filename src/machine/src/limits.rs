@@ -41,7 +41,9 @@ pub const RECOVERY_WINDOW_DAYS_MIN: u32 = 7;
 pub const RECOVERY_WINDOW_DAYS_MAX: u32 = 30;
 
 /// Rows one decision may say it has seen.
-pub const SEEN_ROWS_MAX: usize = 64;
+pub const SEEN_ROWS_MAX: usize = 256;
+/// The same of a command to a machine before version 4.
+pub const SEEN_ROWS_BEFORE_ACCESS_MAX: usize = 64;
 /// Versions one `RecordAccess` may name.
 pub const TOUCHED_MAX: usize = 10_000;
 /// Characters of a caller's identity, a client name or an address.

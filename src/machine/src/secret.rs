@@ -4,10 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use sha2::{Digest, Sha256};
 
 use crate::arn::Arn;
 use crate::entity::Document;
-use crate::ids::{KeyId, Ordinal, Stamp, Uid};
+use crate::ids::{Hash, KeyId, Ordinal, Stamp, Uid};
 use crate::names::{AccountId, ArnSuffix, Label, RegionName, SecretName, VersionId};
 use crate::rejection::Rejection;
 
@@ -152,6 +153,26 @@ pub struct Wrap {
 }
 
 impl Secret {
+    /// Hashes what decisions about it look at and what may change: its tags and its policy.
+    pub fn grounds(&self) -> Hash {
+        let mut hasher = Sha256::new();
+        hasher.update(b"strongroom grounds v1");
+        let mut part = |text: &str| {
+            hasher.update(u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes());
+            hasher.update(text.as_bytes());
+        };
+        for tag in &self.tags {
+            part(&tag.key);
+            part(&tag.value);
+        }
+        // A mark that no list of tags ends in: they come in pairs.
+        part("");
+        if let Some(policy) = &self.policy {
+            part(policy.as_str());
+        }
+        Hash(hasher.finalize().into())
+    }
+
     /// Gives the full ARN.
     pub fn arn(&self) -> Arn {
         Arn {

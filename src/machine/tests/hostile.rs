@@ -270,3 +270,66 @@ fn a_secret_that_has_no_room_in_its_bucket_is_asked_for_and_its_values_stay() ->
     assert!(state.secret(&uid(1)).is_some() && !state.is_incomplete(&uid(1)));
     Ok(())
 }
+
+/// Rows of identities that are none, each under a key of its own.
+fn spoilt_identities() -> Result<Vec<StagedRow>, Failure> {
+    let late = storage::Revocation {
+        what: Some(storage::revocation::What::Session("s".to_owned())),
+        until_ms: u64::MAX,
+        ..Default::default()
+    };
+    let policy = storage::ManagedPolicy {
+        account: support::ACCOUNT.to_owned(),
+        path: "/".to_owned(),
+        name: "lie".to_owned(),
+        document: "d".repeat(limits::POLICY_CHARS_MAX + 1),
+        ..Default::default()
+    };
+    let key = |n| support::root_uid(n);
+    let rows = [
+        (RowKey::Revocation(key(1)), late.encode_to_vec()),
+        (RowKey::Policy(key(2)), policy.encode_to_vec()),
+    ];
+    let rows = rows.into_iter().map(|(key, body)| {
+        let row = forge::row(&key, &FeedId::Root, Revision(1), &body);
+        Ok(staged(key, row.ok_or("no row")?))
+    });
+    rows.collect()
+}
+
+#[test]
+fn a_snapshot_brings_no_identity_that_is_not_as_it_must_be() -> Result<(), Failure> {
+    let (a, b) = (region("a")?, region("b")?);
+    for spoilt in spoilt_identities()? {
+        let mut net = Net::of(&["b"])?;
+        net.catch_up()?;
+        let (from, to) = (net.site(&a)?, net.site(&b)?);
+        let mut snapshot = Snapshot::take(from, to, &FeedId::Root, true)?;
+        snapshot.at.revision = Revision(snapshot.at.revision.0 + 1);
+        snapshot.at.chain = Hash([1; 32]);
+        snapshot.rows.push(spoilt);
+        let answer = activated(&mut net, &b, snapshot)?.answer;
+        let flaw = Flaw::Malformed;
+        assert!(
+            matches!(&answer, Err(Rejection::StreamBroken { flaw: found, .. }) if *found == flaw),
+            "{answer:?}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn a_bucket_brings_no_identity_that_is_not_as_it_must_be() -> Result<(), Failure> {
+    let b = region("b")?;
+    for spoilt in spoilt_identities()? {
+        let mut net = Net::of(&["b"])?;
+        net.catch_up()?;
+        let mut mend = bucket(net.site(&b)?, &FeedId::Root, &spoilt.key)?;
+        mend.rows.push(spoilt);
+        mend.rows.sort_by_key(|row| row.key);
+        let (feed, at, flaw) = (FeedId::Root, Revision(1), Flaw::Malformed);
+        let answer = net.apply(&b, Command::MendBucket(mend)).answer;
+        assert_eq!(answer, Err(Rejection::StreamBroken { feed, at, flaw }));
+    }
+    Ok(())
+}

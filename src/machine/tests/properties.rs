@@ -1,6 +1,7 @@
 //! Random commands against the machine: what must hold after every entry, whatever was asked.
 
 mod asks;
+mod identities;
 mod support;
 
 use std::collections::BTreeSet;
@@ -16,6 +17,7 @@ use strongroom_machine::{
 };
 
 use asks::asks;
+use identities::identities_are_sound;
 use support::{Failure, account, entry, found, reload, uid};
 
 const DAY_MS: u64 = limits::DAY_MS;
@@ -224,6 +226,7 @@ proptest! {
             let changes = applied(&mut state, index, &entry)?.changes;
             follower.follow(&changes)?;
             secrets_are_sound(&state)?;
+            identities_are_sound(&state).map_err(|error| failed(&*error))?;
             if index as usize == cut {
                 other = reload(&other).map_err(|error| failed(&*error))?;
             }

@@ -3,6 +3,7 @@
 //! `STRONGROOM_COUNT` choose.
 #![allow(clippy::print_stdout)]
 
+mod identities;
 mod net;
 mod support;
 mod world;

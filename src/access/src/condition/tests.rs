@@ -97,6 +97,7 @@ fn dates_compare_as_moments_in_every_form() {
     assert!(holds("DateEquals", &["2027"], "2027-01-01T00:00:00Z"));
     assert!(holds("DateEquals", &["2027-02"], "2027-02-01") && holds("DateEquals", &["0"], "1970"));
     assert!(holds("DateEquals", &["2024-02-29"], "1709164800"));
+    assert!(holds("DateEquals", &["2000-02-29"], "951782400"));
     assert!(holds("DateEquals", &["1969-12-31T23:59:58.5Z"], "-1.5"));
     assert!(holds(
         "DateLessThan",
@@ -117,6 +118,7 @@ fn dates_compare_as_moments_in_every_form() {
         "now",
         "2027-13",
         "2027-02-29",
+        "2100-02-29",
         "2027-01-00",
         "2027-1-1",
         "2027-01-31T12:00:00",

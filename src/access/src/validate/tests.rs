@@ -111,6 +111,7 @@ fn denying_everyone_to_edit_the_policy_is_a_lock_out() {
             r#""Action": "*""#,
             r#""Principal": {"AWS": "111122223333"}"#,
         ),
+        (r#""Action": "*""#, r#""NotPrincipal": "*""#),
         (
             r#""Action": "*""#,
             r#""NotPrincipal": {"AWS": "111122223333"}"#,
@@ -170,6 +171,12 @@ fn a_key_that_no_action_of_the_statement_has_is_found() {
     );
     assert_eq!(words(r#""secretsmanager:GetSecretValue""#, stage), []);
     assert_eq!(words(r#""secretsmanager:*""#, stage), []);
+    assert_eq!(words(r#""s3:*""#, stage), []);
+    let others = format!(
+        r#""Effect": "Deny", "NotAction": "secretsmanager:DeleteSecret", "Resource": "*",
+           "Condition": {stage}"#
+    );
+    assert_eq!(checks(&policy(&others, PolicyKind::Identity)), []);
     assert_eq!(words(r#"["secretsmanager:DeleteSecret", "*"]"#, stage), []);
     let secret = r#"{"ArnLike": {"secretsmanager:SecretId": "arn:aws:*:*:*:*"}}"#;
     assert_eq!(

@@ -28,8 +28,6 @@ pub(super) fn check(statement: &Statement, note: &mut impl FnMut(Check, String))
             note(Check::UnknownAction, message);
         }
     }
-    let is_told =
-        !statement.actions.negated && patterns.iter().all(|pattern| is_of(OURS, pattern.as_str()));
     let meant = ACTIONS
         .iter()
         .filter(|action| patterns.iter().any(|pattern| matches(pattern, action)));
@@ -40,8 +38,8 @@ pub(super) fn check(statement: &Statement, note: &mut impl FnMut(Check, String))
             Some(key) => {
                 check_operator(condition, key, note);
                 let has_key = |action: &&Action| action.keys().any(|one| one == key.name);
-                let is_ours = is_of(OURS, name) && is_told && !actions.is_empty();
-                if is_ours && !actions.iter().any(has_key) {
+                let is_ours = is_of(OURS, name) && !statement.actions.negated;
+                if is_ours && !actions.is_empty() && !actions.iter().any(has_key) {
                     let message = format!("no action of the statement has {name}: remove it");
                     note(Check::UnusedKey, message);
                 }

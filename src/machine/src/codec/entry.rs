@@ -1,9 +1,11 @@
 //! Entries.
 
+use bytes::Bytes;
+
 use crate::codec::{DecodeError, array, copied, request_id, required};
-use crate::command::{Command, Seen, SeenRow};
+use crate::command::{Command, Seen, SeenAs, SeenRow};
 use crate::entry::{Audit, Entry};
-use crate::ids::{Revision, Stamp};
+use crate::ids::{Hash, Revision, Stamp};
 use crate::row::RowKey;
 use crate::storage;
 use crate::storage::entry::Command as Wire;
@@ -43,9 +45,16 @@ impl TryFrom<storage::Entry> for Entry {
 
 pub(super) fn seen_rows(seen: &Seen) -> Vec<storage::SeenRow> {
     let rows = seen.0.iter();
-    rows.map(|row| storage::SeenRow {
-        key: row.key.encode().into(),
-        revision: row.revision.0,
+    rows.map(|row| {
+        let (revision, grounds) = match row.seen {
+            SeenAs::Revision(revision) => (revision.0, Bytes::new()),
+            SeenAs::Grounds(hash) => (0, Bytes::copy_from_slice(&hash.0)),
+        };
+        storage::SeenRow {
+            key: row.key.encode().into(),
+            revision,
+            grounds,
+        }
     })
     .collect()
 }
@@ -53,10 +62,11 @@ pub(super) fn seen_rows(seen: &Seen) -> Vec<storage::SeenRow> {
 pub(super) fn seen(rows: Vec<storage::SeenRow>) -> Result<Seen, DecodeError> {
     let rows = rows.into_iter().map(|row| {
         let key = RowKey::decode(&row.key)?;
-        Ok(SeenRow {
-            key,
-            revision: Revision(row.revision),
-        })
+        let seen = match row.grounds.is_empty() {
+            true => SeenAs::Revision(Revision(row.revision)),
+            false => SeenAs::Grounds(Hash(array("grounds", &row.grounds)?)),
+        };
+        Ok(SeenRow { key, seen })
     });
     rows.collect::<Result<_, _>>().map(Seen)
 }

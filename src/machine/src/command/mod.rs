@@ -3,6 +3,7 @@
 mod feed;
 mod identity;
 mod region;
+mod seen;
 
 use std::fmt;
 use std::sync::Arc;
@@ -219,8 +220,19 @@ pub struct Seen(pub Vec<SeenRow>);
 pub struct SeenRow {
     /// The row's key.
     pub key: RowKey,
-    /// The revision that last wrote it, as the decision saw it.
-    pub revision: Revision,
+    /// As what the decision saw it.
+    pub seen: SeenAs,
+}
+
+/// As what a row was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SeenAs {
+    /// As this revision wrote it last.
+    Revision(Revision),
+    /// A secret: with these grounds for decisions, see [`crate::Secret::grounds`]. Writes of values
+    /// do not move them, so that those who write to one secret do not hinder each other. Machine
+    /// version 4 and later take it.
+    Grounds(Hash),
 }
 
 /// A version to be added, already sealed.

@@ -173,9 +173,31 @@ pub(super) fn update(draft: &mut Draft<'_>, update: &UpdateIdentity) -> Result<O
     if after == *before {
         return Ok(Outcome::Entity(Entity::Identity(before)));
     }
-    roomy(state, &FeedId::Root)?;
+    if adds(&update.change) {
+        roomy(state, &FeedId::Root)?;
+    }
     after.changed = changed(draft, before.changed);
     stored(draft, after)
+}
+
+/// Whether a change may need room. What takes something away is always taken.
+fn adds(change: &IdentityChange) -> bool {
+    match change {
+        IdentityChange::Trust(_)
+        | IdentityChange::Boundary(_)
+        | IdentityChange::Regions(_)
+        | IdentityChange::Tag(_)
+        | IdentityChange::SessionSecondsMax(_)
+        | IdentityChange::Attach(_)
+        | IdentityChange::PutInline(_)
+        | IdentityChange::Join(_) => true,
+        IdentityChange::Untag(_)
+        | IdentityChange::Enabled(_)
+        | IdentityChange::Detach(_)
+        | IdentityChange::DeleteInline(_)
+        | IdentityChange::Leave(_)
+        | IdentityChange::RevokeSessions => false,
+    }
 }
 
 fn change(

@@ -31,11 +31,11 @@ mod version;
 
 use crate::answer::Outcome;
 use crate::change::Change;
-use crate::command::{Command, Seen, SetMachineVersion};
+use crate::command::{Command, Seen, SeenAs, SeenRow, SetMachineVersion};
 use crate::decide::draft::Draft;
 use crate::entry::Entry;
 use crate::ids::{LogIndex, MachineVersion, Stamp};
-use crate::limits::{IDENTITY_CHARS_MAX, SEEN_ROWS_MAX, STAMP_MS_MAX};
+use crate::limits::{IDENTITY_CHARS_MAX, SEEN_ROWS_BEFORE_ACCESS_MAX, SEEN_ROWS_MAX, STAMP_MS_MAX};
 use crate::position::FeedId;
 use crate::rejection::{Field, Rejection};
 use crate::row::{Machine, RowKey};
@@ -265,12 +265,20 @@ fn set_machine_version(
 
 /// Rejects if a row the caller's decision used has changed since (R9).
 fn unmoved(state: &State, seen: &Seen) -> Result<(), Rejection> {
-    bounded(Field::Seen, seen.0.len(), SEEN_ROWS_MAX)?;
-    let moved = seen
-        .0
-        .iter()
-        .any(|row| state.revision_of(&row.key) != Some(row.revision));
-    if moved {
+    let knows_grounds = state.machine_version() >= Some(ACCESS);
+    let max = match knows_grounds {
+        true => SEEN_ROWS_MAX,
+        false => SEEN_ROWS_BEFORE_ACCESS_MAX,
+    };
+    bounded(Field::Seen, seen.0.len(), max)?;
+    let is_as_seen = |row: &SeenRow| match (row.seen, &row.key) {
+        (SeenAs::Revision(revision), key) => state.revision_of(key) == Some(revision),
+        (SeenAs::Grounds(hash), RowKey::Secret(uid)) if knows_grounds => state
+            .secret(uid)
+            .is_some_and(|secret| secret.grounds() == hash),
+        (SeenAs::Grounds(_), _) => false,
+    };
+    if !seen.0.iter().all(is_as_seen) {
         Err(Rejection::AuthorizationMoved)
     } else {
         Ok(())

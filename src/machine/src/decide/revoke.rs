@@ -6,7 +6,7 @@ use crate::answer::Outcome;
 use crate::command::Revoke;
 use crate::decide::draft::Draft;
 use crate::decide::identity::{full, rooted, spare};
-use crate::decide::{form, roomy, unmoved};
+use crate::decide::{form, unmoved};
 use crate::entity::Quota;
 use crate::identity::{Entity, Revocation};
 use crate::limits::REVOCATIONS_MAX;
@@ -43,7 +43,7 @@ pub(super) fn revoke(draft: &mut Draft<'_>, revoke: &Revoke) -> Result<Outcome, 
             )?;
         }
     }
-    roomy(state, &FeedId::Root)?;
+    // There are only so many: also a full feed takes them.
     let key = RowKey::Revocation(revocation.uid);
     let kept = draft.feed_put(&FeedId::Root, key, revocation);
     let kept: Arc<Kept<Revocation>> = kept.ok_or(Rejection::FeedNotFound(FeedId::Root))?;

@@ -6,19 +6,23 @@ use crate::answer::Outcome;
 use crate::change::Change;
 use crate::codec::Body;
 use crate::command::{
-    AdmitNode, Command, CreateSecret, Cursor, DeleteSecret, FillRows, Found, ImportChanges,
-    IssueJoinToken, KeyState, KeyVersion, KmsKey, Node, Seen, SetMachineVersion, StageRows,
-    StagedRow, TagResource,
+    AdmitNode, Command, CreateAccount, CreateIdentity, CreatePolicy, CreateProvider, CreateSecret,
+    Cursor, DeleteSecret, FillRows, ForgetRevocations, Found, ImportChanges, IssueJoinToken,
+    KeyState, KeyVersion, KmsKey, Node, Revoke, Seen, SetMachineVersion, StageRows, StagedRow,
+    TagResource,
 };
 use crate::decide::MACHINE_VERSION;
+use crate::entity::{Document, EntityKind, EntityName, EntityPath, IssuerUrl, Quota};
 use crate::entry::{Audit, Entry};
+use crate::identity::{Nature, Revocation, Revoked};
 use crate::ids::{
     ClusterId, Hash, KeyId, LogIndex, MachineVersion, NodeId, Ordinal, RequestId, Revision, Stamp,
     Uid,
 };
 use crate::limits::{
-    FEED_BYTES_MAX, FEED_ROWS_MAX, FORGOTTEN_MAX, NODES_EVER_MAX, SECRETS_MAX, STAGED_BYTES_MAX,
-    TOMBSTONES_MAX,
+    ACCOUNTS_MAX, FEED_BYTES_MAX, FEED_ROWS_MAX, FORGOTTEN_MAX, GROUPS_MAX, NODES_EVER_MAX,
+    POLICIES_MAX, PROVIDERS_MAX, REVOCATIONS_MAX, ROLES_MAX, SECRETS_MAX, STAGED_BYTES_MAX,
+    TOMBSTONES_MAX, USERS_MAX,
 };
 use crate::names::{AccountId, ArnSuffix, NameError, RegionName, SecretName};
 use crate::position::{Epoch, FeedId};
@@ -369,5 +373,150 @@ fn a_snapshot_keeps_no_more_values_than_it_may() -> Result<(), NameError> {
         "{refused:?}"
     );
     assert!(apply(&mut state, 3, stage(hidden)).is_ok());
+    Ok(())
+}
+
+/// An identity of the account that a cluster begins with, under a uid of its own.
+fn identity(number: u8, nature: Nature) -> Result<Command, NameError> {
+    Ok(Command::CreateIdentity(CreateIdentity {
+        uid: FeedId::Root.uid_of([number; 16]),
+        account: AccountId::new("000000000001")?,
+        path: EntityPath::root(),
+        name: EntityName::new(&format!("i{number}"))?,
+        nature,
+        tags: Vec::new(),
+        boundary: None,
+        regions: Vec::new(),
+        seen: Seen::default(),
+    }))
+}
+
+#[test]
+fn an_account_has_no_more_of_a_kind_than_it_may() -> Result<(), NameError> {
+    let account = AccountId::new("000000000001")?;
+    let role = Nature::Role {
+        trust: Document::new("{}"),
+        session_seconds_max: 3600,
+    };
+    let user = Nature::User { groups: Vec::new() };
+    let policy = |number: u8| -> Result<Command, NameError> {
+        Ok(Command::CreatePolicy(CreatePolicy {
+            uid: FeedId::Root.uid_of([number; 16]),
+            account: account.clone(),
+            path: EntityPath::root(),
+            name: EntityName::new(&format!("p{number}"))?,
+            document: Document::new("{}"),
+            description: String::new(),
+            seen: Seen::default(),
+        }))
+    };
+    let provider = |number: u8| -> Result<Command, NameError> {
+        Ok(Command::CreateProvider(CreateProvider {
+            uid: FeedId::Root.uid_of([number; 16]),
+            account: account.clone(),
+            issuer: IssuerUrl::new(&format!("https://{number}.example"))?,
+            audiences: vec!["a".to_owned()],
+            keys: Document::new(""),
+            seen: Seen::default(),
+        }))
+    };
+    let cases = [
+        (
+            EntityKind::User,
+            Quota::Users,
+            USERS_MAX,
+            identity(1, user.clone())?,
+            identity(2, user)?,
+        ),
+        (
+            EntityKind::Group,
+            Quota::Groups,
+            GROUPS_MAX,
+            identity(3, Nature::Group)?,
+            identity(4, Nature::Group)?,
+        ),
+        (
+            EntityKind::Role,
+            Quota::Roles,
+            ROLES_MAX,
+            identity(5, role.clone())?,
+            identity(6, role)?,
+        ),
+        (
+            EntityKind::Policy,
+            Quota::Policies,
+            POLICIES_MAX,
+            policy(7)?,
+            policy(8)?,
+        ),
+        (
+            EntityKind::Provider,
+            Quota::Providers,
+            PROVIDERS_MAX,
+            provider(9)?,
+            provider(10)?,
+        ),
+    ];
+    let mut state = founded(MACHINE_VERSION)?;
+    for (kind, quota, max, last, more) in cases {
+        let owner = (account.clone(), kind);
+        state.entities.owned.insert(owner, max - 1);
+        assert!(apply(&mut state, 2, last).is_ok());
+        assert_eq!(state.entities_owned(&account, kind), max);
+        let full = Err(Rejection::LimitExceeded(quota, max as u64));
+        assert_eq!(apply(&mut state, 3, more), full);
+    }
+    Ok(())
+}
+
+#[test]
+fn there_are_no_more_accounts_and_revocations_than_there_may_be() -> Result<(), NameError> {
+    let mut state = founded(MACHINE_VERSION)?;
+    let create = |number: u64| -> Result<Command, NameError> {
+        Ok(Command::CreateAccount(CreateAccount {
+            id: AccountId::new(&format!("{number:012}"))?,
+            name: "n".to_owned(),
+            seen: Seen::default(),
+        }))
+    };
+    let last = ACCOUNTS_MAX as u64;
+    for number in 2..=last {
+        assert!(apply(&mut state, number, create(number)?).is_ok());
+    }
+    let full = Err(Rejection::LimitExceeded(Quota::Accounts, last));
+    assert_eq!(apply(&mut state, last + 1, create(last + 1)?), full);
+    let root = FeedId::Root;
+    let revoke = |uid: Uid, session: &str| {
+        Command::Revoke(Revoke {
+            uid,
+            what: Revoked::Session(session.to_owned()),
+            reason: String::new(),
+            until: Stamp(1_000_000),
+            seen: Seen::default(),
+        })
+    };
+    for number in 1..REVOCATIONS_MAX as u64 {
+        let uid = Uid(u128::from(number).to_be_bytes());
+        let revocation = Revocation {
+            uid,
+            what: Revoked::Session(format!("s{number}")),
+            reason: String::new(),
+            revoked: Stamp(1),
+            until: Stamp(2 + number / 100),
+        };
+        let kept = Kept::fed(revocation, &root, root.uid(), Revision(1), &Hash::ZERO);
+        let row = Revocation::into_row(Arc::new(kept));
+        put(&mut state, RowKey::Revocation(uid), row);
+    }
+    assert!(apply(&mut state, last + 2, revoke(root.uid_of([1; 16]), "a")).is_ok());
+    let max = REVOCATIONS_MAX as u64;
+    let full = Err(Rejection::LimitExceeded(Quota::Revocations, max));
+    let more = revoke(root.uid_of([2; 16]), "b");
+    assert_eq!(apply(&mut state, last + 3, more.clone()), full);
+    // Those that are over go a few at a time, and make room.
+    let forget = Command::ForgetRevocations(ForgetRevocations);
+    assert!(apply(&mut state, last + 4, forget).is_ok());
+    assert_eq!(state.revocations().count(), REVOCATIONS_MAX - FORGOTTEN_MAX);
+    assert!(apply(&mut state, last + 5, more).is_ok());
     Ok(())
 }

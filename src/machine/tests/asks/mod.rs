@@ -3,13 +3,14 @@
 use proptest::prelude::{BoxedStrategy, Strategy, any};
 use proptest::{collection, option, prop_oneof, sample};
 use strongroom_machine::{
-    AdmitNode, ArnSuffix, Checkpoint, Command, CreateSecret, DeleteSecret, FeedId, Hash,
-    IssueJoinToken, Label, NewVersion, NodeId, PurgeSecret, PutSecretValue, RecordAccess,
-    RegionName, RemoveNode, RestoreSecret, Revision, RowKey, SecretName, Seen, SeenRow, Stamp,
-    State, Tag, TagResource, TrimFeed, Uid, UntagResource, UpdateSecret, UpdateSecretVersionStage,
-    VersionId, limits,
+    AdmitNode, ArnSuffix, Checkpoint, Command, CreateSecret, DeleteResourcePolicy, DeleteSecret,
+    Document, FeedId, Hash, IssueJoinToken, Label, NewVersion, NodeId, PurgeSecret,
+    PutResourcePolicy, PutSecretValue, RecordAccess, RegionName, RemoveNode, RestoreSecret,
+    Revision, RowKey, SecretName, Seen, SeenAs, SeenRow, Stamp, State, Tag, TagResource, TrimFeed,
+    Uid, UntagResource, UpdateSecret, UpdateSecretVersionStage, VersionId, limits,
 };
 
+use crate::identities::identity_commands;
 use crate::support::{DEFAULT_KEY, Failure, REGION, account, new, node, uid, version, wrap};
 
 const DAY_MS: u64 = limits::DAY_MS;
@@ -51,6 +52,8 @@ pub fn asks() -> impl Strategy<Value = Ask> {
         2 => tags_and_reads().prop_map(asked),
         1 => nodes().prop_map(asked),
         1 => feeds().prop_map(asked),
+        8 => identity_commands().prop_map(asked),
+        1 => resource_policies().prop_map(asked),
     ]
 }
 
@@ -82,7 +85,7 @@ fn puts() -> BoxedStrategy<Command> {
         let key = RowKey::Secret(uid);
         let seen = seen.map(|revision| SeenRow {
             key,
-            revision: Revision(revision),
+            seen: SeenAs::Revision(Revision(revision)),
         });
         Command::PutSecretValue(PutSecretValue {
             uid,
@@ -191,6 +194,21 @@ fn nodes() -> BoxedStrategy<Command> {
     });
     let remove = (1..5u64).prop_map(|id| Command::RemoveNode(RemoveNode { node: NodeId(id) }));
     prop_oneof![token, admit, remove].boxed()
+}
+
+fn resource_policies() -> BoxedStrategy<Command> {
+    let put = (uids(), "[a-z]{0,2}").prop_map(|(uid, text)| {
+        Command::PutResourcePolicy(PutResourcePolicy {
+            uid,
+            document: Document::new(&text),
+            seen: Seen::default(),
+        })
+    });
+    let delete = uids().prop_map(|uid| {
+        let seen = Seen::default();
+        Command::DeleteResourcePolicy(DeleteResourcePolicy { uid, seen })
+    });
+    prop_oneof![2 => put, 1 => delete].boxed()
 }
 
 fn feeds() -> BoxedStrategy<Command> {

@@ -16,7 +16,7 @@ use std::error::Error;
 use goldenscript::{Argument, Block, Command as Line, Context};
 use strongroom_machine::{
     Applied, Command, FeedId, KeyId, MachineVersion, NewVersion, RegionName, Replica, Revision,
-    RowKey, Seen, SeenRow, Tag, Uid,
+    RowKey, Seen, SeenAs, SeenRow, Tag, Uid,
 };
 
 use crate::net::forge::Forger;
@@ -235,7 +235,7 @@ impl<'a> Arguments<'a> {
         };
         let row = SeenRow {
             key: RowKey::Secret(self.uid()?),
-            revision: Revision(revision),
+            seen: SeenAs::Revision(Revision(revision)),
         };
         Ok(Seen(vec![row]))
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use strongroom_machine::{
     Applied, Command, Cursor, Epoch, FeedId, Hash, Label, Outcome, RegionName, Revision, Row,
-    RowKey, RowRef, Scope, State,
+    RowKey, RowRef, Scope, State, Uid,
 };
 
 use crate::net::{Net, Site};
@@ -154,6 +154,9 @@ impl World {
             journals_name_nothing(site, feed)?;
             self.values_are_known(site, feed)?;
         }
+        if !self.is_spoilt(at, &FeedId::Root) {
+            keys_are_known(&site.state)?;
+        }
         secrets_are_found(&site.state)
     }
 
@@ -256,6 +259,23 @@ fn journals_name_nothing(site: &Site, feed: &FeedId) -> Result<(), Failure> {
     match secrets.any(|row| row.body.is_some() || row.blind.is_some()) {
         true => Err(format!("{}: the journal of {feed} has bodies", site.name).into()),
         false => Ok(()),
+    }
+}
+
+/// An access key has the key of its secret, or there is a reason; and no such key is left over.
+fn keys_are_known(state: &State) -> Result<(), Failure> {
+    let mut lacking = state.credentials_without_wrap();
+    if let Some(uid) = lacking.find(|uid| state.problem(uid).is_none()) {
+        return Err(format!("nothing says why {uid} has no key").into());
+    }
+    let is_of_key = |uid: &Uid| {
+        let credential = state.credential(uid);
+        credential.is_some_and(|credential| credential.proof.is_access_key())
+    };
+    let mut wraps = state.credential_wraps();
+    match wraps.find(|(uid, _)| !is_of_key(uid)) {
+        None => Ok(()),
+        Some((uid, _)) => Err(format!("{uid} is the key of nothing").into()),
     }
 }
 

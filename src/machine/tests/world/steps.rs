@@ -9,6 +9,7 @@ use strongroom_machine::{
     Uid, UpdateRegion,
 };
 
+use crate::identities::identity_commands;
 use crate::net::steps::described;
 use crate::net::{Snapshot, changes, fill, forge, import, mends};
 use crate::support::{Failure, account, default_key, new, node, uid_in, version, wrap};
@@ -94,6 +95,7 @@ pub enum Step {
     Restart {
         at: u8,
     },
+    Identity(Box<Command>),
 }
 
 pub fn step() -> BoxedStrategy<Step> {
@@ -125,12 +127,16 @@ pub fn step() -> BoxedStrategy<Step> {
             at, home, number, version
         }),
         3 => small().prop_map(|at| Step::Restart { at }),
+        12 => identity_commands().prop_map(|command| Step::Identity(Box::new(command))),
     ]
     .boxed()
 }
 
 impl World {
     pub fn step(&mut self, step: &Step) -> Result<(), Failure> {
+        if let Step::Identity(command) = step {
+            return self.identity(command);
+        }
         match *step {
             Step::Ask {
                 home,
@@ -189,7 +195,23 @@ impl World {
                 let site = self.net.sites.get_mut(&name).ok_or("no such region")?;
                 site.restart_twin()
             }
+            // Above: it is not copied.
+            Step::Identity(_) => Ok(()),
         }
+    }
+
+    /// What a caller asks of the region that leads the root feed.
+    fn identity(&mut self, command: &Command) -> Result<(), Failure> {
+        let Some((leader, _)) = self.net.leader(&FeedId::Root) else {
+            return Ok(());
+        };
+        let mut command = command.clone();
+        if let Command::CreateCredential(create) = &mut command
+            && let Some(wrap) = &mut create.wrap
+        {
+            wrap.key_id = default_key(&leader);
+        }
+        self.apply(&leader, command).map(drop)
     }
 
     pub fn name(&self, number: u8) -> RegionName {

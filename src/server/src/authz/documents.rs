@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use access::{Policy, PolicyKind};
-use machine::{Document, Revision, RowKey, Secret, SeenRow, State, Uid};
+use machine::{Document, Revision, RowKey, Secret, SeenAs, SeenRow, State, Uid};
 
 use crate::limits::DOCUMENTS_MAX;
 
@@ -57,12 +57,15 @@ impl Documents {
         let revision = state.revision_of(&RowKey::Secret(secret.uid));
         let place = (secret.uid, revision.unwrap_or(Revision(0)), 0);
         let policy = self.policy(place, PolicyKind::Resource, document)?;
-        Ok(Some((format!("the resource policy of {}", secret.name), policy)))
+        Ok(Some((
+            format!("the resource policy of {}", secret.name),
+            policy,
+        )))
     }
 }
 
 /// The row with this key as it is in a state; none if there is no such row.
 pub(super) fn seen(state: &State, key: RowKey) -> Option<SeenRow> {
-    let revision = state.revision_of(&key)?;
-    Some(SeenRow { key, revision })
+    let seen = SeenAs::Revision(state.revision_of(&key)?);
+    Some(SeenRow { key, seen })
 }

@@ -35,6 +35,8 @@ impl Gate for Policies {
         let region = view.region().ok_or_else(Refusal::not_founded)?;
         let around = Surroundings::of(call, region);
         let asked = Asked::of(action);
-        self.authz.permit(&view, &who, &asked, &around, Target::All).map(drop)
+        self.authz
+            .permit(&view, &who, &asked, &around, Target::All)
+            .map(drop)
     }
 }

@@ -47,7 +47,8 @@ impl Asked {
     /// Says something more of it.
     #[must_use]
     pub fn with(mut self, key: &str, value: impl Into<String>) -> Self {
-        self.context.push((key.to_owned(), Words::One(value.into())));
+        self.context
+            .push((key.to_owned(), Words::One(value.into())));
         self
     }
 

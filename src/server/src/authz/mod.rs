@@ -13,18 +13,18 @@ mod who;
 use access::{Attached, Context, Decision, Effect, Policy, Principal, Request};
 use std::sync::Arc;
 
-use machine::{AccountId, Identity, RowKey, Secret, SeenRow, State};
+use machine::{AccountId, Identity, RowKey, Secret, SeenAs, SeenRow, State};
 
 use crate::door::Call;
 use crate::errors::Refusal;
 
-use self::documents::{Documents, seen};
+use self::documents::Documents;
 use self::who::Callers;
 
+pub use self::documents::Unreadable;
 pub use self::gate::Policies;
 pub use self::grants::Grants;
 pub use self::keys::{Asked, Surroundings};
-pub use self::documents::Unreadable;
 pub use self::who::{Proven, Unknown, Who};
 
 /// Knows callers and policies. What it remembers of them is only what the rows of a view still say.
@@ -163,7 +163,7 @@ impl Authz {
         let (resource, account) = match target {
             Target::Secret(secret, arn) => {
                 keys::describe_secret(state, secret, &mut context);
-                rows.extend(seen(state, RowKey::Secret(secret.uid)));
+                rows.extend(grounds(state, secret));
                 (arn, &secret.account)
             }
             Target::Named(arn, account) => (arn, account),
@@ -191,6 +191,16 @@ impl Authz {
             seen: rows,
         }
     }
+}
+
+/// A secret with what decisions about it look at. Before identities are known nothing is decided by
+/// that: the root of the account may do everything.
+fn grounds(state: &State, secret: &Secret) -> Option<SeenRow> {
+    let knows_identities = state.machine_version() >= Some(machine::ACCESS);
+    knows_identities.then(|| SeenRow {
+        key: RowKey::Secret(secret.uid),
+        seen: SeenAs::Grounds(secret.grounds()),
+    })
 }
 
 /// Whether the root of a secret's account asks for the policy of the secret: what that policy says

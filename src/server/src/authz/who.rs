@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use access::{Attached, Context, Policy, PolicyKind, Principal};
 use machine::{
-    AccountId, Hash, Identity, Nature, Ordinal, Revision, Revoked, RowKey, SeenRow, State, Tag,
+    AccountId, Hash, Identity, Nature, Ordinal, Revision, Revoked, RowKey, SeenAs, SeenRow, State,
+    Tag,
 };
 
 use super::documents::{Documents, Unreadable, seen};
@@ -130,13 +131,17 @@ impl Who {
             tags: Vec::new(),
             identity: Vec::new(),
             boundary: None,
-            seen: seen(state, RowKey::Principal(Ordinal(1))).into_iter().collect(),
+            seen: seen(state, RowKey::Principal(Ordinal(1)))
+                .into_iter()
+                .collect(),
         })
     }
 
     fn still_is(&self, state: &State) -> bool {
-        let mut seen = self.seen.iter();
-        seen.all(|row| state.revision_of(&row.key) == Some(row.revision))
+        self.seen.iter().all(|row| match row.seen {
+            SeenAs::Revision(revision) => state.revision_of(&row.key) == Some(revision),
+            SeenAs::Grounds(_) => false,
+        })
     }
 
     /// Who it is to policies.
@@ -156,7 +161,9 @@ impl Who {
 
     pub(super) fn policies(&self) -> Vec<Attached<'_>> {
         let identity = self.identity.iter();
-        identity.map(|(name, policy)| Attached { name, policy }).collect()
+        identity
+            .map(|(name, policy)| Attached { name, policy })
+            .collect()
     }
 
     pub(super) fn boundary(&self) -> Option<Attached<'_>> {
@@ -184,16 +191,13 @@ struct Gathered<'a> {
 impl Gathered<'_> {
     fn note(&mut self, key: RowKey) -> Revision {
         let row = seen(self.state, key);
-        let revision = row.as_ref().map_or(Revision(0), |row| row.revision);
+        let revision = self.state.revision_of(&key).unwrap_or(Revision(0));
         self.seen.extend(row);
         revision
     }
 
     /// Gathers what a user or role has, with the groups of a user; gives its boundary.
-    fn all_of(
-        &mut self,
-        identity: &Identity,
-    ) -> Result<Option<(String, Arc<Policy>)>, Unreadable> {
+    fn all_of(&mut self, identity: &Identity) -> Result<Option<(String, Arc<Policy>)>, Unreadable> {
         self.of(identity)?;
         for group in identity.groups() {
             if let Some(group) = self.state.identity(group) {
@@ -215,7 +219,9 @@ impl Gathered<'_> {
         let whose = format!("{} of {}", kind(identity), identity.name.as_str());
         for (index, inline) in identity.inline.iter().enumerate() {
             let place = (identity.uid, revision, index);
-            let policy = self.documents.policy(place, PolicyKind::Identity, &inline.document)?;
+            let policy = self
+                .documents
+                .policy(place, PolicyKind::Identity, &inline.document)?;
             let name = format!("inline policy {} of {whose}", inline.name.as_str());
             self.policies.push((name, policy));
         }
@@ -236,7 +242,11 @@ impl Gathered<'_> {
     ) -> Result<(String, Arc<Policy>), Unreadable> {
         let revision = self.note(RowKey::Policy(policy.uid));
         // A boundary is parsed as one, which may be the same document.
-        let place = (policy.uid, revision, usize::from(kind == PolicyKind::Boundary));
+        let place = (
+            policy.uid,
+            revision,
+            usize::from(kind == PolicyKind::Boundary),
+        );
         let parsed = self.documents.policy(place, kind, &policy.document)?;
         Ok((format!("policy/{}", policy.name.as_str()), parsed))
     }

@@ -182,11 +182,7 @@ impl Inner {
     }
 
     /// Checks the caller against the table and leaves a `Call` for the handler.
-    fn admit<B>(
-        &self,
-        method: &'static Method,
-        request: &mut Request<B>,
-    ) -> Result<Call, Refusal> {
+    fn admit<B>(&self, method: &'static Method, request: &mut Request<B>) -> Result<Call, Refusal> {
         let caller = request.extensions().get::<Caller>();
         let admitted = self.caller(method, caller);
         let (caller, proven) = admitted.inspect_err(|refusal| noted(method, refusal))?;
@@ -238,10 +234,9 @@ impl Inner {
                 Reason::MissingAuthentication,
                 "A client certificate is required.",
             )),
-            (
-                CallerClass::Client | CallerClass::ClientOrMember,
-                Some(Caller::Client(client)),
-            ) if client.cluster == guests.cluster => {
+            (CallerClass::Client | CallerClass::ClientOrMember, Some(Caller::Client(client)))
+                if client.cluster == guests.cluster =>
+            {
                 let proven = Proven {
                     client: client.name.as_str().into(),
                     public_key: client.public_key,
@@ -309,7 +304,10 @@ impl Inner {
         };
         let answer = async {
             match self.pass(&call, method).await {
-                Ok(()) => routes.call(request).await.map(|response| self.dressed(response)),
+                Ok(()) => routes
+                    .call(request)
+                    .await
+                    .map(|response| self.dressed(response)),
                 Err(refusal) => Ok(answer::refused(refusal)),
             }
         };

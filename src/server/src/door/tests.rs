@@ -88,8 +88,7 @@ fn node(cluster: &str, region: &str) -> Option<Caller> {
 #[tokio::test]
 async fn each_kind_of_caller_reaches_its_own_rpcs_and_no_others() {
     use CallerClass::{
-        Client, ClientOrMember, LinkedRegion, Peer, PeerWithToken, Stranger,
-        StrangerWithToken,
+        Client, ClientOrMember, LinkedRegion, Peer, PeerWithToken, Stranger, StrangerWithToken,
     };
     const STRANGERS: &[CallerClass] = &[Stranger, StrangerWithToken];
     let other_cluster = CLUSTER.replace('0', "1");
@@ -103,12 +102,7 @@ async fn each_kind_of_caller_reaches_its_own_rpcs_and_no_others() {
         (node(CLUSTER, "eu-west-3"), STRANGERS),
         (
             client(CLUSTER, "admin"),
-            &[
-                Stranger,
-                StrangerWithToken,
-                Client,
-                ClientOrMember,
-            ],
+            &[Stranger, StrangerWithToken, Client, ClientOrMember],
         ),
         (
             node(CLUSTER, REGION),

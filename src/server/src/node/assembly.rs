@@ -17,8 +17,8 @@ use super::parts::Parts;
 use super::serve::Services;
 use super::{Identity, StartError};
 use crate::accesses::Accesses;
-use crate::authz::{Authz, Policies};
 use crate::admin::{Admin, AdminOptions};
+use crate::authz::{Authz, Policies};
 use crate::config::Config;
 use crate::danger::Danger;
 use crate::door::{Bounds, Door, Guests};
@@ -29,7 +29,8 @@ use crate::health;
 use crate::identities::Identities;
 use crate::limits::FORWARD_BYTES_MAX;
 use crate::methods::{
-    ACCESS_REQUEST_BYTES_MAX, ADMIN_REQUEST_BYTES_MAX, Port, SECRETS_REQUEST_BYTES_MAX, SMALL_REQUEST_BYTES_MAX,
+    ACCESS_REQUEST_BYTES_MAX, ADMIN_REQUEST_BYTES_MAX, Port, SECRETS_REQUEST_BYTES_MAX,
+    SMALL_REQUEST_BYTES_MAX,
 };
 use crate::metrics::Metrics;
 use crate::regions::{Directory, TlsRegions, is_linked};

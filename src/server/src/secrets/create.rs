@@ -1,15 +1,13 @@
 //! CreateSecret.
 
-use machine::{
-    ArnSuffix, Command, CreateSecret, FeedId, NewVersion, Uid, ValueKind, VersionId,
-};
+use machine::{ArnSuffix, Command, CreateSecret, FeedId, NewVersion, Uid, ValueKind, VersionId};
 use wire::secrets::v1::create_secret_request::Value;
 use wire::secrets::v1::{CreateSecretRequest, CreateSecretResponse};
 use zeroize::Zeroizing;
 
-use super::permit::{Write};
 use super::ask::{Answer, Ask};
 use super::parse::Plain;
+use super::permit::Write;
 use super::{About, Secrets, not_yet, parse, regions, replicate};
 use crate::authz::Asked;
 use crate::errors::Refusal;
@@ -69,7 +67,11 @@ impl Secrets {
             replicas,
             seen: grant.seen(),
         });
-        let write = Write { region, grant, command };
+        let write = Write {
+            region,
+            grant,
+            command,
+        };
         let changed = match &plain {
             None => self.change(&call, &reading, write).await?,
             Some(plain) => self.change_value(&call, &reading, write, plain).await?,

@@ -5,12 +5,12 @@ use wire::secrets::v1::{
     DeleteSecretRequest, DeleteSecretResponse, RestoreSecretRequest, RestoreSecretResponse,
 };
 
-use super::permit::{Granted, Write};
 use super::ask::{Answer, Ask};
 use super::create::arn_suffix;
+use super::permit::{Granted, Write};
 use super::{About, Basis, Secrets, parse};
-use crate::clock;
 use crate::authz::Asked;
+use crate::clock;
 use crate::errors::{Reason, Refusal};
 use crate::limits::{RECOVERY_WINDOW_DAYS, RECOVERY_WINDOW_DAYS_DEFAULT};
 use crate::times::timestamp;
@@ -52,7 +52,11 @@ impl Secrets {
             window_days,
             seen: grant.seen(),
         });
-        let write = Write { region, grant, command };
+        let write = Write {
+            region,
+            grant,
+            command,
+        };
         let changed = self.change(&call, &reading, write).await?;
         let deletion = changed.secret.deletion;
         let due = deletion.map_or_else(clock::now, |deletion| deletion.due);
@@ -83,7 +87,11 @@ impl Secrets {
             uid,
             seen: grant.seen(),
         });
-        let write = Write { region, grant, command };
+        let write = Write {
+            region,
+            grant,
+            command,
+        };
         let changed = self.change(&call, &reading, write).await?;
         let message = RestoreSecretResponse {
             arn: changed.arn.clone(),

@@ -12,8 +12,8 @@ use wire::secrets::v1::{
 use super::ask::{Answer, Ask};
 use super::{About, Basis, Secrets, parse, regions};
 use crate::accesses::{Accesses, recorded_day};
-use crate::clock;
 use crate::authz::Asked;
+use crate::clock;
 use crate::errors::Refusal;
 use crate::times::timestamp;
 

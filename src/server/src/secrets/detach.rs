@@ -9,13 +9,13 @@ use machine::{
 };
 use wire::secrets::v1::{StopReplicationToReplicaRequest, StopReplicationToReplicaResponse};
 
-use super::permit::{Granted, Write};
 use super::ask::{Answer, Ask, Reading};
 use super::basis::Views;
 use super::create::random;
+use super::permit::{Granted, Write};
 use super::{About, Basis, Secrets, parse, regions, value};
-use crate::door::Call;
 use crate::authz::Asked;
+use crate::door::Call;
 use crate::errors::Refusal;
 use crate::limits::{RESEALED_STEP_BYTES, RESEALED_STEPS_MAX};
 use crate::vault::Address;
@@ -67,7 +67,11 @@ impl Secrets {
                     .await?;
                 continue;
             }
-            let write = Write { region, grant, command };
+            let write = Write {
+                region,
+                grant,
+                command,
+            };
             let changed = self.change(call, reading, write).await?;
             let message = StopReplicationToReplicaResponse {
                 arn: changed.arn.clone(),
@@ -79,12 +83,7 @@ impl Secrets {
 
     /// What is to be done next to make a secret of its own of a copy: to keep some of its versions,
     /// sealed under the identity the secret will have, or, with the last of them, to detach it.
-    async fn step(
-        &self,
-        view: &Basis,
-        secret: &Secret,
-        seen: Seen,
-    ) -> Result<Command, Refusal> {
+    async fn step(&self, view: &Basis, secret: &Secret, seen: Seen) -> Result<Command, Refusal> {
         let own = view.region().ok_or_else(Refusal::not_founded)?;
         let is_led_here = view
             .feed_of_secret(&secret.uid)

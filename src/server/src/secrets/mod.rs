@@ -18,8 +18,8 @@ mod list;
 mod not_yet;
 pub(crate) mod page;
 pub(crate) mod parse;
-mod permit;
 mod password;
+mod permit;
 mod policy;
 mod put;
 pub(crate) mod regions;
@@ -36,9 +36,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use consensus::{Committed, Consensus, ValueError, View};
-use machine::{
-    RegionName, Rejection, RowKey, SealedValue, Secret, State, Uid, Value, VersionId,
-};
+use machine::{RegionName, Rejection, RowKey, SealedValue, Secret, State, Uid, Value, VersionId};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 

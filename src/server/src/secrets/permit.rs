@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use consensus::Committed;
 use machine::{
-    AccountId, Arn, ArnSuffix, Command, RegionName, Secret, SecretId, SecretName, Seen,
-    Uid,
+    AccountId, Arn, ArnSuffix, Command, RegionName, Secret, SecretId, SecretName, Seen, Uid,
 };
 
+use super::Secrets;
 use super::ask::Reading;
 use super::basis::{About, Basis};
-use super::Secrets;
 use crate::authz::{Asked, Grants, Target};
 use crate::door::Call;
 use crate::errors::Refusal;
@@ -210,7 +209,9 @@ impl Basis {
     }
 
     fn permit(&self, asked: &Asked, target: Target<'_>) -> Result<Seen, Refusal> {
-        let seen = self.authz.permit(&self.view, &self.who, asked, &self.around, target);
+        let seen = self
+            .authz
+            .permit(&self.view, &self.who, asked, &self.around, target);
         seen.map(Seen).map_err(|refusal| self.refuse(refusal))
     }
 

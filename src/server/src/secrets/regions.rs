@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use machine::{AccountId, FeedId, KeyId, RegionName, Replica, ReplicaState, Secret, SecretId, State};
+use machine::{
+    AccountId, FeedId, KeyId, RegionName, Replica, ReplicaState, Secret, SecretId, State,
+};
 use wire::secrets::v1::{ReplicationState, ReplicationStatus};
 
 use super::describe::midnight;

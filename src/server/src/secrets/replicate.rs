@@ -8,12 +8,12 @@ use wire::secrets::v1::{
     ReplicateSecretToRegionsRequest, ReplicateSecretToRegionsResponse, ReplicationStatus,
 };
 
-use super::permit::{Granted, Write};
 use super::ask::{Answer, Ask};
 use super::changed::Changed;
+use super::permit::{Granted, Write};
 use super::{About, Secrets, parse, regions};
-use crate::door::Call;
 use crate::authz::Asked;
+use crate::door::Call;
 use crate::errors::Refusal;
 use crate::limits::{KEY_NAME_CHARS_MAX, REPLICA_REGIONS_MAX};
 
@@ -42,7 +42,11 @@ impl Secrets {
             replicas,
             seen: grant.seen(),
         });
-        let write = Write { region, grant, command };
+        let write = Write {
+            region,
+            grant,
+            command,
+        };
         let changed = self.change(&call, &reading, write).await?;
         let message = ReplicateSecretToRegionsResponse {
             arn: changed.arn.clone(),
@@ -79,7 +83,11 @@ impl Secrets {
             regions: named.into_iter().collect(),
             seen: grant.seen(),
         });
-        let write = Write { region, grant, command };
+        let write = Write {
+            region,
+            grant,
+            command,
+        };
         let changed = self.change(&call, &reading, write).await?;
         let message = RemoveRegionsFromReplicationResponse {
             arn: changed.arn.clone(),
@@ -109,7 +117,10 @@ pub(super) fn with_replicas(asked: Asked, replicas: &[Replica], force: bool) -> 
     let regions = replicas.iter().map(|replica| replica.region.to_string());
     asked
         .with_all("secretsmanager:AddReplicaRegions", regions)
-        .with("secretsmanager:ForceOverwriteReplicaSecret", force.to_string())
+        .with(
+            "secretsmanager:ForceOverwriteReplicaSecret",
+            force.to_string(),
+        )
 }
 
 /// The regions a secret is to be shared with. Which of them can be is the machine's to say.

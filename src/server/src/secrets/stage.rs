@@ -3,8 +3,8 @@
 use machine::{Command, UpdateSecretVersionStage};
 use wire::secrets::v1::{UpdateSecretVersionStageRequest, UpdateSecretVersionStageResponse};
 
-use super::permit::{Granted, Write};
 use super::ask::{Answer, Ask};
+use super::permit::{Granted, Write};
 use super::{About, Secrets, parse};
 use crate::authz::Asked;
 use crate::errors::Refusal;
@@ -41,7 +41,11 @@ impl Secrets {
             move_to,
             seen: grant.seen(),
         });
-        let write = Write { region, grant, command };
+        let write = Write {
+            region,
+            grant,
+            command,
+        };
         let changed = self.change(&call, &reading, write).await?;
         let message = UpdateSecretVersionStageResponse {
             arn: changed.arn.clone(),

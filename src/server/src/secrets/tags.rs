@@ -5,8 +5,8 @@ use wire::secrets::v1::{
     TagResourceRequest, TagResourceResponse, UntagResourceRequest, UntagResourceResponse,
 };
 
-use super::permit::{Granted, Write};
 use super::ask::{Answer, Ask};
+use super::permit::{Granted, Write};
 use super::{About, Secrets, parse};
 use crate::authz::Asked;
 use crate::errors::Refusal;
@@ -37,7 +37,11 @@ impl Secrets {
             tags,
             seen: grant.seen(),
         });
-        let write = Write { region, grant, command };
+        let write = Write {
+            region,
+            grant,
+            command,
+        };
         let changed = self.change(&call, &reading, write).await?;
         Ok(changed.answer(TagResourceResponse {}))
     }
@@ -73,7 +77,11 @@ impl Secrets {
             keys,
             seen: grant.seen(),
         });
-        let write = Write { region, grant, command };
+        let write = Write {
+            region,
+            grant,
+            command,
+        };
         let changed = self.change(&call, &reading, write).await?;
         Ok(changed.answer(UntagResourceResponse {}))
     }

@@ -5,9 +5,9 @@ use wire::secrets::v1::update_secret_request::Value;
 use wire::secrets::v1::{UpdateSecretRequest, UpdateSecretResponse};
 use zeroize::Zeroizing;
 
-use super::permit::{Granted, Write};
 use super::ask::{Answer, Ask};
 use super::parse::Plain;
+use super::permit::{Granted, Write};
 use super::{About, Secrets, not_yet, parse, regions};
 use crate::authz::Asked;
 use crate::errors::Refusal;
@@ -80,7 +80,11 @@ impl Secrets {
             young_protection_ms: self.young_protection_ms,
             seen: grant.seen(),
         });
-        let write = Write { region, grant, command };
+        let write = Write {
+            region,
+            grant,
+            command,
+        };
         let changed = match &value {
             None => self.change(&call, &reading, write).await?,
             Some((_, plain)) => self.change_value(&call, &reading, write, plain).await?,

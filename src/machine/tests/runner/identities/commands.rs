@@ -8,8 +8,8 @@ use strongroom_machine::{
     CreateProvider, CredentialChange, DeleteCredential, DeleteIdentity, DeletePolicy,
     DeleteProvider, DeleteResourcePolicy, Document, EntityName, EntityPath, ForgetRevocations,
     IdentityChange, InlinePolicy, IssuerUrl, KeyId, Nature, Ordinal, Proof, PutResourcePolicy,
-    RegionName, Revision, Revoke, Revoked, RewrapCredential, RowKey, SealedValue, Seen, SeenRow,
-    Stamp, Uid, UpdateCredential, UpdateIdentity, UpdatePolicy, UpdateProvider, limits,
+    RegionName, Revision, Revoke, Revoked, RewrapCredential, RowKey, SealedValue, Seen, SeenAs,
+    SeenRow, Stamp, Uid, UpdateCredential, UpdateIdentity, UpdatePolicy, UpdateProvider, limits,
 };
 
 use crate::runner::commands::digest;
@@ -307,8 +307,8 @@ fn saw(of: &Arguments<'_>) -> Result<Seen, Failure> {
             "account" => RowKey::Account(Ordinal(name.parse()?)),
             other => return Err(format!("no row {other}").into()),
         };
-        let revision = Revision(revision);
-        Ok(SeenRow { key, revision })
+        let seen = SeenAs::Revision(Revision(revision));
+        Ok(SeenRow { key, seen })
     });
     let rows: Vec<SeenRow> = rows.collect::<Result<_, Failure>>()?;
     assert!(rows.len() <= limits::SEEN_ROWS_MAX);

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use machine::{AccountId, FeedId, JournalRow, Revision, RowKey, Scope, Secret, SecretId, State, Uid};
+use machine::{
+    AccountId, FeedId, JournalRow, Revision, RowKey, Scope, Secret, SecretId, State, Uid,
+};
 use wire::secrets::v1::SecretState;
 
 use super::place::{Place, homes, lost};

@@ -224,7 +224,9 @@ impl Watcher {
             is_named && {
                 let arn = state.arn_of(&told.secret, &self.region).to_string();
                 let target = Target::Secret(&told.secret, &arn);
-                self.authz.permit(state, &who, &asked, &around, target).is_ok()
+                self.authz
+                    .permit(state, &who, &asked, &around, target)
+                    .is_ok()
             }
         };
         let told: Vec<Told> = told.into_iter().filter(wanted).collect();
