@@ -45,7 +45,6 @@ pub enum Verb {
     #[command(after_help = "Example:\n  strongroom credential disable 5f0c…")]
     Disable(Id),
     /// Say in which regions a binding counts.
-    #[command(override_usage = "strongroom credential regions [OPTIONS] <ID> <REGION...|--all>")]
     #[command(after_help = "Example:\n  strongroom credential regions 5f0c… eu-west-1")]
     Regions(IdRegions),
 }
@@ -80,7 +79,6 @@ pub enum KeyVerb {
     #[command(after_help = "Example:\n  strongroom access-key disable AKIAIOSFODNN7EXAMPLE")]
     Disable(Id),
     /// Say in which regions an access key counts.
-    #[command(override_usage = "strongroom access-key regions [OPTIONS] <ID> <REGION...|--all>")]
     #[command(after_help = "Example:\n  \
         strongroom access-key regions AKIAIOSFODNN7EXAMPLE eu-west-1")]
     Regions(IdRegions),

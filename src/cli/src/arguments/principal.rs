@@ -108,15 +108,14 @@ pub struct DeletePolicy {
 
 /// The options of `boundary`.
 #[derive(Args, Debug)]
-#[command(group = clap::ArgGroup::new("bound").required(true).args(["policy", "none"]))]
 pub struct Boundary {
     #[command(flatten)]
     pub named: Named,
     /// The ARN of the managed policy that bounds it from now on.
-    #[arg(value_name = "POLICY")]
+    #[arg(value_name = "POLICY", required_unless_present = "none")]
     pub policy: Option<String>,
     /// Take its boundary away.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "policy")]
     pub none: bool,
 }
 
@@ -160,13 +159,12 @@ pub struct RegionsNamed {
 
 /// Where something counts.
 #[derive(Args, Debug)]
-#[group(required = true, multiple = false)]
 pub struct RegionChoice {
     /// The regions it counts in, and in no other.
-    #[arg(value_name = "REGION")]
+    #[arg(value_name = "REGION", required_unless_present = "all")]
     pub regions: Vec<String>,
     /// Let it count in every region.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "regions")]
     pub all: bool,
 }
 

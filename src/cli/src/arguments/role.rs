@@ -69,7 +69,6 @@ pub enum Verb {
     #[command(after_help = "Example:\n  strongroom role delete-policy deploy orders --yes")]
     DeletePolicy(DeletePolicy),
     /// Bound what a role may ever do, or take the bound away.
-    #[command(override_usage = "strongroom role boundary [OPTIONS] <NAME> <POLICY|--none>")]
     #[command(after_help = "Examples:\n  \
         strongroom role boundary deploy arn:aws:iam::000000000000:policy/developers\n  \
         strongroom role boundary deploy --none")]
@@ -81,7 +80,6 @@ pub enum Verb {
     #[command(after_help = "Example:\n  strongroom role untag deploy team")]
     Untag(UntagNamed),
     /// Say in which regions a role counts.
-    #[command(override_usage = "strongroom role regions [OPTIONS] <NAME> <REGION...|--all>")]
     #[command(after_help = "Examples:\n  \
         strongroom role regions deploy eu-west-1\n  \
         strongroom role regions deploy --all")]

@@ -61,7 +61,6 @@ pub enum Verb {
     #[command(after_help = "Example:\n  strongroom user delete-policy alice orders --yes")]
     DeletePolicy(DeletePolicy),
     /// Bound what a user may ever do, or take the bound away.
-    #[command(override_usage = "strongroom user boundary [OPTIONS] <NAME> <POLICY|--none>")]
     #[command(after_help = "Examples:\n  \
         strongroom user boundary alice arn:aws:iam::000000000000:policy/developers\n  \
         strongroom user boundary alice --none")]
@@ -79,7 +78,6 @@ pub enum Verb {
     #[command(after_help = "Example:\n  strongroom user untag alice stage")]
     Untag(UntagNamed),
     /// Say in which regions a user counts.
-    #[command(override_usage = "strongroom user regions [OPTIONS] <NAME> <REGION...|--all>")]
     #[command(after_help = "Examples:\n  \
         strongroom user regions alice eu-west-1 eu-west-2\n  \
         strongroom user regions alice --all")]
