@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 use crate::commands::secret::show::{date, object};
 use crate::output::Answer;
 
-/// One of them, with everything that is known of it.
+/// One of them, with everything that is known of it; whom a role trusts stands below.
 pub fn principal(principal: &Principal) -> Answer {
     let mut fields = vec![
         ("Name", principal.name.clone()),
@@ -27,12 +27,15 @@ pub fn principal(principal: &Principal) -> Answer {
         ("Groups", principal.groups.join(" ")),
         ("Members", principal.members.join(" ")),
         ("Regions", principal.regions.join(" ")),
-        ("Trust", principal.trust_policy.clone()),
         ("Longest session", longest(principal)),
         ("Created", when(principal.created)),
         ("Last changed", when(principal.changed)),
     ]);
-    Answer::fields(fields, principal_json(principal))
+    let answer = Answer::fields(fields, principal_json(principal));
+    match principal.trust_policy.trim_end() {
+        "" => answer,
+        trust => answer.noted(trust),
+    }
 }
 
 /// All of them, one a row.
