@@ -80,7 +80,7 @@ impl Cluster {
     }
 }
 
-fn get<'a>(name: &'a str) -> [&'a str; 4] {
+fn get(name: &str) -> [&str; 4] {
     ["secret", "get", name, "--raw"]
 }
 
@@ -219,7 +219,8 @@ fn policies_of_secrets(cluster: &Cluster, orders: &Environment) {
     let public = cluster.document("public.json", &everybody);
     let private = cluster.document("private.json", &user);
     let policy = |verb: &[&str], file: &str| {
-        let verb = [&["secret", "policy"], verb, &["payroll/db", "--file", file]].concat();
+        let of = ["secret", "policy"];
+        let verb = [&of[..], verb, &["payroll/db", "--file", file]].concat();
         cluster.run(&verb)
     };
     let checked = policy(&["validate", "-o", "json"], &public);
