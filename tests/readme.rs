@@ -47,6 +47,15 @@ fn the_commands_of_the_page_for_regions_work() {
     run_in(78, &both);
 }
 
+#[test]
+fn the_commands_of_the_page_for_access_work() {
+    // It goes on where the README has a cluster.
+    let mut both = blocks("README.md");
+    both.truncate(2);
+    both.extend(blocks("docs/access.md"));
+    run(&both);
+}
+
 struct Block {
     language: String,
     text: String,

@@ -7,6 +7,7 @@
     reason = "what a test takes for granted"
 )]
 
+mod access;
 mod damage;
 mod dev;
 mod disk;

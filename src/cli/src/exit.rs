@@ -13,7 +13,7 @@ pub enum Exit {
     Usage,
     /// 65: the request, or a file it names, was refused for what it says.
     Refused,
-    /// 66: the secret, version, node or file does not exist.
+    /// 66: the secret, version, user, policy, node or file does not exist.
     Missing,
     /// 69: no node could answer; nothing was changed.
     Unavailable,
@@ -74,7 +74,7 @@ Exit codes:
    1  a question was answered with no, or a check found something
   64  wrong arguments
   65  the request or a file was refused for what it says
-  66  the secret, version, node or file does not exist
+  66  the secret, version, user, policy, node or file does not exist
   69  no node could answer; nothing was changed
   70  a fault inside Strongroom
   73  a file or directory could not be created

@@ -18,6 +18,7 @@ use crate::commands::dev::ports::PortsError;
 use crate::commands::dev::region::RegionError;
 use crate::commands::server::ServerFailure;
 use crate::confirm::ConfirmError;
+use crate::document::DocumentError;
 use crate::exit::Exit;
 use crate::logs::LogsError;
 use crate::value::ValueError;
@@ -97,6 +98,18 @@ pub enum Failure {
     /// A secret value could not be read or written.
     #[error(transparent)]
     Value(#[from] ValueError),
+    /// A document could not be read.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    /// A policy did not pass a check; the answer says which.
+    #[error("the policy does not pass")]
+    PolicyFails,
+    /// A file has no certificate of a client.
+    #[error("{} is not the certificate of one client; name its file, or use --public-key", .path.display())]
+    NotAClient {
+        /// The file.
+        path: PathBuf,
+    },
     /// Destructive work was not confirmed.
     #[error(transparent)]
     Confirm(#[from] ConfirmError),
@@ -129,7 +142,11 @@ impl Failure {
             Self::Call(error) => of_call(error),
             Self::FilterKey { .. } => Exit::Usage,
             Self::Batch { exit, .. } => *exit,
-            Self::CertificatesExpire { .. } | Self::FeedsLeft { .. } => Exit::Declined,
+            Self::CertificatesExpire { .. } | Self::FeedsLeft { .. } | Self::PolicyFails => {
+                Exit::Declined
+            }
+            Self::Document(DocumentError::Read { source, .. }) => Exit::of_io(source),
+            Self::Document(_) | Self::NotAClient { .. } => Exit::Refused,
             Self::Certs(error) => of_certs(error),
             Self::RootKey(_) => Exit::Create,
             Self::Config(_) | Self::Logs(_) => Exit::Configuration,
@@ -155,7 +172,9 @@ impl Failure {
             Self::Batch { .. } => "Batch",
             Self::CertificatesExpire { .. } => "CertificatesExpire",
             Self::FeedsLeft { .. } => "FeedsLeft",
-            Self::Certs(_) | Self::RootKey(_) => "Certificates",
+            Self::PolicyFails => "PolicyFails",
+            Self::Document(_) => "Document",
+            Self::Certs(_) | Self::RootKey(_) | Self::NotAClient { .. } => "Certificates",
             Self::Config(_) | Self::Logs(_) | Self::Connect(_) => "Configuration",
             Self::Server(_) => "Server",
             Self::Dev(_) => "Development",

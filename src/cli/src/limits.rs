@@ -6,6 +6,13 @@ use std::time::Duration;
 /// checked here so that nothing larger is read into memory.
 pub const VALUE_BYTES_MAX: usize = 65_536;
 
+/// The largest document read from a file or standard input, a policy or the keys of an issuer: more
+/// than any node takes, so that nothing larger is read into memory.
+pub const DOCUMENT_BYTES_MAX: u64 = 128 * 1024;
+
+/// The entries of one page of a list of users, policies and the like: the most that a node gives.
+pub const PAGE_MAX: u32 = 1_000;
+
 /// The longest answer to a question of the form "yes or no".
 pub const ANSWER_BYTES_MAX: u64 = 64;
 

@@ -8,6 +8,7 @@ mod arguments;
 mod commands;
 mod confirm;
 mod crash;
+mod document;
 mod exit;
 mod failure;
 mod limits;

@@ -150,6 +150,16 @@ pub fn print_line(line: &str) -> Result<(), Failure> {
         .map_err(Failure::Output)
 }
 
+/// Prints a text byte for byte to standard output, what a terminal would obey included: a document
+/// that was asked for as it is.
+pub fn write_exactly(text: &str) -> Result<(), Failure> {
+    let mut output = std::io::stdout().lock();
+    output
+        .write_all(text.as_bytes())
+        .and_then(|()| output.flush())
+        .map_err(Failure::Output)
+}
+
 /// Tells people something beside the answer, on standard error.
 pub fn note(line: &str, format: Format) {
     if format == Format::Table {

@@ -3,8 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test takes for granted")]
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_strongroom");
 
@@ -52,7 +53,14 @@ fn every_shell_has_a_completion_script_that_knows_the_nouns() {
             .unwrap();
         assert!(run.status.success(), "{shell}");
         let script = String::from_utf8(run.stdout).unwrap();
-        for noun in ["secret", "node", "certs", "random-password"] {
+        for noun in [
+            "secret",
+            "user",
+            "policy",
+            "node",
+            "certs",
+            "random-password",
+        ] {
             assert!(script.contains(noun), "{shell}: {noun}");
         }
     }
@@ -80,6 +88,98 @@ fn wrong_arguments_exit_with_64_and_help_with_0() {
         code(&["secret", "create", "a", "--value", "on-the-command-line"]),
         Some(64)
     );
+    // What two options would say differently, and what none says.
+    let boundary = ["user", "boundary", "alice"];
+    assert_eq!(code(&boundary), Some(64));
+    assert_eq!(
+        code(&[&boundary[..], &["arn", "--none"]].concat()),
+        Some(64)
+    );
+    let regions = ["user", "regions", "alice"];
+    assert_eq!(code(&regions), Some(64));
+    assert_eq!(
+        code(&[&regions[..], &["eu-west-1", "--all"]].concat()),
+        Some(64)
+    );
+    assert_eq!(code(&["credential", "bind", "user/alice"]), Some(64));
+    assert_eq!(
+        code(&["credential", "bind", "alice", "--subject", "a"]),
+        Some(64)
+    );
+    assert_eq!(code(&["provider", "update", "arn"]), Some(64));
+    assert_eq!(code(&["role", "session-max", "deploy", "13h"]), Some(64));
+}
+
+#[test]
+fn a_document_is_read_and_a_question_asked_before_any_node_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str], input: &str| {
+        let mut command = Command::new(BINARY);
+        let run = command.args(arguments).current_dir(directory.path());
+        let run = run.args([
+            "--endpoint",
+            "127.0.0.1:1",
+            "--ca",
+            "none",
+            "--cert",
+            "none",
+        ]);
+        let run = run.args(["--key", "none"]).stdin(Stdio::piped());
+        let mut run = run
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // Who refuses for another reason has not read it.
+        let _ = run.stdin.take().unwrap().write_all(input.as_bytes());
+        let run = run.wait_with_output().unwrap();
+        (run.status.code(), String::from_utf8(run.stderr).unwrap())
+    };
+    for arguments in [
+        &[
+            "user",
+            "put-policy",
+            "alice",
+            "own",
+            "--file",
+            "missing.json",
+        ][..],
+        &["role", "create", "deploy", "--trust-file", "missing.json"],
+        &["policy", "create", "p", "--file", "missing.json"],
+        &["policy", "validate", "--file", "missing.json"],
+        &["secret", "policy", "put", "a", "--file", "missing.json"],
+        &[
+            "provider",
+            "create",
+            "https://a",
+            "--audience",
+            "b",
+            "--keys-file",
+            "missing.json",
+        ],
+    ] {
+        let (code, said) = run(arguments, "");
+        assert_eq!(code, Some(66), "{said}");
+        assert!(said.contains("missing.json"), "{said}");
+    }
+    let (code, said) = run(&["policy", "create", "p", "--file", "-"], "");
+    assert_eq!(code, Some(65), "{said}");
+    assert!(said.contains("standard input is empty"), "{said}");
+    for arguments in [
+        &["user", "delete", "alice"][..],
+        &["user", "delete-policy", "alice", "own"],
+        &["role", "revoke-sessions", "deploy"],
+        &["policy", "delete", "arn"],
+        &["access-key", "delete", "AKIA"],
+        &["credential", "unbind", "5f0c"],
+        &["provider", "delete", "arn"],
+        &["revoke", "session", "5f0c"],
+        &["secret", "policy", "delete", "a"],
+    ] {
+        let (code, said) = run(arguments, "");
+        assert_eq!(code, Some(64), "{arguments:?}: {said}");
+        assert!(said.contains("--yes"), "{said}");
+    }
 }
 
 #[test]

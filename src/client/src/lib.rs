@@ -1,8 +1,8 @@
 //! The Rust client of Strongroom.
 //!
 //! A [`Client`] calls the nodes of a region over mutually authenticated TLS. Every call of
-//! `SecretsService` and `AdminService` is a method that takes the message of the proto and
-//! returns the answer of the proto.
+//! `SecretsService`, `AccessService` and `AdminService` is a method that takes the message of the
+//! proto and returns the answer of the proto.
 //!
 //! - **Any node takes any call.** When one does not answer, the next is asked.
 //! - **Retries.** At most four attempts within the time of the call, and only where repeating
@@ -38,7 +38,7 @@ mod watch;
 pub mod limits;
 
 pub use prost_types::{Duration, Timestamp};
-pub use wire::{admin, certs, identity, secrets};
+pub use wire::{access, admin, certs, identity, secrets};
 
 pub use crate::{
     client::{Client, Consistency, Options},

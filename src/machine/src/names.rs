@@ -160,6 +160,12 @@ impl VersionId {
         Ok(VersionId(Text::new(text)))
     }
 
+    /// Gives the version as which the secret of an access key is sealed: the one of a secret that
+    /// has the uid of the credential. No secret has a credential's uid.
+    pub fn of_access_key() -> VersionId {
+        VersionId(Text::new("secret-access-key-00000000000001"))
+    }
+
     /// Shows the id.
     pub fn as_str(&self) -> &str {
         self.0.as_str()

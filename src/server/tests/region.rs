@@ -30,6 +30,7 @@ mod region {
     mod reads;
     mod staleness;
     mod strangers;
+    mod trust;
     mod versions;
     mod watch;
 }

@@ -1,13 +1,24 @@
 //! The command line: noun, then verb. Doc comments here are the help texts and the manual.
 
+pub mod account;
 pub mod certs;
+pub mod credential;
 pub mod dev;
+pub mod group;
 pub mod node;
+pub mod policy;
+pub mod principal;
+pub mod provider;
 pub mod region;
 pub mod replica;
+pub mod resource_policy;
+pub mod revocation;
+pub mod role;
 pub mod secret;
 pub mod server;
+mod time;
 pub mod upgrade;
+pub mod user;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -62,6 +73,36 @@ pub enum Command {
     /// Values come from a file, a prompt or standard input, never from the command line, and are
     /// printed only when asked for.
     Secret(secret::Secret),
+    /// Look after users: who calls, and what they may do.
+    ///
+    /// A user is a person or a service with credentials of its own. It may do what its own
+    /// policies, those of its groups, or the policy of a secret allow, unless one denies it.
+    User(user::User),
+    /// Look after groups: policies that users have in common.
+    Group(group::Group),
+    /// Look after roles: what others may become for a time.
+    Role(role::Role),
+    /// Look after policies, and find out what they come to.
+    ///
+    /// Documents are policies in the language of AWS IAM, from a file or standard input.
+    Policy(policy::Policy),
+    /// Look after what proves who a user or role is.
+    Credential(credential::Credential),
+    /// Look after the access keys of users.
+    AccessKey(credential::AccessKey),
+    /// Look after issuers whose tokens let their holders become a role.
+    Provider(provider::Provider),
+    /// Look after accounts.
+    Account(account::Account),
+    /// End a session, or refuse a certificate, in every region and at once.
+    ///
+    /// Connections and streams that are open end too.
+    Revoke(revocation::Revoke),
+    /// Look at what was revoked.
+    Revocations(revocation::Revocations),
+    /// Say who you are to the nodes.
+    #[command(name = "whoami")]
+    WhoAmI(account::WhoAmI),
     /// Look after the nodes of a region.
     ///
     /// A region is a group of three or five voters. A new node joins with a one-time token as a

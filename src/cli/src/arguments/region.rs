@@ -7,6 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::Connection;
 use super::secret::Yes;
+use super::time::span;
 
 /// The options of `region`.
 #[derive(Args, Debug)]
@@ -136,22 +137,9 @@ pub struct SetScope {
 
 /// Parses a number with a unit: seconds, minutes, hours or days, from 1 minute to 7 days.
 fn lifetime(text: &str) -> Result<Duration, String> {
-    let refused = || format!("{text} is not a time from 1m to 7d, such as 90s, 30m, 1h or 2d");
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let seconds = match text.get(digits.len()..) {
-        Some("s") => 1,
-        Some("m") => 60,
-        Some("h") => 60 * 60,
-        Some("d") => 24 * 60 * 60,
-        _ => return Err(refused()),
-    };
-    let number: u64 = digits.parse().map_err(|_| refused())?;
-    match number.checked_mul(seconds) {
-        Some(seconds) if (60..=7 * 24 * 60 * 60).contains(&seconds) => {
-            Ok(Duration::from_secs(seconds))
-        }
-        _ => Err(refused()),
-    }
+    let week = 7 * 24 * 60 * 60;
+    span(text, 60..=week)
+        .ok_or_else(|| format!("{text} is not a time from 1m to 7d, such as 90s, 30m, 1h or 2d"))
 }
 
 #[cfg(test)]

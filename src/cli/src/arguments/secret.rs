@@ -6,6 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::Connection;
 use super::replica::{NewReplicas, Regions, RemoveRegions, Replicate};
+use super::resource_policy::ResourcePolicy;
 use crate::value::ValueSource;
 
 /// The options of `secret`.
@@ -92,6 +93,9 @@ pub enum Verb {
     /// Make a replica a secret of its own; call it in the replica's region.
     #[command(after_help = "Example:\n  strongroom secret stop-replication orders/db")]
     StopReplication(Name),
+    /// Say who may use a secret, beside whoever's own policies allow it: its resource policy.
+    #[command(subcommand, arg_required_else_help = true)]
+    Policy(ResourcePolicy),
     /// Read many secrets at once, by name or by filter; fails if one cannot be read.
     #[command(after_help = "Examples:\n  \
         strongroom secret batch-get orders/db orders/queue\n  \
@@ -410,7 +414,7 @@ pub struct RandomPassword {
 }
 
 /// Parses `KEY=VALUE`; the value may be empty and may contain `=`.
-fn pair(text: &str) -> Result<(String, String), String> {
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err("expected KEY=VALUE".into()),

@@ -1,12 +1,19 @@
 //! What each command does.
 
+mod account;
 pub mod certs;
 pub mod config;
 pub mod connect;
+mod credential;
 pub mod dev;
 mod manual;
 pub mod node;
+mod pages;
+mod policy;
+mod principal;
+mod provider;
 mod region;
+mod revocation;
 pub mod secret;
 pub mod server;
 mod token;
@@ -27,6 +34,17 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Server(arguments) => server::run(&arguments),
         Command::Dev(arguments) => dev::run(&arguments, format),
         Command::Secret(arguments) => secret::run(&arguments, format),
+        Command::User(arguments) => principal::user::run(&arguments, format),
+        Command::Group(arguments) => principal::group::run(&arguments, format),
+        Command::Role(arguments) => principal::role::run(&arguments, format),
+        Command::Policy(arguments) => policy::run(&arguments, format),
+        Command::Credential(arguments) => credential::run(&arguments, format),
+        Command::AccessKey(arguments) => credential::run_key(&arguments, format),
+        Command::Provider(arguments) => provider::run(&arguments, format),
+        Command::Account(arguments) => account::run(&arguments, format),
+        Command::Revoke(arguments) => revocation::revoke(&arguments, format),
+        Command::Revocations(arguments) => revocation::list(&arguments, format),
+        Command::WhoAmI(arguments) => account::whoami(&arguments, format),
         Command::Node(arguments) => node::run(&arguments, format),
         Command::Region(arguments) => region::run(&arguments, format),
         Command::Upgrade(arguments) => upgrade::run(&arguments, format),

@@ -1,5 +1,6 @@
 //! One call: its deadline, its attempts, the node of each, and what is learned from the answer.
 
+mod access;
 mod admin;
 mod course;
 mod effect;

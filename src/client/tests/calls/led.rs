@@ -2,6 +2,9 @@
 
 use client::{
     Client, Retry,
+    access::v1::{
+        CreatePrincipalRequest, CreatePrincipalResponse, GetPrincipalRequest, GetPrincipalResponse,
+    },
     admin::v1::{CreateLinkTokenRequest, CreateLinkTokenResponse},
     secrets::v1::{
         CreateSecretRequest, CreateSecretResponse, DeleteSecretRequest, DescribeSecretRequest,
@@ -202,6 +205,33 @@ async fn a_link_token_is_made_by_the_region_that_leads_the_directory() {
     let made = client(&replica, &primary).create_link_token(request).await;
     made.expect("an answer");
     assert_eq!(methods(&primary), ["CreateLinkToken"]);
+}
+
+#[tokio::test]
+async fn an_identity_is_made_by_the_region_that_leads_the_root_feed_and_seen_here_at_once() {
+    let made = CreatePrincipalResponse::default().encode_to_vec();
+    let primary = Region::start(1, [Reply::Answer(made, Some("p1"))]).await;
+    let read = Reply::answer(&GetPrincipalResponse::default());
+    let replica = primary.beside("eu-west-2", 1, [at_replica(), read]).await;
+    let client = client(&replica, &primary);
+    let request = CreatePrincipalRequest::default();
+    client.create_principal(request).await.expect("an answer");
+    assert_eq!(methods(&primary), ["CreatePrincipal"]);
+    let request = GetPrincipalRequest::default();
+    client.get_principal(request).await.expect("an answer");
+    let asked = replica.asked();
+    let seen = asked[1].metadata("strongroom-min-position");
+    assert_eq!(seen, Some("p1"), "it reads what it wrote elsewhere");
+}
+
+#[tokio::test]
+async fn a_change_of_an_identity_is_not_sent_twice_if_it_may_have_been_made() {
+    let lost = Reply::Refuse(refusal(Code::Unavailable, "OutcomeUnknown", "unknown"));
+    let region = Region::start(2, [lost]).await;
+    let request = CreatePrincipalRequest::default();
+    let error = region.client().create_principal(request).await;
+    assert_eq!(error.expect_err("unknown").retry(), Retry::Unknown);
+    assert_eq!(methods(&region), ["CreatePrincipal"]);
 }
 
 #[tokio::test]

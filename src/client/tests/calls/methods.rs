@@ -25,6 +25,15 @@ async fn every_call_for_operators_has_a_method_that_makes_it() {
     assert_eq!(made(&region), calls("strongroom.admin.v1.AdminService"));
 }
 
+#[tokio::test]
+async fn every_call_about_identities_has_a_method_that_makes_it() {
+    let region = Region::start(1, []).await;
+    identities(&region.client()).await;
+    policies(&region.client()).await;
+    proofs(&region.client()).await;
+    assert_eq!(made(&region), calls("strongroom.access.v1.AccessService"));
+}
+
 fn made(region: &Region) -> BTreeSet<String> {
     let asked = region.asked();
     asked.into_iter().map(|asked| asked.method).collect()
@@ -57,6 +66,45 @@ async fn regions(client: &Client) {
     let _ = client.promote_region(Default::default()).await;
     let _ = client.unlink_region(Default::default()).await;
     let _ = client.set_region_scope(Default::default()).await;
+}
+
+async fn identities(client: &Client) {
+    let _ = client.get_caller_identity(Default::default()).await;
+    let _ = client.create_account(Default::default()).await;
+    let _ = client.list_accounts(Default::default()).await;
+    let _ = client.create_principal(Default::default()).await;
+    let _ = client.get_principal(Default::default()).await;
+    let _ = client.list_principals(Default::default()).await;
+    let _ = client.update_principal(Default::default()).await;
+    let _ = client.delete_principal(Default::default()).await;
+}
+
+async fn policies(client: &Client) {
+    let _ = client.create_policy(Default::default()).await;
+    let _ = client.get_policy(Default::default()).await;
+    let _ = client.list_policies(Default::default()).await;
+    let _ = client.update_policy(Default::default()).await;
+    let _ = client.delete_policy(Default::default()).await;
+    let _ = client.simulate_policy(Default::default()).await;
+    let _ = client.who_can(Default::default()).await;
+}
+
+async fn proofs(client: &Client) {
+    let _ = client
+        .assume_role_with_web_identity(Default::default())
+        .await;
+    let _ = client.assume_role(Default::default()).await;
+    let _ = client.create_credential(Default::default()).await;
+    let _ = client.list_credentials(Default::default()).await;
+    let _ = client.update_credential(Default::default()).await;
+    let _ = client.delete_credential(Default::default()).await;
+    let _ = client.create_provider(Default::default()).await;
+    let _ = client.get_provider(Default::default()).await;
+    let _ = client.list_providers(Default::default()).await;
+    let _ = client.update_provider(Default::default()).await;
+    let _ = client.delete_provider(Default::default()).await;
+    let _ = client.revoke(Default::default()).await;
+    let _ = client.list_revocations(Default::default()).await;
 }
 
 async fn values(client: &Client) {

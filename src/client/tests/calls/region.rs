@@ -240,7 +240,9 @@ impl Region {
             node,
             script: Arc::clone(&self.script),
         };
-        let services = Routes::new(scripted.clone()).add_service(Admin(scripted));
+        let services = Routes::new(scripted.clone())
+            .add_service(Access(scripted.clone()))
+            .add_service(Admin(scripted));
         let task = tokio::spawn(listener.serve(services, async {
             let _ = stopped.await;
         }));
@@ -304,6 +306,28 @@ impl NamedService for Admin {
 }
 
 impl Service<http::Request<Body>> for Admin {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        self.0.call(request)
+    }
+}
+
+/// The same, for identities.
+#[derive(Clone)]
+struct Access(Scripted);
+
+impl NamedService for Access {
+    const NAME: &'static str = "strongroom.access.v1.AccessService";
+}
+
+impl Service<http::Request<Body>> for Access {
     type Response = http::Response<Body>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;

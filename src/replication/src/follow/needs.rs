@@ -1,6 +1,6 @@
 //! Which rows are to be asked for by their keys: those this region is to hold, and knows by their
-//! commitments only. They are asked for pass by pass, in the order of the keys; a pass that left
-//! some out is made again ever later.
+//! commitments only, and access keys whose secret's key is not here. They are asked for pass by pass,
+//! in the order of the keys; a pass that left some out is made again ever later.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -57,7 +57,8 @@ impl Pass {
     /// Takes that rows were asked for, and what is here now.
     pub(crate) fn asked(&mut self, state: &State, keys: &[RowKey]) {
         self.after = keys.last().copied().or(self.after);
-        self.has_left |= keys.iter().any(|key| state.is_withheld(key));
+        let is_left = |key: &RowKey| state.is_withheld(key) || lacks_its_key(state, key);
+        self.has_left |= keys.iter().any(is_left);
     }
 
     /// Begins the next pass a while later.
@@ -76,13 +77,17 @@ impl Pass {
 /// values.
 fn missing(state: &State, feed: &FeedId, after: Option<RowKey>) -> Vec<RowKey> {
     let is_new = |key: &RowKey| after.is_none_or(|after| *key > after);
+    if *feed == FeedId::Root {
+        let lacking = state
+            .credentials_without_wrap()
+            .map(|uid| RowKey::Credential(*uid));
+        let lacking = lacking.filter(is_new).take(FILL_ROWS_MAX);
+        let mut rows: BTreeSet<RowKey> = lacking.collect();
+        rows.extend(withheld(state, feed, after));
+        return rows.into_iter().take(FILL_ROWS_MAX).collect();
+    }
     if state.receives_all(feed) {
-        let first = RowKey::Epoch(Uid([0; 16]), Default::default());
-        let from = after.unwrap_or(first);
-        let all = state.withheld_from(&from);
-        let all = all.filter(|(key, of)| *of == feed && state.detached(&key.uid()).is_none());
-        let all = all.map(|(key, _)| *key);
-        return all.filter(is_new).take(FILL_ROWS_MAX).collect();
+        return withheld(state, feed, after);
     }
     let refused = state.problems().map(|(uid, _)| uid);
     let hidden = refused
@@ -94,6 +99,27 @@ fn missing(state: &State, feed: &FeedId, after: Option<RowKey>) -> Vec<RowKey> {
     let some = hidden.into_iter().chain(values).filter(is_new);
     let some = some.filter(|key| state.feed_of_secret(&key.uid()) == Some(feed));
     some.take(FILL_ROWS_MAX).collect()
+}
+
+/// Gives the next rows of a feed whose bodies are not here, in the order of the keys.
+fn withheld(state: &State, feed: &FeedId, after: Option<RowKey>) -> Vec<RowKey> {
+    let first = RowKey::Epoch(Uid([0; 16]), Default::default());
+    let from = after.unwrap_or(first);
+    let all = state.withheld_from(&from);
+    let all = all.filter(|(key, of)| *of == feed && state.detached(&key.uid()).is_none());
+    let all = all.map(|(key, _)| *key);
+    let all = all.filter(|key| after.is_none_or(|after| *key > after));
+    all.take(FILL_ROWS_MAX).collect()
+}
+
+/// Whether a row is one of an access key that cannot be used here.
+pub(crate) fn lacks_its_key(state: &State, key: &RowKey) -> bool {
+    let RowKey::Credential(uid) = key else {
+        return false;
+    };
+    let credential = state.credential(uid);
+    let is_access_key = credential.is_some_and(|credential| credential.proof.is_access_key());
+    is_access_key && state.credential_wrap(uid).is_none()
 }
 
 /// Gives the values of some secrets that are missing of a feed.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use machine::limits::MESSAGE_CHARS_MAX;
 use machine::{
-    FeedId, Hash, ImportChanges, ImportedChange, RegionName, Revision, Row, RowKey, RowRef, Secret,
-    SentBody, StagedRow, State, StoredVersion, Uid, VersionId, Wrap,
+    Credential, FeedId, Hash, ImportChanges, ImportedChange, RegionName, Revision, Row, RowKey,
+    RowRef, Secret, SentBody, StagedRow, State, StoredVersion, Uid, VersionId, Wrap,
 };
 
 use crate::codec::{ReceivedBody, ReceivedRow};
@@ -162,6 +162,7 @@ impl Wraps<'_> {
         };
         let (wrap, problem) = match &made {
             Row::Version(kept) => self.wrap(&place, kept.body(), body, named),
+            Row::Credential(kept) => self.wrap_of_access_key(kept.body(), body),
             _ => (None, String::new()),
         };
         StagedRow {
@@ -176,6 +177,7 @@ impl Wraps<'_> {
     pub(crate) fn sent(&self, place: Place, body: &ReceivedBody, named: &Named) -> SentBody {
         let (wrap, problem) = match self.row(&place, body) {
             Some(Row::Version(kept)) => self.wrap(&place, kept.body(), body, named),
+            Some(Row::Credential(kept)) => self.wrap_of_access_key(kept.body(), body),
             // What is not what was committed to is for the machine to say.
             _ => (None, String::new()),
         };
@@ -251,16 +253,37 @@ impl Wraps<'_> {
             // A version that nothing names: the machine does not take it.
             return (None, String::new());
         };
-        if body.wrapped_dek.is_empty() {
-            return (None, KEY_NOT_SENT.to_owned());
-        }
         let replica = secret.as_ref().and_then(|secret| secret.replica(self.own));
         let key_name = replica.and_then(|replica| replica.kms_key.as_deref());
-        let wrapped = &body.wrapped_dek;
-        let taken = self
-            .key
-            .take(self.keys, self.state, key_name, (&uid, &id), wrapped);
-        match taken {
+        self.take(key_name, (&uid, &id), &body.wrapped_dek)
+    }
+
+    /// Wraps the key of an access key's secret under the default key, or says in words why not.
+    /// Other credentials have none.
+    fn wrap_of_access_key(
+        &self,
+        credential: &Credential,
+        body: &ReceivedBody,
+    ) -> (Option<Wrap>, String) {
+        match credential.proof.is_access_key() {
+            true => {
+                let version = VersionId::of_access_key();
+                self.take(None, (&credential.uid, &version), &body.wrapped_dek)
+            }
+            false => (None, String::new()),
+        }
+    }
+
+    fn take(
+        &self,
+        key_name: Option<&str>,
+        of: (&Uid, &VersionId),
+        wrapped: &[u8],
+    ) -> (Option<Wrap>, String) {
+        if wrapped.is_empty() {
+            return (None, KEY_NOT_SENT.to_owned());
+        }
+        match self.key.take(self.keys, self.state, key_name, of, wrapped) {
             Ok(wrap) => (Some(wrap), String::new()),
             Err(reason) => (None, reason),
         }

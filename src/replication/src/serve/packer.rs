@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use consensus::{Broken, Danger, ValueError, View};
 use envelope::{LinkBinding, LinkKey};
-use machine::{Body, Framed, Ordinal, RegionName, Row, RowKey, RowRef, State, Uid};
+use machine::{Body, Framed, Ordinal, RegionName, Row, RowKey, RowRef, State, Uid, VersionId};
 use wire::replication::v1;
 
 use crate::codec;
@@ -71,12 +71,16 @@ impl Packer {
         Ok(framed.map(|framed| codec::body(&framed, self.wrapped(view, key))))
     }
 
-    /// Wraps the data key of a version under the stream's key.
+    /// Wraps the data key of a version, or of an access key's secret, under the stream's key.
     fn wrapped(&self, view: &View, key: &RowKey) -> Option<Vec<u8>> {
-        let RowKey::Version(uid, ordinal) = key else {
-            return None;
-        };
-        self.wrap(view, uid, *ordinal)
+        match key {
+            RowKey::Version(uid, ordinal) => self.wrap(view, uid, *ordinal),
+            RowKey::Credential(uid) => {
+                let (wrap, version) = (view.credential_wrap(uid)?, VersionId::of_access_key());
+                self.keys.send(view, uid, &version, wrap, &self.link)
+            }
+            _ => None,
+        }
     }
 
     fn wrap(&self, view: &View, uid: &Uid, ordinal: Ordinal) -> Option<Vec<u8>> {

@@ -8,6 +8,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod access_keys;
 mod changes;
 mod copies;
 mod directory;

@@ -316,6 +316,9 @@ pub const MARK: &[u8] = b"linked:";
 /// The name of a key that wraps nothing in any region.
 pub const BROKEN_KEY: &str = "alias/broken";
 
+/// A wrapped data key that does not open.
+pub const SHUT: &[u8] = b"shut";
+
 /// Keys that seal nothing.
 pub struct MarkedKeys;
 
@@ -329,7 +332,7 @@ impl Keys for MarkedKeys {
         _: &LinkKey,
     ) -> Option<Vec<u8>> {
         // A version of this id is one whose key does not open.
-        let opens = *version != version_id(99);
+        let opens = *version != version_id(99) && *wrap.wrapped_dek != *SHUT;
         opens.then(|| [MARK, &wrap.wrapped_dek].concat())
     }
 

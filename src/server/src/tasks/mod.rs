@@ -7,6 +7,7 @@ mod confirm;
 mod promote;
 mod purge;
 mod resealed;
+mod revoked;
 mod seats;
 
 use std::sync::Arc;
@@ -61,6 +62,7 @@ impl Tasks {
     pub fn spawn(&self, tasks: &mut JoinSet<()>) {
         tasks.spawn(self.clone().purge());
         tasks.spawn(self.clone().forget_resealed());
+        tasks.spawn(self.clone().forget_revoked());
         tasks.spawn(self.clone().record_accesses());
         tasks.spawn(self.clone().promote_learners());
         tasks.spawn(self.clone().checkpoint_feeds());

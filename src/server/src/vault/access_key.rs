@@ -4,12 +4,8 @@ use std::sync::Arc;
 
 use machine::{SealedValue, State, Uid, ValueKind, VersionId, Wrap};
 
-use super::{Address, Vault, seal_failed};
+use super::{Address, Vault};
 use crate::errors::Refusal;
-
-/// The version that such a secret is sealed as. Uids of credentials and of secrets differ: nothing
-/// else is sealed for the same address.
-const VERSION: &str = "secret-access-key-00000000000001";
 
 impl Vault {
     /// Seals the secret of an access key under the default key of this region.
@@ -22,7 +18,7 @@ impl Vault {
         uid: &Uid,
         plain: &[u8],
     ) -> Result<(Arc<SealedValue>, Wrap), Refusal> {
-        let version = VersionId::new(VERSION).map_err(|_| seal_failed())?;
+        let version = VersionId::of_access_key();
         let at = Address {
             uid,
             version: &version,

@@ -251,3 +251,45 @@ async fn a_region_that_accepts_none_is_named_and_does_nothing() {
     assert_eq!(reason, "ServiceUnavailable");
     second.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resource_policy_of_a_copy_is_attached_where_the_secret_is_led() {
+    let (first, second) = two(true).await;
+    let (mut client, mut there) = (first.secrets(0), second.secrets(0));
+    let request = api::CreateSecretRequest {
+        add_replica_regions: vec![replica(OTHER)],
+        ..create("s", 1, "one")
+    };
+    client.create_secret(request).await.unwrap();
+    eventually("the copy is there", async || {
+        read(&mut there, "s").await.is_ok()
+    })
+    .await;
+    let document = r#"{"Version": "2012-10-17", "Statement": {"Effect": "Allow",
+        "Principal": {"AWS": "000000000000"}, "Action": "*", "Resource": "*"}}"#;
+    let put = api::PutResourcePolicyRequest {
+        secret_id: "s".to_owned(),
+        resource_policy: document.to_owned(),
+        ..Default::default()
+    };
+    let put = there.put_resource_policy(put).await.unwrap();
+    let position = metadata(&put, "strongroom-position").unwrap();
+    assert!(put.into_inner().arn.contains(OTHER));
+    let asked = api::GetResourcePolicyRequest {
+        secret_id: "s".to_owned(),
+        policy_name: None,
+    };
+    // It counts in both regions: the copy has it, too.
+    let got = client.get_resource_policy(asked.clone()).await.unwrap();
+    assert_eq!(got.into_inner().resource_policy.unwrap(), document);
+    let asked = with("strongroom-min-position", &position, asked);
+    let got = there.get_resource_policy(asked).await.unwrap();
+    assert_eq!(got.into_inner().resource_policy.unwrap(), document);
+    let delete = api::DeleteResourcePolicyRequest {
+        secret_id: "s".to_owned(),
+        policy_name: None,
+    };
+    there.delete_resource_policy(delete).await.unwrap();
+    second.stop().await;
+    first.stop().await;
+}

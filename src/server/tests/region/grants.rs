@@ -28,7 +28,7 @@ async fn reads(client: &mut SecretsClient, id: &str) -> bool {
 async fn a_client_that_is_bound_and_has_no_policy_may_do_nothing() {
     let region = Region::start(1).await;
     let mut admin = region.access();
-    let alice = known(&mut admin, "alice").await;
+    known(&mut admin, "alice").await;
     region
         .secrets(0)
         .create_secret(create("there", 1, "x"))
@@ -43,6 +43,19 @@ async fn a_client_that_is_bound_and_has_no_policy_may_do_nothing() {
     assert!(is_denied(
         secrets.create_secret(create("new", 3, "x")).await
     ));
+    region.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_without_policies_is_told_of_nobody_and_makes_nothing() {
+    let region = Region::start(1).await;
+    let mut admin = region.access();
+    let alice = known(&mut admin, "alice").await;
+    region
+        .secrets(0)
+        .create_secret(create("there", 1, "x"))
+        .await
+        .unwrap();
     let mut client = region.access_as("alice");
     let principal = || Some(alice.clone());
     let asked = api::GetPrincipalRequest {
@@ -94,19 +107,85 @@ async fn a_client_that_is_bound_and_has_no_policy_may_do_nothing() {
         ..Default::default()
     };
     assert!(is_denied(client.simulate_policy(asked).await));
-    assert!(is_denied(
-        client.list_accounts(api::ListAccountsRequest {}).await
-    ));
+    region.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_without_policies_learns_of_nothing_whether_it_is_there() {
+    let region = Region::start(1).await;
+    let mut admin = region.access();
+    let alice = known(&mut admin, "alice").await;
+    let there = managed(&mut admin, "there", &policy("Allow", GET, "*")).await;
+    let mine = admin.list_credentials(api::ListCredentialsRequest {
+        principal: Some(alice.clone()),
+    });
+    let mine = mine.await.unwrap().into_inner().credentials[0].id.clone();
+    let mut client = region.access_as("alice");
+    for arn in [there.clone(), there.replace("there", "missing")] {
+        let asked = api::GetPolicyRequest { arn: arn.clone() };
+        assert!(is_denied(client.get_policy(asked).await));
+        let asked = api::UpdatePolicyRequest {
+            arn: arn.clone(),
+            document: policy("Allow", "*", "*"),
+        };
+        assert!(is_denied(client.update_policy(asked).await));
+        let asked = api::DeletePolicyRequest { arn };
+        assert!(is_denied(client.delete_policy(asked).await));
+    }
+    for id in [mine, "AKIAIOSFODNN7EXAMPLE".to_owned()] {
+        let asked = api::UpdateCredentialRequest {
+            id: id.clone(),
+            change: Some(api::update_credential_request::Change::Active(false)),
+        };
+        assert!(is_denied(client.update_credential(asked).await));
+        let asked = api::DeleteCredentialRequest { id };
+        assert!(is_denied(client.delete_credential(asked).await));
+    }
+    region.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_without_policies_runs_no_accounts_issuers_and_revocations() {
+    let region = Region::start(1).await;
+    known(&mut region.access(), "alice").await;
+    let mut client = region.access_as("alice");
+    let asked = api::CreateProviderRequest {
+        issuer: "https://issuer.example".to_owned(),
+        audiences: vec!["a".to_owned()],
+        ..Default::default()
+    };
+    assert!(is_denied(client.create_provider(asked).await));
+    let arn = format!("arn:aws:iam::{ACCOUNT}:oidc-provider/issuer.example");
+    let asked = api::GetProviderRequest { arn: arn.clone() };
+    assert!(is_denied(client.get_provider(asked).await));
+    let asked = api::UpdateProviderRequest {
+        arn: arn.clone(),
+        ..Default::default()
+    };
+    assert!(is_denied(client.update_provider(asked).await));
     assert!(is_denied(
         client
-            .list_providers(api::ListProvidersRequest::default())
+            .delete_provider(api::DeleteProviderRequest { arn })
             .await
     ));
-    assert!(is_denied(
-        client
-            .list_revocations(api::ListRevocationsRequest::default())
-            .await
-    ));
+    let asked = api::CreateAccountRequest {
+        account: "111122223333".to_owned(),
+        name: "other".to_owned(),
+    };
+    assert!(is_denied(client.create_account(asked).await));
+    let asked = api::RevokeRequest {
+        revoked: Some(api::Revoked {
+            what: Some(api::revoked::What::Session("x".to_owned())),
+        }),
+        ..Default::default()
+    };
+    assert!(is_denied(client.revoke(asked).await));
+    let listed = client.list_accounts(api::ListAccountsRequest {}).await;
+    assert!(is_denied(listed));
+    let asked = api::ListProvidersRequest::default();
+    assert!(is_denied(client.list_providers(asked).await));
+    let asked = api::ListRevocationsRequest::default();
+    assert!(is_denied(client.list_revocations(asked).await));
     region.stop().await;
 }
 

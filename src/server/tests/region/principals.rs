@@ -1,13 +1,13 @@
 //! Short ways to say who is who and may do what.
 
-use tonic::Status;
+use tonic::{Code, Status};
 use wire::Channel;
 use wire::access::v1 as api;
 use wire::access::v1::access_service_client::AccessServiceClient;
 use wire::access::v1::certificate_binding::Match;
 pub use wire::access::v1::update_principal_request::Change;
 
-use super::harness::{ADMIN, REGION, Region, SecretsClient};
+use super::harness::{ADMIN, REGION, Region, SecretsClient, refusal};
 
 pub type AccessClient = AccessServiceClient<Channel>;
 
@@ -144,4 +144,11 @@ pub async fn known(admin: &mut AccessClient, name: &str) -> api::PrincipalName {
 /// The ARNs of all secrets of the first region whose names begin like this.
 pub fn secrets_like(name: &str) -> String {
     format!("arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{name}-??????")
+}
+
+/// Asserts the AWS error name and the code.
+#[track_caller]
+pub fn refused<T: std::fmt::Debug>(outcome: Result<T, tonic::Status>, reason: &str, code: Code) {
+    let (found, was, message) = refusal(outcome);
+    assert_eq!((found.as_str(), was), (reason, code), "{message}");
 }

@@ -1,6 +1,7 @@
 //! `strongroom secret`.
 
 mod list;
+mod policy;
 mod read;
 mod replicas;
 pub mod show;
@@ -13,9 +14,12 @@ use std::time::Duration;
 use client::{Client, Consistency, LastShown};
 
 use super::connect;
+use crate::arguments::resource_policy::ResourcePolicy;
 use crate::arguments::secret::{Secret, Verb};
 use crate::failure::Failure;
 use crate::output::Format;
+
+pub use self::policy::validate as validate_policy;
 
 /// What every verb needs.
 struct Session {
@@ -56,6 +60,19 @@ async fn carry_out(secret: &Secret, format: Format) -> Result<Session, Failure> 
             write::update(&session, update, value).await?;
             Ok(session)
         }
+        Verb::Policy(ResourcePolicy::Put(put)) => {
+            let document = put.document.read()?;
+            let session = open(secret, format)?;
+            policy::put(&session, put, document).await?;
+            Ok(session)
+        }
+        Verb::Policy(ResourcePolicy::Validate(check)) => {
+            let document = check.document.read()?;
+            let session = open(secret, format)?;
+            let name = check.name.as_deref();
+            policy::validate(&session.client, name, document, format).await?;
+            Ok(session)
+        }
         verb => {
             confirm(verb)?;
             let session = open(secret, format)?;
@@ -72,6 +89,7 @@ fn confirm(verb: &Verb) -> Result<(), Failure> {
             replicas::confirm_overwrite(&replicate.name, &replicate.overwrite)
         }
         Verb::RemoveRegions(remove) => replicas::confirm_remove(remove),
+        Verb::Policy(ResourcePolicy::Delete(delete)) => policy::confirm_delete(delete),
         _ => Ok(()),
     }
 }
@@ -93,8 +111,13 @@ async fn ask(session: &Session, verb: &Verb) -> Result<(), Failure> {
         Verb::Replicate(replicate) => replicas::replicate(session, replicate).await,
         Verb::RemoveRegions(remove) => replicas::remove(session, remove).await,
         Verb::StopReplication(secret) => replicas::stop(session, secret).await,
-        // These read a value, and went another way.
-        Verb::Create(_) | Verb::Put(_) | Verb::Update(_) => Ok(()),
+        Verb::Policy(ResourcePolicy::Get(get)) => policy::get(session, get).await,
+        Verb::Policy(ResourcePolicy::Delete(delete)) => policy::delete(session, delete).await,
+        // These read a value or a document, and went another way.
+        Verb::Create(_)
+        | Verb::Put(_)
+        | Verb::Update(_)
+        | Verb::Policy(ResourcePolicy::Put(_) | ResourcePolicy::Validate(_)) => Ok(()),
     }
 }
 
