@@ -240,7 +240,7 @@ fn proof(asked: api::CertificateBinding) -> Result<Proof, Refusal> {
 fn new_secret() -> Result<Zeroizing<String>, Refusal> {
     let mut bytes = Zeroizing::new([0; ACCESS_KEY_SECRET_BYTES]);
     random(&mut *bytes)?;
-    Ok(Zeroizing::new(STANDARD.encode(&*bytes)))
+    Ok(Zeroizing::new(STANDARD.encode(bytes.as_slice())))
 }
 
 /// A new id of an access key.

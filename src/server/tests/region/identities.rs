@@ -7,8 +7,8 @@ use wire::admin::v1::RegionScope;
 
 use super::harness::{REGION, Region, refusal, told, two};
 use super::principals::{
-    ACCOUNT, AccessClient, Change, binding, change, group, inline, known, make, making, managed,
-    policy, refused, role, user,
+    ACCOUNT, AccessClient, Change, binding, change, group, inline, make, making, managed, policy,
+    refused, role, user,
 };
 
 async fn got(client: &mut AccessClient, who: &api::PrincipalName) -> api::Principal {

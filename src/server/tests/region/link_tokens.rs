@@ -27,7 +27,7 @@ fn request(files: &Files, token: &str) -> admin::LinkRequest {
         certificate: credentials.chain()[0].to_vec(),
         peer_address: "127.0.0.1:1".to_owned(),
         api_address: "127.0.0.1:2".to_owned(),
-        machine_version_supported: 3,
+        machine_version_supported: 4,
     }
 }
 

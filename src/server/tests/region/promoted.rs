@@ -283,7 +283,7 @@ async fn an_upgrade_is_finalised_when_every_node_answers() {
     let finalize = || admin::FinalizeUpgradeRequest {};
     let done = region.admin(1).finalize_upgrade(finalize()).await.unwrap();
     let done = done.into_inner();
-    assert_eq!((done.before, done.now), (3, 3));
+    assert_eq!((done.before, done.now), (4, 4));
     let mut region = region;
     region.nodes.remove(2).shutdown().await;
     let (reason, _, text) = refusal(region.admin(0).finalize_upgrade(finalize()).await);
