@@ -4,7 +4,7 @@
 mod search;
 mod verify;
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -136,6 +136,50 @@ impl Reader {
     fn filled(&self) -> Result<Vec<(u64, u64)>, ReadError> {
         let listed = file::list(&self.dir).map_err(|source| io_error(&self.dir, source))?;
         Ok(listed.into_iter().filter(|(_, bytes)| *bytes > 0).collect())
+    }
+
+    /// The beginning of the next file with something in it. Looked for by name first: there may be
+    /// many.
+    fn later(&self, number: u64) -> Result<Option<Place>, ReadError> {
+        let next = number.saturating_add(1);
+        let file = match self.bytes(next)?.unwrap_or(0) {
+            0 => {
+                let filled = self.filled()?;
+                filled
+                    .iter()
+                    .map(|(file, _)| *file)
+                    .find(|file| *file > number)
+            }
+            _ => Some(next),
+        };
+        Ok(file.map(|file| Place { file, offset: 0 }))
+    }
+
+    /// The end of the last file before with something in it.
+    fn earlier(&self, number: u64) -> Result<Option<Place>, ReadError> {
+        let last = number.saturating_sub(1);
+        let found = match self.bytes(last)?.unwrap_or(0) {
+            0 => {
+                let filled = self.filled()?;
+                filled
+                    .iter()
+                    .rev()
+                    .find(|(file, _)| *file < number)
+                    .copied()
+            }
+            bytes => Some((last, bytes)),
+        };
+        Ok(found.map(|(file, offset)| Place { file, offset }))
+    }
+
+    /// How long a file is; `None` if it is gone.
+    fn bytes(&self, number: u64) -> Result<Option<u64>, ReadError> {
+        let path = self.path(number);
+        match fs::metadata(&path) {
+            Ok(metadata) => Ok(Some(metadata.len())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io_error(&path, error)),
+        }
     }
 
     /// Opens a file; `None` if it is gone.
