@@ -6,6 +6,7 @@ mod format;
 mod full_disk;
 mod kill;
 mod opening;
+mod power;
 mod reading;
 mod rotation;
 mod support;
