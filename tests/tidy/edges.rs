@@ -24,6 +24,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("replication", &["consensus", "envelope", "machine", "wire"]),
     ("wire", &[]),
     ("store", &[]),
+    ("audit", &[]),
     ("envelope", &[]),
     ("access", &[]),
     ("machine", &[]),
