@@ -12,6 +12,7 @@ mod evaluate;
 pub mod limits;
 mod principal;
 mod reason;
+pub mod session;
 
 pub use context::{Context, Value};
 pub use document::{Policy, PolicyError, PolicyKind};
