@@ -13,6 +13,7 @@ pub mod limits;
 mod principal;
 mod reason;
 pub mod session;
+pub mod sigv4;
 
 pub use context::{Context, Value};
 pub use document::{Policy, PolicyError, PolicyKind};

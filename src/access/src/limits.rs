@@ -93,3 +93,18 @@ pub const SESSION_TAG_KEY_CHARS_MAX: usize = 128;
 pub const SESSION_TAG_VALUE_CHARS_MAX: usize = 256;
 /// Milliseconds since 1970 that there are: the year 9999 is the last with four digits.
 pub const SESSION_TIME_MS_MAX: i64 = 253_402_207_200_000;
+
+/// Milliseconds by which the clock of a caller that signs may differ from ours: five minutes.
+pub const SIGV4_SKEW_MS_MAX: i64 = 300_000;
+/// Seconds for which a presigned request may be good: seven days.
+pub const SIGV4_EXPIRY_SECONDS_MAX: i64 = 604_800;
+/// Headers of a signed request.
+pub const SIGV4_HEADERS_MAX: usize = 100;
+/// Parameters in the query of a signed request.
+pub const SIGV4_PARAMETERS_MAX: usize = 100;
+/// Bytes of a signed request without its body.
+pub const SIGV4_REQUEST_BYTES_MAX: usize = 65_536;
+/// Characters of the id of an access key.
+pub const SIGV4_ACCESS_KEY_CHARS_MAX: usize = 128;
+/// Bytes of the region, and of the service, in a credential scope.
+pub const SIGV4_SCOPE_BYTES_MAX: usize = 128;
