@@ -9,6 +9,7 @@
 mod context;
 mod document;
 mod evaluate;
+pub mod jwt;
 pub mod limits;
 mod principal;
 mod reason;
