@@ -14,11 +14,14 @@ mod condition;
 mod context;
 mod document;
 mod evaluate;
+pub mod jwt;
 mod keys;
 pub mod limits;
 mod pattern;
 mod principal;
 mod reason;
+pub mod session;
+pub mod sigv4;
 mod validate;
 mod variable;
 
