@@ -29,7 +29,7 @@ pub(crate) fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// Whether a text may stand as a resource: `*`, or an ARN with all its parts whose service is named.
+/// Whether a text may stand as a resource: `*`, or a whole ARN whose service is named.
 pub(crate) fn is_resource(text: &str) -> bool {
     let Some(rest) = text.strip_prefix("arn:") else {
         return text == "*";

@@ -44,8 +44,8 @@ pub(crate) enum Grant {
 }
 
 impl Principals {
-    /// Parses what names principals. In a trust policy everyone is `{"AWS": "*"}` only, and federated
-    /// principals stand nowhere else.
+    /// Parses what names principals. In a trust policy everyone is `{"AWS": "*"}` only, and nowhere
+    /// else do federated principals stand.
     pub(crate) fn parse(
         json: &Json,
         negated: bool,
