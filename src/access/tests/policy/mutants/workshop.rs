@@ -87,6 +87,9 @@ impl Workshop {
             .args(["build", "--offline", "--quiet", "--package", "judge"])
             .current_dir(&self.0)
             .env("CARGO_TARGET_DIR", &target)
+            // Judging takes longer than building does without.
+            .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
+            .env("CARGO_PROFILE_DEV_DEBUG", "0")
             .output()
             .expect("cargo can be run");
         let errors = String::from_utf8_lossy(&built.stderr);
