@@ -56,6 +56,11 @@ fn foreign_words_stay_with_their_owner() {
 }
 
 #[test]
+fn specifications_do_not_reach_what_they_specify() {
+    report(&rust::second_opinions(&sources()));
+}
+
+#[test]
 fn every_rpc_is_in_the_method_table() {
     report(&catalogue::methods(&sources()));
 }

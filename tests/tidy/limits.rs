@@ -26,7 +26,7 @@ const CRATES: &[(&str, &str)] = &[
     ("replication", "Between regions"),
     ("store", "Log, rows and snapshots"),
     ("envelope", "Keys and values"),
-    ("access", "Policies"),
+    ("access", "Policies and tokens"),
     ("cli", "The command line"),
 ];
 

@@ -19,13 +19,20 @@ const PANICS: &[&str] = &["panic", "unreachable", "todo", "unimplemented"];
 const FOREIGN_WORDS: &[(&str, &[&str])] = &[
     ("tonic::transport::", &["src/wire/"]),
     ("rustls::", &["src/wire/"]),
-    ("aws_lc_rs::", &["src/wire/"]),
+    ("aws_lc_rs::", &["src/wire/", "src/access/"]),
     ("sled::", &["src/store/"]),
     ("openraft::", &["src/consensus/"]),
     ("aes_gcm_siv::", &["src/envelope/"]),
     ("prometheus::", &["src/server/"]),
     ("imbl::", &["src/machine/"]),
 ];
+
+/// Folders of tests that say a second time what a crate has to do, and the names by which they
+/// would reach it: what copies an answer is no check of it.
+const SECOND_OPINIONS: &[(&str, &[&str])] = &[(
+    "src/access/tests/policy/spec/",
+    &["access", "strongroom_access", "engine"],
+)];
 
 /// What the parsed files break.
 pub fn check(sources: &[Source]) -> Vec<String> {
@@ -74,6 +81,28 @@ pub fn foreign_words(sources: &[Source]) -> Vec<String> {
                 });
                 if said && !owners.iter().any(|owner| source.path.starts_with(owner)) {
                     let sentence = format!("{word} belongs to {owners:?}");
+                    breaches.push(breach(&source.path, at + 1, sentence));
+                }
+            }
+        }
+    }
+    breaches
+}
+
+/// Specifications that reach what is held against them, and those that are not there.
+pub fn second_opinions(sources: &[Source]) -> Vec<String> {
+    let mut breaches = Vec::new();
+    for (folder, names) in SECOND_OPINIONS {
+        let ours = |source: &&Source| source.path.starts_with(folder);
+        if !sources.iter().any(|source| ours(&source)) {
+            breaches.push(format!("{folder}: no specification is there"));
+        }
+        for source in sources.iter().filter(ours) {
+            for (at, line) in source.text.lines().enumerate() {
+                let code = line.split("//").next().unwrap_or_default();
+                let mut words = code.split(|c: char| !c.is_alphanumeric() && c != '_');
+                if let Some(word) = words.find(|word| names.contains(word)) {
+                    let sentence = format!("{word} is what this is held against");
                     breaches.push(breach(&source.path, at + 1, sentence));
                 }
             }
@@ -369,6 +398,30 @@ fn each_rule_finds_what_breaks_it() {
             "{text}: {found:?}"
         );
     }
+}
+
+#[test]
+fn a_specification_that_reaches_what_it_specifies_is_found() {
+    let folder = SECOND_OPINIONS[0].0;
+    let found = |text: &str| {
+        let source = Source {
+            path: format!("{folder}mod.rs"),
+            text: text.into(),
+        };
+        second_opinions(&[source])
+    };
+    for text in [
+        "use access::Policy;",
+        "use strongroom_access as ours;",
+        "let a = access::decide();",
+        "use crate::{case, engine};",
+    ] {
+        assert_eq!(found(text).len(), 1, "{text}");
+    }
+    for text in ["// access decides otherwise", "let accesses = 1;"] {
+        assert_eq!(found(text), Vec::<String>::new(), "{text}");
+    }
+    assert_eq!(second_opinions(&[]).len(), SECOND_OPINIONS.len());
 }
 
 #[test]

@@ -29,8 +29,7 @@ pub(crate) fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// Whether a text may stand as a resource: `*`, or an ARN whose service is named. One that ends in
-/// `*` may leave out parts before it.
+/// Whether a text may stand as a resource: `*`, or a whole ARN whose service is named.
 pub(crate) fn is_resource(text: &str) -> bool {
     let Some(rest) = text.strip_prefix("arn:") else {
         return text == "*";
@@ -39,8 +38,8 @@ pub(crate) fn is_resource(text: &str) -> bool {
     let (partition, service) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
     let is_char = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     let is_named = !service.is_empty() && service.bytes().all(is_char);
-    let behind = parts.count();
-    let is_whole = behind == 3 || (behind > 0 && text.ends_with('*'));
+    // Region, account and resource.
+    let is_whole = parts.count() == 3;
     !partition.is_empty() && is_named && is_whole
 }
 

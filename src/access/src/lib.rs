@@ -7,6 +7,9 @@
 //! allowed that no statement allows; an explicit deny of any layer wins over every allow (I7).
 //! [`validate`] names what is questionable about a policy, [`is_public`] whether strangers are let
 //! in.
+//!
+//! Who calls is read from a token of an issuer ([`jwt`]), from a token of our own ([`session`]) or
+//! from a signature ([`sigv4`]).
 
 mod actions;
 mod arn;
@@ -14,11 +17,14 @@ mod condition;
 mod context;
 mod document;
 mod evaluate;
+pub mod jwt;
 mod keys;
 pub mod limits;
 mod pattern;
 mod principal;
 mod reason;
+pub mod session;
+pub mod sigv4;
 mod validate;
 mod variable;
 

@@ -36,7 +36,7 @@ impl Filled {
             key.trim(),
             "name a key in the variable, such as aws:username",
         );
-        if key.is_empty() || key.contains(['$', '{', '*', '?', '\'']) || !key.contains(':') {
+        if key.is_empty() || key.contains(['$', '{', '*', '?', '\'', ' ']) || !key.contains(':') {
             return Err(Flaw::Variable(named));
         }
         let key = key.to_lowercase();

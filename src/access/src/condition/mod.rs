@@ -82,10 +82,14 @@ impl Condition {
             ..
         } = self.operator;
         if let Values::Null(wanted) = &self.values {
-            return wanted.contains(&found.is_empty());
+            return match quantifier {
+                Quantifier::None => wanted.contains(&found.is_empty()),
+                // There is no value that could be null or not: all are, and none is.
+                Quantifier::All => true,
+                Quantifier::Any => false,
+            };
         }
-        // A variable without a value decides nothing: then no value passes, negated or not.
-        let passes = |value: &String| self.matches(value, context) == Some(!negated);
+        let passes = |value: &String| self.matches(value, context) != negated;
         match quantifier {
             Quantifier::None if found.is_empty() => negated || if_exists,
             Quantifier::None if negated => found.iter().all(passes),
@@ -111,12 +115,18 @@ impl Condition {
         }
     }
 
-    /// Whether a value of the request matches one of ours; none if none does and a variable in one
-    /// of ours has no value.
-    fn matches(&self, value: &str, context: &Context) -> Option<bool> {
-        Some(match &self.values {
-            Values::Text(ours) => return any(ours, |one| one.matches(value, context)),
-            Values::Arn(ours) => return any(ours, |one| one.matches_arn(value, context)),
+    /// Whether a value of the request matches one of ours. One with a variable without a value
+    /// matches nothing.
+    fn matches(&self, value: &str, context: &Context) -> bool {
+        match &self.values {
+            Values::Text(ours) => {
+                let is_same = |one: &Pattern| one.matches(value, context) == Some(true);
+                ours.iter().any(is_same)
+            }
+            Values::Arn(ours) => {
+                let is_same = |one: &Pattern| one.matches_arn(value, context) == Some(true);
+                ours.iter().any(is_same)
+            }
             Values::Number(relation, ours) => Number::parse(value)
                 .is_ok_and(|value| ours.iter().any(|one| relation.holds(value.cmp(one)))),
             Values::Date(relation, ours) => Moment::parse(value)
@@ -127,24 +137,8 @@ impl Condition {
                 ip::address(value).is_some_and(|value| ours.iter().any(|one| one.contains(value)))
             }
             Values::Null(_) => false,
-        })
-    }
-}
-
-/// Whether any of the patterns matches; none if none does and one of them cannot be told.
-pub(crate) fn any<'a, T: 'a>(
-    patterns: impl IntoIterator<Item = &'a T>,
-    matches: impl Fn(&'a T) -> Option<bool>,
-) -> Option<bool> {
-    let mut told = Some(false);
-    for pattern in patterns {
-        match matches(pattern) {
-            Some(true) => return Some(true),
-            Some(false) => {}
-            None => told = None,
         }
     }
-    told
 }
 
 fn is_empty(found: &[String]) -> bool {

@@ -199,8 +199,19 @@ fn null_asks_whether_the_key_is_there() {
     assert!(holds_without("Null", &["true"]) && !holds_without("Null", &["false"]));
     assert!(holds("Null", &["false"], "") && !holds("Null", &["true"], "x"));
     assert!(holds_for_set("Null", &["true"], &[]) && holds_for_set("Null", &["false"], &["a"]));
-    assert!(holds_without("ForAnyValue:Null", &["true"]));
     assert!(is_refused("Null", "maybe"));
+}
+
+#[test]
+fn null_of_all_values_always_holds_and_of_any_value_never() {
+    for wanted in ["true", "false"] {
+        for theirs in [&[][..], &["a"], &["a", ""]] {
+            assert!(holds_for_set("ForAllValues:Null", &[wanted], theirs));
+            assert!(!holds_for_set("ForAnyValue:Null", &[wanted], theirs));
+        }
+        assert!(holds_without("ForAllValues:Null", &[wanted]));
+        assert!(!holds_without("ForAnyValue:Null", &[wanted]));
+    }
 }
 
 #[test]
@@ -303,12 +314,13 @@ fn without_a_set_operator_one_value_of_a_set_is_enough_and_a_negation_asks_all()
 }
 
 #[test]
-fn a_variable_without_a_value_fails_an_operator_and_its_negation_alike() {
+fn a_variable_without_a_value_fails_an_operator_and_passes_its_negation() {
     let unknown = "${aws:username}";
-    assert!(!holds("StringEquals", &[unknown], "a") && !holds("StringNotEquals", &[unknown], "a"));
+    assert!(!holds("StringEquals", &[unknown], "a") && holds("StringNotEquals", &[unknown], "a"));
     assert!(holds("StringEquals", &[unknown, "a"], "a"));
-    assert!(!holds("StringNotEquals", &[unknown, "b"], "a"));
-    assert!(!holds("ArnLike", &[unknown], "a") && !holds("ArnNotLike", &[unknown], "a"));
+    assert!(holds("StringNotEquals", &[unknown, "b"], "a"));
+    assert!(!holds("StringNotEquals", &[unknown, "a"], "a"));
+    assert!(!holds("ArnLike", &[unknown], "a") && holds("ArnNotLike", &[unknown], "a"));
     let mut context = Context::new();
     context.set(KEY, "a");
     context.set("aws:username", "a");

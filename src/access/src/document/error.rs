@@ -67,6 +67,8 @@ pub(crate) enum Flaw {
     Operator,
     #[error("a condition key is a prefix, a colon and a name, such as aws:SourceIp")]
     ConditionKey,
+    #[error("another condition has this key in another case: write both alike")]
+    ConditionKeyCase,
     #[error("{0} is expected as the value of this operator")]
     ConditionValue(&'static str),
 }

@@ -17,13 +17,14 @@ use crate::limits::{
     RESOURCE_POLICY_CHARS_MAX, SESSION_POLICY_CHARS_MAX, TRUST_POLICY_CHARS_MAX,
 };
 
-use json::{Json, Path};
+use json::Path;
 use statement::Rules;
 
 pub(crate) use error::Flaw;
 pub use error::PolicyError;
+pub(crate) use json::Json;
 pub(crate) use principal::{Grant, Named, Principals};
-pub(crate) use statement::{Patterns, Statement};
+pub(crate) use statement::Statement;
 
 /// What a document is attached to, which says what elements it must or may not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

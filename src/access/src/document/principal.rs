@@ -4,7 +4,7 @@ use crate::arn;
 use crate::document::Flaw;
 use crate::document::json::{Json, Path};
 use crate::document::list;
-use crate::document::{PolicyError, wrong_type};
+use crate::document::{PolicyError, PolicyKind, wrong_type};
 use crate::principal::Principal;
 
 /// `Principal` or `NotPrincipal` of a statement.
@@ -44,13 +44,17 @@ pub(crate) enum Grant {
 }
 
 impl Principals {
+    /// Parses what names principals. In a trust policy everyone is `{"AWS": "*"}` only, and nowhere
+    /// else do federated principals stand.
     pub(crate) fn parse(
         json: &Json,
         negated: bool,
+        kind: PolicyKind,
         path: &Path<'_>,
     ) -> Result<Principals, PolicyError> {
+        let trusts = kind == PolicyKind::Trust;
         let entries = match json {
-            Json::Text(text) if text == "*" => {
+            Json::Text(text) if text == "*" && !trusts => {
                 let named = vec![Named::Everyone];
                 return Ok(Principals { negated, named });
             }
@@ -60,12 +64,12 @@ impl Principals {
             other => return Err(wrong_type(path, "* or an object", other)),
         };
         let mut named = Vec::new();
-        for (kind, json) in entries {
-            let path = path.key(kind);
-            let parse = match kind.as_str() {
+        for (name, json) in entries {
+            let path = path.key(name);
+            let parse = match name.as_str() {
                 "AWS" => aws,
                 "Service" => service,
-                "Federated" => federated,
+                "Federated" if trusts => federated,
                 _ => return Err(path.error(Flaw::PrincipalKind)),
             };
             for (at, text) in list::of_texts(json, &path)?.iter().enumerate() {

@@ -79,6 +79,23 @@ impl Statement {
     }
 }
 
+impl Patterns {
+    /// Whether a statement that allows, or denies, covers what these patterns match, or with `Not`
+    /// do not match. They say none if a variable has no value: that one matches nothing, but with
+    /// `Not` it takes all from an allow and excepts nothing from a deny.
+    pub(crate) fn cover(&self, allows: bool, matches: impl Fn(&Pattern) -> Option<bool>) -> bool {
+        let mut is_told = true;
+        for pattern in &self.patterns {
+            match matches(pattern) {
+                Some(true) => return !self.negated,
+                Some(false) => {}
+                None => is_told = false,
+            }
+        }
+        self.negated && (is_told || !allows)
+    }
+}
+
 impl<'a> Elements<'a> {
     fn of(json: &'a Json, path: &Path<'_>) -> Result<Elements<'a>, PolicyError> {
         let Json::Map(entries) = json else {
@@ -143,7 +160,7 @@ impl<'a> Elements<'a> {
         if negated && allows {
             return Err(path.error(Flaw::NotPrincipalAllows));
         }
-        Principals::parse(json, negated, &path).map(Some)
+        Principals::parse(json, negated, rules.kind, &path).map(Some)
     }
 
     fn actions(&self, path: &Path<'_>) -> Result<Patterns, PolicyError> {
@@ -202,11 +219,20 @@ impl<'a> Elements<'a> {
 
     fn conditions(&self, rules: Rules, path: &Path<'_>) -> Result<Vec<Condition>, PolicyError> {
         let path = path.key("Condition");
-        let mut conditions = Vec::new();
-        for (name, keys) in self
-            .condition
-            .map_or(Ok(&[][..]), |json| map(json, &path))?
-        {
+        let Some(json) = self.condition else {
+            return Ok(Vec::new());
+        };
+        let operators = map(json, &path)?;
+        let keys = operators.iter().map(|(_, keys)| match keys {
+            Json::Map(keys) => keys.len(),
+            _ => 0,
+        });
+        let (found, max) = (keys.sum(), CONDITIONS_MAX);
+        if found > max {
+            return Err(path.error(Flaw::TooMany { found, max }));
+        }
+        let (mut conditions, mut seen) = (Vec::new(), Vec::<&String>::new());
+        for (name, keys) in operators {
             let path = path.key(name);
             let operator = Operator::parse(name).ok_or_else(|| path.error(Flaw::Operator))?;
             for (key, json) in map(keys, &path)? {
@@ -214,16 +240,17 @@ impl<'a> Elements<'a> {
                 if !is_condition_key(key) {
                     return Err(path.error(Flaw::ConditionKey));
                 }
+                let is_twin = |other: &&String| *other != key && other.eq_ignore_ascii_case(key);
+                if seen.iter().any(is_twin) {
+                    return Err(path.error(Flaw::ConditionKeyCase));
+                }
+                seen.push(key);
                 let values = list::of_values(json, &path)?;
                 let parsed = Condition::parse(operator, key, &values, rules.variables);
                 conditions.push(parsed.map_err(|(at, flaw)| list::at(json, &path, at, flaw))?);
             }
         }
-        let (found, max) = (conditions.len(), CONDITIONS_MAX);
-        match found > max {
-            true => Err(path.error(Flaw::TooMany { found, max })),
-            false => Ok(conditions),
-        }
+        Ok(conditions)
     }
 }
 

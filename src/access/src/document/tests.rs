@@ -45,7 +45,7 @@ fn refuse(text: &str, kind: PolicyKind) -> (String, String) {
 
 #[test]
 fn every_kind_has_the_elements_it_must_have_and_no_others() {
-    let principal = r#", "Principal": "*""#;
+    let principal = r#", "Principal": {"AWS": "*"}"#;
     let target = r#", "Resource": "*""#;
     for kind in KINDS {
         let (names, targets) = match kind {
@@ -126,7 +126,7 @@ fn what_is_no_json_or_too_deep_is_refused() {
 fn sizes_are_held_to_the_limit_of_their_kind() {
     let sized = |wanted: usize, kind: PolicyKind| {
         let principal = if kind.names_principals() {
-            r#","Principal":"*""#
+            r#","Principal":{"AWS":"*"}"#
         } else {
             ""
         };
@@ -355,7 +355,7 @@ fn resources_are_arns_of_a_named_service() {
         "arn:aws:secretsmanager:eu-west-1:111122223333:secret:app/db-??????",
         "arn:*:secretsmanager:*:*:secret:*",
         "arn:aws:s3:::a/b",
-        "arn:aws:secretsmanager:*",
+        "arn:aws:secretsmanager:*:*:*",
         "arn:aws:secretsmanager:*:*:secret:${aws:username}-*",
         "arn:aws:secretsmanager:*:*:secret:${aws:PrincipalTag/a, 'b'}",
     ] {
@@ -368,6 +368,8 @@ fn resources_are_arns_of_a_named_service() {
         "arn:aws",
         "arn:aws:secretsmanager",
         "arn:aws:s3::a",
+        "arn:aws:secretsmanager:*",
+        "arn:aws:secretsmanager:*:*",
         "**",
         "arn:*",
         "arn:aws:secrets*:*:*:*",
@@ -400,8 +402,7 @@ fn principals_are_whole_names_without_wildcards() {
         r#"{"AWS": "arn:aws:sts::111122223333:federated-user/a"}"#,
         r#"{"AWS": "AIDAEXAMPLE123456789"}"#,
         r#"{"Service": "rotation.strongroom.internal"}"#,
-        r#"{"Federated": "token.example.com/path", "AWS": "111122223333"}"#,
-        r#"{"Federated": "arn:aws:iam::111122223333:saml-provider/a"}"#,
+        r#"{"Service": "rotation.strongroom.internal", "AWS": "111122223333"}"#,
     ] {
         for element in ["Principal", "NotPrincipal"] {
             accept(
@@ -433,8 +434,6 @@ fn principals_are_whole_names_without_wildcards() {
         r#"{"AWS": "arn:aws:s3::111122223333:user/a"}"#,
         r#"{"Service": "*"}"#,
         r#"{"Service": "a*.internal"}"#,
-        r#"{"Federated": "*"}"#,
-        r#"{"Federated": ""}"#,
         r#"{"CanonicalUser": "79a59df900b949e5"}"#,
         r#"{"aws": "*"}"#,
     ] {
@@ -450,6 +449,27 @@ fn principals_are_whole_names_without_wildcards() {
         refuse(&resource(listed), PolicyKind::Resource).0,
         "Statement[0].Principal.AWS[1]"
     );
+}
+
+#[test]
+fn trust_policies_alone_name_issuers_and_no_star_but_of_aws() {
+    let trust = |principal: &str| policy(&format!("{BARE}, \"Principal\": {principal}"));
+    for principal in [
+        r#"{"Federated": "token.example.com/path", "AWS": "111122223333"}"#,
+        r#"{"Federated": "arn:aws:iam::111122223333:saml-provider/a"}"#,
+    ] {
+        accept(&trust(principal), PolicyKind::Trust);
+        let text = resource(&format!("\"Principal\": {principal}"));
+        let (at, _) = refuse(&text, PolicyKind::Resource);
+        assert_eq!(at, "Statement[0].Principal.Federated");
+    }
+    for principal in [r#"{"Federated": "*"}"#, r#"{"Federated": ""}"#] {
+        let (at, _) = refuse(&trust(principal), PolicyKind::Trust);
+        assert_eq!(at, "Statement[0].Principal.Federated");
+    }
+    accept(&trust(r#"{"AWS": "*"}"#), PolicyKind::Trust);
+    let (at, _) = refuse(&trust("\"*\""), PolicyKind::Trust);
+    assert_eq!(at, "Statement[0].Principal");
 }
 
 #[test]
@@ -501,6 +521,19 @@ fn conditions_name_an_operator_a_key_and_values_that_suit() {
         let found = refuse(&with(condition), PolicyKind::Identity).0;
         assert_eq!(found, format!("Statement[0].Condition{at}"), "{condition}");
     }
+}
+
+#[test]
+fn a_condition_key_is_written_alike_throughout_a_statement() {
+    let with = |key: &str| {
+        let condition = format!(r#"{{"Bool": {{"aws:A": true}}, "Null": {{"{key}": true}}}}"#);
+        identity(&format!(", \"Condition\": {condition}"))
+    };
+    accept(&with("aws:A"), PolicyKind::Identity);
+    accept(&with("aws:B"), PolicyKind::Identity);
+    let (at, what) = refuse(&with("AWS:a"), PolicyKind::Identity);
+    assert_eq!(at, "Statement[0].Condition.Null.AWS:a");
+    assert!(what.contains("case"), "{what}");
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! What one layer of policies says to a request.
 
 use super::{Attached, Request};
-use crate::condition;
-use crate::document::{Grant, Patterns, Principals, Statement};
+use crate::document::{Grant, Principals, Statement};
+use crate::pattern::Pattern;
 use crate::principal::Principal;
 use crate::reason::StatementName;
 
@@ -71,7 +71,9 @@ pub(super) fn ask<'a>(
 impl Statement {
     /// How directly the statement names the caller, if it applies to the request.
     fn grant(&self, request: &Request<'_>, has_boundary: bool) -> Option<Grant> {
-        if !self.actions.apply(request.action, request) {
+        let context = request.context;
+        let is_asked = |one: &Pattern| one.matches(request.action, context);
+        if !self.actions.cover(self.allows, is_asked) {
             return None;
         }
         let grant = match &self.principals {
@@ -79,18 +81,14 @@ impl Statement {
             None => Grant::Caller,
         };
         let resources = self.resources.as_ref();
-        let is_meant = resources.is_none_or(|ours| ours.apply(request.resource, request));
-        let context = request.context;
+        let is_named = |one: &Pattern| match one.as_str() {
+            // The only one that is no ARN, and stands for what is none as well.
+            "*" => Some(true),
+            _ => one.matches_arn(request.resource, context),
+        };
+        let is_meant = resources.is_none_or(|ours| ours.cover(self.allows, is_named));
         let holds = is_meant && self.conditions.iter().all(|one| one.holds(context));
         holds.then_some(grant)
-    }
-}
-
-impl Patterns {
-    /// A variable without a value makes a statement apply to nothing, with `Not` or without.
-    fn apply(&self, text: &str, request: &Request<'_>) -> bool {
-        let matches = condition::any(&self.patterns, |one| one.matches(text, request.context));
-        matches == Some(!self.negated)
     }
 }
 

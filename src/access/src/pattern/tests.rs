@@ -99,6 +99,7 @@ fn a_variable_that_is_not_well_formed_is_refused() {
         "${username}",
         "${aws:a*}",
         "${ }",
+        "${aws:a b}",
         "${aws:a, b}",
         "${aws:a, 'b}",
         "${aws:a, 'b'c'}",

@@ -9,10 +9,10 @@ mod tests;
 
 use std::fmt;
 
-use crate::condition;
 use crate::context::Context;
 use crate::document::{Named, Policy, PolicyKind, Statement};
 use crate::limits::FINDINGS_MAX;
+use crate::pattern::Pattern;
 
 /// One thing that is questionable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,9 +116,8 @@ const LOCKS_OUT: &str = "nobody could replace or remove this policy any more: le
 fn locks_out(statement: &Statement) -> bool {
     let denies = |action: &str| {
         let context = Context::new();
-        let patterns = &statement.actions.patterns;
-        let matches = condition::any(patterns, |one| one.matches(action, &context));
-        matches == Some(!statement.actions.negated)
+        let matches = |one: &Pattern| one.matches(action, &context);
+        statement.actions.cover(false, matches)
     };
     let edits = [
         "secretsmanager:PutResourcePolicy",

@@ -42,4 +42,5 @@ fn specification_and_engine_agree() {
             rare.join("\n")
         );
     }
+    println!("soak: {}", report.summary(count));
 }

@@ -66,9 +66,10 @@ fn a_request_for_no_resource_is_met_by_a_star_only() {
     );
 }
 
+const OF_TEAM: &str = "arn:aws:secretsmanager:*:*:secret:${aws:PrincipalTag/team}/*";
+
 fn for_team(element: &str, team: Option<&str>) -> Effect {
-    let target = "arn:aws:secretsmanager:*:*:secret:${aws:PrincipalTag/team}/*";
-    let statement = allow(&format!(r#""Action": "*", "{element}": "{target}""#));
+    let statement = allow(&format!(r#""Action": "*", "{element}": "{OF_TEAM}""#));
     let mut case = case().identity(&statement);
     if let Some(team) = team {
         case.context.set("aws:PrincipalTag/Team", team);
@@ -85,9 +86,36 @@ fn a_variable_in_a_resource_stands_for_its_value() {
 }
 
 #[test]
-fn a_statement_with_a_variable_without_a_value_applies_to_nothing() {
+fn a_variable_without_a_value_takes_all_from_an_allow() {
     assert_eq!(for_team("Resource", None), Effect::ImplicitDeny);
     assert_eq!(for_team("NotResource", None), Effect::ImplicitDeny);
+}
+
+#[test]
+fn a_variable_without_a_value_excepts_nothing_from_a_deny() {
+    let denied = |element: &str| {
+        let statement = format!(r#""Effect": "Deny", "Action": "*", "{element}": "{OF_TEAM}""#);
+        let case = case().identity(ALLOW_ALL).identity(&statement);
+        case.decide_for(&user(HOME)).effect
+    };
+    assert_eq!(denied("NotResource"), Effect::ExplicitDeny);
+    assert_eq!(denied("Resource"), Effect::Allow);
+}
+
+#[test]
+fn a_wildcard_in_a_resource_stays_within_its_part_of_the_arn() {
+    let read = |target: &str| {
+        let statement = allow(&format!(r#""Action": "*", "Resource": "{target}""#));
+        decide(&statement, READ, SECRET)
+    };
+    assert_eq!(
+        read("arn:aws:secretsmanager:*:*:secret:app/*"),
+        Effect::Allow
+    );
+    assert_eq!(
+        read("arn:aws:secretsmanager:eu-*:secret:app/:*"),
+        Effect::ImplicitDeny
+    );
 }
 
 #[test]

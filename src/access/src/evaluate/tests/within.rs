@@ -199,17 +199,23 @@ fn services_federated_and_anonymous_callers_need_the_resource_only() {
     case()
         .grants(&account_of(HOME))
         .lacks(Layer::Resource, &Principal::Anonymous);
-    let issuer = r#"{"Federated": "token.example.com"}"#;
-    case()
-        .grants(issuer)
-        .allows(&federated())
-        .lacks(Layer::Resource, &Principal::Anonymous);
-    case()
-        .grants(r#"{"Federated": "token.example.org"}"#)
-        .lacks(Layer::Resource, &federated());
     case()
         .grants(&account_of(HOME))
         .lacks(Layer::Resource, &federated());
+    let assume = |issuer: &str, caller: &Principal| {
+        let role = "arn:aws:iam::111122223333:role/target";
+        let case = case().trusts(&format!(r#"{{"Federated": "{issuer}"}}"#));
+        case.decide(caller, "sts:AssumeRole", role).effect
+    };
+    assert_eq!(assume("token.example.com", &federated()), Effect::Allow);
+    assert_eq!(
+        assume("token.example.com", &Principal::Anonymous),
+        Effect::ImplicitDeny
+    );
+    assert_eq!(
+        assume("token.example.org", &federated()),
+        Effect::ImplicitDeny
+    );
 }
 
 #[test]

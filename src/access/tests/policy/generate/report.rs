@@ -46,6 +46,24 @@ impl Report {
         table
     }
 
+    /// What was generated, in one line.
+    pub fn summary(&self, cases: u64) -> String {
+        let percent = |outcome: &str| {
+            let count = self.0.get(&("outcome", outcome.to_string())).copied();
+            count.unwrap_or_default() as f64 * 100.0 / cases as f64
+        };
+        let rarest = self.0.iter().min_by_key(|(_, count)| **count);
+        let rarest = rarest.map(|((group, name), count)| format!("{group} {name}, {count} times"));
+        format!(
+            "{cases} cases, engine and specification agree in each; {:.1} % allowed, {:.1} % \
+             denied explicitly; the rarest of {} things was {}",
+            percent("Allow"),
+            percent("ExplicitDeny"),
+            self.0.len(),
+            rarest.unwrap_or_default()
+        )
+    }
+
     /// What came too rarely in so many cases.
     pub fn rare(&self, cases: u64) -> Vec<String> {
         let mut rare = Vec::new();

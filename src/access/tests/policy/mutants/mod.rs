@@ -89,6 +89,11 @@ fn every_mutant_of_the_engine_is_caught_and_the_engine_is_not() {
         "the engine itself differs:\n{}\n",
         own.join("\n")
     );
+    println!(
+        "soak: {} mutants caught with {} cases",
+        mutants().count(),
+        cases.len()
+    );
 }
 
 /// Where two lists of outcomes differ.

@@ -72,6 +72,20 @@ pub const MUTANTS: &[Mutant] = &[
         replacement: "wanted.contains(&!found.is_empty())",
     },
     Mutant {
+        name: "Null asks any value of a set",
+        file: "condition/mod.rs",
+        text: "Quantifier::Any => false,",
+        replacement: "Quantifier::Any => wanted.contains(&found.is_empty()),",
+    },
+    Mutant {
+        name: "a variable without a value fails a negated operator",
+        file: "condition/mod.rs",
+        text: "let is_same = |one: &Pattern| one.matches(value, context) == Some(true);",
+        replacement: r#"let is_same = |one: &Pattern| {
+                    one.matches(value, context).unwrap_or(self.operator.negated)
+                };"#,
+    },
+    Mutant {
         name: "ARNs of conditions are compared as texts",
         file: "condition/mod.rs",
         text: "one.matches_arn(value, context)",

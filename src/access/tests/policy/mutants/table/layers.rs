@@ -14,10 +14,34 @@ pub const MUTANTS: &[Mutant] = &[
             if !statement.allows {"#,
     },
     Mutant {
-        name: "NotAction and NotResource are read without their Not",
+        name: "NotAction and NotResource cover what they list too",
+        file: "document/statement.rs",
+        text: "Some(true) => return !self.negated,",
+        replacement: "Some(true) => return true,",
+    },
+    Mutant {
+        name: "NotAction is read without its Not",
+        file: "document/statement.rs",
+        text: "Ok(Patterns { negated, patterns })",
+        replacement: "Ok(Patterns { negated: negated && name.is_empty(), patterns })",
+    },
+    Mutant {
+        name: "NotResource with a variable without a value allows all",
+        file: "document/statement.rs",
+        text: "self.negated && (is_told || !allows)",
+        replacement: "self.negated",
+    },
+    Mutant {
+        name: "NotResource with a variable without a value denies nothing",
+        file: "document/statement.rs",
+        text: "self.negated && (is_told || !allows)",
+        replacement: "self.negated && is_told",
+    },
+    Mutant {
+        name: "ARNs of resources are compared as texts",
         file: "evaluate/layer.rs",
-        text: "matches == Some(!self.negated)",
-        replacement: "matches == Some(true)",
+        text: "one.matches_arn(request.resource, context)",
+        replacement: "one.matches(request.resource, context)",
     },
     Mutant {
         name: "NotPrincipal denies whom it names",
