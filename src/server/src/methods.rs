@@ -169,118 +169,211 @@ const fn region(path: &'static str) -> Method {
     }
 }
 
-/// An operation on secrets, and the action of its name.
-macro_rules! secrets {
-    ($name:literal) => {
-        secrets(
-            concat!("/strongroom.secrets.v1.SecretsService/", $name),
-            concat!("secretsmanager:", $name),
-        )
-    };
-}
-
-/// A call about identities: by which action it is judged depends on what it is about.
-macro_rules! access {
-    ($name:literal) => {
-        access(concat!("/strongroom.access.v1.AccessService/", $name))
-    };
-}
-
-/// A call to run a region, and the action of its name.
-macro_rules! admin {
-    ($how:ident, $name:literal) => {
-        $how(
-            concat!("/strongroom.admin.v1.AdminService/", $name),
-            concat!("strongroom:", $name),
-        )
-    };
-}
-
 /// Every rpc this node serves.
 pub const METHODS: &[Method] = &[
-    writes(secrets!("CreateSecret")),
-    secrets!("GetSecretValue"),
-    writes(secrets!("PutSecretValue")),
-    writes(secrets!("UpdateSecret")),
-    secrets!("DescribeSecret"),
-    secrets!("ListSecrets"),
-    secrets!("BatchGetSecretValue"),
-    secrets!("ListSecretVersionIds"),
-    writes(secrets!("UpdateSecretVersionStage")),
-    writes(secrets!("DeleteSecret")),
-    writes(secrets!("RestoreSecret")),
-    writes(secrets!("TagResource")),
-    writes(secrets!("UntagResource")),
+    writes(secrets(
+        "/strongroom.secrets.v1.SecretsService/CreateSecret",
+        "secretsmanager:CreateSecret",
+    )),
+    secrets(
+        "/strongroom.secrets.v1.SecretsService/GetSecretValue",
+        "secretsmanager:GetSecretValue",
+    ),
+    writes(secrets(
+        "/strongroom.secrets.v1.SecretsService/PutSecretValue",
+        "secretsmanager:PutSecretValue",
+    )),
+    writes(secrets(
+        "/strongroom.secrets.v1.SecretsService/UpdateSecret",
+        "secretsmanager:UpdateSecret",
+    )),
+    secrets(
+        "/strongroom.secrets.v1.SecretsService/DescribeSecret",
+        "secretsmanager:DescribeSecret",
+    ),
+    secrets(
+        "/strongroom.secrets.v1.SecretsService/ListSecrets",
+        "secretsmanager:ListSecrets",
+    ),
+    secrets(
+        "/strongroom.secrets.v1.SecretsService/BatchGetSecretValue",
+        "secretsmanager:BatchGetSecretValue",
+    ),
+    secrets(
+        "/strongroom.secrets.v1.SecretsService/ListSecretVersionIds",
+        "secretsmanager:ListSecretVersionIds",
+    ),
+    writes(secrets(
+        "/strongroom.secrets.v1.SecretsService/UpdateSecretVersionStage",
+        "secretsmanager:UpdateSecretVersionStage",
+    )),
+    writes(secrets(
+        "/strongroom.secrets.v1.SecretsService/DeleteSecret",
+        "secretsmanager:DeleteSecret",
+    )),
+    writes(secrets(
+        "/strongroom.secrets.v1.SecretsService/RestoreSecret",
+        "secretsmanager:RestoreSecret",
+    )),
+    writes(secrets(
+        "/strongroom.secrets.v1.SecretsService/TagResource",
+        "secretsmanager:TagResource",
+    )),
+    writes(secrets(
+        "/strongroom.secrets.v1.SecretsService/UntagResource",
+        "secretsmanager:UntagResource",
+    )),
     local(
         "/strongroom.secrets.v1.SecretsService/GetRandomPassword",
         "secretsmanager:GetRandomPassword",
     ),
-    writes(secrets!("RotateSecret")),
-    writes(secrets!("CancelRotateSecret")),
-    writes(secrets!("ReplicateSecretToRegions")),
-    writes(secrets!("RemoveRegionsFromReplication")),
-    writes(secrets!("StopReplicationToReplica")),
-    writes(secrets!("PutResourcePolicy")),
-    secrets!("GetResourcePolicy"),
-    writes(secrets!("DeleteResourcePolicy")),
-    secrets!("ValidateResourcePolicy"),
+    writes(secrets(
+        "/strongroom.secrets.v1.SecretsService/RotateSecret",
+        "secretsmanager:RotateSecret",
+    )),
+    writes(secrets(
+        "/strongroom.secrets.v1.SecretsService/CancelRotateSecret",
+        "secretsmanager:CancelRotateSecret",
+    )),
+    writes(secrets(
+        "/strongroom.secrets.v1.SecretsService/ReplicateSecretToRegions",
+        "secretsmanager:ReplicateSecretToRegions",
+    )),
+    writes(secrets(
+        "/strongroom.secrets.v1.SecretsService/RemoveRegionsFromReplication",
+        "secretsmanager:RemoveRegionsFromReplication",
+    )),
+    writes(secrets(
+        "/strongroom.secrets.v1.SecretsService/StopReplicationToReplica",
+        "secretsmanager:StopReplicationToReplica",
+    )),
+    writes(secrets(
+        "/strongroom.secrets.v1.SecretsService/PutResourcePolicy",
+        "secretsmanager:PutResourcePolicy",
+    )),
+    secrets(
+        "/strongroom.secrets.v1.SecretsService/GetResourcePolicy",
+        "secretsmanager:GetResourcePolicy",
+    ),
+    writes(secrets(
+        "/strongroom.secrets.v1.SecretsService/DeleteResourcePolicy",
+        "secretsmanager:DeleteResourcePolicy",
+    )),
+    secrets(
+        "/strongroom.secrets.v1.SecretsService/ValidateResourcePolicy",
+        "secretsmanager:ValidateResourcePolicy",
+    ),
     stream(secrets(
         "/strongroom.secrets.v1.SecretsService/Watch",
         "secretsmanager:GetSecretValue",
     )),
-    access!("GetCallerIdentity"),
+    access("/strongroom.access.v1.AccessService/GetCallerIdentity"),
     writes(of(
         CallerClass::StrangerWithToken,
         "/strongroom.access.v1.AccessService/AssumeRoleWithWebIdentity",
     )),
-    writes(access!("AssumeRole")),
-    writes(access!("CreateAccount")),
-    access!("ListAccounts"),
-    writes(access!("CreatePrincipal")),
-    access!("GetPrincipal"),
-    access!("ListPrincipals"),
-    writes(access!("UpdatePrincipal")),
-    writes(access!("DeletePrincipal")),
-    writes(access!("CreatePolicy")),
-    access!("GetPolicy"),
-    access!("ListPolicies"),
-    writes(access!("UpdatePolicy")),
-    writes(access!("DeletePolicy")),
-    writes(access!("CreateCredential")),
-    access!("ListCredentials"),
-    writes(access!("UpdateCredential")),
-    writes(access!("DeleteCredential")),
-    writes(access!("CreateProvider")),
-    access!("GetProvider"),
-    access!("ListProviders"),
-    writes(access!("UpdateProvider")),
-    writes(access!("DeleteProvider")),
-    writes(access!("Revoke")),
-    access!("ListRevocations"),
-    access!("SimulatePolicy"),
-    access!("WhoCan"),
-    or_member(admin!(local, "GetStatus")),
-    admin!(admin, "ListNodes"),
-    writes(admin!(admin, "CreateJoinToken")),
+    writes(access("/strongroom.access.v1.AccessService/AssumeRole")),
+    writes(access("/strongroom.access.v1.AccessService/CreateAccount")),
+    access("/strongroom.access.v1.AccessService/ListAccounts"),
+    writes(access(
+        "/strongroom.access.v1.AccessService/CreatePrincipal",
+    )),
+    access("/strongroom.access.v1.AccessService/GetPrincipal"),
+    access("/strongroom.access.v1.AccessService/ListPrincipals"),
+    writes(access(
+        "/strongroom.access.v1.AccessService/UpdatePrincipal",
+    )),
+    writes(access(
+        "/strongroom.access.v1.AccessService/DeletePrincipal",
+    )),
+    writes(access("/strongroom.access.v1.AccessService/CreatePolicy")),
+    access("/strongroom.access.v1.AccessService/GetPolicy"),
+    access("/strongroom.access.v1.AccessService/ListPolicies"),
+    writes(access("/strongroom.access.v1.AccessService/UpdatePolicy")),
+    writes(access("/strongroom.access.v1.AccessService/DeletePolicy")),
+    writes(access(
+        "/strongroom.access.v1.AccessService/CreateCredential",
+    )),
+    access("/strongroom.access.v1.AccessService/ListCredentials"),
+    writes(access(
+        "/strongroom.access.v1.AccessService/UpdateCredential",
+    )),
+    writes(access(
+        "/strongroom.access.v1.AccessService/DeleteCredential",
+    )),
+    writes(access("/strongroom.access.v1.AccessService/CreateProvider")),
+    access("/strongroom.access.v1.AccessService/GetProvider"),
+    access("/strongroom.access.v1.AccessService/ListProviders"),
+    writes(access("/strongroom.access.v1.AccessService/UpdateProvider")),
+    writes(access("/strongroom.access.v1.AccessService/DeleteProvider")),
+    writes(access("/strongroom.access.v1.AccessService/Revoke")),
+    access("/strongroom.access.v1.AccessService/ListRevocations"),
+    access("/strongroom.access.v1.AccessService/SimulatePolicy"),
+    access("/strongroom.access.v1.AccessService/WhoCan"),
+    or_member(local(
+        "/strongroom.admin.v1.AdminService/GetStatus",
+        "strongroom:GetStatus",
+    )),
+    admin(
+        "/strongroom.admin.v1.AdminService/ListNodes",
+        "strongroom:ListNodes",
+    ),
+    writes(admin(
+        "/strongroom.admin.v1.AdminService/CreateJoinToken",
+        "strongroom:CreateJoinToken",
+    )),
     writes(of(
         CallerClass::PeerWithToken,
         "/strongroom.admin.v1.AdminService/Join",
     )),
-    writes(admin!(admin, "PromoteNode")),
-    writes(admin!(admin, "RemoveNode")),
-    writes(admin!(admin, "TransferLeader")),
-    writes(admin!(admin, "TakeSnapshot")),
-    writes(admin!(admin, "FinalizeUpgrade")),
-    writes(admin!(admin, "CreateLinkToken")),
+    writes(admin(
+        "/strongroom.admin.v1.AdminService/PromoteNode",
+        "strongroom:PromoteNode",
+    )),
+    writes(admin(
+        "/strongroom.admin.v1.AdminService/RemoveNode",
+        "strongroom:RemoveNode",
+    )),
+    writes(admin(
+        "/strongroom.admin.v1.AdminService/TransferLeader",
+        "strongroom:TransferLeader",
+    )),
+    writes(admin(
+        "/strongroom.admin.v1.AdminService/TakeSnapshot",
+        "strongroom:TakeSnapshot",
+    )),
+    writes(admin(
+        "/strongroom.admin.v1.AdminService/FinalizeUpgrade",
+        "strongroom:FinalizeUpgrade",
+    )),
+    writes(admin(
+        "/strongroom.admin.v1.AdminService/CreateLinkToken",
+        "strongroom:CreateLinkToken",
+    )),
     writes(of(
         CallerClass::StrangerWithToken,
         "/strongroom.admin.v1.AdminService/Link",
     )),
-    or_member(admin!(local, "ListRegions")),
-    stream(admin!(local, "WatchRegions")),
-    writes(or_member(admin!(admin, "PromoteRegion"))),
-    writes(admin!(admin, "UnlinkRegion")),
-    writes(admin!(admin, "SetRegionScope")),
+    or_member(local(
+        "/strongroom.admin.v1.AdminService/ListRegions",
+        "strongroom:ListRegions",
+    )),
+    stream(local(
+        "/strongroom.admin.v1.AdminService/WatchRegions",
+        "strongroom:WatchRegions",
+    )),
+    writes(or_member(admin(
+        "/strongroom.admin.v1.AdminService/PromoteRegion",
+        "strongroom:PromoteRegion",
+    ))),
+    writes(admin(
+        "/strongroom.admin.v1.AdminService/UnlinkRegion",
+        "strongroom:UnlinkRegion",
+    )),
+    writes(admin(
+        "/strongroom.admin.v1.AdminService/SetRegionScope",
+        "strongroom:SetRegionScope",
+    )),
     raft("/strongroom.raft.v1.RaftService/AppendEntries"),
     raft("/strongroom.raft.v1.RaftService/StreamAppend"),
     raft("/strongroom.raft.v1.RaftService/Vote"),
