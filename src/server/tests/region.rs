@@ -28,6 +28,7 @@ mod region {
     mod positions;
     mod promoted;
     mod reads;
+    mod session_keys;
     mod staleness;
     mod strangers;
     mod trust;
