@@ -29,6 +29,7 @@ mod region {
     mod promoted;
     mod reads;
     mod revoked;
+    mod session_keys;
     mod staleness;
     mod strangers;
     mod trust;

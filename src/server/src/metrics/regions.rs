@@ -29,16 +29,21 @@ pub struct RegionMetrics {
     faults: IntCounterVec,
     failed: IntGauge,
     incomplete: IntGauge,
+    /// Keys of sessions that are here, and regions that sign sessions.
+    sessions: [IntGauge; 2],
 }
 
 impl RegionMetrics {
     pub(super) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let made = Self::unregistered()?;
-        let single: [Box<dyn prometheus::core::Collector>; 4] = [
+        let [session_keys, session_signers] = made.sessions.clone();
+        let single: [Box<dyn prometheus::core::Collector>; 6] = [
             Box::new(made.promotions.clone()),
             Box::new(made.too_stale.clone()),
             Box::new(made.failed.clone()),
             Box::new(made.incomplete.clone()),
+            Box::new(session_keys),
+            Box::new(session_signers),
         ];
         let labelled: [Box<dyn prometheus::core::Collector>; 11] = [
             Box::new(made.links.clone()),
@@ -126,6 +131,7 @@ impl RegionMetrics {
             )?,
             failed,
             incomplete,
+            sessions: session_gauges()?,
         })
     }
 
@@ -135,6 +141,13 @@ impl RegionMetrics {
         self.set_regions(state, replication);
         self.failed.set(count(failed_secrets(state)));
         self.incomplete.set(count(state.incomplete().count()));
+        let keys = state.session_keys();
+        let usable = keys.filter(|key| state.root_wrap(&key.uid).is_some());
+        let [held, signing] = &self.sessions;
+        held.set(count(usable.count()));
+        let signers = state.directory();
+        let signers = signers.filter(|(_, region)| region.signing_key.is_some());
+        signing.set(count(signers.count()));
     }
 
     fn set_feeds(&self, state: &State, replication: &Replication) {
@@ -235,6 +248,19 @@ fn single_gauges() -> Result<[IntGauge; 2], prometheus::Error> {
         IntGauge::new(
             "strongroom_replication_incomplete_secrets",
             "secrets of other regions that are here but for values on their way",
+        )?,
+    ])
+}
+
+fn session_gauges() -> Result<[IntGauge; 2], prometheus::Error> {
+    Ok([
+        IntGauge::new(
+            "strongroom_server_session_keys",
+            "keys of sessions that are here and can be opened",
+        )?,
+        IntGauge::new(
+            "strongroom_server_session_signers",
+            "regions whose sessions are taken here: their keys are known",
         )?,
     ])
 }

@@ -9,6 +9,7 @@ mod purge;
 mod resealed;
 mod revoked;
 mod seats;
+mod session_keys;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use crate::accesses::Accesses;
 use crate::freshness::Freshness;
 use crate::limits::TASK_DEADLINE;
 use crate::metrics::Metrics;
+use crate::vault::Vault;
 
 /// What the tasks work with.
 #[derive(Clone)]
@@ -34,6 +36,8 @@ pub struct Tasks {
     pub accesses: Arc<Accesses>,
     /// How old the local state may be.
     pub freshness: Arc<Freshness>,
+    /// What keys are sealed with.
+    pub vault: Arc<Vault>,
     /// The metrics.
     pub metrics: Metrics,
     /// Pause between two looks for secrets to purge.
@@ -68,6 +72,7 @@ impl Tasks {
         tasks.spawn(self.clone().checkpoint_feeds());
         tasks.spawn(self.clone().confirm_state());
         tasks.spawn(self.clone().log_seats());
+        tasks.spawn(self.clone().make_session_keys());
     }
 
     fn leads(&self) -> bool {
