@@ -5,6 +5,7 @@
 //!                            └► storage key ─► every log entry, row and snapshot block
 //!
 //! link key of one stream between two regions ─► DEKs on their way
+//! session key of the cluster ─► what session tokens say
 //! ```
 //!
 //! Every sealing is AES-256-GCM-SIV (RFC 8452) with a random 96-bit nonce, a format byte in front
@@ -25,6 +26,7 @@ mod link;
 mod locked;
 mod provider;
 mod root;
+mod session;
 #[cfg(test)]
 mod vectors;
 
@@ -36,8 +38,10 @@ pub use kek::{Kek, RewrapFailed, Sealed};
 pub use keyring::{KeyringError, StorageKeyring};
 pub use limits::{
     KEY_VERSIONS_MAX, LINK_CALL_BYTES_MAX, LINK_ENCAPSULATED_BYTES, LINK_PUBLIC_KEY_BYTES,
-    LINK_REGION_BYTES_MAX, ROOT_KEY_FILE_BYTES_MAX, SEALED_BLOCK_BYTES_MAX, VALUE_BYTES_MAX,
+    LINK_REGION_BYTES_MAX, ROOT_KEY_FILE_BYTES_MAX, SEALED_BLOCK_BYTES_MAX,
+    SESSION_PLAIN_BYTES_MAX, VALUE_BYTES_MAX,
 };
 pub use link::{CallPart, LinkBinding, LinkFailed, LinkKey, LinkOffer};
 pub use provider::{FileProvider, ProviderError, SealProvider};
 pub use root::RootKey;
+pub use session::{SealedSession, SessionKey, SigningKey, is_signed, random_seed};

@@ -28,3 +28,6 @@ pub const LINK_REGION_BYTES_MAX: usize = 128;
 
 /// The longest call, or answer to one, that is sealed under a link key, in bytes.
 pub const LINK_CALL_BYTES_MAX: usize = 512 * 1024;
+
+/// The longest session that is sealed into a token, in bytes: above what one may say.
+pub const SESSION_PLAIN_BYTES_MAX: usize = 8 * 1024;

@@ -27,6 +27,7 @@ mod process;
 mod random_password;
 mod regions;
 mod secrets;
+mod sessions;
 mod space;
 mod staleness;
 mod status;

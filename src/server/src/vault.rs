@@ -2,6 +2,7 @@
 
 mod access_key;
 mod between;
+mod sessions;
 
 use std::sync::Arc;
 
