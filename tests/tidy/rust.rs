@@ -19,7 +19,10 @@ const PANICS: &[&str] = &["panic", "unreachable", "todo", "unimplemented"];
 const FOREIGN_WORDS: &[(&str, &[&str])] = &[
     ("tonic::transport::", &["src/wire/"]),
     ("rustls::", &["src/wire/"]),
-    ("aws_lc_rs::", &["src/wire/", "src/access/", "src/envelope/"]),
+    (
+        "aws_lc_rs::",
+        &["src/wire/", "src/access/", "src/envelope/"],
+    ),
     ("sled::", &["src/store/"]),
     ("openraft::", &["src/consensus/"]),
     ("aes_gcm_siv::", &["src/envelope/"]),

@@ -11,8 +11,8 @@ use strongroom_machine::{
     CreateProvider, CredentialChange, DeleteCredential, DeleteIdentity, DeletePolicy,
     DeleteProvider, Document, EntityKind, EntityName, EntityPath, ForgetRevocations, Identity,
     IdentityChange, InlinePolicy, IssuerUrl, Nature, Proof, RegionName, Revision, Revoke, Revoked,
-    RewrapCredential, RowKey, SealedValue, Seen, SeenAs, SeenRow, Stamp, State, Tag, Uid, UpdateCredential,
-    UpdateIdentity, UpdatePolicy, UpdateProvider, limits,
+    RewrapCredential, RowKey, SealedValue, Seen, SeenAs, SeenRow, Stamp, State, Tag, Uid,
+    UpdateCredential, UpdateIdentity, UpdatePolicy, UpdateProvider, limits,
 };
 
 use crate::support::{DEFAULT_KEY, Failure, REGION, account, root_uid, wrap};
@@ -178,14 +178,17 @@ fn providers() -> BoxedStrategy<Command> {
             issuer,
             audiences: vec!["a".to_owned()],
             keys: Document::new(""),
+            authority: Document::new(""),
             seen: Seen::default(),
         })
     });
-    let update = (uids(), "[a-c]{0,1}").prop_map(|(uid, keys)| {
+    let update = (uids(), "[a-c]{0,1}", "[a-c]{0,1}").prop_map(|(uid, keys, fetched)| {
         Command::UpdateProvider(UpdateProvider {
             uid,
             audiences: Vec::new(),
             keys: Some(Document::new(&keys)),
+            fetched: Some(Document::new(&fetched)),
+            authority: None,
             seen: Seen::default(),
         })
     });

@@ -26,11 +26,13 @@ pub use self::first::Start;
 use self::first::{Advertised, Founding, sealed_keyring};
 use self::parts::{Opening, Parts};
 use self::serve::{Bound, Servers, Stops};
+use crate::authz::Authz;
 use crate::config::{Config, SealProviderName};
 use crate::danger::Danger;
 use crate::directory::DataDir;
 use crate::metrics::Metrics;
 use crate::process::{deny_core_dumps, end_with};
+use crate::sessions::Sessions;
 use crate::space::DiskSpace;
 use crate::status::{NodeStatus, NotReady, started};
 use crate::vault::Vault;
@@ -129,6 +131,12 @@ impl Node {
             places: bound.places(),
             ..node_status(&config, &data, &parts, &metrics, &credentials)
         });
+        let sessions = Arc::new(Sessions::new(Arc::clone(&vault)));
+        let authz = Authz::new(
+            Arc::clone(&sessions),
+            Arc::clone(&parts.staleness),
+            config.access.identity_staleness_max,
+        );
         let assembly = Assembly {
             config: &config,
             clock: &clock,
@@ -142,7 +150,9 @@ impl Node {
             credentials: &credentials,
             dialer: &dialer,
             danger,
-            authz: Arc::default(),
+            authz: Arc::new(authz),
+            sessions,
+            issuers: Arc::default(),
         };
         tasks.spawn(end_on_fault(parts.consensus.faults()));
         let servers = bound.serve(assembly.services(&sealed, &stops.api, &mut tasks)?, &stops);

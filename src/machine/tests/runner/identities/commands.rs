@@ -99,12 +99,15 @@ fn proving(name: &str, of: &Arguments<'_>, now_ms: u64) -> Result<Option<Command
             issuer: IssuerUrl::new(of.word(1)?)?,
             audiences: audiences(of)?.unwrap_or(vec!["strongroom".to_owned()]),
             keys: Document::new(&keys(of)?.unwrap_or_default()),
+            authority: Document::new(""),
             seen: saw(of)?,
         }),
         "update-provider" => Command::UpdateProvider(UpdateProvider {
             uid: of.uid()?,
             audiences: audiences(of)?.unwrap_or_default(),
             keys: keys(of)?.as_deref().map(Document::new),
+            fetched: of.keyed("fetched")?.map(Document::new),
+            authority: None,
             seen: saw(of)?,
         }),
         "delete-provider" => Command::DeleteProvider(DeleteProvider {
