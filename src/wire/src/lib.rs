@@ -9,6 +9,7 @@ mod connection;
 mod distrust;
 mod issuer;
 mod redact;
+mod stranger;
 mod verify;
 
 pub mod certs;
@@ -28,6 +29,7 @@ pub use identity::{Caller, ClientIdentity, Identity, IdentityError, PeerIdentity
 pub use issuer::{Issuer, IssuerError, NodeError, check_issuer, verify_node};
 pub use listen::{Admission, ListenError, ListenOptions, Listener, Places};
 pub use rustls::pki_types::CertificateDer;
+pub use stranger::StrangerDialer;
 pub use tonic::transport::{Channel, server::TcpConnectInfo};
 
 /// The API of Strongroom: the operations of AWS Secrets Manager.
