@@ -45,6 +45,7 @@ pub fn linking() -> [Command; 3] {
         authorities: vec![Bytes::from_static(b"issuer")],
         nodes: vec![node()],
         unlinked: None,
+        signing_key: None,
     };
     let token_digest = Hash([6; 32]);
     [

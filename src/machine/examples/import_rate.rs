@@ -208,6 +208,7 @@ fn described(name: &RegionName, scope: Scope) -> Region {
         authorities: vec![Bytes::from_static(b"issuer")],
         nodes: vec![node()],
         unlinked: None,
+        signing_key: None,
     }
 }
 

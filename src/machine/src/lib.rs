@@ -30,6 +30,7 @@ mod rejection;
 mod row;
 mod secret;
 mod serve;
+mod session;
 mod state;
 mod text;
 
@@ -42,13 +43,14 @@ pub use command::{
     CreateIdentity, CreatePolicy, CreateProvider, CreateSecret, CredentialChange, Cursor,
     DeleteCredential, DeleteIdentity, DeletePolicy, DeleteProvider, DeleteResourcePolicy,
     DeleteSecret, DetachSecret, FenceFeed, FillRows, ForgetRevocations, ForgetStaged, Found,
-    IdentityChange, ImportChanges, ImportedChange, IssueJoinToken, IssueLinkToken, KeyState,
-    KeyVersion, KmsKey, LinkRegion, MendBucket, NewVersion, Node, PurgeSecret, PutResourcePolicy,
-    PutSecretValue, RecordAccess, RemoveNode, ReplicaReport, ReportReplicas, RestoreSecret, Revoke,
-    RewrapCredential, RewrapSecret, Seen, SeenAs, SeenRow, SentBody, SetMachineVersion,
-    ShareSecret, StageDetach, StageRows, StagedRow, TagResource, TakeOver, TrimFeed, UnlinkRegion,
-    UnshareSecret, UntagResource, UpdateCredential, UpdateIdentity, UpdatePolicy, UpdateProvider,
-    UpdateRegion, UpdateSecret, UpdateSecretVersionStage,
+    IdentityChange, ImportChanges, ImportedChange, IssueJoinToken, IssueLinkToken, KeepSigningKey,
+    KeyState, KeyVersion, KmsKey, LinkRegion, MendBucket, NewVersion, Node, PurgeSecret,
+    PutResourcePolicy, PutSecretValue, RecordAccess, RemoveNode, ReplicaReport, ReportReplicas,
+    RestoreSecret, Revoke, RewrapRoot, RewrapSecret, RotateSessionKey, Seen, SeenAs, SeenRow,
+    SentBody, SetMachineVersion, ShareSecret, StageDetach, StageRows, StagedRow, TagResource,
+    TakeOver, TrimFeed, UnlinkRegion, UnshareSecret, UntagResource, UpdateCredential,
+    UpdateIdentity, UpdatePolicy, UpdateProvider, UpdateRegion, UpdateSecret,
+    UpdateSecretVersionStage,
 };
 pub use danger::danger_apply_wherever_it_stands;
 pub use decide::{ACCESS, Decision, MACHINE_VERSION, decide};
@@ -79,6 +81,7 @@ pub use secret::{
     VersionDescription, Wrap,
 };
 pub use serve::{Body, Framed, NotServed, Outgoing};
+pub use session::{SessionKey, SigningKey, VerifyingKey};
 pub use state::{Counts, Feed, LoadError, NotHeld, RowRef, State, Weight};
 
 #[allow(missing_docs, clippy::all)]

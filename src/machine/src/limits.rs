@@ -163,8 +163,9 @@ pub const SESSION_SECONDS_MIN: u32 = 900;
 pub const SESSION_SECONDS_MAX: u32 = 43_200;
 /// Characters of an access key's id.
 pub const ACCESS_KEY_ID_CHARS: usize = 20;
-/// Bytes of an access key's secret once it is sealed.
-pub const ACCESS_KEY_SEALED_BYTES_MAX: usize = 256;
+/// Bytes of what a row of the root feed seals, once it is sealed: an access key's secret, or a
+/// session key; and of the key by which a region signs sessions.
+pub const ROOT_SEALED_BYTES_MAX: usize = 256;
 /// Access keys of one user.
 pub const ACCESS_KEYS_MAX: usize = 2;
 /// Certificate bindings of one user or role.
@@ -187,3 +188,5 @@ pub const REVOCATIONS_MAX: usize = 100_000;
 pub const REASON_CHARS_MAX: usize = 256;
 /// Characters of a session's id.
 pub const SESSION_ID_CHARS_MAX: usize = 128;
+/// Session keys that are kept: the newest, and those before, which still open what they sealed.
+pub const SESSION_KEYS_MAX: usize = 2;

@@ -166,6 +166,17 @@ impl VersionId {
         VersionId(Text::new("secret-access-key-00000000000001"))
     }
 
+    /// Gives the version as which a session key is sealed, in the same way.
+    pub fn of_session_key() -> VersionId {
+        VersionId(Text::new("session-sealing-key-000000000001"))
+    }
+
+    /// Gives the version as which the key is sealed by which a region signs sessions: the one of a
+    /// secret that has the uid of its home feed.
+    pub fn of_signing_key() -> VersionId {
+        VersionId(Text::new("session-signing-key-000000000001"))
+    }
+
     /// Shows the id.
     pub fn as_str(&self) -> &str {
         self.0.as_str()

@@ -6,6 +6,7 @@ use crate::command::Node;
 use crate::ids::{Stamp, Uid};
 use crate::names::RegionName;
 use crate::position::{Epoch, FeedId};
+use crate::session::VerifyingKey;
 
 /// An entry of the region directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct Region {
     pub nodes: Vec<Node>,
     /// When it was unlinked; none while it is linked.
     pub unlinked: Option<Stamp>,
+    /// The key of its signatures under sessions; none while it has none, and once it is unlinked.
+    pub signing_key: Option<VerifyingKey>,
 }
 
 /// What a region receives of the feeds of others.
@@ -84,6 +87,7 @@ impl Region {
             authorities: Vec::new(),
             nodes: Vec::new(),
             unlinked: None,
+            signing_key: None,
         }
     }
 

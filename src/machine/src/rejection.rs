@@ -375,6 +375,9 @@ pub enum Rejection {
     /// Something is left that refers to it or belongs to it.
     #[error("Cannot delete entity, {}.", .0.as_str())]
     DeleteConflict(Reference),
+    /// The newest session key is younger than it has to be for another one.
+    #[error("The newest session key was made at {0}, too short a time ago for another one.")]
+    SessionKeyYoung(Stamp),
     /// There are as many as there may be, or it is as long as it may be.
     #[error("Cannot exceed quota for {}: {}", .0.as_str(), .1)]
     LimitExceeded(Quota, u64),
@@ -467,7 +470,7 @@ impl Rejection {
             | Rejection::NodeExists(_) | Rejection::NodeRetired(_) | Rejection::NodeKeyTaken(_)
             | Rejection::NodeLast(_) | Rejection::DayAhead(_) | Rejection::Fenced { .. }
             | Rejection::NotAReplica | Rejection::SecretWithheld(_) | Rejection::VersionsMissing
-            | Rejection::DetachLimit
+            | Rejection::DetachLimit | Rejection::SessionKeyYoung(_)
             | Rejection::CursorMoved { .. } | Rejection::StreamBroken { .. }
             | Rejection::FeedIsOurs(_) | Rejection::SnapshotMoved(_) | Rejection::SnapshotForeign(_)
             | Rejection::LinkTokenExists | Rejection::RegionExists(_) | Rejection::RegionUnlinked(_)

@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use machine::{
     BUCKETS, BucketSums, Cursor, Epoch, FeedId, Framed, Hash, Node, NodeId, RegionName,
-    ReplicaReport, ReplicaState, Revision, RowKey, Uid,
+    ReplicaReport, ReplicaState, Revision, RowKey, Uid, VerifyingKey,
 };
 use thiserror::Error;
 use wire::replication::v1;
@@ -36,7 +36,8 @@ pub enum Malformed {
 pub(crate) struct ReceivedBody {
     /// The blind and the exact bytes.
     pub(crate) framed: Framed,
-    /// Of a version: its data key under the stream's key; empty if it could not be wrapped.
+    /// Of what seals something: its data key under the stream's key; empty if it could not be
+    /// wrapped.
     pub(crate) wrapped_dek: Bytes,
 }
 
@@ -235,6 +236,21 @@ pub(crate) fn from_node(node: v1::Node) -> Result<Node, Malformed> {
         peer_address: node.peer_address,
         api_address: node.api_address,
     })
+}
+
+/// The key of a region's signatures; nothing for none.
+pub(crate) fn verifying_key(key: Option<&VerifyingKey>) -> Bytes {
+    key.map(|key| Bytes::copy_from_slice(&key.0))
+        .unwrap_or_default()
+}
+
+pub(crate) fn from_verifying_key(bytes: &[u8]) -> Result<Option<VerifyingKey>, Malformed> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let key = bytes.try_into();
+    let key = key.map_err(|_| Malformed::Form("signing_key"))?;
+    Ok(Some(VerifyingKey(key)))
 }
 
 pub(crate) fn report(report: &ReplicaReport) -> v1::ReplicaReport {

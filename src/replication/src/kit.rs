@@ -71,6 +71,7 @@ pub fn entry(region: &str, scope: Scope) -> Region {
         authorities: vec![Bytes::from_static(b"authority")],
         nodes: vec![node(region, 1)],
         unlinked: None,
+        signing_key: None,
     }
 }
 

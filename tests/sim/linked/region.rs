@@ -95,6 +95,7 @@ pub fn entry(region: u64, scope: Scope) -> Region {
         authorities: vec![authority(region)],
         nodes: vec![node(host(region, 1))],
         unlinked: None,
+        signing_key: None,
     }
 }
 

@@ -37,6 +37,7 @@ fn described(region: &str, scope: Scope) -> machine::Region {
         authorities: vec![Bytes::from_static(b"der")],
         nodes: vec![member(1)],
         unlinked: None,
+        signing_key: None,
     }
 }
 

@@ -192,7 +192,9 @@ fn between_regions(rejection: &Rejection, wire: &mut storage::Rejection) {
         | Rejection::SnapshotForeign(feed)
         | Rejection::ScopeNeeded(feed)
         | Rejection::FeedLimit(feed) => wire.text = feed.to_string(),
-        Rejection::LinkTokenExpired(Stamp(number)) => wire.number = *number,
+        Rejection::LinkTokenExpired(Stamp(number)) | Rejection::SessionKeyYoung(Stamp(number)) => {
+            wire.number = *number
+        }
         Rejection::MachineVersionNeeded(MachineVersion(number)) => {
             wire.number = u64::from(*number);
         }
@@ -346,6 +348,7 @@ fn region_rejection(code: u32, wire: &storage::Rejection) -> Result<Rejection, D
         74 => Rejection::RegionNameUnusable(region()?),
         75 => Rejection::DetachLimit,
         80 => Rejection::FieldInvalid(field(wire.other)?),
+        81 => Rejection::SessionKeyYoung(Stamp(wire.number)),
         other => return identity_answers::rejection(other, wire),
     })
 }
@@ -429,6 +432,7 @@ fn code(rejection: &Rejection) -> u32 {
         Rejection::DetachLimit => 75, Rejection::EntityAlreadyExists(..) => 76,
         Rejection::NoSuchEntity(_) => 77, Rejection::DeleteConflict(_) => 78,
         Rejection::LimitExceeded(..) => 79, Rejection::FieldInvalid(_) => 80,
+        Rejection::SessionKeyYoung(_) => 81,
     }
 }
 

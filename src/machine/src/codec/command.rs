@@ -78,7 +78,7 @@ impl From<&Command> for Wire {
             Command::CreateCredential(create) => Wire::CreateCredential(create.into()),
             Command::UpdateCredential(update) => Wire::UpdateCredential(update.into()),
             Command::DeleteCredential(delete) => Wire::DeleteCredential(delete.into()),
-            Command::RewrapCredential(rewrap) => Wire::RewrapCredential(rewrap.into()),
+            Command::RewrapRoot(rewrap) => Wire::RewrapRoot(rewrap.into()),
             Command::CreateProvider(create) => Wire::CreateProvider(create.into()),
             Command::UpdateProvider(update) => Wire::UpdateProvider(update.into()),
             Command::DeleteProvider(delete) => Wire::DeleteProvider(delete.into()),
@@ -86,6 +86,8 @@ impl From<&Command> for Wire {
             Command::ForgetRevocations(_) => Wire::ForgetRevocations(storage::ForgetRevocations {}),
             Command::PutResourcePolicy(put) => Wire::PutResourcePolicy(put.into()),
             Command::DeleteResourcePolicy(delete) => Wire::DeleteResourcePolicy(delete.into()),
+            Command::RotateSessionKey(rotate) => Wire::RotateSessionKey(rotate.into()),
+            Command::KeepSigningKey(keep) => Wire::KeepSigningKey(keep.into()),
         }
     }
 }

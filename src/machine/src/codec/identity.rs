@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::codec::session::sealed;
 use crate::codec::{DecodeError, copied, hash, parsed, required, uid};
 use crate::entity::{AccessKeyId, Document, EntityName, EntityPath, IssuerUrl};
 use crate::identity::{
@@ -187,18 +188,10 @@ impl TryFrom<WireProof> for Proof {
 
     fn try_from(proof: WireProof) -> Result<Proof, DecodeError> {
         Ok(match proof {
-            WireProof::AccessKey(key) => {
-                let sealed = required("sealed", key.sealed)?;
-                // Its own bytes: a slice would keep the whole message in memory.
-                let sealed = storage::Version {
-                    ciphertext: copied(&sealed.ciphertext),
-                    ..sealed
-                };
-                Proof::AccessKey {
-                    id: parsed("access key", AccessKeyId::new(&key.id))?,
-                    sealed: Arc::new(sealed.try_into()?),
-                }
-            }
+            WireProof::AccessKey(key) => Proof::AccessKey {
+                id: parsed("access key", AccessKeyId::new(&key.id))?,
+                sealed: sealed(key.sealed)?,
+            },
             WireProof::Subject(name) => Proof::Subject(name),
             WireProof::Uri(uri) => Proof::Uri(uri),
             WireProof::UriPrefix(prefix) => Proof::UriPrefix(prefix),

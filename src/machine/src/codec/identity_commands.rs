@@ -2,13 +2,12 @@
 
 use crate::codec::entry::{seen, seen_rows};
 use crate::codec::identity::{account, names, names_of};
-use crate::codec::secret::wrap;
 use crate::codec::{DecodeError, copied, parsed, required, uid};
 use crate::command::{
     Command, CreateAccount, CreateCredential, CreateIdentity, CreatePolicy, CreateProvider,
     CredentialChange, DeleteCredential, DeleteIdentity, DeletePolicy, DeleteProvider,
     DeleteResourcePolicy, ForgetRevocations, IdentityChange, PutResourcePolicy, Revoke,
-    RewrapCredential, UpdateCredential, UpdateIdentity, UpdatePolicy, UpdateProvider,
+    UpdateCredential, UpdateIdentity, UpdatePolicy, UpdateProvider,
 };
 use crate::entity::{Document, EntityName};
 use crate::ids::Uid;
@@ -52,7 +51,7 @@ pub(super) fn command(command: Wire) -> Result<Command, DecodeError> {
     })
 }
 
-/// Commands about what proves an identity, and about resource policies.
+/// Commands about what proves an identity, about keys of sessions and resource policies.
 fn proving(command: Wire) -> Result<Command, DecodeError> {
     Ok(match command {
         Wire::CreateCredential(create) => Command::CreateCredential(create.try_into()?),
@@ -65,10 +64,9 @@ fn proving(command: Wire) -> Result<Command, DecodeError> {
             uid: uid(&delete.uid)?,
             seen: seen(delete.seen)?,
         }),
-        Wire::RewrapCredential(rewrap) => Command::RewrapCredential(RewrapCredential {
-            uid: uid(&rewrap.uid)?,
-            wrap: wrap(rewrap.wrap)?,
-        }),
+        Wire::RewrapRoot(rewrap) => Command::RewrapRoot(rewrap.try_into()?),
+        Wire::RotateSessionKey(rotate) => Command::RotateSessionKey(rotate.try_into()?),
+        Wire::KeepSigningKey(keep) => Command::KeepSigningKey(keep.try_into()?),
         Wire::CreateProvider(create) => Command::CreateProvider(create.try_into()?),
         Wire::UpdateProvider(update) => Command::UpdateProvider(UpdateProvider {
             uid: uid(&update.uid)?,
@@ -345,15 +343,6 @@ impl From<&DeleteCredential> for storage::DeleteCredential {
         storage::DeleteCredential {
             uid: copied(&delete.uid.0),
             seen: seen_rows(&delete.seen),
-        }
-    }
-}
-
-impl From<&RewrapCredential> for storage::RewrapCredential {
-    fn from(rewrap: &RewrapCredential) -> storage::RewrapCredential {
-        storage::RewrapCredential {
-            uid: copied(&rewrap.uid.0),
-            wrap: Some((&rewrap.wrap).into()),
         }
     }
 }

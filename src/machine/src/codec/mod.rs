@@ -14,6 +14,7 @@ mod node_commands;
 mod region;
 mod row;
 mod secret;
+mod session;
 
 use bytes::Bytes;
 use thiserror::Error;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use crate::codec::feed::feed;
-use crate::codec::{Body, DecodeError, copied, parsed, required, uid};
+use crate::codec::{Body, DecodeError, array, copied, parsed, required, uid};
 use crate::command::StagedRow;
 use crate::ids::{NodeId, Ordinal, Stamp};
 use crate::names::{Label, RegionName};
@@ -16,6 +16,7 @@ use crate::row::{
     Resealed, Row, RowKey, Staging,
 };
 use crate::secret::Replica;
+use crate::session::VerifyingKey;
 use crate::storage;
 
 impl From<Scope> for storage::Scope {
@@ -50,6 +51,10 @@ impl From<&Region> for storage::Region {
             authorities: region.authorities.clone(),
             nodes: nodes.collect(),
             unlinked_ms: region.unlinked.map(|stamp| stamp.0).unwrap_or_default(),
+            signing_key: region
+                .signing_key
+                .map(|key| copied(&key.0))
+                .unwrap_or_default(),
         }
     }
 }
@@ -69,8 +74,15 @@ impl TryFrom<storage::Region> for Region {
             authorities: region.authorities.iter().map(|der| copied(der)).collect(),
             nodes: nodes.collect::<Result<_, _>>()?,
             unlinked: (region.unlinked_ms != 0).then_some(Stamp(region.unlinked_ms)),
+            signing_key: verifying_key(&region.signing_key)?,
         })
     }
+}
+
+/// Decodes the key of a region's signatures; nothing for none.
+fn verifying_key(bytes: &[u8]) -> Result<Option<VerifyingKey>, DecodeError> {
+    let key = (!bytes.is_empty()).then(|| array("signing key", bytes));
+    Ok(key.transpose()?.map(VerifyingKey))
 }
 
 impl Body for Region {

@@ -48,7 +48,8 @@ impl Command {
             | Command::UpdateProvider(_)
             | Command::DeleteProvider(_)
             | Command::Revoke(_)
-            | Command::ForgetRevocations(_) => Some(FeedId::Root),
+            | Command::ForgetRevocations(_)
+            | Command::RotateSessionKey(_) => Some(FeedId::Root),
             Command::Found(_)
             | Command::RecordAccess(_)
             | Command::IssueJoinToken(_)
@@ -67,7 +68,8 @@ impl Command {
             | Command::ForgetStaged(_)
             | Command::RewrapSecret(_)
             | Command::StageDetach(_)
-            | Command::RewrapCredential(_) => None,
+            | Command::RewrapRoot(_)
+            | Command::KeepSigningKey(_) => None,
         }
     }
 }

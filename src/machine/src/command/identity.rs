@@ -1,12 +1,15 @@
 //! Commands about identities, and about the resource policies of secrets. Machine version 4 and
 //! later take them; but for what is said beside them, the primary of the root feed alone.
 
+use std::sync::Arc;
+
 use crate::command::Seen;
 use crate::entity::{Document, EntityName, EntityPath, IssuerUrl};
 use crate::identity::{InlinePolicy, Nature, Proof, Revoked};
 use crate::ids::{Stamp, Uid};
 use crate::names::{AccountId, RegionName};
-use crate::secret::{Tag, Wrap};
+use crate::secret::{SealedValue, Tag, Wrap};
+use crate::session::SigningKey;
 
 /// Adds an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -183,14 +186,35 @@ pub struct DeleteCredential {
     pub seen: Seen,
 }
 
-/// Puts a wrap in the place of the one there is of an access key's secret, or where there is none:
-/// a row of each region, so that every region takes it.
+/// Puts a wrap in the place of the one there is of what a row of the root feed seals: an access
+/// key's secret, or a session key. Every region takes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RewrapCredential {
-    /// The access key.
+pub struct RewrapRoot {
+    /// The credential, or the session key.
     pub uid: Uid,
     /// The wrap.
     pub wrap: Wrap,
+}
+
+/// Adds a session key, and forgets all but the one before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RotateSessionKey {
+    /// Its identity, random, as the root feed gives it out.
+    pub uid: Uid,
+    /// The key, sealed.
+    pub sealed: Arc<SealedValue>,
+    /// What wraps the key of that here.
+    pub wrap: Wrap,
+    /// How old the newest one has to be, in milliseconds.
+    pub age_min_ms: u64,
+}
+
+/// Keeps the key by which this region signs sessions, if it has none, or the same one under
+/// another wrap. Every region takes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeepSigningKey {
+    /// The key. Its stamp is that of the entry.
+    pub key: SigningKey,
 }
 
 /// Trusts an OpenID Connect provider.

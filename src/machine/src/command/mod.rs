@@ -19,8 +19,9 @@ use crate::secret::{Replica, SealedValue, Tag, ValueKind, Wrap};
 pub use identity::{
     CreateAccount, CreateCredential, CreateIdentity, CreatePolicy, CreateProvider,
     CredentialChange, DeleteCredential, DeleteIdentity, DeletePolicy, DeleteProvider,
-    DeleteResourcePolicy, ForgetRevocations, IdentityChange, PutResourcePolicy, Revoke,
-    RewrapCredential, UpdateCredential, UpdateIdentity, UpdatePolicy, UpdateProvider,
+    DeleteResourcePolicy, ForgetRevocations, IdentityChange, KeepSigningKey, PutResourcePolicy,
+    Revoke, RewrapRoot, RotateSessionKey, UpdateCredential, UpdateIdentity, UpdatePolicy,
+    UpdateProvider,
 };
 pub use region::{
     ActivateSnapshot, Cursor, DetachSecret, FenceFeed, FillRows, ForgetStaged, ImportChanges,
@@ -122,8 +123,8 @@ pub enum Command {
     UpdateCredential(UpdateCredential),
     /// Deletes a credential.
     DeleteCredential(DeleteCredential),
-    /// Puts a wrap in the place of the one there is of a credential's secret.
-    RewrapCredential(RewrapCredential),
+    /// Puts a wrap in the place of the one there is of what a row of the root feed seals.
+    RewrapRoot(RewrapRoot),
     /// Trusts an OpenID Connect provider.
     CreateProvider(CreateProvider),
     /// Changes what is known of a provider.
@@ -138,6 +139,10 @@ pub enum Command {
     PutResourcePolicy(PutResourcePolicy),
     /// Takes a secret's resource policy away.
     DeleteResourcePolicy(DeleteResourcePolicy),
+    /// Adds a session key.
+    RotateSessionKey(RotateSessionKey),
+    /// Keeps the key by which this region signs sessions.
+    KeepSigningKey(KeepSigningKey),
 }
 
 /// Founds a region.

@@ -157,7 +157,7 @@ pub struct SentBody {
     pub blind: Hash,
     /// Its exact bytes.
     pub bytes: Bytes,
-    /// The value's key, wrapped for this region; of a version's row only.
+    /// The value's key, wrapped for this region; of a row only that seals something.
     pub wrap: Option<Wrap>,
     /// Why it cannot be taken; empty if it can. Only the proposer knows a key that does not wrap.
     pub problem: String,
@@ -192,7 +192,8 @@ pub struct StagedRow {
     pub key: RowKey,
     /// The row, withheld where the region may not have the body.
     pub row: Row,
-    /// The value's key, wrapped for this region; of a version's row with a body only.
+    /// The value's key, wrapped for this region; of a row only that seals something and has its
+    /// body.
     pub wrap: Option<Wrap>,
     /// Why it cannot be taken; empty if it can.
     pub problem: String,

@@ -141,8 +141,9 @@ pub(super) fn place(intake: &mut Intake<'_, '_>, staged: &StagedRow) -> Result<(
     let is_member = is_for_us(intake, &key, &sent);
     // What is here as it is stays, whether it was sent again or not.
     if is_here && (is_member || !key.is_of_secret()) {
-        if let Row::Credential(kept) = row {
-            intake.keep_credential_key(kept.body(), staged.wrap.as_ref(), &staged.problem);
+        if key.seals_as().is_some() {
+            let wrap = staged.wrap.as_ref();
+            intake.keep_root_key(&key, row.sealed(), wrap, &staged.problem);
         }
         return Ok(());
     }

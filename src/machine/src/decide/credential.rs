@@ -1,25 +1,19 @@
-//! What proves an identity. The key of an access key's secret is wrapped in each region by itself:
-//! where it could not be, the access key is known, and cannot be used.
+//! What proves an identity.
 
 use std::sync::Arc;
 
 use crate::answer::Outcome;
-use crate::command::{
-    CreateCredential, CredentialChange, DeleteCredential, RewrapCredential, SentBody,
-    UpdateCredential,
-};
+use crate::command::{CreateCredential, CredentialChange, DeleteCredential, UpdateCredential};
 use crate::decide::draft::Draft;
 use crate::decide::identity::{changed, full, rooted, spare, taken};
-use crate::decide::intake::Intake;
-use crate::decide::{form, roomy, unmoved, version};
+use crate::decide::{form, roomy, root_wrap, unmoved, version};
 use crate::entity::{EntityKind, Quota};
 use crate::identity::{Credential, Entity, Nature, Proof};
 use crate::ids::Uid;
 use crate::limits::{ACCESS_KEYS_MAX, BINDINGS_MAX};
 use crate::position::FeedId;
 use crate::rejection::{Field, Rejection};
-use crate::row::{Kept, ProblemKind, RowKey};
-use crate::secret::Wrap;
+use crate::row::{Kept, RowKey};
 use crate::state::State;
 
 pub(super) fn create(
@@ -52,7 +46,7 @@ pub(super) fn create(
     match (&create.wrap, create.proof.is_access_key()) {
         (Some(wrap), true) => {
             version::wrapped(state, wrap)?;
-            draft.put(RowKey::CredentialWrap(create.uid), wrap);
+            draft.put(RowKey::RootWrap(create.uid), wrap);
         }
         (None, false) => {}
         _ => return Err(Rejection::FieldInvalid(Field::WrappedKey)),
@@ -135,77 +129,6 @@ pub(super) fn delete(
     rooted(state)?;
     let credential = found(state, &delete.uid)?;
     draft.feed_delete(&FeedId::Root, RowKey::Credential(credential.uid));
-    if state.credential_wrap(&credential.uid).is_some() {
-        draft.delete(RowKey::CredentialWrap(credential.uid));
-    }
-    // A region that leads now may have lacked the key when it followed.
-    if state.problem(&credential.uid).is_some() {
-        draft.delete(RowKey::Problem(credential.uid));
-    }
+    root_wrap::forget(draft, state, credential.uid);
     Ok(Outcome::Entity(Entity::Credential(credential)))
-}
-
-/// Puts the wrap of an access key's secret: a row of this region only, whoever leads the feed.
-pub(super) fn rewrap(
-    draft: &mut Draft<'_>,
-    rewrap: &RewrapCredential,
-) -> Result<Outcome, Rejection> {
-    let state = draft.state;
-    let credential = found(state, &rewrap.uid)?;
-    if !credential.proof.is_access_key() {
-        return Err(Rejection::FieldInvalid(Field::WrappedKey));
-    }
-    version::wrapped(state, &rewrap.wrap)?;
-    draft.put(RowKey::CredentialWrap(rewrap.uid), &rewrap.wrap);
-    if state.problem(&rewrap.uid).is_some() {
-        draft.delete(RowKey::Problem(rewrap.uid));
-    }
-    Ok(Outcome::None)
-}
-
-impl Intake<'_, '_> {
-    /// Keeps the wrapped key of a credential that is about to be put. A secret that is the same has
-    /// its key already, under whatever KMS key this region has it by now.
-    pub(super) fn keep_credential_key(
-        &mut self,
-        credential: &Credential,
-        wrap: Option<&Wrap>,
-        words: &str,
-    ) {
-        let uid = credential.uid;
-        let held = self.scratch.credential(&uid);
-        let is_same = held.is_some_and(|held| held.proof.sealed() == credential.proof.sealed());
-        let has_wrap = self.scratch.credential_wrap(&uid).is_some();
-        if is_same && has_wrap {
-            return;
-        }
-        let is_usable = |wrap: &&Wrap| version::wrapped(&self.scratch, wrap).is_ok();
-        let wrap = wrap.filter(|_| words.is_empty()).filter(is_usable);
-        match (credential.proof.is_access_key(), wrap) {
-            (true, Some(wrap)) => {
-                self.draft.put(RowKey::CredentialWrap(uid), wrap);
-                self.clear_problem(uid);
-            }
-            (is_key, _) => {
-                if has_wrap {
-                    self.draft.delete(RowKey::CredentialWrap(uid));
-                }
-                match is_key {
-                    true => self.note_problem(uid, ProblemKind::Key, words),
-                    false => self.clear_problem(uid),
-                }
-            }
-        }
-        self.sync();
-    }
-
-    /// Takes in the wrapped key of a credential that is here without it.
-    pub(super) fn fill_credential_key(&mut self, uid: &Uid, body: &SentBody) {
-        let held = self.scratch.credential(uid).cloned();
-        if self.feed == FeedId::Root
-            && let Some(held) = held
-        {
-            self.keep_credential_key(&held, body.wrap.as_ref(), &body.problem);
-        }
-    }
 }

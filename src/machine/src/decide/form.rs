@@ -11,15 +11,17 @@ use crate::identity::{
 };
 use crate::ids::{Stamp, Uid};
 use crate::limits::{
-    ACCESS_KEY_SEALED_BYTES_MAX, ACCOUNT_NAME_CHARS_MAX, ATTACHED_POLICIES_MAX, AUDIENCE_CHARS_MAX,
-    AUDIENCES_MAX, BOUND_URI_CHARS_MAX, DESCRIPTION_CHARS_MAX, GROUPS_OF_USER_MAX,
-    IDENTITY_CHARS_MAX, IDENTITY_NAME_CHARS_MAX, INLINE_POLICIES_MAX, INLINE_POLICY_CHARS_MAX,
-    KEY_SET_BYTES_MAX, POLICY_CHARS_MAX, PROVIDER_AUTHORITY_BYTES_MAX, REASON_CHARS_MAX,
-    REGIONS_MAX, RESOURCE_POLICY_CHARS_MAX, SESSION_ID_CHARS_MAX, SESSION_SECONDS_MAX,
+    ACCOUNT_NAME_CHARS_MAX, ATTACHED_POLICIES_MAX, AUDIENCE_CHARS_MAX, AUDIENCES_MAX,
+    BOUND_URI_CHARS_MAX, DESCRIPTION_CHARS_MAX, GROUPS_OF_USER_MAX, IDENTITY_CHARS_MAX,
+    IDENTITY_NAME_CHARS_MAX, INLINE_POLICIES_MAX, INLINE_POLICY_CHARS_MAX, KEY_SET_BYTES_MAX,
+    POLICY_CHARS_MAX, PROVIDER_AUTHORITY_BYTES_MAX, REASON_CHARS_MAX, REGIONS_MAX,
+    RESOURCE_POLICY_CHARS_MAX, ROOT_SEALED_BYTES_MAX, SESSION_ID_CHARS_MAX, SESSION_SECONDS_MAX,
     SESSION_SECONDS_MIN, STAMP_MS_MAX, TRUST_POLICY_CHARS_MAX,
 };
 use crate::names::RegionName;
 use crate::rejection::{Field, Rejection};
+use crate::secret::SealedValue;
+use crate::session::SessionKey;
 
 /// Rejects more of something than there may be.
 pub(super) fn within(quota: Quota, count: usize, max: usize) -> Result<(), Rejection> {
@@ -112,11 +114,7 @@ pub(super) fn credential(credential: &Credential) -> Result<(), Rejection> {
     regions(&credential.regions)?;
     stamps(&[credential.created, credential.changed])?;
     match &credential.proof {
-        Proof::AccessKey { sealed, .. } => bounded(
-            Field::Value,
-            sealed.ciphertext.len(),
-            ACCESS_KEY_SEALED_BYTES_MAX,
-        ),
+        Proof::AccessKey { sealed, .. } => self::sealed(sealed),
         Proof::Subject(name) => {
             bounded(Field::Proof, name.chars().count(), IDENTITY_CHARS_MAX)?;
             let is_plain = !name.is_empty() && !name.chars().any(char::is_control);
@@ -179,6 +177,17 @@ pub(super) fn revocation(revocation: &Revocation) -> Result<(), Rejection> {
             valid(Field::Session, !id.is_empty() && is_plain)
         }
     }
+}
+
+pub(super) fn session_key(key: &SessionKey) -> Result<(), Rejection> {
+    sealed(&key.sealed)?;
+    stamps(&[key.created])
+}
+
+/// A secret of a few bytes, sealed.
+pub(super) fn sealed(sealed: &SealedValue) -> Result<(), Rejection> {
+    let bytes = sealed.ciphertext.len();
+    bounded(Field::Value, bytes, ROOT_SEALED_BYTES_MAX)
 }
 
 pub(super) fn resource_policy(document: &Document) -> Result<(), Rejection> {

@@ -2,6 +2,7 @@
 
 use crate::decide::draft::Draft;
 use crate::decide::intake::Intake;
+use crate::decide::root_wrap;
 use crate::ids::Uid;
 use crate::position::FeedId;
 use crate::row::{Row, RowKey};
@@ -51,11 +52,8 @@ impl Intake<'_, '_> {
                 free_name(self.draft, &self.scratch, uid);
                 self.clear_problem(uid);
             }
-            RowKey::Credential(uid) => {
-                if self.scratch.credential_wrap(&uid).is_some() {
-                    self.draft.delete(RowKey::CredentialWrap(uid));
-                }
-                self.clear_problem(uid);
+            RowKey::Credential(uid) | RowKey::SessionKey(uid) => {
+                root_wrap::forget(self.draft, &self.scratch, uid);
             }
             _ => {}
         }

@@ -284,7 +284,7 @@ fn compare(intake: &mut Intake<'_, '_>) {
 }
 
 /// Takes in rows of which only the commitments were known. What is here by now, or gone, or not
-/// for this region any more, is passed over; but for the keys of credentials, which may be missing
+/// for this region any more, is passed over; but for the keys of what rows seal, which may be missing
 /// by themselves.
 pub(super) fn fill(draft: &mut Draft<'_>, fill: &FillRows) -> Result<Outcome, Rejection> {
     bounded(Field::Rows, fill.rows.len(), IMPORTED_MAX)?;
@@ -292,8 +292,8 @@ pub(super) fn fill(draft: &mut Draft<'_>, fill: &FillRows) -> Result<Outcome, Re
     intake.is_roomy()?;
     for (key, body) in &fill.rows {
         let Some(withheld) = intake.scratch.withheld_row(key).cloned() else {
-            if let RowKey::Credential(uid) = key {
-                intake.fill_credential_key(uid, body);
+            if key.seals_as().is_some() {
+                intake.fill_root_key(key, body);
             }
             continue;
         };

@@ -175,8 +175,8 @@ impl<'d, 's> Intake<'d, 's> {
                 }
                 Sent::Row(row) if !row.is_withheld() => {
                     self.note_entry(&row);
-                    if let Row::Credential(kept) = &row {
-                        self.keep_credential_key(kept.body(), offer.wrap, offer.problem);
+                    if key.seals_as().is_some() {
+                        self.keep_root_key(&key, row.sealed(), offer.wrap, offer.problem);
                     }
                     Ok(row)
                 }

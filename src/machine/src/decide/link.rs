@@ -105,6 +105,7 @@ pub(super) fn link(draft: &mut Draft<'_>, link: &LinkRegion) -> Result<Outcome, 
     let region = Region {
         scope: token.scope,
         unlinked: None,
+        signing_key: link.region.signing_key.filter(|_| knows_sessions(state)),
         ..link.region.clone()
     };
     if token.used {
@@ -127,6 +128,11 @@ pub(super) fn link(draft: &mut Draft<'_>, link: &LinkRegion) -> Result<Outcome, 
     let number = state.region_number(name).unwrap_or_else(|| next(state));
     draft.feed_put(&FeedId::Root, RowKey::Region(number), region.clone());
     Ok(Outcome::Region(region))
+}
+
+/// Says whether the rules in force know keys of sessions.
+fn knows_sessions(state: &State) -> bool {
+    state.machine_version() >= Some(ACCESS)
 }
 
 fn next(state: &State) -> Ordinal {
@@ -154,9 +160,12 @@ pub(super) fn update(draft: &mut Draft<'_>, update: &UpdateRegion) -> Result<Out
         return Err(Rejection::ScopeNeeded(FeedId::Root));
     }
     let described = if is_of_scope { known } else { said };
+    // Who says nothing of it has none yet, or is built anew: then it tells its new one soon.
+    let signing_key = described.signing_key.filter(|_| knows_sessions(state));
     let region = Region {
         scope,
         unlinked: None,
+        signing_key: signing_key.or(known.signing_key),
         ..described.clone()
     };
     if *known != region {
@@ -178,6 +187,8 @@ pub(super) fn unlink(draft: &mut Draft<'_>, unlink: &UnlinkRegion) -> Result<Out
         authorities: Vec::new(),
         nodes: Vec::new(),
         unlinked: Some(draft.stamp),
+        // What it has signed is void at once.
+        signing_key: None,
         ..known.clone()
     };
     draft.feed_put(&FeedId::Root, RowKey::Region(number), region.clone());

@@ -21,7 +21,9 @@ mod policy;
 mod promote;
 mod provider;
 mod revoke;
+mod root_wrap;
 mod secret;
+mod session_key;
 mod share;
 mod sound;
 mod stage;
@@ -187,7 +189,9 @@ fn decide_identities(draft: &mut Draft<'_>, command: &Command) -> Result<Outcome
         Command::CreateCredential(create) => credential::create(draft, create),
         Command::UpdateCredential(update) => credential::update(draft, update),
         Command::DeleteCredential(delete) => credential::delete(draft, delete),
-        Command::RewrapCredential(rewrap) => credential::rewrap(draft, rewrap),
+        Command::RewrapRoot(rewrap) => root_wrap::rewrap(draft, rewrap),
+        Command::RotateSessionKey(rotate) => session_key::rotate(draft, rotate),
+        Command::KeepSigningKey(keep) => session_key::keep_signing(draft, keep),
         Command::CreateProvider(create) => provider::create(draft, create),
         Command::UpdateProvider(update) => provider::update(draft, update),
         Command::DeleteProvider(delete) => provider::delete(draft, delete),

@@ -77,6 +77,7 @@ pub(super) fn is_of_identities(row: &Row) -> bool {
         Row::Credential(kept) => form::credential(kept.body()),
         Row::Provider(kept) => form::provider(kept.body()),
         Row::Revocation(kept) => form::revocation(kept.body()),
+        Row::SessionKey(kept) => form::session_key(kept.body()),
         _ => Ok(()),
     };
     checked.is_ok()

@@ -2,6 +2,7 @@
 
 use crate::codec::DecodeError;
 use crate::ids::{Hash, KeyId, NodeId, Ordinal, Revision, Uid};
+use crate::names::VersionId;
 
 /// Names a row. The order of keys is the order of their bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,8 +45,11 @@ pub enum RowKey {
     Resealed(Uid, Ordinal),
     /// Where labels of a copy stood before they moved on to what is not here.
     KeptLabels(Uid),
-    /// The wrapped key of an access key's secret, by the credential's uid.
-    CredentialWrap(Uid),
+    /// The wrapped key of what a row of the root feed seals, by its uid: an access key's secret, or
+    /// a session key.
+    RootWrap(Uid),
+    /// The key by which this region signs sessions.
+    SigningKey,
     /// The start of an epoch, by the feed's uid and the epoch's number.
     Epoch(Uid, Ordinal),
     /// A feed's checkpoint, by the feed's uid.
@@ -72,6 +76,8 @@ pub enum RowKey {
     Provider(Uid),
     /// A session or a certificate's key that is void.
     Revocation(Uid),
+    /// A key that seals sessions.
+    SessionKey(Uid),
     /// A journal row, by the feed's uid.
     Journal(Uid, Revision),
 }
@@ -87,7 +93,7 @@ impl RowKey {
         let mut bytes = Vec::with_capacity(33);
         bytes.push(self.kind());
         match self {
-            RowKey::Machine | RowKey::Clock | RowKey::Introduction => {}
+            RowKey::Machine | RowKey::Clock | RowKey::Introduction | RowKey::SigningKey => {}
             RowKey::Feed(uid)
             | RowKey::Access(uid)
             | RowKey::Fence(uid)
@@ -95,7 +101,7 @@ impl RowKey {
             | RowKey::Detached(uid)
             | RowKey::Staging(uid)
             | RowKey::KeptLabels(uid)
-            | RowKey::CredentialWrap(uid)
+            | RowKey::RootWrap(uid)
             | RowKey::Checkpoint(uid)
             | RowKey::Secret(uid)
             | RowKey::Identity(uid)
@@ -103,6 +109,7 @@ impl RowKey {
             | RowKey::Credential(uid)
             | RowKey::Provider(uid)
             | RowKey::Revocation(uid)
+            | RowKey::SessionKey(uid)
             | RowKey::Tombstone(uid) => bytes.extend(uid.0),
             RowKey::Node(node) | RowKey::RetiredNode(node) => bytes.extend(node.0.to_be_bytes()),
             RowKey::JoinToken(digest) | RowKey::LinkToken(digest) => bytes.extend(digest.0),
@@ -148,7 +155,8 @@ impl RowKey {
             0x11 => RowKey::Staged(rest.uid()?, Ordinal(rest.number()?)),
             0x12 => RowKey::Resealed(rest.uid()?, Ordinal(rest.number()?)),
             0x13 => RowKey::KeptLabels(rest.uid()?),
-            0x14 => RowKey::CredentialWrap(rest.uid()?),
+            0x14 => RowKey::RootWrap(rest.uid()?),
+            0x15 => RowKey::SigningKey,
             0x40 => RowKey::Epoch(rest.uid()?, Ordinal(rest.number()?)),
             0x41 => RowKey::Checkpoint(rest.uid()?),
             0x42 => RowKey::Account(Ordinal(rest.number()?)),
@@ -162,6 +170,7 @@ impl RowKey {
             0x4a => RowKey::Tombstone(rest.uid()?),
             0x4b => RowKey::Provider(rest.uid()?),
             0x4c => RowKey::Revocation(rest.uid()?),
+            0x4d => RowKey::SessionKey(rest.uid()?),
             RowKey::JOURNAL_KIND => RowKey::Journal(rest.uid()?, Revision(rest.number()?)),
             unknown => return Err(DecodeError::UnknownRow(unknown)),
         };
@@ -193,7 +202,8 @@ impl RowKey {
             RowKey::Staged(..) => 0x11,
             RowKey::Resealed(..) => 0x12,
             RowKey::KeptLabels(_) => 0x13,
-            RowKey::CredentialWrap(_) => 0x14,
+            RowKey::RootWrap(_) => 0x14,
+            RowKey::SigningKey => 0x15,
             RowKey::Epoch(..) => 0x40,
             RowKey::Checkpoint(_) => 0x41,
             RowKey::Account(_) => 0x42,
@@ -207,6 +217,7 @@ impl RowKey {
             RowKey::Tombstone(_) => 0x4a,
             RowKey::Provider(_) => 0x4b,
             RowKey::Revocation(_) => 0x4c,
+            RowKey::SessionKey(_) => 0x4d,
             RowKey::Journal(..) => RowKey::JOURNAL_KIND,
         }
     }
@@ -229,12 +240,13 @@ impl RowKey {
             | RowKey::Checkpoint(uid)
             | RowKey::Secret(uid)
             | RowKey::Version(uid, _)
-            | RowKey::CredentialWrap(uid)
+            | RowKey::RootWrap(uid)
             | RowKey::Identity(uid)
             | RowKey::Policy(uid)
             | RowKey::Credential(uid)
             | RowKey::Provider(uid)
             | RowKey::Revocation(uid)
+            | RowKey::SessionKey(uid)
             | RowKey::Tombstone(uid)
             | RowKey::Journal(uid, _) => *uid,
             _ => Uid([0; 16]),
@@ -273,6 +285,7 @@ impl RowKey {
             0x4a => RowKey::Tombstone(uid),
             0x4b => RowKey::Provider(uid),
             0x4c => RowKey::Revocation(uid),
+            0x4d => RowKey::SessionKey(uid),
             _ => return None,
         };
         // What a kind has no room for must be zero: one row, one key.
@@ -299,7 +312,18 @@ impl RowKey {
                 | RowKey::Credential(_)
                 | RowKey::Provider(_)
                 | RowKey::Revocation(_)
+                | RowKey::SessionKey(_)
         )
+    }
+
+    /// Gives the version as which a row of the root feed seals something, if it does: its key is
+    /// wrapped as that of this version of a secret with the row's uid. None for other kinds.
+    pub fn seals_as(&self) -> Option<VersionId> {
+        match self {
+            RowKey::Credential(_) => Some(VersionId::of_access_key()),
+            RowKey::SessionKey(_) => Some(VersionId::of_session_key()),
+            _ => None,
+        }
     }
 
     /// Says whether rows of this kind, once written, are only ever deleted.

@@ -20,7 +20,8 @@ use crate::ids::{
 use crate::names::{AccountId, RegionName};
 use crate::position::{Epoch, FeedId};
 use crate::region::{Region, ReplicaStatus};
-use crate::secret::{Secret, StoredVersion, Wrap};
+use crate::secret::{SealedValue, Secret, StoredVersion, Wrap};
+use crate::session::{SessionKey, SigningKey};
 use crate::storage;
 
 pub use key::RowKey;
@@ -46,7 +47,7 @@ pub enum Row {
     JoinToken(Arc<Kept<JoinToken>>),
     /// See [`RowKey::KmsKey`].
     KmsKey(Arc<Kept<KmsKey>>),
-    /// See [`RowKey::Wrap`] and [`RowKey::CredentialWrap`].
+    /// See [`RowKey::Wrap`] and [`RowKey::RootWrap`].
     Wrap(Arc<Kept<Wrap>>),
     /// See [`RowKey::Access`].
     Access(Arc<Kept<Access>>),
@@ -70,6 +71,10 @@ pub enum Row {
     Provider(Arc<Kept<Provider>>),
     /// See [`RowKey::Revocation`].
     Revocation(Arc<Kept<Revocation>>),
+    /// See [`RowKey::SessionKey`].
+    SessionKey(Arc<Kept<SessionKey>>),
+    /// See [`RowKey::SigningKey`].
+    SigningKey(Arc<Kept<SigningKey>>),
     /// See [`RowKey::Secret`].
     Secret(Arc<Kept<Secret>>),
     /// See [`RowKey::Version`].
@@ -388,6 +393,8 @@ impl Row {
             Row::Credential(kept) => kept.as_ref(),
             Row::Provider(kept) => kept.as_ref(),
             Row::Revocation(kept) => kept.as_ref(),
+            Row::SessionKey(kept) => kept.as_ref(),
+            Row::SigningKey(kept) => kept.as_ref(),
             Row::Secret(kept) => kept.as_ref(),
             Row::Version(kept) => kept.as_ref(),
             Row::Tombstone(kept) => kept.as_ref(),
@@ -436,7 +443,8 @@ impl Row {
             RowKey::Staged(..) => Kept::decode_local(key, bytes).map(Row::Staged),
             RowKey::Resealed(..) => Kept::decode_local(key, bytes).map(Row::Resealed),
             RowKey::KeptLabels(_) => Kept::decode_local(key, bytes).map(Row::KeptLabels),
-            RowKey::CredentialWrap(_) => Kept::decode_local(key, bytes).map(Row::Wrap),
+            RowKey::RootWrap(_) => Kept::decode_local(key, bytes).map(Row::Wrap),
+            RowKey::SigningKey => Kept::decode_local(key, bytes).map(Row::SigningKey),
             RowKey::Journal(..) => Kept::decode_unhashed(key, bytes).map(Row::Journal),
             _ => Err(DecodeError::UnknownRow(key.kind())),
         }
@@ -459,6 +467,7 @@ impl Row {
             RowKey::Credential(_) => Kept::decode_fed(key, bytes, frame).map(Row::Credential),
             RowKey::Provider(_) => Kept::decode_fed(key, bytes, frame).map(Row::Provider),
             RowKey::Revocation(_) => Kept::decode_fed(key, bytes, frame).map(Row::Revocation),
+            RowKey::SessionKey(_) => Kept::decode_fed(key, bytes, frame).map(Row::SessionKey),
             RowKey::Secret(_) => Kept::decode_fed(key, bytes, frame).map(Row::Secret),
             RowKey::Version(..) => Kept::decode_fed(key, bytes, frame).map(Row::Version),
             RowKey::Tombstone(_) => Kept::decode_fed(key, bytes, frame).map(Row::Tombstone),
@@ -499,6 +508,15 @@ impl Row {
     /// Gives the feed a feed row comes from; none for local rows.
     pub fn origin(&self) -> Option<&Origin> {
         self.kept().origin()
+    }
+
+    /// Gives what a row of the root feed seals, the key of which each region wraps by itself.
+    pub fn sealed(&self) -> Option<&Arc<SealedValue>> {
+        match self {
+            Row::Credential(kept) => kept.body().proof.sealed(),
+            Row::SessionKey(kept) => Some(&kept.body().sealed),
+            _ => None,
+        }
     }
 
     /// Says whether the body is kept from this region.

@@ -13,7 +13,8 @@ use crate::ids::{Ordinal, Stamp, Uid};
 use crate::names::AccountId;
 use crate::row::{Kept, Row, RowKey};
 use crate::secret::Wrap;
-use crate::state::evolve::{Share, insert, of, remove};
+use crate::session::{SessionKey, SigningKey};
+use crate::state::evolve::{Share, insert, of, remove, replace};
 
 /// A name as it is compared: of identities and policies without regard to case.
 type Name = Arc<str>;
@@ -27,8 +28,11 @@ pub(super) struct Entities {
     pub(super) credentials: OrdMap<Uid, Arc<Kept<Credential>>>,
     pub(super) providers: OrdMap<Uid, Arc<Kept<Provider>>>,
     pub(super) revocations: OrdMap<Uid, Arc<Kept<Revocation>>>,
-    /// What wraps the keys of access keys' secrets: local rows.
+    pub(super) session_keys: OrdMap<Uid, Arc<Kept<SessionKey>>>,
+    /// What wraps the keys of what rows of the root feed seal: local rows.
     pub(super) wraps: OrdMap<Uid, Arc<Kept<Wrap>>>,
+    /// By which this region signs sessions: a local row.
+    pub(super) signing_key: Option<Arc<Kept<SigningKey>>>,
     pub(super) account_ids: OrdSet<(AccountId, Ordinal)>,
     pub(super) named: OrdSet<(AccountId, EntityKind, Name, Uid)>,
     /// How many of a kind an account has.
@@ -132,7 +136,11 @@ impl Entities {
                 self.revocations.insert(*uid, Arc::clone(kept));
                 before
             }
-            (RowKey::CredentialWrap(uid), Row::Wrap(kept)) => insert(&mut self.wraps, *uid, kept),
+            (RowKey::SessionKey(uid), Row::SessionKey(kept)) => {
+                insert(&mut self.session_keys, *uid, kept)
+            }
+            (RowKey::RootWrap(uid), Row::Wrap(kept)) => insert(&mut self.wraps, *uid, kept),
+            (RowKey::SigningKey, Row::SigningKey(kept)) => replace(&mut self.signing_key, kept),
             // Key and row come from one typed constructor; a mismatch cannot be made.
             _ => None,
         }
@@ -189,7 +197,9 @@ impl Entities {
                 self.by_end.remove(&(kept.body.until, *uid));
                 Some(of(&kept))
             }
-            RowKey::CredentialWrap(uid) => remove(&mut self.wraps, uid),
+            RowKey::SessionKey(uid) => remove(&mut self.session_keys, uid),
+            RowKey::RootWrap(uid) => remove(&mut self.wraps, uid),
+            RowKey::SigningKey => self.signing_key.take().map(|kept| of(&kept)),
             _ => None,
         }
     }

@@ -176,7 +176,9 @@ impl State {
             | RowKey::Credential(_)
             | RowKey::Provider(_)
             | RowKey::Revocation(_)
-            | RowKey::CredentialWrap(_) => self.entities.delete(key),
+            | RowKey::SessionKey(_)
+            | RowKey::RootWrap(_)
+            | RowKey::SigningKey => self.entities.delete(key),
         }
     }
 
@@ -406,7 +408,7 @@ fn is_listed_alike(before: &Kept<Secret>, after: &Kept<Secret>) -> bool {
         && before.body.name == after.body.name
 }
 
-fn replace<T>(row: &mut Option<Arc<Kept<T>>>, kept: &Arc<Kept<T>>) -> Option<Share> {
+pub(super) fn replace<T>(row: &mut Option<Arc<Kept<T>>>, kept: &Arc<Kept<T>>) -> Option<Share> {
     row.replace(Arc::clone(kept)).map(|before| of(&before))
 }
 

@@ -12,7 +12,8 @@ use crate::ids::{Ordinal, Revision, Stamp, Uid};
 use crate::limits::{BOUND_URI_CHARS_MAX, FORGOTTEN_MAX};
 use crate::names::AccountId;
 use crate::row::{Origin, RowKey};
-use crate::secret::Wrap;
+use crate::secret::{SealedValue, Wrap};
+use crate::session::{SessionKey, SigningKey};
 use crate::state::State;
 use crate::state::entities::{Handle, compared};
 
@@ -134,24 +135,63 @@ impl State {
         uids.filter_map(|uid| self.credential(&uid))
     }
 
-    /// Finds the wrapped key of an access key's secret; none where it could not be wrapped: then
-    /// the access key cannot be used in this region.
-    pub fn credential_wrap(&self, uid: &Uid) -> Option<&Arc<Wrap>> {
+    /// Finds the wrapped key of what a row of the root feed seals; none where it could not be
+    /// wrapped: then the access key, or the session key, cannot be used in this region.
+    pub fn root_wrap(&self, uid: &Uid) -> Option<&Arc<Wrap>> {
         self.entities.wraps.get(uid).map(|kept| &kept.body)
     }
 
-    /// Gives the wrapped keys of all access keys' secrets, by the credential's uid.
-    pub fn credential_wraps(&self) -> impl Iterator<Item = (&Uid, &Arc<Wrap>)> {
+    /// Gives all these wrapped keys, by the uid of the row that seals.
+    pub fn root_wraps(&self) -> impl Iterator<Item = (&Uid, &Arc<Wrap>)> {
         let wraps = self.entities.wraps.iter();
         wraps.map(|(uid, kept)| (uid, &kept.body))
     }
 
-    /// Gives the access keys of which the secret's key is not here, by uid.
-    pub fn credentials_without_wrap(&self) -> impl Iterator<Item = &Uid> {
-        let credentials = self.entities.credentials.iter();
-        let keys = credentials.filter(|(_, kept)| kept.body.proof.is_access_key());
-        let lacking = keys.filter(|(uid, _)| !self.entities.wraps.contains_key(*uid));
-        lacking.map(|(uid, _)| uid)
+    /// Gives the rows of the root feed that seal something of which the key is not here, in the
+    /// order of their keys.
+    pub fn without_root_wrap(&self) -> impl Iterator<Item = RowKey> {
+        let entities = &self.entities;
+        let credentials = entities.credentials.iter();
+        let access_keys = credentials.filter(|(_, kept)| kept.body.proof.is_access_key());
+        let access_keys = access_keys.map(|(uid, _)| RowKey::Credential(*uid));
+        let session_keys = entities.session_keys.keys();
+        let all = access_keys.chain(session_keys.map(|uid| RowKey::SessionKey(*uid)));
+        all.filter(|key| !entities.wraps.contains_key(&key.uid()))
+    }
+
+    /// Says whether a row of the root feed seals something of which the key is not here.
+    pub fn lacks_root_wrap(&self, key: &RowKey) -> bool {
+        self.sealed_in(key).is_some() && self.root_wrap(&key.uid()).is_none()
+    }
+
+    /// Finds what a row of the root feed seals.
+    pub(crate) fn sealed_in(&self, key: &RowKey) -> Option<&Arc<SealedValue>> {
+        match key {
+            RowKey::Credential(uid) => self.credential(uid)?.proof.sealed(),
+            RowKey::SessionKey(uid) => Some(&self.session_key(uid)?.sealed),
+            _ => None,
+        }
+    }
+
+    /// Finds a session key.
+    pub fn session_key(&self, uid: &Uid) -> Option<&Arc<SessionKey>> {
+        self.entities.session_keys.get(uid).map(|kept| &kept.body)
+    }
+
+    /// Gives all session keys, by uid.
+    pub fn session_keys(&self) -> impl Iterator<Item = &Arc<SessionKey>> {
+        self.entities.session_keys.values().map(|kept| &kept.body)
+    }
+
+    /// Finds the session key that was made last.
+    pub fn newest_session_key(&self) -> Option<&Arc<SessionKey>> {
+        self.session_keys().max_by_key(|key| (key.created, key.uid))
+    }
+
+    /// Finds the key by which this region signs sessions.
+    pub fn signing_key(&self) -> Option<&Arc<SigningKey>> {
+        let kept = self.entities.signing_key.as_ref();
+        kept.map(|kept| &kept.body)
     }
 
     /// Finds a provider.
@@ -217,6 +257,7 @@ impl State {
             || entities.credentials.contains_key(uid)
             || entities.providers.contains_key(uid)
             || entities.revocations.contains_key(uid)
+            || entities.session_keys.contains_key(uid)
     }
 
     /// Finds the credential that presents the same.
@@ -237,6 +278,7 @@ impl State {
             RowKey::Credential(uid) => &entities.credentials.get(uid)?.origin,
             RowKey::Provider(uid) => &entities.providers.get(uid)?.origin,
             RowKey::Revocation(uid) => &entities.revocations.get(uid)?.origin,
+            RowKey::SessionKey(uid) => &entities.session_keys.get(uid)?.origin,
             _ => return None,
         };
         origin.as_ref().map(|origin| origin.revision)

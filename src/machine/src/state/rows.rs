@@ -71,7 +71,9 @@ impl State {
             | RowKey::Credential(_)
             | RowKey::Provider(_)
             | RowKey::Revocation(_)
-            | RowKey::CredentialWrap(_) => self.entity_row(key)?,
+            | RowKey::SessionKey(_)
+            | RowKey::RootWrap(_)
+            | RowKey::SigningKey => self.entity_row(key)?,
         };
         Some(RowRef::Here(row))
     }
@@ -117,10 +119,11 @@ impl State {
             .chain(staged)
             .chain(keyed(&self.resealed, resealed, Row::Resealed))
             .chain(keyed(&self.labels, RowKey::KeptLabels, Row::KeptLabels))
-            .chain(keyed(
-                &self.entities.wraps,
-                RowKey::CredentialWrap,
-                Row::Wrap,
+            .chain(keyed(&self.entities.wraps, RowKey::RootWrap, Row::Wrap))
+            .chain(one(
+                RowKey::SigningKey,
+                &self.entities.signing_key,
+                Row::SigningKey,
             ))
     }
 
@@ -183,6 +186,11 @@ impl State {
                 RowKey::Revocation,
                 Row::Revocation,
             ))
+            .chain(keyed(
+                &self.entities.session_keys,
+                RowKey::SessionKey,
+                Row::SessionKey,
+            ))
     }
 
     /// Gives the rows of identities whose kinds come before those of secrets.
@@ -207,7 +215,9 @@ impl State {
             RowKey::Credential(uid) => Row::Credential(Arc::clone(entities.credentials.get(uid)?)),
             RowKey::Provider(uid) => Row::Provider(Arc::clone(entities.providers.get(uid)?)),
             RowKey::Revocation(uid) => Row::Revocation(Arc::clone(entities.revocations.get(uid)?)),
-            RowKey::CredentialWrap(uid) => Row::Wrap(Arc::clone(entities.wraps.get(uid)?)),
+            RowKey::SessionKey(uid) => Row::SessionKey(Arc::clone(entities.session_keys.get(uid)?)),
+            RowKey::RootWrap(uid) => Row::Wrap(Arc::clone(entities.wraps.get(uid)?)),
+            RowKey::SigningKey => Row::SigningKey(Arc::clone(entities.signing_key.as_ref()?)),
             _ => return None,
         })
     }

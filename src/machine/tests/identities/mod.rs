@@ -10,9 +10,10 @@ use strongroom_machine::{
     AccessKeyId, AccountId, Command, CreateAccount, CreateCredential, CreateIdentity, CreatePolicy,
     CreateProvider, CredentialChange, DeleteCredential, DeleteIdentity, DeletePolicy,
     DeleteProvider, Document, EntityKind, EntityName, EntityPath, ForgetRevocations, Identity,
-    IdentityChange, InlinePolicy, IssuerUrl, Nature, Proof, RegionName, Revision, Revoke, Revoked,
-    RewrapCredential, RowKey, SealedValue, Seen, SeenAs, SeenRow, Stamp, State, Tag, Uid,
-    UpdateCredential, UpdateIdentity, UpdatePolicy, UpdateProvider, limits,
+    IdentityChange, InlinePolicy, IssuerUrl, KeepSigningKey, Nature, Proof, RegionName, Revision,
+    Revoke, Revoked, RewrapRoot, RotateSessionKey, RowKey, SealedValue, Seen, SeenAs, SeenRow,
+    SigningKey, Stamp, State, Tag, Uid, UpdateCredential, UpdateIdentity, UpdatePolicy,
+    UpdateProvider, VerifyingKey, limits,
 };
 
 use crate::support::{DEFAULT_KEY, Failure, REGION, account, root_uid, wrap};
@@ -26,6 +27,7 @@ pub fn identity_commands() -> BoxedStrategy<Command> {
         4 => credentials(),
         1 => providers(),
         1 => revocations(),
+        2 => session_keys(),
         2 => deletions(),
     ]
     .boxed()
@@ -141,7 +143,7 @@ fn credentials() -> BoxedStrategy<Command> {
     });
     let rewrap = uids().prop_map(|uid| {
         let wrap = wrap(DEFAULT_KEY, 1);
-        Command::RewrapCredential(RewrapCredential { uid, wrap })
+        Command::RewrapRoot(RewrapRoot { uid, wrap })
     });
     prop_oneof![4 => create, 1 => update, 1 => rewrap].boxed()
 }
@@ -207,6 +209,34 @@ fn revocations() -> BoxedStrategy<Command> {
     });
     let forget = proptest::strategy::Just(Command::ForgetRevocations(ForgetRevocations));
     prop_oneof![3 => revoke, 1 => forget].boxed()
+}
+
+fn session_keys() -> BoxedStrategy<Command> {
+    let sealed = |n: u8| {
+        Arc::new(SealedValue {
+            nonce: [n; 12],
+            ciphertext: Bytes::from(vec![n; 49]),
+        })
+    };
+    let rotate = (uids(), 0..4u8, 0..3u64).prop_map(move |(uid, n, age)| {
+        Command::RotateSessionKey(RotateSessionKey {
+            uid,
+            sealed: sealed(n),
+            wrap: wrap(DEFAULT_KEY, 1),
+            age_min_ms: age,
+        })
+    });
+    let keep = (0..2u8).prop_map(move |n| {
+        Command::KeepSigningKey(KeepSigningKey {
+            key: SigningKey {
+                public_key: VerifyingKey([n; 32]),
+                sealed: sealed(n),
+                wrap: wrap(DEFAULT_KEY, 1),
+                created: Stamp(0),
+            },
+        })
+    });
+    prop_oneof![3 => rotate, 1 => keep].boxed()
 }
 
 fn deletions() -> BoxedStrategy<Command> {
@@ -287,9 +317,12 @@ pub fn identities_are_sound(state: &State) -> Result<(), Failure> {
         let found = state.revocation_of(&revocation.what);
         same(found.map(|found| found.uid), revocation.uid)?;
     }
-    match state.credentials_without_wrap().next() {
+    if state.session_keys().count() > limits::SESSION_KEYS_MAX {
+        return Err("there are too many session keys".into());
+    }
+    match state.without_root_wrap().next() {
         None => Ok(()),
-        Some(uid) => Err(format!("the access key {uid} has no key").into()),
+        Some(key) => Err(format!("what {key:?} seals has no key").into()),
     }
 }
 

@@ -159,7 +159,7 @@ pub fn import(to: &Site, feed: &FeedId, sent: &[Outgoing], refused: Refused<'_>)
 }
 
 pub fn body(to: &Site, key: &RowKey, framed: &Framed, refused: Refused<'_>) -> SentBody {
-    let has_key = matches!(key, RowKey::Version(..) | RowKey::Credential(_));
+    let has_key = matches!(key, RowKey::Version(..)) || key.seals_as().is_some();
     let problem = refused(&key.uid()).filter(|_| has_key);
     SentBody {
         blind: framed.blind,
@@ -222,7 +222,7 @@ impl Snapshot {
             let is_sent = from.state.is_for(region, &key) && (values || !is_value);
             let hidden = row.without_body().ok_or("no feed row")?;
             let row = if is_sent { row } else { hidden };
-            let has_key = is_value || matches!(key, RowKey::Credential(_));
+            let has_key = is_value || key.seals_as().is_some();
             let is_here = has_key && !row.is_withheld();
             rows.push(StagedRow {
                 key,

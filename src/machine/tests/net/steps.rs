@@ -17,6 +17,7 @@ pub fn described(name: &RegionName, scope: Scope) -> Region {
         authorities: vec![Bytes::from_static(b"an issuer's certificate")],
         nodes: vec![node(1, letter(name).as_bytes()[0])],
         unlinked: None,
+        signing_key: None,
     }
 }
 

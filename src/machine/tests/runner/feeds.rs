@@ -91,9 +91,13 @@ impl Runner {
         }
     }
 
-    /// `fill-key a r1`: the key of a credential that is here.
+    /// `fill-key a r1`: the key of a credential that is here; of a session key with `session`.
     fn fill_key(&mut self, at: &RegionName, of: &Arguments<'_>) -> Result<String, Failure> {
-        let key = RowKey::Credential(uid_named(of.word(1)?)?);
+        let uid = uid_named(of.word(1)?)?;
+        let key = match of.has("session") {
+            true => RowKey::SessionKey(uid),
+            false => RowKey::Credential(uid),
+        };
         let (from, to) = (self.net.site(&region(of.word(0)?)?)?, self.net.site(at)?);
         let Body::Here(framed) = from.state.body_for(&key, at) else {
             return Ok("nothing is sent".to_owned());

@@ -142,6 +142,7 @@ pub fn row_key(of: &Arguments<'_>, at: usize) -> Result<RowKey, Failure> {
         "credential" => RowKey::Credential(uid()?),
         "provider" => RowKey::Provider(uid()?),
         "revocation" => RowKey::Revocation(uid()?),
+        "session-key" => RowKey::SessionKey(uid()?),
         other => return Err(format!("no row {other}").into()),
     })
 }
@@ -181,7 +182,7 @@ fn lie(forger: &mut Forger, of: &Arguments<'_>) -> Result<(), Failure> {
             forger.push(&header, None);
         }
         "header" => header(forger, of)?,
-        "identity" | "policy" | "credential" | "provider" | "revocation" => {
+        "identity" | "policy" | "credential" | "provider" | "revocation" | "session-key" => {
             liars::put(forger, of)?;
         }
         other => return Err(format!("no lie {other}").into()),

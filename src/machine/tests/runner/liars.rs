@@ -16,13 +16,14 @@ pub fn put(forger: &mut Forger, of: &Arguments<'_>) -> Result<(), Failure> {
         RowKey::Policy(_) => policy(wrong).encode_to_vec(),
         RowKey::Credential(_) => credential(wrong)?.encode_to_vec(),
         RowKey::Provider(_) => provider(wrong).encode_to_vec(),
+        RowKey::SessionKey(_) => session_key(wrong).encode_to_vec(),
         _ => revocation(wrong).encode_to_vec(),
     };
     if of.has("hidden") {
         forger.put_hidden(&key, &body);
         return Ok(());
     }
-    let is_wrapped = matches!(key, RowKey::Credential(_)) && !of.has("bare");
+    let is_wrapped = key.seals_as().is_some() && !of.has("bare");
     forger.put(
         &key,
         &body,
@@ -72,6 +73,18 @@ fn identity(wrong: &str) -> storage::Identity {
             _ => 0,
         },
         ..Default::default()
+    }
+}
+
+fn session_key(wrong: &str) -> storage::SessionKey {
+    let sealed = storage::Version {
+        nonce: vec![4; if wrong == "nonce" { 11 } else { 12 }].into(),
+        ciphertext: vec![5; if wrong == "long" { 257 } else { 49 }].into(),
+        description: None,
+    };
+    storage::SessionKey {
+        sealed: Some(sealed).filter(|_| wrong != "nothing"),
+        created_ms: if wrong == "late" { u64::MAX } else { 2 },
     }
 }
 

@@ -5,7 +5,7 @@ use strongroom_machine::{
     Command, DetachSecret, Epoch, FeedId, FenceFeed, ForgetStaged, Found, IssueLinkToken,
     LinkRegion, MachineVersion, NewVersion, Node, Region, RegionName, ReplicaReport, ReplicaState,
     ReportReplicas, RewrapSecret, Scope, ShareSecret, StageDetach, Stamp, TakeOver, UnlinkRegion,
-    UnshareSecret, UpdateRegion, VersionId,
+    UnshareSecret, UpdateRegion, VerifyingKey, VersionId,
 };
 
 use crate::net::steps::founding;
@@ -145,7 +145,13 @@ fn entry(of: &Arguments<'_>, at: usize) -> Result<Region, Failure> {
         authorities: authorities.collect(),
         nodes,
         unlinked: None,
+        signing_key: signing_key(of)?,
     })
+}
+
+fn signing_key(of: &Arguments<'_>) -> Result<Option<VerifyingKey>, Failure> {
+    let number = of.keyed_number("signs")?.map(u8::try_from).transpose()?;
+    Ok(number.map(|number| VerifyingKey([number; 32])))
 }
 
 fn regions(list: &str) -> Result<Vec<RegionName>, Failure> {

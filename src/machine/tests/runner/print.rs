@@ -122,12 +122,14 @@ pub fn key(key: &RowKey) -> String {
         RowKey::Staged(_, at) => format!("staged {at}"),
         RowKey::Resealed(uid, ordinal) => versioned("resealed", uid, ordinal),
         RowKey::KeptLabels(uid) => format!("labels {}", uid_name(*uid)),
-        RowKey::CredentialWrap(uid) => format!("credential wrap {}", uid_name(*uid)),
+        RowKey::RootWrap(uid) => format!("root wrap {}", uid_name(*uid)),
         RowKey::Identity(uid) => format!("identity {}", uid_name(*uid)),
         RowKey::Policy(uid) => format!("policy {}", uid_name(*uid)),
         RowKey::Credential(uid) => format!("credential {}", uid_name(*uid)),
         RowKey::Provider(uid) => format!("provider {}", uid_name(*uid)),
         RowKey::Revocation(uid) => format!("revocation {}", uid_name(*uid)),
+        RowKey::SessionKey(uid) => format!("session key {}", uid_name(*uid)),
+        RowKey::SigningKey => "signing key".to_owned(),
     }
 }
 
@@ -222,6 +224,9 @@ pub fn region(region: &Region) -> String {
     if !region.nodes.is_empty() {
         let nodes = region.nodes.iter().map(|node| node.id.to_string());
         let _ = write!(text, " nodes {}", nodes.collect::<Vec<_>>().join(","));
+    }
+    if let Some(key) = region.signing_key {
+        let _ = write!(text, " signs with {}", key.0[0]);
     }
     if region.unlinked.is_some() {
         text.push_str(" unlinked");

@@ -262,17 +262,19 @@ fn journals_name_nothing(site: &Site, feed: &FeedId) -> Result<(), Failure> {
     }
 }
 
-/// An access key has the key of its secret, or there is a reason; and no such key is left over.
+/// What a row of the root feed seals has its key, or there is a reason; and no such key is left
+/// over.
 fn keys_are_known(state: &State) -> Result<(), Failure> {
-    let mut lacking = state.credentials_without_wrap();
-    if let Some(uid) = lacking.find(|uid| state.problem(uid).is_none()) {
-        return Err(format!("nothing says why {uid} has no key").into());
+    let mut lacking = state.without_root_wrap();
+    if let Some(key) = lacking.find(|key| state.problem(&key.uid()).is_none()) {
+        return Err(format!("nothing says why {key:?} has no key").into());
     }
     let is_of_key = |uid: &Uid| {
         let credential = state.credential(uid);
-        credential.is_some_and(|credential| credential.proof.is_access_key())
+        let is_access_key = credential.is_some_and(|credential| credential.proof.is_access_key());
+        is_access_key || state.session_key(uid).is_some()
     };
-    let mut wraps = state.credential_wraps();
+    let mut wraps = state.root_wraps();
     match wraps.find(|(uid, _)| !is_of_key(uid)) {
         None => Ok(()),
         Some((uid, _)) => Err(format!("{uid} is the key of nothing").into()),

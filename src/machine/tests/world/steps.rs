@@ -206,9 +206,13 @@ impl World {
             return Ok(());
         };
         let mut command = command.clone();
-        if let Command::CreateCredential(create) = &mut command
-            && let Some(wrap) = &mut create.wrap
-        {
+        let wrap = match &mut command {
+            Command::CreateCredential(create) => create.wrap.as_mut(),
+            Command::RotateSessionKey(rotate) => Some(&mut rotate.wrap),
+            Command::KeepSigningKey(keep) => Some(&mut keep.key.wrap),
+            _ => None,
+        };
+        if let Some(wrap) = wrap {
             wrap.key_id = default_key(&leader);
         }
         self.apply(&leader, command).map(drop)

@@ -1,5 +1,5 @@
 //! The task that keeps this region's entry of the directory true: its nodes and their keys, and the
-//! certificates that issue theirs (R17). It runs on every node: one that joined and leads already
+//! certificates that issue theirs (R17), and the key by which it signs sessions (R20). It runs on every node: one that joined and leads already
 //! is not known to other regions, which refuse its calls. Then one that is known speaks for it.
 
 use std::sync::Arc;
@@ -103,7 +103,9 @@ pub(crate) fn wanted(state: &State, authorities: Vec<Bytes>) -> Option<Region> {
     nodes.truncate(REGION_NODES_MAX);
     let mut authorities = authorities;
     authorities.truncate(AUTHORITIES_MAX);
-    let is_true = known.nodes == nodes && known.authorities == authorities;
+    let signing_key = state.signing_key().map(|key| key.public_key);
+    let is_told = signing_key.is_none() || known.signing_key == signing_key;
+    let is_true = known.nodes == nodes && known.authorities == authorities && is_told;
     let is_whole = !nodes.is_empty() && !authorities.is_empty();
     (is_whole && !is_true).then(|| Region {
         name: own.clone(),
@@ -112,6 +114,7 @@ pub(crate) fn wanted(state: &State, authorities: Vec<Bytes>) -> Option<Region> {
         authorities,
         nodes,
         unlinked: None,
+        signing_key,
     })
 }
 
@@ -136,6 +139,7 @@ async fn announce(
         origin: Some(following.context.origin(&view)),
         authorities: region.authorities,
         nodes: region.nodes.iter().map(codec::node).collect(),
+        signing_key: codec::verifying_key(region.signing_key.as_ref()),
     };
     drop(view);
     let mut refused = Failed::Lost(format!("region {} has no nodes", entry.name));

@@ -15,7 +15,7 @@ use crate::follow::import::secrets;
 use crate::follow::incoming::asked_for;
 use crate::follow::key::StreamKey;
 use crate::follow::line::Line;
-use crate::follow::needs::{Pass, lacks_its_key, values};
+use crate::follow::needs::{Pass, values};
 use crate::follow::touched::List;
 use crate::follow::wraps::{Named, Place, Wraps};
 use crate::limits::{FETCH_TIME_MAX, FILL_INTERVAL, FILL_ROUNDS_MAX, FILL_ROWS_MAX};
@@ -156,7 +156,7 @@ async fn take(
 /// way, and of one that would only be refused again for the reason that is known.
 fn taken(wraps: &Wraps<'_>, row: &ReceivedRow) -> Option<(RowKey, SentBody)> {
     let (state, body) = (wraps.state, row.body.as_ref()?);
-    let is_wanted = state.is_withheld(&row.key) || lacks_its_key(state, &row.key);
+    let is_wanted = state.is_withheld(&row.key) || state.lacks_root_wrap(&row.key);
     if !is_wanted || state.commitment_of(&row.key) != Some(row.commitment) {
         return None;
     }

@@ -1,6 +1,7 @@
 //! Which rows are to be asked for by their keys: those this region is to hold, and knows by their
-//! commitments only, and access keys whose secret's key is not here. They are asked for pass by pass,
-//! in the order of the keys; a pass that left some out is made again ever later.
+//! commitments only, and rows of the root feed that seal something whose key is not here. They are
+//! asked for pass by pass, in the order of the keys; a pass that left some out is made again ever
+//! later.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -57,7 +58,7 @@ impl Pass {
     /// Takes that rows were asked for, and what is here now.
     pub(crate) fn asked(&mut self, state: &State, keys: &[RowKey]) {
         self.after = keys.last().copied().or(self.after);
-        let is_left = |key: &RowKey| state.is_withheld(key) || lacks_its_key(state, key);
+        let is_left = |key: &RowKey| state.is_withheld(key) || state.lacks_root_wrap(key);
         self.has_left |= keys.iter().any(is_left);
     }
 
@@ -78,10 +79,8 @@ impl Pass {
 fn missing(state: &State, feed: &FeedId, after: Option<RowKey>) -> Vec<RowKey> {
     let is_new = |key: &RowKey| after.is_none_or(|after| *key > after);
     if *feed == FeedId::Root {
-        let lacking = state
-            .credentials_without_wrap()
-            .map(|uid| RowKey::Credential(*uid));
-        let lacking = lacking.filter(is_new).take(FILL_ROWS_MAX);
+        let lacking = state.without_root_wrap().filter(is_new);
+        let lacking = lacking.take(FILL_ROWS_MAX);
         let mut rows: BTreeSet<RowKey> = lacking.collect();
         rows.extend(withheld(state, feed, after));
         return rows.into_iter().take(FILL_ROWS_MAX).collect();
@@ -110,16 +109,6 @@ fn withheld(state: &State, feed: &FeedId, after: Option<RowKey>) -> Vec<RowKey> 
     let all = all.map(|(key, _)| *key);
     let all = all.filter(|key| after.is_none_or(|after| *key > after));
     all.take(FILL_ROWS_MAX).collect()
-}
-
-/// Whether a row is one of an access key that cannot be used here.
-pub(crate) fn lacks_its_key(state: &State, key: &RowKey) -> bool {
-    let RowKey::Credential(uid) = key else {
-        return false;
-    };
-    let credential = state.credential(uid);
-    let is_access_key = credential.is_some_and(|credential| credential.proof.is_access_key());
-    is_access_key && state.credential_wrap(uid).is_none()
 }
 
 /// Gives the values of some secrets that are missing of a feed.

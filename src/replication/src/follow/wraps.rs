@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use machine::limits::MESSAGE_CHARS_MAX;
 use machine::{
-    Credential, FeedId, Hash, ImportChanges, ImportedChange, RegionName, Revision, Row, RowKey,
-    RowRef, Secret, SentBody, StagedRow, State, StoredVersion, Uid, VersionId, Wrap,
+    FeedId, Hash, ImportChanges, ImportedChange, RegionName, Revision, Row, RowKey, RowRef, Secret,
+    SentBody, StagedRow, State, StoredVersion, Uid, VersionId, Wrap,
 };
 
 use crate::codec::{ReceivedBody, ReceivedRow};
@@ -162,8 +162,7 @@ impl Wraps<'_> {
         };
         let (wrap, problem) = match &made {
             Row::Version(kept) => self.wrap(&place, kept.body(), body, named),
-            Row::Credential(kept) => self.wrap_of_access_key(kept.body(), body),
-            _ => (None, String::new()),
+            made => self.wrap_of_root(&row.key, made, body),
         };
         StagedRow {
             key: row.key,
@@ -177,9 +176,9 @@ impl Wraps<'_> {
     pub(crate) fn sent(&self, place: Place, body: &ReceivedBody, named: &Named) -> SentBody {
         let (wrap, problem) = match self.row(&place, body) {
             Some(Row::Version(kept)) => self.wrap(&place, kept.body(), body, named),
-            Some(Row::Credential(kept)) => self.wrap_of_access_key(kept.body(), body),
+            Some(made) => self.wrap_of_root(&place.key, &made, body),
             // What is not what was committed to is for the machine to say.
-            _ => (None, String::new()),
+            None => (None, String::new()),
         };
         SentBody {
             blind: body.framed.blind,
@@ -258,19 +257,12 @@ impl Wraps<'_> {
         self.take(key_name, (&uid, &id), &body.wrapped_dek)
     }
 
-    /// Wraps the key of an access key's secret under the default key, or says in words why not.
-    /// Other credentials have none.
-    fn wrap_of_access_key(
-        &self,
-        credential: &Credential,
-        body: &ReceivedBody,
-    ) -> (Option<Wrap>, String) {
-        match credential.proof.is_access_key() {
-            true => {
-                let version = VersionId::of_access_key();
-                self.take(None, (&credential.uid, &version), &body.wrapped_dek)
-            }
-            false => (None, String::new()),
+    /// Wraps the key of what a row of the root feed seals under the default key, or says in words
+    /// why not. Most rows seal nothing.
+    fn wrap_of_root(&self, key: &RowKey, row: &Row, body: &ReceivedBody) -> (Option<Wrap>, String) {
+        match (key.seals_as(), row.sealed()) {
+            (Some(version), Some(_)) => self.take(None, (&key.uid(), &version), &body.wrapped_dek),
+            _ => (None, String::new()),
         }
     }
 

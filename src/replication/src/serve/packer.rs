@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use consensus::{Broken, Danger, ValueError, View};
 use envelope::{LinkBinding, LinkKey};
-use machine::{Body, Framed, Ordinal, RegionName, Row, RowKey, RowRef, State, Uid, VersionId};
+use machine::{Body, Framed, Ordinal, RegionName, Row, RowKey, RowRef, State, Uid};
 use wire::replication::v1;
 
 use crate::codec;
@@ -71,16 +71,15 @@ impl Packer {
         Ok(framed.map(|framed| codec::body(&framed, self.wrapped(view, key))))
     }
 
-    /// Wraps the data key of a version, or of an access key's secret, under the stream's key.
+    /// Wraps the data key of a version, or of what a row of the root feed seals, under the stream's
+    /// key.
     fn wrapped(&self, view: &View, key: &RowKey) -> Option<Vec<u8>> {
-        match key {
-            RowKey::Version(uid, ordinal) => self.wrap(view, uid, *ordinal),
-            RowKey::Credential(uid) => {
-                let (wrap, version) = (view.credential_wrap(uid)?, VersionId::of_access_key());
-                self.keys.send(view, uid, &version, wrap, &self.link)
-            }
-            _ => None,
+        if let RowKey::Version(uid, ordinal) = key {
+            return self.wrap(view, uid, *ordinal);
         }
+        let (version, uid) = (key.seals_as()?, key.uid());
+        let wrap = view.root_wrap(&uid)?;
+        self.keys.send(view, &uid, &version, wrap, &self.link)
     }
 
     fn wrap(&self, view: &View, uid: &Uid, ordinal: Ordinal) -> Option<Vec<u8>> {

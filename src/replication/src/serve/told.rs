@@ -61,7 +61,8 @@ fn stands(state: &State) -> Vec<v1::FeedCursor> {
     feeds.collect()
 }
 
-/// Lets a region say which authorities and nodes it has. It receives what it received before.
+/// Lets a region say which authorities and nodes it has, and the key by which it signs sessions. It
+/// receives what it received before.
 pub(super) async fn announce(
     context: &Arc<Context>,
     door: &Door,
@@ -93,10 +94,17 @@ pub(super) async fn announce(
         authorities,
         nodes,
         unlinked: None,
+        signing_key: codec::from_verifying_key(&said.signing_key)?,
     };
     let known = view.linked(&region.name);
+    // Rules that know no keys of sessions keep none.
+    let keeps_key = view.machine_version() >= Some(machine::ACCESS);
+    let is_told = |known: &Region| {
+        let key = region.signing_key.filter(|_| keeps_key);
+        key.is_none() || known.signing_key == key
+    };
     let is_known = known.is_some_and(|known| {
-        known.authorities == region.authorities && known.nodes == region.nodes
+        known.authorities == region.authorities && known.nodes == region.nodes && is_told(known)
     });
     if is_known {
         return Ok(());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use machine::{
     AccessKeyId, Command, CreateCredential, CreateIdentity, EntityName, EntityPath, FeedId, Nature,
-    Proof, RewrapCredential, Scope, SealedValue, Seen, Uid, Wrap,
+    Proof, RewrapRoot, Scope, SealedValue, Seen, Uid, Wrap,
 };
 
 use crate::linked::{caught_up, pair};
@@ -57,8 +57,7 @@ fn under(dek: &'static [u8]) -> Wrap {
 
 fn wrapped(region: &Served, uid: &Uid) -> Option<Bytes> {
     let view = region.state();
-    view.credential_wrap(uid)
-        .map(|wrap| wrap.wrapped_dek.clone())
+    view.root_wrap(uid).map(|wrap| wrap.wrapped_dek.clone())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -80,8 +79,8 @@ async fn a_key_that_could_not_be_sent_is_asked_for_until_it_comes() {
     assert_eq!(wrapped(&west, &uid), None);
     assert!(west.state().problem(&uid).is_some());
     let wrap = under(b"another data key");
-    let rewrap = RewrapCredential { uid, wrap };
-    north.done(Command::RewrapCredential(rewrap)).await;
+    let rewrap = RewrapRoot { uid, wrap };
+    north.done(Command::RewrapRoot(rewrap)).await;
     eventually("the key has come", || wrapped(&west, &uid).is_some()).await;
     assert!(west.state().problem(&uid).is_none());
 }

@@ -32,6 +32,7 @@ impl Admin {
             authorities: Vec::new(),
             nodes: Vec::new(),
             unlinked: None,
+            signing_key: None,
         };
         let command = Command::UpdateRegion(UpdateRegion { region });
         self.propose(call, command).await?;

@@ -172,6 +172,7 @@ fn described(view: &View, message: &api::LinkRequest) -> Result<Region, Refusal>
             public_key: Hash(node.public_key),
         }],
         unlinked: None,
+        signing_key: None,
     })
 }
 

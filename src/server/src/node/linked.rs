@@ -68,6 +68,7 @@ fn region(told: LinkedRegion) -> Option<Region> {
             .map(node)
             .collect::<Option<Vec<_>>>()?,
         unlinked: None,
+        signing_key: None,
     })
 }
 

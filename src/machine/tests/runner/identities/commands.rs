@@ -7,9 +7,10 @@ use strongroom_machine::{
     AccessKeyId, AccountId, Command, CreateAccount, CreateCredential, CreateIdentity, CreatePolicy,
     CreateProvider, CredentialChange, DeleteCredential, DeleteIdentity, DeletePolicy,
     DeleteProvider, DeleteResourcePolicy, Document, EntityName, EntityPath, ForgetRevocations,
-    IdentityChange, InlinePolicy, IssuerUrl, KeyId, Nature, Ordinal, Proof, PutResourcePolicy,
-    RegionName, Revision, Revoke, Revoked, RewrapCredential, RowKey, SealedValue, Seen, SeenAs,
-    SeenRow, Stamp, Uid, UpdateCredential, UpdateIdentity, UpdatePolicy, UpdateProvider, limits,
+    IdentityChange, InlinePolicy, IssuerUrl, KeepSigningKey, KeyId, Nature, Ordinal, Proof,
+    PutResourcePolicy, RegionName, Revision, Revoke, Revoked, RewrapRoot, RotateSessionKey, RowKey,
+    SealedValue, Seen, SeenAs, SeenRow, SigningKey, Stamp, Uid, UpdateCredential, UpdateIdentity,
+    UpdatePolicy, UpdateProvider, VerifyingKey, limits,
 };
 
 use crate::runner::commands::digest;
@@ -89,9 +90,23 @@ fn proving(name: &str, of: &Arguments<'_>, now_ms: u64) -> Result<Option<Command
             uid: of.uid()?,
             seen: saw(of)?,
         }),
-        "rewrap-credential" => Command::RewrapCredential(RewrapCredential {
+        "rewrap-root" => Command::RewrapRoot(RewrapRoot {
             uid: of.uid()?,
             wrap: wrap(key(of)?, 1),
+        }),
+        "session-key" => Command::RotateSessionKey(RotateSessionKey {
+            uid: of.uid()?,
+            sealed: sealed(of)?,
+            wrap: wrap(key(of)?, 1),
+            age_min_ms: of.keyed_number("age")?.unwrap_or_default(),
+        }),
+        "signing-key" => Command::KeepSigningKey(KeepSigningKey {
+            key: SigningKey {
+                public_key: VerifyingKey([u8::try_from(of.number(0)?)?; 32]),
+                sealed: sealed(of)?,
+                wrap: wrap(key(of)?, 1),
+                created: Stamp(0),
+            },
         }),
         "provider" => Command::CreateProvider(CreateProvider {
             uid: of.uid()?,
@@ -242,14 +257,19 @@ pub fn proof(of: &Arguments<'_>) -> Result<Proof, Failure> {
     }
     let number = uid_name(of.uid()?).trim_start_matches('r').parse::<u64>()?;
     let number = of.keyed_number("key")?.unwrap_or(number);
-    let bytes = of.keyed_number("bytes")?.unwrap_or(56);
     Ok(Proof::AccessKey {
         id: AccessKeyId::new(&format!("AKIA{number:016}"))?,
-        sealed: Arc::new(SealedValue {
-            nonce: [4; 12],
-            ciphertext: Bytes::from(vec![5; usize::try_from(bytes)?]),
-        }),
+        sealed: sealed(of)?,
     })
+}
+
+/// A secret of 56 bytes, or `bytes=57`.
+fn sealed(of: &Arguments<'_>) -> Result<Arc<SealedValue>, Failure> {
+    let bytes = of.keyed_number("bytes")?.unwrap_or(56);
+    Ok(Arc::new(SealedValue {
+        nonce: [4; 12],
+        ciphertext: Bytes::from(vec![5; usize::try_from(bytes)?]),
+    }))
 }
 
 fn key(of: &Arguments<'_>) -> Result<KeyId, Failure> {

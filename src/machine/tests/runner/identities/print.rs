@@ -35,6 +35,16 @@ pub fn row(row: &Row) -> String {
         Row::Credential(kept) => credential(kept.body()),
         Row::Provider(kept) => provider(kept.body()),
         Row::Revocation(kept) => revocation(kept.body()),
+        Row::SessionKey(kept) => {
+            let key = kept.body();
+            let bytes = key.sealed.ciphertext.len();
+            format!(": {bytes} bytes made {}", key.created)
+        }
+        Row::SigningKey(kept) => {
+            let (key, wrap) = (kept.body(), &kept.body().wrap);
+            let (number, of) = (key.public_key.0[0], wrap.key_id.0[0]);
+            format!(": {number} under key {of} made {}", key.created)
+        }
         _ => String::new(),
     }
 }

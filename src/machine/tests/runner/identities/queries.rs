@@ -62,12 +62,23 @@ pub fn answer(state: &State, name: &str, of: &Arguments<'_>) -> Result<Option<St
         }
         "revocations" => joined(state.revocations().map(|held| uid_name(held.uid))),
         "wraps" => {
-            let wraps = state.credential_wraps();
+            let wraps = state.root_wraps();
             let wraps = wraps
                 .map(|(uid, wrap)| format!("{} under key {}", uid_name(*uid), wrap.key_id.0[0]));
-            let lacking = state.credentials_without_wrap();
-            let lacking = lacking.map(|uid| format!("{} without", uid_name(*uid)));
+            let lacking = state.without_root_wrap();
+            let lacking = lacking.map(|key| format!("{} without", uid_name(key.uid())));
             joined(wraps.chain(lacking))
+        }
+        "session-keys" => {
+            let newest = state.newest_session_key().map(|key| key.uid);
+            joined(state.session_keys().map(|key| {
+                let mark = if newest == Some(key.uid) {
+                    " newest"
+                } else {
+                    ""
+                };
+                format!("{}{mark}", uid_name(key.uid))
+            }))
         }
         "policy-of" => {
             let secret = state.secret(&of.uid()?).ok_or("no such secret")?;

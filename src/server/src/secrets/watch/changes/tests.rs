@@ -55,6 +55,7 @@ fn region(region: &str, scope: Scope) -> Region {
         authorities: vec![Bytes::from_static(b"der")],
         nodes: vec![node()],
         unlinked: None,
+        signing_key: None,
     }
 }
 
