@@ -5,7 +5,9 @@
 )]
 
 mod region {
+    mod bearers;
     pub mod harness;
+    mod issuer;
     mod principals;
     mod requests;
 
@@ -28,9 +30,12 @@ mod region {
     mod positions;
     mod promoted;
     mod reads;
+    mod sessions;
+    mod sessions_abroad;
     mod staleness;
     mod strangers;
     mod trust;
     mod versions;
     mod watch;
+    mod web_identity;
 }

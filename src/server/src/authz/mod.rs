@@ -101,12 +101,9 @@ impl Authz {
         let who = self.callers.who(state, &self.documents, proven, age);
         who.map_err(|unknown| {
             tracing::warn!(caller = %call.caller, ?unknown, "a caller is nobody here");
-            match (proven, unknown) {
-                (Proven::Certificate(_), _) => Refusal::denied(),
-                (Proven::Session(_), Unknown::Session(Why::Expired)) => Refusal::expired_token(),
-                // The token is one of the cluster's: it is the region that knows too little.
-                (Proven::Session(_), Unknown::Session(Why::Stale)) => Refusal::too_late(),
-                (Proven::Session(_), _) => Refusal::bad_token(),
+            match proven {
+                Proven::Certificate(_) => Refusal::denied(),
+                Proven::Session(_) => refused(unknown),
             }
         })
     }
@@ -262,6 +259,16 @@ impl Authz {
     }
 }
 
+/// What the carrier of a token is told, whose seal and signature are right.
+fn refused(unknown: Unknown) -> Refusal {
+    match unknown {
+        Unknown::Session(Why::Expired) => Refusal::expired_token(),
+        // It is the region that knows too little, and another one may know enough.
+        Unknown::Session(Why::Stale) => Refusal::too_late(),
+        _ => Refusal::bad_token(),
+    }
+}
+
 /// A secret with what decisions about it look at. Before identities are known nothing is decided by
 /// that: the root of the account may do everything.
 fn grounds(state: &State, secret: &Secret) -> Option<SeenRow> {
@@ -286,3 +293,29 @@ const OF_POLICIES: [&str; 3] = [
     "secretsmanager:PutResourcePolicy",
     "secretsmanager:DeleteResourcePolicy",
 ];
+
+#[cfg(test)]
+mod tests {
+    use access::session::Why;
+
+    use super::refused;
+    use super::who::Unknown;
+    use crate::errors::Reason;
+
+    #[test]
+    fn the_carrier_of_a_token_is_told_that_it_has_expired_and_no_other_reason() {
+        let reason = |unknown| refused(unknown).reason();
+        assert_eq!(reason(Unknown::Session(Why::Expired)), Reason::ExpiredToken);
+        for unknown in [
+            Unknown::Session(Why::RevokedSession),
+            Unknown::Session(Why::Region),
+            Unknown::Session(Why::Signer),
+            Unknown::NoHolder,
+            Unknown::NoRegion,
+            Unknown::PrincipalOff,
+            Unknown::CredentialOff,
+        ] {
+            assert_eq!(reason(unknown), Reason::UnrecognizedClient, "{unknown:?}");
+        }
+    }
+}
