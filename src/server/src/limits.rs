@@ -121,6 +121,14 @@ pub const RESEALED_STEPS_MAX: usize = 32;
 pub const RESEALED_KEPT: std::time::Duration = std::time::Duration::from_secs(10 * 60);
 /// Pause between two looks for such versions.
 pub const RESEALED_INTERVAL: std::time::Duration = std::time::Duration::from_secs(60);
+/// Pause between two looks whether a key for sessions is to be made.
+pub const SESSION_KEY_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
+/// Time for which one session key seals, before the next one is made. It opens for as long again:
+/// no session lasts longer, less the time below.
+pub const SESSION_KEY_PERIOD: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
+/// Time after which a new session key seals, if there is one before it: as long a region may follow
+/// the root feed behind, and still take the sessions of others.
+pub const SESSION_KEY_SETTLES: std::time::Duration = std::time::Duration::from_secs(60 * 60);
 /// Pause between two looks for learners that have caught up.
 pub const PROMOTE_INTERVAL: std::time::Duration = std::time::Duration::from_millis(500);
 /// Pause between two looks whether a feed wants a checkpoint (R4).

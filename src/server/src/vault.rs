@@ -1,4 +1,5 @@
-//! Values in and out of their envelopes: the only place of the server that sees key material.
+//! Values in and out of their envelopes: the only place of the server that sees key material, but
+//! for the opened keys of sessions.
 
 mod access_key;
 mod between;
@@ -25,6 +26,7 @@ pub struct Vault {
     cluster: [u8; 16],
     region: String,
     keks: ArcSwap<Vec<Arc<Kek>>>,
+    sessions: sessions::Opened,
 }
 
 /// What a value is sealed for: the secret and the version, which its AAD binds.
@@ -45,6 +47,7 @@ impl Vault {
             cluster,
             region,
             keks: ArcSwap::default(),
+            sessions: sessions::Opened::default(),
         }
     }
 
@@ -116,6 +119,17 @@ impl Vault {
         sealed: &SealedValue,
     ) -> Result<Zeroizing<Vec<u8>>, Refusal> {
         let wrap = state.wrap(at.uid, at.version).ok_or_else(open_failed)?;
+        self.open_under(state, at, sealed, wrap)
+    }
+
+    /// Opens what is sealed for this address under a data key that is wrapped so.
+    fn open_under(
+        &self,
+        state: &State,
+        at: Address<'_>,
+        sealed: &SealedValue,
+        wrap: &Wrap,
+    ) -> Result<Zeroizing<Vec<u8>>, Refusal> {
         let kek = self
             .kek(state, &wrap.key_id, wrap.key_version)
             .ok_or_else(open_failed)?;

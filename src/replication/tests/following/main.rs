@@ -8,7 +8,6 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod access_keys;
 mod changes;
 mod copies;
 mod directory;
@@ -16,5 +15,6 @@ mod failover;
 mod forged;
 mod linked;
 mod mended;
+mod root_keys;
 mod snapshots;
 mod taken;

@@ -24,6 +24,7 @@ async fn refusals(region: &Served, caller: Caller, origin: v1::Origin) -> Vec<St
         origin: origin.clone(),
         authorities: Vec::new(),
         nodes: Vec::new(),
+        signing_key: Bytes::new(),
     };
     let report = v1::ReportRequest {
         origin: origin.clone(),

@@ -336,6 +336,11 @@ async fn what_regions_say_of_themselves_is_bounded() {
         origin: own.clone(),
         authorities,
         nodes,
+        signing_key: Bytes::new(),
+    };
+    let unsigned = v1::AnnounceRequest {
+        signing_key: Bytes::from_static(&[1; 31]),
+        ..announce(vec![], vec![node.clone()])
     };
     let junk = Bytes::from_static(b"no certificate");
     let short = v1::Node {
@@ -353,6 +358,7 @@ async fn what_regions_say_of_themselves_is_bounded() {
         ),
         ("a node of no key", announce(vec![], vec![short])),
         ("too many nodes", announce(vec![], vec![node; 17])),
+        ("a key of 31 bytes", unsigned),
     ];
     for (what, request) in cases {
         let status = client.announce(request).await.map(drop).expect_err(what);

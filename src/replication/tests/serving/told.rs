@@ -110,6 +110,7 @@ fn announce(authorities: Vec<Bytes>, ids: &[u64]) -> v1::AnnounceRequest {
         origin: Some(origin(&identity(WEST, 1), &[])),
         authorities,
         nodes: nodes.collect(),
+        signing_key: Bytes::new(),
     }
 }
 
@@ -132,6 +133,47 @@ async fn a_region_announces_itself_and_keeps_its_scope() {
     let again = client.announce(announce(Vec::new(), &[1])).await;
     let status = again.map(drop).expect_err("its node has another key now");
     assert_eq!(cause(&status), "KeyNotPinned");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_region_tells_by_which_key_it_signs_and_keeps_the_one_it_told() {
+    let north = Served::founder(NORTH).await;
+    north.link(WEST, Scope::All).await;
+    let der = authority(&crate::support::CLUSTER.to_string(), WEST);
+    let mut client = client(&north, Caller::Peer(identity(WEST, 1)));
+    // Of these nodes one calls again: its key stays what it was.
+    let node = known_node(&north);
+    let told = |key: &'static [u8]| v1::AnnounceRequest {
+        nodes: vec![node.clone()],
+        signing_key: Bytes::from_static(key),
+        ..announce(vec![der.clone()], &[])
+    };
+    let held = || {
+        let state = north.state();
+        state.linked(&name(WEST)).and_then(|west| west.signing_key)
+    };
+    for (key, expected) in [
+        (&[][..], None),
+        (&[7; 32], Some([7; 32])),
+        (&[], Some([7; 32])),
+        (&[8; 32], Some([8; 32])),
+    ] {
+        client.announce(told(key)).await.expect("taken in");
+        assert_eq!(held(), expected.map(machine::VerifyingKey));
+    }
+}
+
+/// The node of the other region, as the directory has it.
+fn known_node(north: &Served) -> v1::Node {
+    let state = north.state();
+    let west = state.linked(&name(WEST)).expect("a region");
+    let node = west.nodes.first().expect("a node");
+    v1::Node {
+        id: node.id.0,
+        peer_address: node.peer_address.clone(),
+        api_address: node.api_address.clone(),
+        public_key: Bytes::copy_from_slice(&node.public_key.0),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

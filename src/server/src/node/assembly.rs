@@ -128,6 +128,7 @@ impl Assembly<'_> {
             clock: Arc::clone(self.clock),
             accesses: Arc::clone(self.accesses),
             freshness: Arc::clone(self.freshness),
+            vault: Arc::clone(self.vault),
             metrics: self.metrics.clone(),
             purge_interval: secrets.purge_interval,
             access_record_interval: secrets.access_record_interval,

@@ -1,11 +1,14 @@
 //! Session tokens: sealed with a session key of the cluster, signed by the region that issues them
 //! (R20). What a token says and what is sealed and signed of it is defined in crate `access`.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use access::session::{Frame, FrameError, Session, SessionError};
 use envelope::SealedSession;
-use machine::{Ordinal, Region, RegionName, State};
+use machine::{Ordinal, Region, RegionName, Stamp, State};
 use zeroize::Zeroizing;
 
 use crate::errors::{Reason, Refusal};
@@ -74,7 +77,9 @@ impl Sessions {
             return Err(Refusal::internal());
         }
         let (number, signing) = self.vault.signer(state).ok_or_else(no_keys)?;
-        let (key_id, key) = self.vault.newest_session_key(state).ok_or_else(no_keys)?;
+        // An encoded session was not issued before 1970.
+        let at = Stamp(u64::try_from(session.issued_ms).unwrap_or_default());
+        let (key_id, key) = self.vault.sealing_key(state, at).ok_or_else(no_keys)?;
         let cluster = self.vault.cluster();
         let aad = Frame::aad(&cluster, &key_id, number);
         let sealed = key.seal(&aad, &plain).map_err(|error| {
@@ -105,10 +110,10 @@ impl Sessions {
     pub fn open(&self, state: &State, token: &str) -> Result<Opened, Unknown> {
         let frame = Frame::parse(token)?;
         let region = linked(state, frame.region).ok_or(Unknown::Region)?;
-        let signing = self.vault.public_key(region).ok_or(Unknown::Region)?;
+        let signing = region.signing_key.ok_or(Unknown::Region)?;
         let cluster = self.vault.cluster();
         // Nothing is opened that no region has signed.
-        if !envelope::is_signed(&signing, &frame.signed_bytes(&cluster), &frame.signature) {
+        if !envelope::is_signed(&signing.0, &frame.signed_bytes(&cluster), &frame.signature) {
             return Err(Unknown::Signature);
         }
         let key = self

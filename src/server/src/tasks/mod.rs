@@ -10,6 +10,7 @@ mod purge;
 mod resealed;
 mod revoked;
 mod seats;
+mod session_keys;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,7 @@ use crate::freshness::Freshness;
 use crate::issuers::Issuers;
 use crate::limits::TASK_DEADLINE;
 use crate::metrics::Metrics;
+use crate::vault::Vault;
 
 /// What the tasks work with.
 #[derive(Clone)]
@@ -36,6 +38,8 @@ pub struct Tasks {
     pub accesses: Arc<Accesses>,
     /// How old the local state may be.
     pub freshness: Arc<Freshness>,
+    /// What keys are sealed with.
+    pub vault: Arc<Vault>,
     /// The metrics.
     pub metrics: Metrics,
     /// Pause between two looks for secrets to purge.
@@ -77,6 +81,7 @@ impl Tasks {
         tasks.spawn(self.clone().confirm_state());
         tasks.spawn(self.clone().log_seats());
         tasks.spawn(self.clone().fetch_issuers());
+        tasks.spawn(self.clone().make_session_keys());
     }
 
     fn leads(&self) -> bool {

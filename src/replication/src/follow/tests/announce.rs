@@ -1,7 +1,9 @@
+use std::sync::Arc;
+
 use bytes::Bytes;
 use machine::{
-    AdmitNode, Command, Epoch, FeedId, Hash, IssueJoinToken, NodeId, RegionName, Scope, Stamp,
-    UpdateRegion,
+    AdmitNode, Command, Epoch, FeedId, Hash, IssueJoinToken, KeepSigningKey, NodeId, RegionName,
+    Scope, SealedValue, SigningKey, Stamp, UpdateRegion, VerifyingKey, Wrap,
 };
 
 use super::support::pair;
@@ -39,6 +41,34 @@ fn an_entry_that_is_not_true_any_more_is_renewed_without_a_word_of_its_scope() {
         .linked(west.state.region().unwrap())
         .map(|entry| entry.scope);
     assert_eq!(scope, Some(Scope::All));
+}
+
+#[test]
+fn a_key_that_is_not_in_the_directory_is_told_once() {
+    let (mut north, mut west) = pair(Scope::All);
+    let key = SigningKey {
+        public_key: VerifyingKey([7; 32]),
+        sealed: Arc::new(SealedValue {
+            nonce: [1; 12],
+            ciphertext: Bytes::from_static(&[2; 49]),
+        }),
+        wrap: Wrap {
+            key_id: west.state.default_key().unwrap().id,
+            key_version: 1,
+            wrapped_dek: Bytes::from_static(b"a data key"),
+        },
+        created: Stamp(0),
+    };
+    west.done(Command::KeepSigningKey(KeepSigningKey { key }));
+    let region = wanted(&west.state, authority(b"authority")).expect("to be renewed");
+    assert_eq!(region.signing_key, Some(VerifyingKey([7; 32])));
+    north.done(Command::UpdateRegion(UpdateRegion { region }));
+    west.follow(
+        &machine::FeedId::Root,
+        &north,
+        &super::support::TestKeys::default(),
+    );
+    assert_eq!(wanted(&west.state, authority(b"authority")), None);
 }
 
 #[test]

@@ -1,11 +1,12 @@
-//! Access keys: a region that follows wraps the key of each one's secret under a key of its own.
+//! Access keys and session keys: a region that follows wraps the key of each one's secret under a
+//! key of its own.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use machine::{
     AccessKeyId, Command, CreateCredential, CreateIdentity, EntityName, EntityPath, FeedId, Nature,
-    Proof, RewrapRoot, Scope, SealedValue, Seen, Uid, Wrap,
+    Proof, RewrapRoot, RotateSessionKey, Scope, SealedValue, Seen, Uid, Wrap,
 };
 
 use crate::linked::{caught_up, pair};
@@ -71,16 +72,55 @@ async fn an_access_key_comes_with_the_key_of_its_secret() {
     }
 }
 
+/// Makes a session key that is under this data key.
+async fn rotate(region: &Served, number: u8, dek: &'static [u8]) -> Uid {
+    let uid = FeedId::Root.uid_of([number; 16]);
+    let sealed = SealedValue {
+        nonce: [7; 12],
+        ciphertext: Bytes::from_static(&[8; 49]),
+    };
+    let rotate = RotateSessionKey {
+        uid,
+        sealed: Arc::new(sealed),
+        wrap: under(dek),
+        age_min_ms: 0,
+    };
+    region.done(Command::RotateSessionKey(rotate)).await;
+    uid
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_session_key_comes_with_its_key_and_goes_with_it() {
+    for scope in [Scope::Selected, Scope::All] {
+        let (north, west) = pair(scope).await;
+        let first = rotate(&north, 3, b"a data key").await;
+        caught_up(&west, &north, &FeedId::Root).await;
+        assert_eq!(wrapped(&west, &first), wrapped(&north, &first));
+        let second = rotate(&north, 4, b"a data key").await;
+        let third = rotate(&north, 5, b"a data key").await;
+        caught_up(&west, &north, &FeedId::Root).await;
+        let state = west.state();
+        let held: Vec<Uid> = state.session_keys().map(|key| key.uid).collect();
+        assert_eq!(held, [second, third]);
+        assert_eq!(wrapped(&west, &first), None);
+        assert!(wrapped(&west, &third).is_some());
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_key_that_could_not_be_sent_is_asked_for_until_it_comes() {
     let (north, west) = pair(Scope::Selected).await;
-    let uid = make(&north, SHUT).await;
+    let uids = [make(&north, SHUT).await, rotate(&north, 3, SHUT).await];
     caught_up(&west, &north, &FeedId::Root).await;
-    assert_eq!(wrapped(&west, &uid), None);
-    assert!(west.state().problem(&uid).is_some());
-    let wrap = under(b"another data key");
-    let rewrap = RewrapRoot { uid, wrap };
-    north.done(Command::RewrapRoot(rewrap)).await;
-    eventually("the key has come", || wrapped(&west, &uid).is_some()).await;
-    assert!(west.state().problem(&uid).is_none());
+    for uid in uids {
+        assert_eq!(wrapped(&west, &uid), None);
+        assert!(west.state().problem(&uid).is_some());
+        let wrap = under(b"another data key");
+        let rewrap = RewrapRoot { uid, wrap };
+        north.done(Command::RewrapRoot(rewrap)).await;
+    }
+    for uid in uids {
+        eventually("the key has come", || wrapped(&west, &uid).is_some()).await;
+        assert!(west.state().problem(&uid).is_none());
+    }
 }

@@ -1,0 +1,79 @@
+//! Makes the keys of sessions (R20): those of the cluster where the root feed is led, and the one by
+//! which this region signs. What other regions are told of that goes with the directory.
+
+use machine::{ACCESS, Command, FeedId, Rejection, Stamp, State};
+
+use super::{TaskError, Tasks, may_write};
+use crate::errors::Refusal;
+use crate::limits::{SESSION_KEY_INTERVAL, SESSION_KEY_PERIOD};
+
+/// What is to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    /// A session key, if the newest one is so old, in milliseconds.
+    Session { age_min_ms: u64 },
+    /// The key by which this region signs.
+    Signing,
+}
+
+/// Why a key was not made.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error(transparent)]
+    Sealed(#[from] Refusal),
+    #[error(transparent)]
+    Proposed(#[from] TaskError),
+}
+
+impl Tasks {
+    /// Looks while this node leads.
+    pub(super) async fn make_session_keys(self) {
+        loop {
+            tokio::time::sleep(SESSION_KEY_INTERVAL).await;
+            if !self.leads() {
+                continue;
+            }
+            let due = due(&self.consensus.local_view(), self.clock.now());
+            for due in due.into_iter().flatten() {
+                match self.make(due).await {
+                    Ok(()) => {}
+                    // Another leader has made one meanwhile.
+                    Err(Failed::Proposed(TaskError::Rejected(Rejection::SessionKeyYoung(_)))) => {}
+                    Err(error) => self.failed("session_keys", &error),
+                }
+            }
+        }
+    }
+
+    async fn make(&self, due: Due) -> Result<(), Failed> {
+        let view = self.consensus.local_view();
+        let command = match due {
+            Due::Session { age_min_ms } => {
+                Command::RotateSessionKey(self.vault.make_session_key(&view, age_min_ms)?)
+            }
+            Due::Signing => Command::KeepSigningKey(self.vault.make_signing_key(&view)?),
+        };
+        drop(view);
+        self.propose("session_keys", command).await?;
+        tracing::info!(?due, "a key for sessions was made");
+        Ok(())
+    }
+}
+
+/// What a region has to make now.
+fn due(state: &State, now: Stamp) -> [Option<Due>; 2] {
+    let knows_keys = state.machine_version() >= Some(ACCESS);
+    if !knows_keys {
+        return [None; 2];
+    }
+    let newest = state.newest_session_key();
+    let age_min_ms = u64::try_from(SESSION_KEY_PERIOD.as_millis()).unwrap_or(u64::MAX);
+    let is_old = newest.is_none_or(|newest| now.since_ms(newest.created) >= age_min_ms);
+    let session = is_old && may_write(state, &FeedId::Root);
+    // The rules where the root feed is led know such a key once there is a session key.
+    let signing = newest.is_some() && state.signing_key().is_none();
+    [
+        session.then_some(Due::Session { age_min_ms }),
+        signing.then_some(Due::Signing),
+    ]
+}
