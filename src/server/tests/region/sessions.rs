@@ -125,14 +125,14 @@ async fn a_role_is_assumed_by_whom_it_trusts_within_its_policies_and_those_of_th
     refused(outcome, "AccessDeniedException", Code::PermissionDenied);
     // Who may not assume it is not told whether it is there; the root assumes none.
     known(&mut admin, "bob").await;
-    let mut bob = region.access_as("bob");
+    let bob = region.access_as("bob");
     for (client, name) in [
-        (&mut bob, "reader"),
-        (&mut bob, "nobody"),
-        (&mut alice, "nobody"),
-        (&mut admin, "reader"),
+        (&bob, "reader"),
+        (&bob, "nobody"),
+        (&alice, "nobody"),
+        (&admin, "reader"),
     ] {
-        let outcome = assumed(client, assuming(name)).await;
+        let outcome = assumed(&mut client.clone(), assuming(name)).await;
         refused(outcome, "AccessDeniedException", Code::PermissionDenied);
     }
     region.stop().await;

@@ -23,6 +23,8 @@ async fn with_alice(first: &Region, second: &Region) -> AccessClient {
     change(&mut admin, &alice, inline("reads", &reads))
         .await
         .unwrap();
+    // The certificate is of the first region, whichever takes it.
+    first.files.client("alice");
     let mut there = second.secrets_as("alice");
     eventually("the user is known there", async || {
         read(&mut there, "s").await.is_ok()

@@ -148,6 +148,7 @@ async fn an_issuer_is_trusted_with_its_audiences_and_keys() {
             audiences: vec!["other".to_owned()],
         }),
         jwks: Some(String::new()),
+        authority: None,
     };
     admin.update_provider(updating.clone()).await.unwrap();
     let getting = api::GetProviderRequest { arn: arn.clone() };

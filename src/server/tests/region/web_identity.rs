@@ -7,7 +7,7 @@ use wire::access::v1 as api;
 use wire::admin::v1::RegionScope;
 
 use super::bearers::role_arn;
-use super::harness::{Region, eventually, refusal, two};
+use super::harness::{OTHER, Region, eventually, refusal};
 use super::issuer::{AUDIENCE, Claims, Issuer, Published};
 use super::principals::{ACCOUNT, AccessClient, change, inline, making, policy, refused, role};
 use super::requests::{create, read};
@@ -190,7 +190,7 @@ async fn a_service_account_logs_in_to_the_other_region_by_keys_that_the_first_on
         config.access.issuer_keys_interval = Duration::from_millis(200);
     };
     let first = Region::start_tuned(1, fetching).await;
-    let second = first.link(super::harness::OTHER, RegionScope::All, 1).await;
+    let second = first.link(OTHER, RegionScope::All, 1).await;
     let published = Published::start().await;
     let issuer = Issuer::new(&published.url, "one");
     published.publish(&issuer);
