@@ -121,7 +121,7 @@ fn proving(name: &str, of: &Arguments<'_>, now_ms: u64) -> Result<Option<Command
             uid: of.uid()?,
             audiences: audiences(of)?.unwrap_or_default(),
             keys: keys(of)?.as_deref().map(Document::new),
-            fetched: of.keyed("fetched")?.map(Document::new),
+            fetched: of.keyed("fetched").map(Document::new),
             authority: None,
             seen: saw(of)?,
         }),
