@@ -284,8 +284,8 @@ fn compare(intake: &mut Intake<'_, '_>) {
 }
 
 /// Takes in rows of which only the commitments were known. What is here by now, or gone, or not
-/// for this region any more, is passed over; but for the keys of what rows seal, which may be missing
-/// by themselves.
+/// for this region any more, is passed over; but for the keys of what rows seal, which may be
+/// missing by themselves.
 pub(super) fn fill(draft: &mut Draft<'_>, fill: &FillRows) -> Result<Outcome, Rejection> {
     bounded(Field::Rows, fill.rows.len(), IMPORTED_MAX)?;
     let mut intake = Intake::new(draft, &fill.feed)?;

@@ -1,5 +1,6 @@
 //! The keys of what rows of the root feed seal: access keys' secrets, and session keys. Each region
-//! wraps them by itself; where that could not be, the row is known, and what it seals cannot be used.
+//! wraps them by itself; where that could not be, the row is known, and what it seals cannot be
+//! used.
 
 use std::sync::Arc;
 

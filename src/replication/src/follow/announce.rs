@@ -1,6 +1,7 @@
-//! The task that keeps this region's entry of the directory true: its nodes and their keys, and the
-//! certificates that issue theirs (R17), and the key by which it signs sessions (R20). It runs on every node: one that joined and leads already
-//! is not known to other regions, which refuse its calls. Then one that is known speaks for it.
+//! The task that keeps this region's entry of the directory true: its nodes and their keys, the
+//! certificates that issue theirs (R17), and the key by which it signs sessions (R20). It runs on
+//! every node: one that joined and leads already is not known to other regions, which refuse its
+//! calls. Then one that is known speaks for it.
 
 use std::sync::Arc;
 

@@ -127,10 +127,9 @@ impl Node {
         };
         let parts = opening.parts(keyring).await?;
         let metrics = Metrics::new().map_err(|error| StartError::Build(error.to_string()))?;
-        let status = Arc::new(NodeStatus {
-            places: bound.places(),
-            ..node_status(&config, &data, &parts, &metrics, &credentials)
-        });
+        let places = bound.places();
+        let status = node_status(&config, &data, &parts, &metrics, &credentials, places);
+        let status = Arc::new(status);
         let sessions = Arc::new(Sessions::new(Arc::clone(&vault)));
         let authz = Authz::new(
             Arc::clone(&sessions),
@@ -270,6 +269,7 @@ fn node_status(
     parts: &Parts,
     metrics: &Metrics,
     credentials: &Arc<Credentials>,
+    places: Vec<(&'static str, wire::Places)>,
 ) -> NodeStatus {
     NodeStatus {
         consensus: parts.consensus.clone(),
@@ -279,7 +279,7 @@ fn node_status(
         snapshots: parts.snapshots.clone(),
         quarantined: parts.quarantined,
         accesses: Arc::default(),
-        places: Vec::new(),
+        places,
         metrics: metrics.clone(),
         replication: parts.replication.clone(),
         space: Arc::new(DiskSpace::new(

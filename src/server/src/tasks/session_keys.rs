@@ -1,5 +1,5 @@
-//! Makes the keys of sessions (R20): those of the cluster where the root feed is led, and the one by
-//! which this region signs. What other regions are told of that goes with the directory.
+//! Makes the keys of sessions (R20): those of the cluster where the root feed is led, and the one
+//! by which this region signs. What other regions are told of that goes with the directory.
 
 use machine::{ACCESS, Command, FeedId, Rejection, Stamp, State};
 

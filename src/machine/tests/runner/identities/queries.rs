@@ -61,25 +61,8 @@ pub fn answer(state: &State, name: &str, of: &Arguments<'_>) -> Result<Option<St
             shown(held, |held| held.uid)
         }
         "revocations" => joined(state.revocations().map(|held| uid_name(held.uid))),
-        "wraps" => {
-            let wraps = state.root_wraps();
-            let wraps = wraps
-                .map(|(uid, wrap)| format!("{} under key {}", uid_name(*uid), wrap.key_id.0[0]));
-            let lacking = state.without_root_wrap();
-            let lacking = lacking.map(|key| format!("{} without", uid_name(key.uid())));
-            joined(wraps.chain(lacking))
-        }
-        "session-keys" => {
-            let newest = state.newest_session_key().map(|key| key.uid);
-            joined(state.session_keys().map(|key| {
-                let mark = if newest == Some(key.uid) {
-                    " newest"
-                } else {
-                    ""
-                };
-                format!("{}{mark}", uid_name(key.uid))
-            }))
-        }
+        "wraps" => wraps(state),
+        "session-keys" => session_keys(state),
         "policy-of" => {
             let secret = state.secret(&of.uid()?).ok_or("no such secret")?;
             let policy = secret.policy.as_ref().map(print::document);
@@ -87,6 +70,25 @@ pub fn answer(state: &State, name: &str, of: &Arguments<'_>) -> Result<Option<St
         }
         _ => return Ok(None),
     }))
+}
+
+fn wraps(state: &State) -> String {
+    let wraps = state.root_wraps();
+    let wraps =
+        wraps.map(|(uid, wrap)| format!("{} under key {}", uid_name(*uid), wrap.key_id.0[0]));
+    let lacking = state.without_root_wrap();
+    let lacking = lacking.map(|key| format!("{} without", uid_name(key.uid())));
+    joined(wraps.chain(lacking))
+}
+
+fn session_keys(state: &State) -> String {
+    let newest = state.newest_session_key().map(|key| key.uid);
+    let mark = |uid| match newest == Some(uid) {
+        true => " newest",
+        false => "",
+    };
+    let keys = state.session_keys();
+    joined(keys.map(|key| format!("{}{}", uid_name(key.uid), mark(key.uid))))
 }
 
 fn proves(state: &State, of: &Arguments<'_>) -> Result<String, Failure> {
