@@ -191,6 +191,7 @@ fn is_rpc(name: &str) -> bool {
         "get_principal",
         "get_policy",
         "get_provider",
+        "get_session_token",
         "get_status",
     ]
     .contains(&name)

@@ -171,10 +171,10 @@ mod tests {
     #[test]
     fn a_session_has_its_place_among_the_users_files() {
         let named = |text: &'static str| Some(OsStr::new(text));
-        let there = place(named("/state"), named("/home/a")).unwrap();
+        let there = place(named("/state"), named("/own")).unwrap();
         assert_eq!(there, Path::new("/state/strongroom/session"));
-        let there = place(None, named("/home/a")).unwrap();
-        assert_eq!(there, Path::new("/home/a/.local/state/strongroom/session"));
+        let there = place(None, named("/own")).unwrap();
+        assert_eq!(there, Path::new("/own/.local/state/strongroom/session"));
         assert!(matches!(place(None, None), Err(SessionError::Nowhere)));
     }
 }

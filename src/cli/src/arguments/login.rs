@@ -33,8 +33,8 @@ pub struct Login {
         requires = "role"
     )]
     pub session_name: String,
-    /// How long the session lasts: a number with s, m, h or d, 15m to 12h. Without it 12h, and 1h of
-    /// a role.
+    /// How long the session lasts: a number with s, m, h or d, 15m to 12h. Without it 12h, and 1h
+    /// of a role.
     #[arg(long, value_name = "TIME", value_parser = session)]
     pub duration: Option<Duration>,
     #[command(flatten)]

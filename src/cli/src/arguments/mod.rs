@@ -199,8 +199,8 @@ pub struct Connection {
     #[arg(long, global = true, env = "STRONGROOM_KEY", value_name = "FILE")]
     #[arg(hide_env_values = true)]
     pub key: Option<PathBuf>,
-    /// The file of the session to call in, instead of a certificate. Without it the one that `login`
-    /// keeps is used, if there is one: $XDG_STATE_HOME/strongroom/session, else
+    /// The file of the session to call in, instead of a certificate. Without it the one that
+    /// `login` keeps is used, if there is one: $XDG_STATE_HOME/strongroom/session, else
     /// ~/.local/state/strongroom/session.
     #[arg(long, global = true, env = "STRONGROOM_SESSION", value_name = "FILE")]
     #[arg(hide_env_values = true)]

@@ -113,11 +113,7 @@ impl Default for Config {
                 root_key: "/etc/strongroom/root.key".into(),
             },
             regions: RegionsSection::default(),
-            access: AccessSection {
-                identity_staleness_max: Duration::from_secs(60 * 60),
-                issuer_keys_interval: Duration::from_secs(60 * 60),
-                plain_issuers: false,
-            },
+            access: AccessSection::default(),
             secrets: SecretsSection {
                 young_version_protection: Duration::from_secs(24 * 60 * 60),
                 purge_interval: Duration::from_secs(10),

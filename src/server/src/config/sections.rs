@@ -172,6 +172,16 @@ pub struct AccessSection {
     pub plain_issuers: bool,
 }
 
+impl Default for AccessSection {
+    fn default() -> Self {
+        Self {
+            identity_staleness_max: Duration::from_secs(60 * 60),
+            issuer_keys_interval: Duration::from_secs(60 * 60),
+            plain_issuers: false,
+        }
+    }
+}
+
 /// Rules of the secrets themselves.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]

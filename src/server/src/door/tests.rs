@@ -90,13 +90,19 @@ fn node(cluster: &str, region: &str) -> Option<Caller> {
     }))
 }
 
+/// What anybody may reach.
+const STRANGERS: &[CallerClass] = &[
+    CallerClass::Stranger,
+    CallerClass::StrangerWithToken,
+    CallerClass::StrangerWithIdentity,
+];
+
 #[tokio::test]
 async fn each_kind_of_caller_reaches_its_own_rpcs_and_no_others() {
     use CallerClass::{
         Client, ClientOrMember, LinkedRegion, Peer, PeerWithToken, Stranger, StrangerWithIdentity,
         StrangerWithToken,
     };
-    const STRANGERS: &[CallerClass] = &[Stranger, StrangerWithToken, StrangerWithIdentity];
     let other_cluster = CLUSTER.replace('0', "1");
     let callers: [(Option<Caller>, &[CallerClass]); 10] = [
         (None, STRANGERS),

@@ -56,9 +56,31 @@ pub struct Assembly<'a> {
     pub credentials: &'a Arc<Credentials>,
     pub dialer: &'a Dialer,
     pub danger: Danger,
-    pub authz: Arc<Authz>,
-    pub sessions: Arc<Sessions>,
-    pub issuers: Arc<Issuers>,
+    pub callers: Callers,
+}
+
+/// What callers are known by.
+pub struct Callers {
+    authz: Arc<Authz>,
+    sessions: Arc<Sessions>,
+    issuers: Arc<Issuers>,
+}
+
+impl Callers {
+    /// Made of these parts.
+    pub fn new(config: &Config, vault: &Arc<Vault>, parts: &Parts) -> Self {
+        let sessions = Arc::new(Sessions::new(Arc::clone(vault)));
+        let authz = Authz::new(
+            Arc::clone(&sessions),
+            Arc::clone(&parts.staleness),
+            config.access.identity_staleness_max,
+        );
+        Self {
+            authz: Arc::new(authz),
+            sessions,
+            issuers: Arc::default(),
+        }
+    }
 }
 
 impl Assembly<'_> {
@@ -132,7 +154,7 @@ impl Assembly<'_> {
             metrics: self.metrics.clone(),
             purge_interval: secrets.purge_interval,
             access_record_interval: secrets.access_record_interval,
-            issuers: Arc::clone(&self.issuers),
+            issuers: Arc::clone(&self.callers.issuers),
             issuer_keys_interval: self.config.access.issuer_keys_interval,
             plain_issuers: self.config.access.plain_issuers,
         }
@@ -161,7 +183,7 @@ impl Assembly<'_> {
             consensus: self.parts.consensus.clone(),
             staleness: Arc::clone(&self.parts.staleness),
             fence: self.fence(),
-            authz: Arc::clone(&self.authz),
+            authz: Arc::clone(&self.callers.authz),
             forwarder: self.forwarder(),
             vault: Arc::clone(self.vault),
             accesses: Arc::clone(self.accesses),
@@ -178,9 +200,9 @@ impl Assembly<'_> {
             consensus: self.parts.consensus.clone(),
             vault: Arc::clone(self.vault),
             fence: self.fence(),
-            authz: Arc::clone(&self.authz),
-            sessions: Arc::clone(&self.sessions),
-            issuers: Arc::clone(&self.issuers),
+            authz: Arc::clone(&self.callers.authz),
+            sessions: Arc::clone(&self.callers.sessions),
+            issuers: Arc::clone(&self.callers.issuers),
         })
     }
 
@@ -229,7 +251,7 @@ impl Assembly<'_> {
         let accepting = Accepting::new(AcceptingOptions {
             secrets,
             consensus: self.parts.consensus.clone(),
-            authz: Arc::clone(&self.authz),
+            authz: Arc::clone(&self.callers.authz),
             replication: self.parts.replication.clone(),
             accepts: self.config.regions.accept_forwarded,
             deadline_max: self.config.limits.deadline_max,
@@ -244,10 +266,10 @@ impl Assembly<'_> {
     fn guests(&self) -> Guests {
         let consensus = self.parts.consensus.clone();
         let (members, linked) = (consensus.clone(), consensus.clone());
-        let (known, authz) = (consensus.clone(), Arc::clone(&self.authz));
+        let (known, authz) = (consensus.clone(), Arc::clone(&self.callers.authz));
         let gate = Policies {
             consensus,
-            authz: Arc::clone(&self.authz),
+            authz: Arc::clone(&self.callers.authz),
         };
         Guests {
             cluster: self.identity.peer.cluster.clone(),

@@ -20,19 +20,17 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use wire::{CredentialFiles, Credentials, Dialer, Identity as Name, PeerIdentity};
 
-use self::assembly::Assembly;
+use self::assembly::{Assembly, Callers};
 pub use self::error::StartError;
 pub use self::first::Start;
 use self::first::{Advertised, Founding, sealed_keyring};
 use self::parts::{Opening, Parts};
 use self::serve::{Bound, Servers, Stops};
-use crate::authz::Authz;
 use crate::config::{Config, SealProviderName};
 use crate::danger::Danger;
 use crate::directory::DataDir;
 use crate::metrics::Metrics;
 use crate::process::{deny_core_dumps, end_with};
-use crate::sessions::Sessions;
 use crate::space::DiskSpace;
 use crate::status::{NodeStatus, NotReady, started};
 use crate::vault::Vault;
@@ -130,12 +128,6 @@ impl Node {
         let places = bound.places();
         let status = node_status(&config, &data, &parts, &metrics, &credentials, places);
         let status = Arc::new(status);
-        let sessions = Arc::new(Sessions::new(Arc::clone(&vault)));
-        let authz = Authz::new(
-            Arc::clone(&sessions),
-            Arc::clone(&parts.staleness),
-            config.access.identity_staleness_max,
-        );
         let assembly = Assembly {
             config: &config,
             clock: &clock,
@@ -149,9 +141,7 @@ impl Node {
             credentials: &credentials,
             dialer: &dialer,
             danger,
-            authz: Arc::new(authz),
-            sessions,
-            issuers: Arc::default(),
+            callers: Callers::new(&config, &vault, &parts),
         };
         tasks.spawn(end_on_fault(parts.consensus.faults()));
         let servers = bound.serve(assembly.services(&sealed, &stops.api, &mut tasks)?, &stops);

@@ -1,5 +1,5 @@
-//! Fetches the keys of issuers whose providers have none of their own, for all regions: only the one
-//! that is primary of the root feed needs a way out.
+//! Fetches the keys of issuers whose providers have none of their own, for all regions: only the
+//! one that is primary of the root feed needs a way out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;

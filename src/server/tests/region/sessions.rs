@@ -202,7 +202,8 @@ async fn tags_and_source_identity_are_for_policies_to_ask_for_and_go_with_the_ch
     admin.create_principal(request).await.unwrap();
     let by_tag = format!(
         r#"{{"Version": "2012-10-17", "Statement": {{"Effect": "Allow", "Action": "{READ}",
-            "Resource": "*", "Condition": {{"StringEquals": {{"aws:PrincipalTag/team": "pay"}}}}}}}}"#
+            "Resource": "*",
+            "Condition": {{"StringEquals": {{"aws:PrincipalTag/team": "pay"}}}}}}}}"#
     );
     change(&mut admin, &role("tagged"), inline("own", &by_tag))
         .await

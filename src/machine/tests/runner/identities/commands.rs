@@ -108,6 +108,20 @@ fn proving(name: &str, of: &Arguments<'_>, now_ms: u64) -> Result<Option<Command
                 created: Stamp(0),
             },
         }),
+        "revoke" => Command::Revoke(Revoke {
+            uid: of.uid()?,
+            what: revoked(of)?,
+            reason: text(of, 1)?,
+            until: Stamp(now_ms + of.keyed_number("days")?.unwrap_or(1) * DAY_MS),
+            seen: saw(of)?,
+        }),
+        "forget-revocations" => Command::ForgetRevocations(ForgetRevocations),
+        _ => return providing(name, of),
+    }))
+}
+
+fn providing(name: &str, of: &Arguments<'_>) -> Result<Option<Command>, Failure> {
+    Ok(Some(match name {
         "provider" => Command::CreateProvider(CreateProvider {
             uid: of.uid()?,
             account: owner(of)?,
@@ -129,14 +143,6 @@ fn proving(name: &str, of: &Arguments<'_>, now_ms: u64) -> Result<Option<Command
             uid: of.uid()?,
             seen: saw(of)?,
         }),
-        "revoke" => Command::Revoke(Revoke {
-            uid: of.uid()?,
-            what: revoked(of)?,
-            reason: text(of, 1)?,
-            until: Stamp(now_ms + of.keyed_number("days")?.unwrap_or(1) * DAY_MS),
-            seen: saw(of)?,
-        }),
-        "forget-revocations" => Command::ForgetRevocations(ForgetRevocations),
         _ => return Ok(None),
     }))
 }
