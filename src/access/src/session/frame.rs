@@ -15,6 +15,7 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 use crate::limits::{SESSION_BYTES_MAX, SESSION_SEAL_BYTES_MAX};
 
@@ -68,14 +69,14 @@ impl Frame {
             return Err(FrameError::Length);
         }
         let bytes = URL_SAFE_NO_PAD.decode(encoded);
-        let bytes = bytes.map_err(|_| FrameError::Base64)?;
+        let bytes = Zeroizing::new(bytes.map_err(|_| FrameError::Base64)?);
         let frame = Frame::from_bytes(&bytes).ok_or(FrameError::Length)?;
         frame.validate()?;
         Ok(frame)
     }
 
-    /// Writes the token.
-    pub fn to_text(&self) -> Result<String, FrameError> {
+    /// Writes the token: whoever has the text is the holder of the session.
+    pub fn to_text(&self) -> Result<Zeroizing<String>, FrameError> {
         self.validate()?;
         let bytes = [
             self.key_id.as_slice(),
@@ -84,10 +85,13 @@ impl Frame {
             &self.region.to_be_bytes(),
             &self.signature,
         ];
-        Ok(format!(
-            "{PREFIX}{}",
-            URL_SAFE_NO_PAD.encode(bytes.concat())
-        ))
+        let bytes = Zeroizing::new(bytes.concat());
+        // Long enough from the start: a text that grows leaves copies behind.
+        let chars = bytes.len().div_ceil(3).saturating_mul(4);
+        let mut text = Zeroizing::new(String::with_capacity(PREFIX.len().saturating_add(chars)));
+        text.push_str(PREFIX);
+        URL_SAFE_NO_PAD.encode_string(bytes.as_slice(), &mut text);
+        Ok(text)
     }
 
     /// The associated data to seal a session with.

@@ -485,7 +485,7 @@ fn frame() -> Frame {
 fn the_text_and_the_signed_bytes_of_a_frame_are_what_they_were() {
     let text = "srs1.AQEBAQEBAQEBAQEBAQEBAQICAgICAgICAgICAgMDAwMDAwMDAwMDAwMDAwMDAAAABAUFBQUFBQU\
         FBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQU";
-    assert_eq!(frame().to_text().unwrap(), text);
+    assert_eq!(frame().to_text().unwrap().as_str(), text);
     assert_eq!(Frame::parse(text).unwrap(), frame());
     let hex = |bytes: Vec<u8>| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
     let cluster = [6; 16];
@@ -515,9 +515,9 @@ fn a_frame_has_one_text_and_keeps_its_bounds() {
         assert!(text.len() <= 7003);
         assert_eq!(Frame::parse(&text).unwrap(), frame);
         for other in [
-            format!("{text}="),
-            format!("{text}A"),
-            format!(" {text}"),
+            format!("{}=", text.as_str()),
+            format!("{}A", text.as_str()),
+            format!(" {}", text.as_str()),
             text.to_uppercase(),
         ] {
             assert_ne!(Frame::parse(&other).ok().as_ref(), Some(&frame), "{other}");

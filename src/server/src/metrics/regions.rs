@@ -29,16 +29,20 @@ pub struct RegionMetrics {
     faults: IntCounterVec,
     failed: IntGauge,
     incomplete: IntGauge,
+    session_keys: IntGauge,
+    session_signers: IntGauge,
 }
 
 impl RegionMetrics {
     pub(super) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let made = Self::unregistered()?;
-        let single: [Box<dyn prometheus::core::Collector>; 4] = [
+        let single: [Box<dyn prometheus::core::Collector>; 6] = [
             Box::new(made.promotions.clone()),
             Box::new(made.too_stale.clone()),
             Box::new(made.failed.clone()),
             Box::new(made.incomplete.clone()),
+            Box::new(made.session_keys.clone()),
+            Box::new(made.session_signers.clone()),
         ];
         let labelled: [Box<dyn prometheus::core::Collector>; 11] = [
             Box::new(made.links.clone()),
@@ -63,7 +67,7 @@ impl RegionMetrics {
         let gauges = |name, help, label| IntGaugeVec::new(Opts::new(name, help), &[label]);
         let counters = |name, help, label| IntCounterVec::new(Opts::new(name, help), &[label]);
         let [promotions, too_stale] = single_counters()?;
-        let [failed, incomplete] = single_gauges()?;
+        let [failed, incomplete, session_keys, session_signers] = single_gauges()?;
         Ok(Self {
             links: counters(
                 "strongroom_server_links_total",
@@ -126,6 +130,8 @@ impl RegionMetrics {
             )?,
             failed,
             incomplete,
+            session_keys,
+            session_signers,
         })
     }
 
@@ -135,6 +141,12 @@ impl RegionMetrics {
         self.set_regions(state, replication);
         self.failed.set(count(failed_secrets(state)));
         self.incomplete.set(count(state.incomplete().count()));
+        let keys = state.session_keys();
+        let usable = keys.filter(|key| state.root_wrap(&key.uid).is_some());
+        self.session_keys.set(count(usable.count()));
+        let signers = state.directory();
+        let signers = signers.filter(|(_, region)| region.signing_key.is_some());
+        self.session_signers.set(count(signers.count()));
     }
 
     fn set_feeds(&self, state: &State, replication: &Replication) {
@@ -226,7 +238,7 @@ fn single_counters() -> Result<[IntCounter; 2], prometheus::Error> {
     ])
 }
 
-fn single_gauges() -> Result<[IntGauge; 2], prometheus::Error> {
+fn single_gauges() -> Result<[IntGauge; 4], prometheus::Error> {
     Ok([
         IntGauge::new(
             "strongroom_replication_failed_secrets",
@@ -235,6 +247,14 @@ fn single_gauges() -> Result<[IntGauge; 2], prometheus::Error> {
         IntGauge::new(
             "strongroom_replication_incomplete_secrets",
             "secrets of other regions that are here but for values on their way",
+        )?,
+        IntGauge::new(
+            "strongroom_server_session_keys",
+            "keys of sessions that are here and can be opened",
+        )?,
+        IntGauge::new(
+            "strongroom_server_session_signers",
+            "regions whose sessions are taken here: their keys are known",
         )?,
     ])
 }

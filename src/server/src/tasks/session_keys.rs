@@ -77,3 +77,84 @@ fn due(state: &State, now: Stamp) -> [Option<Due>; 2] {
         signing.then_some(Due::Signing),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use machine::{
+        AccountId, Audit, ClusterId, Command, Entry, Found, Hash, LogIndex, MachineVersion, Node,
+        NodeId, RegionName, RequestId, SetMachineVersion, Stamp, State,
+    };
+
+    use super::{ACCESS, Due, due};
+    use crate::limits::SESSION_KEY_PERIOD;
+    use crate::vault::Vault;
+
+    struct Rig {
+        vault: Vault,
+        state: State,
+        index: u64,
+    }
+
+    impl Rig {
+        /// A lone region of some rules.
+        fn of(version: MachineVersion) -> Self {
+            let root = envelope::RootKey::generate().unwrap();
+            let vault = Vault::new(root, [1; 16], "eu-west-1".to_owned());
+            let found = Found {
+                cluster: ClusterId([1; 16]),
+                region: RegionName::new("eu-west-1").unwrap(),
+                account: AccountId::new("000000000000").unwrap(),
+                administrator: "admin".to_owned(),
+                default_key: vault.make_default_key(Stamp(1)).unwrap(),
+                node: Node {
+                    id: NodeId(1),
+                    peer_address: "a:1".to_owned(),
+                    api_address: "a:2".to_owned(),
+                    public_key: Hash([1; 32]),
+                },
+                machine_version: version,
+                introduction: None,
+            };
+            let mut rig = Self {
+                vault,
+                state: State::new(),
+                index: 0,
+            };
+            rig.apply(Stamp(1000), Command::Found(found));
+            rig
+        }
+
+        fn apply(&mut self, stamp: Stamp, command: Command) {
+            self.index += 1;
+            let entry = Entry {
+                stamp,
+                audit: Audit {
+                    caller: "test".to_owned(),
+                    request_id: RequestId([0; 16]),
+                },
+                seed: [0; 32],
+                command,
+            };
+            let applied = machine::apply(&mut self.state, LogIndex(self.index), &entry);
+            applied.answer.unwrap();
+        }
+    }
+
+    #[test]
+    fn keys_are_made_as_soon_as_the_rules_know_them_and_the_next_one_a_period_later() {
+        let age_min_ms = u64::try_from(SESSION_KEY_PERIOD.as_millis()).unwrap();
+        let session = Some(Due::Session { age_min_ms });
+        let mut rig = Rig::of(MachineVersion(3));
+        assert_eq!(due(&rig.state, Stamp(2000)), [None, None]);
+        let rules = SetMachineVersion { version: ACCESS };
+        rig.apply(Stamp(2000), Command::SetMachineVersion(rules));
+        assert_eq!(due(&rig.state, Stamp(2000)), [session, None]);
+        let made = rig.vault.make_session_key(&rig.state, age_min_ms).unwrap();
+        rig.apply(Stamp(3000), Command::RotateSessionKey(made));
+        assert_eq!(due(&rig.state, Stamp(3000)), [None, Some(Due::Signing)]);
+        let made = rig.vault.make_signing_key(&rig.state).unwrap();
+        rig.apply(Stamp(4000), Command::KeepSigningKey(made));
+        assert_eq!(due(&rig.state, Stamp(2999 + age_min_ms)), [None, None]);
+        assert_eq!(due(&rig.state, Stamp(3000 + age_min_ms)), [session, None]);
+    }
+}
