@@ -75,7 +75,10 @@ fn within<'a>(command: &'a mut Command, environment: &Environment) -> &'a mut Co
         }
     }
     // Whoever runs the tests may have a session, which is not theirs.
-    command.env("HOME", std::env::temp_dir().join("strongroom-tests-no-home"));
+    command.env(
+        "HOME",
+        std::env::temp_dir().join("strongroom-tests-no-home"),
+    );
     command.envs(environment.iter().cloned())
 }
 
