@@ -47,6 +47,8 @@ pub const BATCH_ITEMS_MAX: usize = 20;
 pub const AUTHORIZATIONS_MAX: usize = 3;
 /// Longest token of a session, in characters, with room.
 pub const BEARER_CHARS_MAX: usize = 7168;
+/// Tokens of sessions remembered at once as they were opened.
+pub const TOKENS_MAX: usize = 10_000;
 /// Callers remembered at once.
 pub const CALLERS_MAX: usize = 10_000;
 /// Parsed policies remembered at once.

@@ -8,6 +8,7 @@ mod documents;
 mod gate;
 mod grants;
 mod keys;
+mod opened;
 mod proven;
 mod trust;
 mod who;
@@ -18,21 +19,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use machine::{AccountId, FeedId, Identity, RowKey, Secret, SeenAs, SeenRow, State};
-use zeroize::Zeroizing;
 
 use crate::door::Call;
 use crate::errors::Refusal;
-use crate::sessions::{Opened, Sessions};
+use crate::sessions::Sessions;
 use crate::staleness::Staleness;
 
 use self::documents::Documents;
+use self::opened::Tokens;
 use self::who::{Age, Callers, Unknown};
 
 pub use self::documents::Unreadable;
 pub use self::gate::Policies;
 pub use self::grants::Grants;
 pub use self::keys::{Asked, Surroundings};
-pub use self::proven::{Bearer, Certificate, Proven};
+pub use self::proven::{Bearer, Certificate, Proven, TokenText};
 pub use self::trust::Applicant;
 pub use self::who::{Who, meet};
 
@@ -40,6 +41,7 @@ pub use self::who::{Who, meet};
 pub struct Authz {
     callers: Callers,
     documents: Documents,
+    tokens: Tokens,
     sessions: Arc<Sessions>,
     staleness: Arc<Staleness>,
     staleness_max: Duration,
@@ -76,6 +78,7 @@ impl Authz {
         Self {
             callers: Callers::default(),
             documents: Documents::default(),
+            tokens: Tokens::default(),
             sessions,
             staleness,
             staleness_max,
@@ -112,19 +115,13 @@ impl Authz {
     ///
     /// # Errors
     /// The same for whatever is wrong with it.
-    pub fn open(&self, state: &State, token: Zeroizing<String>) -> Result<Bearer, Refusal> {
-        match self.sessions.open(state, &token) {
-            Ok(Opened { session, issued_in }) => Ok(Bearer {
-                session,
-                signed_by: issued_in,
-                token,
-            }),
-            Err(unknown) => {
-                // Anybody can send these: they must not fill a disk with lines.
-                tracing::debug!(%unknown, "a token is not one of a session");
-                Err(Refusal::bad_token())
-            }
-        }
+    pub fn open(&self, state: &State, token: &str) -> Result<Arc<Bearer>, Refusal> {
+        let opened = self.tokens.open(&self.sessions, state, token);
+        opened.map_err(|unknown| {
+            // Anybody can send these: they must not fill a disk with lines.
+            tracing::debug!(%unknown, "a token is not one of a session");
+            Refusal::bad_token()
+        })
     }
 
     /// How old what is known here of identities may be.

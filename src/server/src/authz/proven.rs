@@ -28,14 +28,17 @@ pub struct Certificate {
 
 /// A session's token, whose seal and signature were found right. Whether the session is good for
 /// anything is judged for each call, from the view that the call is answered from.
+#[derive(Eq, PartialEq)]
 pub struct Bearer {
     /// What the token says.
     pub session: Session,
     /// The region whose signature it bears.
     pub signed_by: RegionName,
-    /// The token, to be handed on with a call that another region makes.
-    pub token: Zeroizing<String>,
 }
+
+/// The text of a token, to be handed on with a call that another region makes.
+#[derive(Clone)]
+pub struct TokenText(pub Arc<Zeroizing<String>>);
 
 impl Bearer {
     /// The caller, as audit fields show it: by the id of the session, and the account and the names
@@ -55,15 +58,6 @@ impl Bearer {
     }
 }
 
-/// One token says the same as another that was sealed anew.
-impl PartialEq for Bearer {
-    fn eq(&self, other: &Self) -> bool {
-        (&self.session, &self.signed_by) == (&other.session, &other.signed_by)
-    }
-}
-
-impl Eq for Bearer {}
-
 impl Hash for Bearer {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.session.id.hash(state);
@@ -76,5 +70,11 @@ impl fmt::Debug for Bearer {
             .field("session", &self.session.id)
             .field("signed_by", &self.signed_by)
             .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for TokenText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenText(redacted)")
     }
 }

@@ -26,9 +26,8 @@ use tonic::body::Body;
 use tonic::service::Routes;
 use tower::Service;
 use wire::{Caller, PeerIdentity, TcpConnectInfo};
-use zeroize::Zeroizing;
 
-use crate::authz::{Bearer, Certificate, Proven};
+use crate::authz::{Bearer, Certificate, Proven, TokenText};
 use crate::errors::{Reason, Refusal};
 use crate::limits::{
     LINK_DEADLINE, LINK_REQUESTS_MAX, LOGIN_REQUESTS_MAX, REGION_CALLS_MAX, STRANGER_DEADLINE,
@@ -51,6 +50,8 @@ pub struct Call {
     pub caller: Arc<str>,
     /// What a client has proved, by its certificate or a token; none of a node, or a stranger.
     pub proven: Option<Proven>,
+    /// The token of a session that makes it.
+    pub token: Option<TokenText>,
     /// The address it comes from; none where there is no connection, as in tests.
     pub source: Option<IpAddr>,
 }
@@ -84,7 +85,7 @@ pub struct Guests {
     /// Says what clients may do.
     pub gate: Box<dyn Gate>,
     /// Opens the token of a session.
-    pub open: Box<dyn Fn(Zeroizing<String>) -> Result<Bearer, Refusal> + Send + Sync>,
+    pub open: Box<dyn Fn(&str) -> Result<Arc<Bearer>, Refusal> + Send + Sync>,
     /// Says whether a node is a member, with the key that is pinned for it.
     pub is_member: Box<dyn Fn(&PeerIdentity) -> bool + Send + Sync>,
     /// Says whether a node is one of a linked region, with the key that is pinned for it.
@@ -192,7 +193,7 @@ impl Inner {
     /// Checks the caller against the table and leaves a `Call` for the handler.
     fn admit<B>(&self, method: &'static Method, request: &mut Request<B>) -> Result<Call, Refusal> {
         let admitted = self.admitted(method, request);
-        let (caller, proven) = admitted.inspect_err(|refusal| noted(method, refusal))?;
+        let (caller, proven, token) = admitted.inspect_err(|refusal| noted(method, refusal))?;
         let source = request.extensions().get::<TcpConnectInfo>();
         let source = source.and_then(TcpConnectInfo::remote_addr);
         let header = request
@@ -220,6 +221,7 @@ impl Inner {
             request: id,
             caller,
             proven,
+            token,
             source: source.map(|address| address.ip()),
         };
         request.extensions_mut().insert(call.clone());
@@ -231,14 +233,16 @@ impl Inner {
         &self,
         method: &Method,
         request: &mut Request<B>,
-    ) -> Result<(Arc<str>, Option<Proven>), Refusal> {
+    ) -> Result<(Arc<str>, Option<Proven>, Option<TokenText>), Refusal> {
         if let CallerClass::Client | CallerClass::ClientOrMember = method.caller
             && let Some(token) = bearer::take(request)?
         {
-            let bearer = (self.guests.open)(token)?;
-            return Ok((bearer.caller(), Some(Proven::Session(Arc::new(bearer)))));
+            let bearer = (self.guests.open)(&token)?;
+            let (caller, token) = (bearer.caller(), TokenText(Arc::new(token)));
+            return Ok((caller, Some(Proven::Session(bearer)), Some(token)));
         }
-        self.caller(method, request.extensions().get::<Caller>())
+        let (caller, proven) = self.caller(method, request.extensions().get::<Caller>())?;
+        Ok((caller, proven, None))
     }
 
     /// Who calls, as audit fields show it, and what a client has proved.

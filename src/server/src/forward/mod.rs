@@ -35,7 +35,7 @@ use wire::replication::v1::forward_service_client::ForwardServiceClient;
 use zeroize::{Zeroize, Zeroizing};
 
 pub use self::serve::{Accepting, AcceptingOptions};
-use crate::authz::Proven;
+use crate::authz::{Proven, TokenText};
 use crate::door::Call;
 use crate::errors::{Reason, Refusal};
 use crate::limits::{FORWARD_BYTES_MAX, FORWARD_REFUSAL_BYTES_MAX, FORWARDS_MAX};
@@ -212,9 +212,10 @@ impl Forwarder {
         let left = kept.call.deadline.saturating_duration_since(Instant::now());
         let proven = kept.call.proven.as_ref().ok_or_else(Refusal::denied)?;
         // The other region opens the token itself: this one could not make a session up.
-        let (public_key, session_token) = match proven {
-            Proven::Certificate(shown) => (shown.public_key.to_vec(), String::new()),
-            Proven::Session(bearer) => (Vec::new(), bearer.token.to_string()),
+        let (public_key, session_token) = match (proven, &kept.call.token) {
+            (Proven::Certificate(shown), _) => (shown.public_key.to_vec(), String::new()),
+            (Proven::Session(_), Some(TokenText(token))) => (Vec::new(), token.to_string()),
+            (Proven::Session(_), None) => return Err(Refusal::denied()),
         };
         let mut call = api::ForwardedCall {
             caller: kept.call.caller.to_string(),

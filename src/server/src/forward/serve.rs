@@ -148,6 +148,8 @@ impl Accepting {
             request,
             caller,
             proven: Some(proven),
+            // It is not handed on again.
+            token: None,
             source: None,
         };
         let performed =
@@ -171,8 +173,8 @@ impl Accepting {
             let AcceptingOptions {
                 authz, consensus, ..
             } = &*self.options;
-            let bearer = authz.open(&consensus.local_view(), token)?;
-            return Ok((bearer.caller(), Proven::Session(Arc::new(bearer))));
+            let bearer = authz.open(&consensus.local_view(), &token)?;
+            return Ok((bearer.caller(), Proven::Session(bearer)));
         }
         let client = call.caller.strip_prefix("client/");
         let client = client.ok_or_else(Refusal::denied)?;
