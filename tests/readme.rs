@@ -116,6 +116,8 @@ fn run_in(network: u8, blocks: &[Block]) {
             "PATH",
             format!("{}:{path}", folder.path().join("shims").display()),
         )
+        // Sessions are kept below it.
+        .env("HOME", folder.path())
         .env_remove("XDG_STATE_HOME")
         .stdin(Stdio::null())
         .output()

@@ -74,6 +74,11 @@ fn within<'a>(command: &'a mut Command, environment: &Environment) -> &'a mut Co
             command.env_remove(name);
         }
     }
+    // Whoever runs the tests may have a session, which is not theirs.
+    command.env(
+        "HOME",
+        std::env::temp_dir().join("strongroom-tests-no-home"),
+    );
     command.envs(environment.iter().cloned())
 }
 

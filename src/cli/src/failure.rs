@@ -21,6 +21,7 @@ use crate::confirm::ConfirmError;
 use crate::document::DocumentError;
 use crate::exit::Exit;
 use crate::logs::LogsError;
+use crate::session::SessionError;
 use crate::value::ValueError;
 
 /// Why a command failed.
@@ -46,6 +47,9 @@ pub enum Failure {
     /// Nothing says whom to ask.
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// The session that commands are made in cannot be used.
+    #[error(transparent)]
+    Session(#[from] SessionError),
     /// Certificates could not be made or read.
     #[error(transparent)]
     Certs(#[from] CertsError),
@@ -154,6 +158,7 @@ impl Failure {
             Self::RootKey(_) => Exit::Create,
             Self::Config(_) | Self::Logs(_) => Exit::Configuration,
             Self::Connect(error) => of_connect(error),
+            Self::Session(error) => of_session(error),
             Self::Server(error) => of_server(error),
             Self::Dev(error) => of_dev(error),
             Self::Value(error) => of_value(error),
@@ -180,6 +185,7 @@ impl Failure {
             Self::Certs(_) | Self::RootKey(_) | Self::NotAClient { .. } => "Certificates",
             Self::Config(_) | Self::Logs(_) | Self::Connect(_) => "Configuration",
             Self::Server(_) => "Server",
+            Self::Session(_) => "Session",
             Self::Dev(_) => "Development",
             Self::Value(_) => "Value",
             Self::Confirm(_) => "NotConfirmed",
@@ -207,6 +213,15 @@ fn of_connect(error: &ConnectError) -> Exit {
         ConnectError::NoEndpoint { .. } => Exit::Usage,
         ConnectError::Development(error) => of_directory(error),
         ConnectError::Nowhere | ConnectError::Incomplete { .. } => Exit::Configuration,
+    }
+}
+
+fn of_session(error: &SessionError) -> Exit {
+    match error {
+        SessionError::Read { source, .. } => Exit::of_io(source),
+        SessionError::Keep { .. } => Exit::Create,
+        SessionError::Open { .. } | SessionError::NoToken { .. } => Exit::Denied,
+        SessionError::Nowhere => Exit::Configuration,
     }
 }
 

@@ -31,6 +31,9 @@ pub const CONTROL_WAIT_MAX: Duration = Duration::from_secs(30);
 /// The longest file of a token, to join or to link.
 pub const TOKEN_BYTES_MAX: u64 = 4 * 1024;
 
+/// The longest file of a session: the longest token, with room.
+pub const SESSION_FILE_BYTES_MAX: u64 = 8 * 1024;
+
 /// How long the followers of a development region, and then its leader, may take to end before they
 /// are cut off.
 pub const DEV_SHUTDOWN_MAX: Duration = Duration::from_millis(700);

@@ -15,6 +15,7 @@ mod limits;
 mod logs;
 mod new_file;
 mod output;
+mod session;
 mod signals;
 mod value;
 

@@ -2,15 +2,16 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
-use wire::{CredentialFiles, Credentials};
+use wire::{CredentialFiles, Credentials, StrangerDialer};
 
 use crate::{
     counts::{CallCounts, Counts},
-    endpoints::Endpoints,
+    endpoints::{Endpoints, Holder},
     error::Error,
     limits::TIMEOUT,
     position::Positions,
     shown::LastShown,
+    token::{Bearer, TokenOptions},
 };
 
 /// Whom to call, and as whom.
@@ -60,7 +61,9 @@ pub(crate) struct Shared {
     pub(crate) endpoints: Endpoints,
     pub(crate) positions: Positions,
     pub(crate) counts: Counts,
-    credentials: Arc<Credentials>,
+    /// What says who calls, if that is a session.
+    pub(crate) bearer: Option<Bearer>,
+    holder: Holder,
     server_name: Option<String>,
 }
 
@@ -97,19 +100,39 @@ impl Client {
             key: options.key,
             ca: vec![options.ca],
         };
-        let credentials = Credentials::load(files)?;
-        let name = options.server_name.as_deref();
-        let endpoints = Endpoints::new(&options.endpoints, name, &credentials)?;
+        let holder = Holder::Certificate(Credentials::load(files)?);
+        let name = options.server_name;
+        Self::of(holder, None, &options.endpoints, name, options.timeout)
+    }
+
+    /// Makes channels to the nodes for a session, whose token goes with every call, or for a caller
+    /// that is nobody yet. Must be called inside a tokio runtime.
+    pub fn connect_with_token(options: TokenOptions) -> Result<Self, Error> {
+        let holder = Holder::Nobody(StrangerDialer::load(&[options.ca])?);
+        let bearer = options.token.map(|token| token.bearer()).transpose()?;
+        let name = options.server_name;
+        Self::of(holder, bearer, &options.endpoints, name, options.timeout)
+    }
+
+    fn of(
+        holder: Holder,
+        bearer: Option<Bearer>,
+        endpoints: &[String],
+        server_name: Option<String>,
+        timeout: Duration,
+    ) -> Result<Self, Error> {
+        let endpoints = Endpoints::new(endpoints, server_name.as_deref(), &holder)?;
         let positions = Positions::default();
         Ok(Self {
             shared: Arc::new(Shared {
                 endpoints,
                 positions,
                 counts: Counts::default(),
-                credentials,
-                server_name: options.server_name,
+                bearer,
+                holder,
+                server_name,
             }),
-            timeout: options.timeout,
+            timeout,
             consistency: Consistency::default(),
             max_staleness: None,
             region: None,
@@ -167,7 +190,7 @@ impl Client {
     ) -> Result<Self, Error> {
         let region = region_name(region)?.to_owned();
         let name = self.shared.server_name.as_deref();
-        let endpoints = Endpoints::new(endpoints, name, &self.shared.credentials)?;
+        let endpoints = Endpoints::new(endpoints, name, &self.shared.holder)?;
         self.elsewhere.insert(region, Arc::new(endpoints));
         Ok(self)
     }
@@ -200,9 +223,12 @@ impl Client {
         self.shared.counts.read()
     }
 
-    /// Reads the certificate files again; connections made from now on use them.
+    /// Reads the certificate files again, if there are any; connections made from now on use them.
     pub fn reload_credentials(&self) -> Result<(), Error> {
-        Ok(self.shared.credentials.reload()?)
+        match &self.shared.holder {
+            Holder::Certificate(credentials) => Ok(credentials.reload()?),
+            Holder::Nobody(_) => Ok(()),
+        }
     }
 }
 

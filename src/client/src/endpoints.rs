@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use wire::{Channel, Credentials, Dialer, Expected};
+use wire::{Channel, Credentials, DialError, Dialer, Expected, StrangerDialer};
 
 use crate::{error::Error, limits::DEFAULT_PORT, retry};
 
@@ -22,14 +22,35 @@ pub(crate) struct Endpoint {
     index: usize,
 }
 
+/// Who connects.
+pub(crate) enum Holder {
+    /// The holder of a certificate.
+    Certificate(Arc<Credentials>),
+    /// Somebody without one.
+    Nobody(StrangerDialer),
+}
+
+impl Holder {
+    fn channel(&self, address: &str, name: &str) -> Result<Channel, DialError> {
+        match self {
+            Self::Certificate(credentials) => {
+                let expected = Expected::Server {
+                    name: name.to_owned(),
+                };
+                Dialer::for_callers(Arc::clone(credentials)).channel(address, expected)
+            }
+            Self::Nobody(dialer) => dialer.channel(address, name),
+        }
+    }
+}
+
 impl Endpoints {
     /// Makes a channel to each; connects to none.
     pub(crate) fn new(
         names: &[String],
         server_name: Option<&str>,
-        credentials: &Arc<Credentials>,
+        holder: &Holder,
     ) -> Result<Self, Error> {
-        let dialer = Dialer::for_callers(Arc::clone(credentials));
         let mut nodes = Vec::new();
         for name in names
             .iter()
@@ -37,11 +58,8 @@ impl Endpoints {
             .filter(|name| !name.is_empty())
         {
             let (host, address) = split(name)?;
-            let expected = Expected::Server {
-                name: server_name.unwrap_or(host).to_owned(),
-            };
-            let channel = dialer
-                .channel(&address, expected)
+            let channel = holder
+                .channel(&address, server_name.unwrap_or(host))
                 .map_err(|source| Error::Endpoint {
                     endpoint: name.to_owned(),
                     source: Some(source),

@@ -101,6 +101,9 @@ pub enum Error {
     /// The certificate, key or authority cannot be used.
     #[error("cannot use the client certificate")]
     Credentials(#[from] CredentialsError),
+    /// The text is no token.
+    #[error("the token of the session has characters that no token has; log in again")]
+    Token,
     /// The system has no random numbers for a token.
     #[error("cannot make a random token")]
     Random(#[source] getrandom::Error),
@@ -118,6 +121,7 @@ impl Error {
             Self::NoEndpoint
             | Self::Endpoint { .. }
             | Self::Region { .. }
+            | Self::Token
             | Self::Credentials(_) => "Configuration",
             Self::Random(_) => "InternalServiceError",
         }
@@ -133,6 +137,7 @@ impl Error {
             Self::NoEndpoint
             | Self::Endpoint { .. }
             | Self::Region { .. }
+            | Self::Token
             | Self::Credentials(_) => Code::InvalidArgument,
             Self::Random(_) => Code::Internal,
         }
@@ -151,6 +156,7 @@ impl Error {
             Self::NoEndpoint
             | Self::Endpoint { .. }
             | Self::Region { .. }
+            | Self::Token
             | Self::Credentials(_)
             | Self::Random(_) => Retry::No,
         }

@@ -1,6 +1,7 @@
 //! The Rust client of Strongroom.
 //!
-//! A [`Client`] calls the nodes of a region over mutually authenticated TLS. Every call of
+//! A [`Client`] calls the nodes of a region over mutually authenticated TLS, or with the token of a
+//! session ([`Client::connect_with_token`]). Every call of
 //! `SecretsService`, `AccessService` and `AdminService` is a method that takes the message of the
 //! proto and returns the answer of the proto.
 //!
@@ -33,6 +34,7 @@ mod error;
 mod position;
 mod retry;
 mod shown;
+mod token;
 mod watch;
 
 pub mod limits;
@@ -45,5 +47,6 @@ pub use crate::{
     counts::CallCounts,
     error::{Error, Retry},
     shown::{Behind, LastShown, Shown},
+    token::{Token, TokenOptions},
     watch::Watch,
 };

@@ -22,6 +22,7 @@ use crate::{
     error::{Error, Retry},
     limits::{REGIONS_WATCH_SILENCE_MAX, WATCH_QUEUE_MAX, WATCH_SILENCE_MAX},
     retry::{self, Repeated},
+    token::Bearer,
 };
 
 /// A stream of messages: of [`Client::watch`] the changes of secrets, in order and without gaps.
@@ -38,7 +39,13 @@ impl Client {
     /// missed; its first message says where.
     pub async fn watch(&self, request: WatchRequest) -> Result<Watch, Error> {
         let region = self.region.clone();
-        self.follow(Secrets { request, region }).await
+        let bearer = self.shared.bearer.clone();
+        let watched = Secrets {
+            request,
+            bearer,
+            region,
+        };
+        self.follow(watched).await
     }
 
     /// Watches regions: what `list_regions` answers, when it changes and at least once a second.
@@ -47,7 +54,8 @@ impl Client {
         &self,
         request: WatchRegionsRequest,
     ) -> Result<Watch<WatchRegionsResponse>, Error> {
-        self.follow(Regions(request)).await
+        let bearer = self.shared.bearer.clone();
+        self.follow(Regions(request, bearer)).await
     }
 
     async fn follow<W: Watched>(&self, watched: W) -> Result<Watch<W::Message>, Error> {
@@ -151,6 +159,7 @@ trait Watched: Clone + Send + Sync + 'static {
 #[derive(Clone)]
 struct Secrets {
     request: WatchRequest,
+    bearer: Option<Bearer>,
     region: Option<std::sync::Arc<str>>,
 }
 
@@ -160,7 +169,8 @@ impl Watched for Secrets {
     const SILENCE_MAX: Duration = WATCH_SILENCE_MAX;
 
     async fn open(&self, channel: Channel) -> Result<Response<Streaming<WatchResponse>>, Status> {
-        let request = watch_request(self.request.clone(), self.region.as_deref());
+        let (bearer, region) = (self.bearer.as_ref(), self.region.as_deref());
+        let request = watch_request(self.request.clone(), bearer, region);
         service(channel).watch(request).await
     }
 
@@ -171,7 +181,7 @@ impl Watched for Secrets {
 
 /// The regions.
 #[derive(Clone)]
-struct Regions(WatchRegionsRequest);
+struct Regions(WatchRegionsRequest, Option<Bearer>);
 
 impl Watched for Regions {
     type Message = WatchRegionsResponse;
@@ -182,7 +192,8 @@ impl Watched for Regions {
         &self,
         channel: Channel,
     ) -> Result<Response<Streaming<WatchRegionsResponse>>, Status> {
-        admin_service(channel).watch_regions(self.0).await
+        let request = watch_request(self.0, self.1.as_ref(), None);
+        admin_service(channel).watch_regions(request).await
     }
 
     fn passed(&mut self, _: &WatchRegionsResponse) {}

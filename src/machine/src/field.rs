@@ -55,8 +55,10 @@ pub enum Field {
     AttachedPolicies,
     /// The audiences of a provider.
     Audiences,
-    /// The pinned keys of a provider.
+    /// The keys of a provider.
     KeySet,
+    /// The authority of a provider's server.
+    ProviderAuthority,
     /// What a credential presents.
     Proof,
     /// The name of an account.
@@ -102,6 +104,7 @@ impl Field {
             Field::AttachedPolicies => "attachedPolicies",
             Field::Audiences => "clientIDList",
             Field::KeySet => "jwks",
+            Field::ProviderAuthority => "authority",
             Field::Proof => "proof",
             Field::AccountName => "accountName",
             Field::Reason => "reason",

@@ -150,6 +150,11 @@ pub struct Provider {
     pub audiences: Vec<String>,
     /// Its keys as a JWK set, at most 64 KiB; empty for keys that are fetched.
     pub keys: Document,
+    /// Its keys as they were fetched last, at most 64 KiB; empty before that, and of pinned ones.
+    pub fetched: Document,
+    /// The certificates that its server chains to, PEM, at most 32 KiB; empty for those that the
+    /// system knows.
+    pub authority: Document,
     /// When it was created.
     pub created: Stamp,
     /// When it last changed.
@@ -222,6 +227,21 @@ impl Identity {
     pub(crate) fn refers_to(&self) -> impl Iterator<Item = Uid> {
         let policies = self.attached.iter().chain(&self.boundary);
         self.groups().iter().chain(policies).copied()
+    }
+}
+
+impl Provider {
+    /// Says whether its keys are pinned, and not fetched.
+    pub fn is_pinned(&self) -> bool {
+        !self.keys.as_str().is_empty()
+    }
+
+    /// Gives its keys as a JWK set, pinned or fetched; empty if none were fetched yet.
+    pub fn key_set(&self) -> &Document {
+        match self.is_pinned() {
+            true => &self.keys,
+            false => &self.fetched,
+        }
     }
 }
 

@@ -178,8 +178,10 @@ pub const ISSUER_CHARS_MAX: usize = 255;
 pub const AUDIENCES_MAX: usize = 100;
 /// Characters of an audience.
 pub const AUDIENCE_CHARS_MAX: usize = 255;
-/// Bytes of a provider's pinned keys.
+/// Bytes of a provider's keys, pinned or fetched.
 pub const KEY_SET_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of the certificates that a provider's server chains to.
+pub const PROVIDER_AUTHORITY_BYTES_MAX: usize = 32 * 1024;
 /// Revocations of a cluster that are not forgotten.
 pub const REVOCATIONS_MAX: usize = 100_000;
 /// Characters of the reason for a revocation.

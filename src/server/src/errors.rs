@@ -96,8 +96,12 @@ pub enum Reason {
     UnknownOperation,
     /// The request is not what its message type says.
     Serialization,
-    /// No client certificate.
+    /// Neither a client certificate nor a token.
     MissingAuthentication,
+    /// The token is none that is good here.
+    UnrecognizedClient,
+    /// The session has ended.
+    ExpiredToken,
     /// The deadline passed.
     RequestTimeout,
 }
@@ -134,6 +138,8 @@ impl Reason {
             Self::UnknownOperation => "UnknownOperationException",
             Self::Serialization => "SerializationException",
             Self::MissingAuthentication => "MissingAuthenticationTokenException",
+            Self::UnrecognizedClient => "UnrecognizedClientException",
+            Self::ExpiredToken => "ExpiredTokenException",
             Self::RequestTimeout => "RequestTimeout",
         }
     }
@@ -162,7 +168,9 @@ impl Reason {
             Self::ServiceUnavailable | Self::TooStale => (Code::Unavailable, Retry::Safe),
             Self::OutcomeUnknown => (Code::Unavailable, Retry::Unknown),
             Self::PositionLost => (Code::Aborted, Retry::No),
-            Self::MissingAuthentication => (Code::Unauthenticated, Retry::No),
+            Self::MissingAuthentication | Self::UnrecognizedClient | Self::ExpiredToken => {
+                (Code::Unauthenticated, Retry::No)
+            }
             Self::RequestTimeout => (Code::DeadlineExceeded, Retry::Unknown),
         }
     }
@@ -289,6 +297,33 @@ impl Refusal {
         let shown = staleness.map(|staleness| staleness.as_millis().to_string());
         let shown = shown.unwrap_or_else(|| UNKNOWN.to_owned());
         self.with_hint("staleness_ms", shown)
+    }
+
+    /// `UnrecognizedClientException`: the same for whatever is wrong with a token.
+    #[must_use]
+    pub fn bad_token() -> Self {
+        Self::new(
+            Reason::UnrecognizedClient,
+            "The security token included in the request is invalid.",
+        )
+    }
+
+    /// `ExpiredTokenException` for the session of a token that was right.
+    #[must_use]
+    pub fn expired_token() -> Self {
+        Self::new(
+            Reason::ExpiredToken,
+            "The security token included in the request is expired.",
+        )
+    }
+
+    /// `ServiceUnavailable` for a region that may not know what became of a session since.
+    #[must_use]
+    pub fn too_late() -> Self {
+        Self::new(
+            Reason::ServiceUnavailable,
+            "This region follows the root feed too late to take sessions of other regions.",
+        )
     }
 
     /// `AccessDeniedException`; says nothing about what was asked for.

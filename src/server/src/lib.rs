@@ -2,6 +2,7 @@
 
 mod accesses;
 mod admin;
+mod attempts;
 mod authz;
 mod cipher;
 mod clock;
@@ -16,6 +17,7 @@ mod freshness;
 mod health;
 mod holding;
 mod identities;
+mod issuers;
 mod keys;
 mod limits;
 mod link_token;

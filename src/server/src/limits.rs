@@ -45,6 +45,10 @@ pub const PAGE_ITEMS_MAX: usize = 100;
 pub const BATCH_ITEMS_MAX: usize = 20;
 /// Times that a write is granted, whose grounds move while it is made.
 pub const AUTHORIZATIONS_MAX: usize = 3;
+/// Longest token of a session, in characters, with room.
+pub const BEARER_CHARS_MAX: usize = 7168;
+/// Tokens of sessions remembered at once as they were opened.
+pub const TOKENS_MAX: usize = 10_000;
 /// Callers remembered at once.
 pub const CALLERS_MAX: usize = 10_000;
 /// Parsed policies remembered at once.
@@ -139,12 +143,35 @@ pub const CONFIRM_INTERVAL: std::time::Duration = std::time::Duration::from_secs
 pub const ACCESSES_WAITING_MAX: usize = 100_000;
 /// First reads recorded by one entry.
 pub const ACCESSES_BATCH_MAX: usize = 1_000;
-/// Sources whose attempts to join are counted; others are refused meanwhile.
-pub const JOIN_SOURCES_MAX: usize = 1024;
+/// Sources whose attempts with tokens are counted; others are refused meanwhile.
+pub const ATTEMPTS_SOURCES_MAX: usize = 1024;
 /// Attempts to join of one source in the time below.
 pub const JOIN_ATTEMPTS_MAX: u32 = 20;
 /// Time after which the attempts of a source are counted anew.
-pub const JOIN_ATTEMPTS_WINDOW: std::time::Duration = std::time::Duration::from_secs(60);
+pub const ATTEMPTS_WINDOW: std::time::Duration = std::time::Duration::from_secs(60);
+/// Attempts of one source to log in with the token of an issuer, in that time.
+pub const LOGIN_ATTEMPTS_MAX: u32 = 600;
+/// Calls with tokens of issuers worked on at once.
+pub const LOGIN_REQUESTS_MAX: usize = 16;
+/// Longest external id of an AssumeRole, in characters, and the shortest.
+pub const EXTERNAL_ID_CHARS: std::ops::RangeInclusive<usize> = 2..=1224;
+/// Key sets of issuers remembered at once as they were parsed.
+pub const ISSUERS_MAX: usize = 1000;
+/// Issuers whose keys wait to be fetched because a token named one that is not known.
+pub const ISSUERS_WANTED_MAX: usize = 1000;
+/// Shortest time between two fetches of the keys of one issuer.
+pub const ISSUER_PAUSE: std::time::Duration = std::time::Duration::from_secs(60);
+/// Pause between two looks for issuers whose keys are to be fetched.
+pub const ISSUERS_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
+/// Issuers whose keys are fetched at once.
+pub const ISSUERS_AT_ONCE: usize = 8;
+/// Time that one document of an issuer has to come.
+pub const ISSUER_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
+/// Largest document of an issuer that says where its keys are.
+pub const DISCOVERY_BYTES_MAX: usize = 64 << 10;
+/// Longest and shortest pause between two questions of how old the root feed is.
+pub const IDENTITY_AGE_INTERVAL: std::ops::RangeInclusive<std::time::Duration> =
+    std::time::Duration::from_millis(100)..=std::time::Duration::from_secs(30);
 /// Addresses of a primary region's nodes that a refusal tells.
 pub const ADDRESSES_TOLD_MAX: usize = 8;
 /// Calls of regions that would be linked worked on at once.

@@ -20,6 +20,8 @@ pub enum CallerClass {
     LinkedRegion,
     /// Anybody who can connect and has a one-time token, which the handler checks.
     StrangerWithToken,
+    /// Anybody who can connect and has a token of an issuer, which the handler checks.
+    StrangerWithIdentity,
     /// Anybody who can connect.
     Stranger,
 }
@@ -269,10 +271,13 @@ pub const METHODS: &[Method] = &[
     )),
     access("/strongroom.access.v1.AccessService/GetCallerIdentity"),
     writes(of(
-        CallerClass::StrangerWithToken,
+        CallerClass::StrangerWithIdentity,
         "/strongroom.access.v1.AccessService/AssumeRoleWithWebIdentity",
     )),
     writes(access("/strongroom.access.v1.AccessService/AssumeRole")),
+    writes(access(
+        "/strongroom.access.v1.AccessService/GetSessionToken",
+    )),
     writes(access("/strongroom.access.v1.AccessService/CreateAccount")),
     access("/strongroom.access.v1.AccessService/ListAccounts"),
     writes(access(
@@ -494,10 +499,11 @@ mod tests {
         );
         assert_eq!(
             open(CallerClass::StrangerWithToken),
-            [
-                "/strongroom.access.v1.AccessService/AssumeRoleWithWebIdentity",
-                "/strongroom.admin.v1.AdminService/Link"
-            ]
+            ["/strongroom.admin.v1.AdminService/Link"]
+        );
+        assert_eq!(
+            open(CallerClass::StrangerWithIdentity),
+            ["/strongroom.access.v1.AccessService/AssumeRoleWithWebIdentity"]
         );
     }
 

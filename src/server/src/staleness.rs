@@ -82,6 +82,14 @@ impl Staleness {
         self.known()
     }
 
+    /// Asks again and again, for those who cannot wait for an answer.
+    pub async fn follow(self: Arc<Self>, interval: Duration) {
+        loop {
+            self.ask(Instant::now() + AGES_TIMEOUT).await;
+            tokio::time::sleep(interval).await;
+        }
+    }
+
     /// What holds of the local state.
     #[must_use]
     pub fn known(&self) -> Ages {

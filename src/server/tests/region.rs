@@ -5,7 +5,9 @@
 )]
 
 mod region {
+    mod bearers;
     pub mod harness;
+    mod issuer;
     mod principals;
     mod requests;
 
@@ -30,9 +32,12 @@ mod region {
     mod reads;
     mod revoked;
     mod session_keys;
+    mod sessions;
+    mod sessions_abroad;
     mod staleness;
     mod strangers;
     mod trust;
     mod versions;
     mod watch;
+    mod web_identity;
 }

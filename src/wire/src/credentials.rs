@@ -317,7 +317,7 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, CredentialsError> 
     })
 }
 
-fn roots(
+pub(crate) fn roots(
     paths: &[PathBuf],
 ) -> Result<(Vec<CertificateDer<'static>>, RootCertStore), CredentialsError> {
     let (mut authorities, mut roots) = (Vec::new(), RootCertStore::empty());

@@ -107,11 +107,7 @@ pub enum DialError {
 impl Dialer {
     /// A dialer for calls to the API: patient.
     pub fn for_callers(credentials: Arc<Credentials>) -> Self {
-        let options = DialOptions {
-            connect_timeout: CALLER_CONNECT_TIMEOUT,
-            keepalive: CALLER_KEEPALIVE,
-        };
-        Self::new(credentials, options)
+        Self::new(credentials, DialOptions::of_callers())
     }
 
     /// A dialer for peers of a region: gives up within one second or two.
@@ -138,16 +134,8 @@ impl Dialer {
 
     /// Makes a channel to `host:port`. Nothing is sent before the first call.
     pub fn channel(&self, address: &str, expected: Expected) -> Result<Channel, DialError> {
-        let bad = || DialError::Address {
-            address: address.to_owned(),
-        };
-        let uri: Uri = format!("https://{address}").parse().map_err(|_| bad())?;
-        let authority = uri.authority().ok_or_else(bad)?;
-        let plain = authority.as_str() == address && !address.contains('@');
-        if authority.port_u16().is_none() || !plain {
-            return Err(bad());
-        }
-        let (name, check) = self.check(authority.host(), expected)?;
+        let uri = target(address)?;
+        let (name, check) = self.check(uri.host().unwrap_or_default(), expected)?;
         let bare = name.trim_start_matches('[').trim_end_matches(']');
         let server = ServerName::try_from(bare.to_owned());
         let connector = Connector {
@@ -156,14 +144,7 @@ impl Dialer {
             check,
             name: server.map_err(|_| DialError::Name { name })?,
         };
-        let endpoint = Endpoint::from(uri)
-            .connect_timeout(self.options.connect_timeout)
-            .http2_keep_alive_interval(self.options.keepalive)
-            .keep_alive_timeout(self.options.keepalive)
-            .keep_alive_while_idle(true)
-            .initial_stream_window_size(STREAM_WINDOW_BYTES)
-            .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
-        Ok(endpoint.connect_with_connector_lazy(connector))
+        Ok(endpoint(uri, self.options).connect_with_connector_lazy(connector))
     }
 
     /// What name to tell the server, and what to check of it.
@@ -199,6 +180,41 @@ impl Dialer {
             Identity::Client(_) => Err(DialError::NotANode),
         }
     }
+}
+
+impl DialOptions {
+    /// Those for calls to the API: patient.
+    pub(crate) fn of_callers() -> Self {
+        Self {
+            connect_timeout: CALLER_CONNECT_TIMEOUT,
+            keepalive: CALLER_KEEPALIVE,
+        }
+    }
+}
+
+/// Where a channel goes to, of `host:port`.
+pub(crate) fn target(address: &str) -> Result<Uri, DialError> {
+    let bad = || DialError::Address {
+        address: address.to_owned(),
+    };
+    let uri: Uri = format!("https://{address}").parse().map_err(|_| bad())?;
+    let authority = uri.authority().ok_or_else(bad)?;
+    let plain = authority.as_str() == address && !address.contains('@');
+    match authority.port_u16().is_some() && plain {
+        true => Ok(uri),
+        false => Err(bad()),
+    }
+}
+
+/// The end of a channel that goes there.
+pub(crate) fn endpoint(uri: Uri, options: DialOptions) -> Endpoint {
+    Endpoint::from(uri)
+        .connect_timeout(options.connect_timeout)
+        .http2_keep_alive_interval(options.keepalive)
+        .keep_alive_timeout(options.keepalive)
+        .keep_alive_while_idle(true)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
 }
 
 /// What is checked of the certificate at the other end.
@@ -325,11 +341,7 @@ impl Connector {
     where
         E: std::error::Error + Send + Sync + 'static,
     {
-        ConnectError {
-            action,
-            address: self.address.clone(),
-            source: Box::new(source),
-        }
+        ConnectError::new(action, self.address.clone(), source)
     }
 }
 
@@ -345,4 +357,17 @@ pub struct ConnectError {
     action: &'static str,
     address: String,
     source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl ConnectError {
+    pub(crate) fn new<E>(action: &'static str, address: String, source: E) -> Self
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        Self {
+            action,
+            address,
+            source: Box::new(source),
+        }
+    }
 }

@@ -9,11 +9,13 @@ mod connection;
 mod distrust;
 mod issuer;
 mod redact;
+mod stranger;
 mod verify;
 
 pub mod certs;
 pub mod credentials;
 pub mod dial;
+pub mod https;
 pub mod identity;
 pub mod limits;
 pub mod listen;
@@ -22,10 +24,12 @@ pub use authorities::{Authorities, AuthoritiesError};
 pub use credentials::{CredentialFiles, Credentials, CredentialsError};
 pub use dial::{DialError, DialOptions, Dialer, Expected};
 pub use distrust::Distrust;
+pub use https::{FetchBounds, FetchError, Fetcher};
 pub use identity::{Caller, ClientIdentity, Identity, IdentityError, PeerIdentity, PublicKeyHash};
 pub use issuer::{Issuer, IssuerError, NodeError, check_issuer, verify_node};
 pub use listen::{Admission, ListenError, ListenOptions, Listener, Places};
 pub use rustls::pki_types::CertificateDer;
+pub use stranger::StrangerDialer;
 pub use tonic::transport::{Channel, server::TcpConnectInfo};
 
 /// The API of Strongroom: the operations of AWS Secrets Manager.

@@ -63,6 +63,7 @@ impl Debug for Session {
             .field("token", &REDACTED)
             .field("arn", &self.arn)
             .field("expires", &self.expires)
+            .field("id", &self.id)
             .finish()
     }
 }
@@ -179,6 +180,8 @@ impl Debug for ForwardedCall {
             .field("region", &self.region)
             .field("wait_ms", &self.wait_ms)
             .field("plain_request", &REDACTED)
+            .field("public_key", &self.public_key)
+            .field("session_token", &REDACTED)
             .finish()
     }
 }

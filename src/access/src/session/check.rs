@@ -103,7 +103,9 @@ impl Session {
             return Err(Why::RevokedSession.into());
         }
         match &self.origin {
-            Origin::Certificate { key_hash } if is_revoked(Revocable::Certificate(key_hash)) => {
+            Origin::Certificate { key_hash, .. }
+                if is_revoked(Revocable::Certificate(key_hash)) =>
+            {
                 Err(Why::RevokedCertificate.into())
             }
             _ => Ok(()),

@@ -37,14 +37,23 @@ pub(super) fn encode(session: &Session) -> Vec<u8> {
             bytes.push(ORIGIN_ACCESS_KEY);
             text(&mut bytes, id);
         }
-        Origin::Certificate { key_hash } => {
+        Origin::Certificate {
+            credential,
+            key_hash,
+        } => {
             bytes.push(ORIGIN_CERTIFICATE);
+            text(&mut bytes, credential);
             bytes.extend(key_hash);
         }
-        Origin::Provider { issuer, subject } => {
+        Origin::Provider {
+            id,
+            issuer,
+            subject,
+        } => {
             bytes.push(ORIGIN_PROVIDER);
-            text(&mut bytes, issuer);
-            text(&mut bytes, subject);
+            for part in [id, issuer, subject] {
+                text(&mut bytes, part);
+            }
         }
     }
     count(&mut bytes, session.chain.len());
@@ -184,9 +193,11 @@ impl<'a> Reader<'a> {
         match self.byte()? {
             ORIGIN_ACCESS_KEY => Ok(Origin::AccessKey { id: self.text()? }),
             ORIGIN_CERTIFICATE => Ok(Origin::Certificate {
+                credential: self.text()?,
                 key_hash: self.array()?,
             }),
             ORIGIN_PROVIDER => Ok(Origin::Provider {
+                id: self.text()?,
                 issuer: self.text()?,
                 subject: self.text()?,
             }),

@@ -108,11 +108,15 @@ pub enum Origin {
     },
     /// A client certificate.
     Certificate {
+        /// The unique id of what binds it to its holder: what was bound anew is another.
+        credential: String,
         /// The SHA-256 of its public key.
         key_hash: [u8; 32],
     },
     /// A token of an OpenID Connect issuer.
     Provider {
+        /// The unique id of the provider: an issuer that is trusted anew is another.
+        id: String,
         /// The issuer.
         issuer: String,
         /// The subject of the token.
@@ -285,10 +289,15 @@ impl Origin {
     fn validate(&self) -> Result<(), SessionError> {
         let is_good = match self {
             Origin::AccessKey { id } => role::is_unique_id(id),
-            Origin::Certificate { .. } => true,
-            Origin::Provider { issuer, subject } => {
+            Origin::Certificate { credential, .. } => role::is_unique_id(credential),
+            Origin::Provider {
+                id,
+                issuer,
+                subject,
+            } => {
                 let is_within = |text: &str, max| !text.is_empty() && text.len() <= max;
-                is_within(issuer, crate::limits::JWT_ISSUER_BYTES_MAX)
+                role::is_unique_id(id)
+                    && is_within(issuer, crate::limits::JWT_ISSUER_BYTES_MAX)
                     && is_within(subject, crate::limits::JWT_SUBJECT_BYTES_MAX)
             }
         };

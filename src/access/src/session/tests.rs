@@ -27,7 +27,10 @@ fn session() -> Session {
             id: "AROA1".to_owned(),
             name: "me@home".to_owned(),
         },
-        origin: Origin::Certificate { key_hash: [9; 32] },
+        origin: Origin::Certificate {
+            credential: "CERT1".to_owned(),
+            key_hash: [9; 32],
+        },
         chain: Vec::new(),
         issued_ms: ISSUED_MS,
         expires_ms: ISSUED_MS + 12 * HOUR_MS,
@@ -44,6 +47,7 @@ fn session() -> Session {
 fn full() -> Session {
     Session {
         origin: Origin::Provider {
+            id: "OIDC1".to_owned(),
             issuer: "https://a.example".to_owned(),
             subject: "s".to_owned(),
         },
@@ -85,7 +89,8 @@ fn the_bytes_of_a_session_are_what_they_were() {
         (
             session(),
             format!(
-                "{head} {role} 02 {} 00 {issued} 000001a22ee6b000 {region} 00 00 00 00 00",
+                "{head} {role} 02 0005 4345525431 {} 00 {issued} 000001a22ee6b000 {region} \
+                00 00 00 00 00",
                 "09".repeat(32)
             ),
         ),
@@ -101,8 +106,8 @@ fn the_bytes_of_a_session_are_what_they_were() {
         (
             full(),
             format!(
-                "{head} {role} 03 0011 68747470733a2f2f612e6578616d706c65 0001 73 02 {} {} \
-                {issued} 000001a22c8a7080 {region} 02 {region} 0009 65752d776573742d32 \
+                "{head} {role} 03 0005 4f49444331 0011 68747470733a2f2f612e6578616d706c65 0001 73 \
+                02 {} {} {issued} 000001a22c8a7080 {region} 02 {region} 0009 65752d776573742d32 \
                 01 0002 7b7d 01 0022 \
                 61726e3a6177733a69616d3a3a3131313132323232333333333a706f6c6963792f70 \
                 02 0001 41 0001 31 01 0001 62 0001 32 00 01 0002 6d65",
@@ -199,6 +204,12 @@ const OUT_OF_BOUNDS: &[(SessionError, Spoil)] = &[
     }),
     (SessionError::Field("the origin"), |s| {
         s.origin = Origin::AccessKey { id: String::new() };
+    }),
+    (SessionError::Field("the origin"), |s| {
+        s.origin = Origin::Certificate {
+            credential: "a b".to_owned(),
+            key_hash: [9; 32],
+        };
     }),
     (SessionError::Field("the holder"), |s| {
         if let Holder::Role { name, .. } = &mut s.holder {
@@ -299,6 +310,7 @@ const RULES: &[(&str, Option<Why>, Change)] = &[
         Some(Why::RevokedCertificate),
         |s, _, _| {
             s.origin = Origin::Certificate {
+                credential: "CERT1".to_owned(),
                 key_hash: [0xee; 32],
             };
         },

@@ -5,6 +5,7 @@ pub mod certs;
 pub mod credential;
 pub mod dev;
 pub mod group;
+pub mod login;
 pub mod node;
 pub mod policy;
 pub mod principal;
@@ -100,6 +101,14 @@ pub enum Command {
     Revoke(revocation::Revoke),
     /// Look at what was revoked.
     Revocations(revocation::Revocations),
+    /// Open a session, in which the commands that follow are made.
+    ///
+    /// With a certificate you stay the user that it is bound to; with the token of an issuer, as a
+    /// Kubernetes service account has one, you become a role that trusts it. The session's token is
+    /// kept in a file of yours.
+    Login(login::Login),
+    /// Forget the session, and be whom the certificate stands for again.
+    Logout(login::Logout),
     /// Say who you are to the nodes.
     #[command(name = "whoami")]
     WhoAmI(account::WhoAmI),
@@ -190,6 +199,12 @@ pub struct Connection {
     #[arg(long, global = true, env = "STRONGROOM_KEY", value_name = "FILE")]
     #[arg(hide_env_values = true)]
     pub key: Option<PathBuf>,
+    /// The file of the session to call in, instead of a certificate. Without it the one that
+    /// `login` keeps is used, if there is one: $XDG_STATE_HOME/strongroom/session, else
+    /// ~/.local/state/strongroom/session.
+    #[arg(long, global = true, env = "STRONGROOM_SESSION", value_name = "FILE")]
+    #[arg(hide_env_values = true)]
+    pub session: Option<PathBuf>,
     /// The name to expect in a node's certificate, if it is not the address.
     #[arg(
         long,

@@ -70,6 +70,10 @@ pub struct Create {
     /// it they are fetched from the issuer.
     #[arg(long, value_name = "FILE")]
     pub keys_file: Option<PathBuf>,
+    /// Read the certificates that the issuer's server chains to, PEM, from FILE; without it those
+    /// count that the nodes' systems know.
+    #[arg(long, value_name = "FILE", conflicts_with = "keys_file")]
+    pub authority_file: Option<PathBuf>,
     #[command(flatten)]
     pub account: Account,
 }
@@ -84,7 +88,7 @@ pub struct List {
 /// The options of `provider update`.
 #[derive(Args, Debug)]
 #[command(group = clap::ArgGroup::new("change").required(true).multiple(true)
-    .args(["audience", "keys_file", "fetch_keys"]))]
+    .args(["audience", "keys_file", "fetch_keys", "authority_file"]))]
 pub struct Update {
     #[command(flatten)]
     pub arn: Arn,
@@ -97,6 +101,9 @@ pub struct Update {
     /// Fetch the keys from the issuer from now on.
     #[arg(long)]
     pub fetch_keys: bool,
+    /// Read the certificates that the issuer's server chains to, PEM, from FILE.
+    #[arg(long, value_name = "FILE", conflicts_with = "keys_file")]
+    pub authority_file: Option<PathBuf>,
 }
 
 /// The options of `provider delete`.

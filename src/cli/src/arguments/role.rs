@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use super::Connection;
+use super::login::Assume;
 use super::principal::{
     Account, Beginnings, Boundary, DeletePolicy, ListNamed, ManagedPolicy, Named, NamedYes,
     PutPolicy, RegionsNamed, TagNamed, UntagNamed,
@@ -84,6 +85,12 @@ pub enum Verb {
         strongroom role regions deploy eu-west-1\n  \
         strongroom role regions deploy --all")]
     Regions(RegionsNamed),
+    /// Become a role that trusts you, for the commands that follow.
+    #[command(after_help = "Examples:\n  \
+        strongroom role assume arn:aws:iam::000000000000:role/deploy\n  \
+        strongroom role assume arn:aws:iam::000000000000:role/deploy --duration 15m \
+        --policy-file narrower.json --print")]
+    Assume(Assume),
     /// End every session of a role that was opened so far.
     #[command(after_help = "Example:\n  strongroom role revoke-sessions deploy --yes")]
     RevokeSessions(NamedYes),
@@ -125,7 +132,7 @@ pub struct SessionMax {
 }
 
 /// Parses how long a session may last.
-fn session(text: &str) -> Result<Duration, String> {
+pub fn session(text: &str) -> Result<Duration, String> {
     let (quarter, half_a_day) = (15 * 60, 12 * 60 * 60);
     span(text, quarter..=half_a_day)
         .ok_or_else(|| format!("{text} is not a time from 15m to 12h, such as 900s, 30m or 1h"))

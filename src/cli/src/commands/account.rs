@@ -44,11 +44,13 @@ pub fn whoami(options: &WhoAmI, format: Format) -> Result<(), Failure> {
             ("Account", json!(answer.account)),
             ("Arn", json!(answer.arn)),
             ("SessionExpires", json!(expires)),
+            ("SessionId", json!(answer.session_id)),
         ]);
         let fields = vec![
             ("ARN", answer.arn),
             ("Account", answer.account),
             ("Id", answer.user_id),
+            ("Session", answer.session_id),
             ("Session expires", expires),
         ];
         Answer::fields(fields, json).print(format)

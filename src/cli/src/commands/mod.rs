@@ -6,6 +6,7 @@ pub mod config;
 pub mod connect;
 mod credential;
 pub mod dev;
+mod login;
 mod manual;
 pub mod node;
 mod pages;
@@ -44,6 +45,8 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Account(arguments) => account::run(&arguments, format),
         Command::Revoke(arguments) => revocation::revoke(&arguments, format),
         Command::Revocations(arguments) => revocation::list(&arguments, format),
+        Command::Login(arguments) => login::login(&arguments, format),
+        Command::Logout(arguments) => login::logout(&arguments, format),
         Command::WhoAmI(arguments) => account::whoami(&arguments, format),
         Command::Node(arguments) => node::run(&arguments, format),
         Command::Region(arguments) => region::run(&arguments, format),
@@ -68,7 +71,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 /// Runs the calls of one command, on this thread.
-fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()

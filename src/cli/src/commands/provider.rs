@@ -62,7 +62,8 @@ fn beginning(new: &Create) -> Result<CreateProviderRequest, DocumentError> {
         account: new.account.digits(),
         issuer: new.issuer.clone(),
         audiences: new.audience.clone(),
-        jwks: keys(new.keys_file.as_ref())?.unwrap_or_default(),
+        jwks: text(new.keys_file.as_ref())?.unwrap_or_default(),
+        authority: text(new.authority_file.as_ref())?.unwrap_or_default(),
     })
 }
 
@@ -72,11 +73,12 @@ fn update(change: &Update) -> Result<UpdateProviderRequest, DocumentError> {
     Ok(UpdateProviderRequest {
         arn: change.arn.arn.clone(),
         audiences: (!audiences.is_empty()).then_some(Audiences { audiences }),
-        jwks: keys(change.keys_file.as_ref())?.or(fetched),
+        jwks: text(change.keys_file.as_ref())?.or(fetched),
+        authority: text(change.authority_file.as_ref())?,
     })
 }
 
-fn keys(file: Option<&PathBuf>) -> Result<Option<String>, DocumentError> {
+fn text(file: Option<&PathBuf>) -> Result<Option<String>, DocumentError> {
     file.map(|file| document::read(file)).transpose()
 }
 
@@ -113,6 +115,8 @@ fn provider_json(provider: &Provider) -> Json {
         ("ClientIDList", json!(provider.audiences)),
         ("Keys", json!(keys_from(provider))),
         ("Jwks", document_json(&provider.jwks)),
+        ("FetchedJwks", document_json(&provider.fetched_jwks)),
+        ("Authority", json!(provider.authority)),
         ("CreateDate", json!(when(provider.created))),
     ])
 }

@@ -14,13 +14,14 @@ use wire::access::v1::{
     DeletePrincipalRequest, DeletePrincipalResponse, DeleteProviderRequest, DeleteProviderResponse,
     GetCallerIdentityRequest, GetCallerIdentityResponse, GetPolicyRequest, GetPolicyResponse,
     GetPrincipalRequest, GetPrincipalResponse, GetProviderRequest, GetProviderResponse,
-    ListAccountsRequest, ListAccountsResponse, ListCredentialsRequest, ListCredentialsResponse,
-    ListPoliciesRequest, ListPoliciesResponse, ListPrincipalsRequest, ListPrincipalsResponse,
-    ListProvidersRequest, ListProvidersResponse, ListRevocationsRequest, ListRevocationsResponse,
-    RevokeRequest, RevokeResponse, SimulatePolicyRequest, SimulatePolicyResponse,
-    UpdateCredentialRequest, UpdateCredentialResponse, UpdatePolicyRequest, UpdatePolicyResponse,
-    UpdatePrincipalRequest, UpdatePrincipalResponse, UpdateProviderRequest, UpdateProviderResponse,
-    WhoCanRequest, WhoCanResponse, access_service_client::AccessServiceClient,
+    GetSessionTokenRequest, GetSessionTokenResponse, ListAccountsRequest, ListAccountsResponse,
+    ListCredentialsRequest, ListCredentialsResponse, ListPoliciesRequest, ListPoliciesResponse,
+    ListPrincipalsRequest, ListPrincipalsResponse, ListProvidersRequest, ListProvidersResponse,
+    ListRevocationsRequest, ListRevocationsResponse, RevokeRequest, RevokeResponse,
+    SimulatePolicyRequest, SimulatePolicyResponse, UpdateCredentialRequest,
+    UpdateCredentialResponse, UpdatePolicyRequest, UpdatePolicyResponse, UpdatePrincipalRequest,
+    UpdatePrincipalResponse, UpdateProviderRequest, UpdateProviderResponse, WhoCanRequest,
+    WhoCanResponse, access_service_client::AccessServiceClient,
 };
 
 use super::{Effect, led::Means};
@@ -60,6 +61,17 @@ impl Client {
     ) -> Result<AssumeRoleResponse, Error> {
         self.call(Effect::Reads, request, |channel, request| async move {
             service(channel).assume_role(request).await
+        })
+        .await
+    }
+
+    /// Opens a session of the calling user. Its token is wiped when the answer is dropped.
+    pub async fn get_session_token(
+        &self,
+        request: GetSessionTokenRequest,
+    ) -> Result<GetSessionTokenResponse, Error> {
+        self.call(Effect::Reads, request, |channel, request| async move {
+            service(channel).get_session_token(request).await
         })
         .await
     }

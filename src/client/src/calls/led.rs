@@ -59,6 +59,7 @@ impl Client {
             effect,
             endpoints,
             deadline,
+            bearer: self.shared.bearer.as_ref(),
             region: self.region.as_deref(),
             shows: Shows::default(),
         };

@@ -73,6 +73,7 @@ impl Client {
             effect,
             endpoints: &self.shared.endpoints,
             deadline,
+            bearer: self.shared.bearer.as_ref(),
             region: self.region.as_deref(),
             shows: Shows::default(),
         }

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use tonic::{Request, metadata::MetadataValue};
 
 use super::effect::Effect;
-use crate::{endpoints::Endpoints, limits::ANSWER_TIME};
+use crate::{endpoints::Endpoints, limits::ANSWER_TIME, token::Bearer};
 
 const MIN_POSITION: &str = "strongroom-min-position";
 const CONSISTENCY: &str = "strongroom-consistency";
@@ -20,6 +20,8 @@ pub(super) struct Way<'a> {
     pub(super) endpoints: &'a Endpoints,
     /// When it has to end.
     pub(super) deadline: Instant,
+    /// What says who calls, if that is a session.
+    pub(super) bearer: Option<&'a Bearer>,
     /// The region it belongs to, if not that of the node.
     pub(super) region: Option<&'a str>,
     /// What a read must show.
@@ -41,6 +43,7 @@ impl Way<'_> {
     /// The request of an attempt that ends then.
     pub(super) fn request<Q>(&self, message: Q, until: Instant) -> Request<Q> {
         let mut request = Request::new(message);
+        identified(&mut request, self.bearer);
         let left = until.saturating_duration_since(Instant::now());
         // Or the node would say why it cannot answer when nobody listens any more: the connection
         // may have to be made first.
@@ -67,10 +70,21 @@ impl Way<'_> {
 }
 
 /// A request for a stream of a region's secrets, which has no deadline.
-pub(crate) fn watch_request<Q>(message: Q, region: Option<&str>) -> Request<Q> {
+pub(crate) fn watch_request<Q>(
+    message: Q,
+    bearer: Option<&Bearer>,
+    region: Option<&str>,
+) -> Request<Q> {
     let mut request = Request::new(message);
+    identified(&mut request, bearer);
     belongs_to(&mut request, region);
     request
+}
+
+fn identified<Q>(request: &mut Request<Q>, bearer: Option<&Bearer>) {
+    if let Some(bearer) = bearer {
+        bearer.goes_with(request);
+    }
 }
 
 fn belongs_to<Q>(request: &mut Request<Q>, region: Option<&str>) {

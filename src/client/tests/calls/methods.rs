@@ -94,6 +94,7 @@ async fn proofs(client: &Client) {
         .assume_role_with_web_identity(Default::default())
         .await;
     let _ = client.assume_role(Default::default()).await;
+    let _ = client.get_session_token(Default::default()).await;
     let _ = client.create_credential(Default::default()).await;
     let _ = client.list_credentials(Default::default()).await;
     let _ = client.update_credential(Default::default()).await;

@@ -471,6 +471,7 @@ fn field_code(field: Field) -> u64 {
         Field::Session => 31,
         Field::ResourcePolicy => 32,
         Field::Change => 33,
+        Field::ProviderAuthority => 34,
     }
 }
 
@@ -509,6 +510,7 @@ fn field(code: u64) -> Result<Field, DecodeError> {
         Field::Session,
         Field::ResourcePolicy,
         Field::Change,
+        Field::ProviderAuthority,
     ];
     let found = all.into_iter().find(|field| field_code(*field) == code);
     found.ok_or(DecodeError::Field("field code"))

@@ -235,6 +235,8 @@ impl From<&Provider> for storage::Provider {
             keys: provider.keys.as_str().to_owned(),
             created_ms: provider.created.0,
             changed_ms: provider.changed.0,
+            fetched: provider.fetched.as_str().to_owned(),
+            authority: provider.authority.as_str().to_owned(),
         }
     }
 }
@@ -247,6 +249,8 @@ impl storage::Provider {
             issuer: parsed("issuer", IssuerUrl::new(&self.issuer))?,
             audiences: self.audiences,
             keys: Document::new(&self.keys),
+            fetched: Document::new(&self.fetched),
+            authority: Document::new(&self.authority),
             created: Stamp(self.created_ms),
             changed: Stamp(self.changed_ms),
         })

@@ -72,6 +72,8 @@ fn proving(command: Wire) -> Result<Command, DecodeError> {
             uid: uid(&update.uid)?,
             audiences: update.audiences,
             keys: update.keys.as_deref().map(Document::new),
+            fetched: update.fetched.as_deref().map(Document::new),
+            authority: update.authority.as_deref().map(Document::new),
             seen: seen(update.seen)?,
         }),
         Wire::DeleteProvider(delete) => Command::DeleteProvider(DeleteProvider {
@@ -354,6 +356,7 @@ impl From<&CreateProvider> for storage::CreateProvider {
                 issuer: create.issuer.to_string(),
                 audiences: create.audiences.clone(),
                 keys: create.keys.as_str().to_owned(),
+                authority: create.authority.as_str().to_owned(),
                 ..Default::default()
             }),
             seen: seen_rows(&create.seen),
@@ -373,6 +376,7 @@ impl TryFrom<storage::CreateProvider> for CreateProvider {
             issuer: provider.issuer,
             audiences: provider.audiences,
             keys: provider.keys,
+            authority: provider.authority,
             seen: seen(create.seen)?,
         })
     }
@@ -380,12 +384,17 @@ impl TryFrom<storage::CreateProvider> for CreateProvider {
 
 impl From<&UpdateProvider> for storage::UpdateProvider {
     fn from(update: &UpdateProvider) -> storage::UpdateProvider {
-        let keys = update.keys.as_ref();
+        let text = |document: &Option<Document>| {
+            let document = document.as_ref();
+            document.map(|document| document.as_str().to_owned())
+        };
         storage::UpdateProvider {
             uid: copied(&update.uid.0),
             audiences: update.audiences.clone(),
-            keys: keys.map(|keys| keys.as_str().to_owned()),
+            keys: text(&update.keys),
             seen: seen_rows(&update.seen),
+            fetched: text(&update.fetched),
+            authority: text(&update.authority),
         }
     }
 }

@@ -230,6 +230,8 @@ pub struct CreateProvider {
     pub audiences: Vec<String>,
     /// Its keys as a JWK set; empty for keys that are fetched.
     pub keys: Document,
+    /// The certificates that its server chains to, PEM; empty for those that the system knows.
+    pub authority: Document,
     /// What the decision used.
     pub seen: Seen,
 }
@@ -243,6 +245,11 @@ pub struct UpdateProvider {
     pub audiences: Vec<String>,
     /// The new keys, empty for keys that are fetched; none keeps them.
     pub keys: Option<Document>,
+    /// The new keys as they were fetched; none keeps them. Of a provider whose keys are pinned they
+    /// are left out.
+    pub fetched: Option<Document>,
+    /// The new authority; none keeps it.
+    pub authority: Option<Document>,
     /// What the decision used.
     pub seen: Seen,
 }

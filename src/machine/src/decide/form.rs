@@ -14,9 +14,9 @@ use crate::limits::{
     ACCOUNT_NAME_CHARS_MAX, ATTACHED_POLICIES_MAX, AUDIENCE_CHARS_MAX, AUDIENCES_MAX,
     BOUND_URI_CHARS_MAX, DESCRIPTION_CHARS_MAX, GROUPS_OF_USER_MAX, IDENTITY_CHARS_MAX,
     IDENTITY_NAME_CHARS_MAX, INLINE_POLICIES_MAX, INLINE_POLICY_CHARS_MAX, KEY_SET_BYTES_MAX,
-    POLICY_CHARS_MAX, REASON_CHARS_MAX, REGIONS_MAX, RESOURCE_POLICY_CHARS_MAX,
-    ROOT_SEALED_BYTES_MAX, SESSION_ID_CHARS_MAX, SESSION_SECONDS_MAX, SESSION_SECONDS_MIN,
-    STAMP_MS_MAX, TRUST_POLICY_CHARS_MAX,
+    POLICY_CHARS_MAX, PROVIDER_AUTHORITY_BYTES_MAX, REASON_CHARS_MAX, REGIONS_MAX,
+    RESOURCE_POLICY_CHARS_MAX, ROOT_SEALED_BYTES_MAX, SESSION_ID_CHARS_MAX, SESSION_SECONDS_MAX,
+    SESSION_SECONDS_MIN, STAMP_MS_MAX, TRUST_POLICY_CHARS_MAX,
 };
 use crate::names::RegionName;
 use crate::rejection::{Field, Rejection};
@@ -151,10 +151,13 @@ pub(super) fn provider(provider: &Provider) -> Result<(), Rejection> {
     let is_one = |text: &String| (1..=AUDIENCE_CHARS_MAX).contains(&text.chars().count());
     let are_all = !audiences.is_empty() && audiences.iter().all(is_one);
     valid(Field::Audiences, are_all && are_distinct(audiences))?;
+    for keys in [&provider.keys, &provider.fetched] {
+        bounded(Field::KeySet, keys.as_str().len(), KEY_SET_BYTES_MAX)?;
+    }
     bounded(
-        Field::KeySet,
-        provider.keys.as_str().len(),
-        KEY_SET_BYTES_MAX,
+        Field::ProviderAuthority,
+        provider.authority.as_str().len(),
+        PROVIDER_AUTHORITY_BYTES_MAX,
     )?;
     stamps(&[provider.created, provider.changed])
 }

@@ -7,7 +7,7 @@ use crate::command::{CreateProvider, DeleteProvider, UpdateProvider};
 use crate::decide::draft::Draft;
 use crate::decide::identity::{changed, full, known, rooted, spare, taken};
 use crate::decide::{form, roomy, unmoved};
-use crate::entity::{EntityKind, Quota};
+use crate::entity::{Document, EntityKind, Quota};
 use crate::identity::{Entity, Provider};
 use crate::ids::Uid;
 use crate::limits::PROVIDERS_MAX;
@@ -37,6 +37,8 @@ pub(super) fn create(draft: &mut Draft<'_>, create: &CreateProvider) -> Result<O
         issuer: create.issuer.clone(),
         audiences: create.audiences.clone(),
         keys: create.keys.clone(),
+        fetched: Document::new(""),
+        authority: create.authority.clone(),
         created: draft.stamp,
         changed: draft.stamp,
     };
@@ -66,6 +68,15 @@ pub(super) fn update(draft: &mut Draft<'_>, update: &UpdateProvider) -> Result<O
     }
     if let Some(keys) = &update.keys {
         after.keys.clone_from(keys);
+    }
+    if let Some(fetched) = &update.fetched {
+        after.fetched.clone_from(fetched);
+    }
+    if let Some(authority) = &update.authority {
+        after.authority.clone_from(authority);
+    }
+    if after.is_pinned() {
+        after.fetched = Document::new("");
     }
     if after == *before {
         return Ok(Outcome::Entity(Entity::Provider(before)));

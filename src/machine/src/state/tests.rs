@@ -410,6 +410,7 @@ fn provider(number: u8) -> Result<Command, NameError> {
         issuer: IssuerUrl::new(&format!("https://{number}.example"))?,
         audiences: vec!["a".to_owned()],
         keys: Document::new(""),
+        authority: Document::new(""),
         seen: Seen::default(),
     }))
 }

@@ -180,14 +180,17 @@ fn providers() -> BoxedStrategy<Command> {
             issuer,
             audiences: vec!["a".to_owned()],
             keys: Document::new(""),
+            authority: Document::new(""),
             seen: Seen::default(),
         })
     });
-    let update = (uids(), "[a-c]{0,1}").prop_map(|(uid, keys)| {
+    let update = (uids(), "[a-c]{0,1}", "[a-c]{0,1}").prop_map(|(uid, keys, fetched)| {
         Command::UpdateProvider(UpdateProvider {
             uid,
             audiences: Vec::new(),
             keys: Some(Document::new(&keys)),
+            fetched: Some(Document::new(&fetched)),
+            authority: None,
             seen: Seen::default(),
         })
     });

@@ -1,6 +1,5 @@
 //! The admin API: status and membership of the region, and the regions linked to it.
 
-mod attempts;
 mod directory;
 mod join;
 mod link;
@@ -23,12 +22,12 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use wire::{Credentials, Dialer};
 
-use self::attempts::Attempts;
 use self::regions::Rates;
+use crate::attempts::Attempts;
 use crate::door::Call;
 use crate::errors::Refusal;
 use crate::fence::Fence;
-use crate::limits::REGION_WATCHES_MAX;
+use crate::limits::{JOIN_ATTEMPTS_MAX, REGION_WATCHES_MAX};
 use crate::metrics::Metrics;
 use crate::status::NodeStatus;
 
@@ -92,8 +91,8 @@ impl Admin {
             status: options.status,
             snapshots: options.snapshots,
             sealed_keyring: options.sealed_keyring,
-            joins: Arc::default(),
-            links: Arc::default(),
+            joins: Arc::new(Attempts::of_each(JOIN_ATTEMPTS_MAX)),
+            links: Arc::new(Attempts::of_each(JOIN_ATTEMPTS_MAX)),
             rates: Arc::default(),
             watches: Arc::new(Semaphore::new(REGION_WATCHES_MAX)),
             stop: options.stop,

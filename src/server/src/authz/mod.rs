@@ -8,30 +8,43 @@ mod documents;
 mod gate;
 mod grants;
 mod keys;
+mod opened;
+mod proven;
+mod trust;
 mod who;
 
+use access::session::Why;
 use access::{Attached, Context, Decision, Effect, Policy, Principal, Request};
 use std::sync::Arc;
+use std::time::Duration;
 
-use machine::{AccountId, Identity, RowKey, Secret, SeenAs, SeenRow, State};
+use machine::{AccountId, FeedId, Identity, RowKey, Secret, SeenAs, SeenRow, State};
 
 use crate::door::Call;
 use crate::errors::Refusal;
+use crate::sessions::Sessions;
+use crate::staleness::Staleness;
 
 use self::documents::Documents;
-use self::who::Callers;
+use self::opened::Tokens;
+use self::who::{Age, Callers, Unknown};
 
 pub use self::documents::Unreadable;
 pub use self::gate::Policies;
 pub use self::grants::Grants;
 pub use self::keys::{Asked, Surroundings};
-pub use self::who::{Proven, Who};
+pub use self::proven::{Bearer, Certificate, Proven, TokenText};
+pub use self::trust::Applicant;
+pub use self::who::{Who, meet};
 
 /// Knows callers and policies. What it remembers of them is only what the rows of a view still say.
-#[derive(Debug, Default)]
 pub struct Authz {
     callers: Callers,
     documents: Documents,
+    tokens: Tokens,
+    sessions: Arc<Sessions>,
+    staleness: Arc<Staleness>,
+    staleness_max: Duration,
 }
 
 /// What an action is asked on.
@@ -55,6 +68,23 @@ pub struct Decided {
 }
 
 impl Authz {
+    /// Authorization that takes sessions of other regions while the root feed is this old at most.
+    #[must_use]
+    pub fn new(
+        sessions: Arc<Sessions>,
+        staleness: Arc<Staleness>,
+        staleness_max: Duration,
+    ) -> Self {
+        Self {
+            callers: Callers::default(),
+            documents: Documents::default(),
+            tokens: Tokens::default(),
+            sessions,
+            staleness,
+            staleness_max,
+        }
+    }
+
     /// Finds who makes a call.
     ///
     /// # Errors
@@ -67,11 +97,44 @@ impl Authz {
             return Err(Refusal::no_root_feed());
         }
         let proven = call.proven.as_ref().ok_or_else(Refusal::denied)?;
-        let who = self.callers.who(state, &self.documents, proven);
+        let age = match proven {
+            Proven::Certificate(_) => Age::default(),
+            Proven::Session(_) => self.age(state),
+        };
+        let who = self.callers.who(state, &self.documents, proven, age);
         who.map_err(|unknown| {
             tracing::warn!(caller = %call.caller, ?unknown, "a caller is nobody here");
-            Refusal::denied()
+            match proven {
+                Proven::Certificate(_) => Refusal::denied(),
+                Proven::Session(_) => refused(unknown),
+            }
         })
+    }
+
+    /// Opens a token, whose seal and signature have to be right.
+    ///
+    /// # Errors
+    /// The same for whatever is wrong with it.
+    pub fn open(&self, state: &State, token: &str) -> Result<Arc<Bearer>, Refusal> {
+        let opened = self.tokens.open(&self.sessions, state, token);
+        opened.map_err(|unknown| {
+            // Anybody can send these: they must not fill a disk with lines.
+            tracing::debug!(%unknown, "a token is not one of a session");
+            Refusal::bad_token()
+        })
+    }
+
+    /// How old what is known here of identities may be.
+    fn age(&self, state: &State) -> Age {
+        let root = FeedId::Root;
+        let root_feed = match state.is_primary(&root) {
+            true => Duration::ZERO,
+            false => self.staleness.known().age(&root).unwrap_or(Duration::MAX),
+        };
+        Age {
+            root_feed,
+            max: self.staleness_max,
+        }
     }
 
     /// Who a user, or a session of a role, would be: to say what it might do.
@@ -170,11 +233,11 @@ impl Authz {
             Target::All => ("*", who.account()),
         };
         context.set("aws:ResourceAccount", account.as_str());
-        let identity = who.policies();
+        let (identity, confining) = (who.policies(), who.confining());
         let policies = access::Policies {
             identity: &identity,
             boundary: who.boundary(),
-            session: None,
+            session: confining.as_deref(),
             resource: own,
             endpoint: None,
         };
@@ -190,6 +253,16 @@ impl Authz {
             decision,
             seen: rows,
         }
+    }
+}
+
+/// What the carrier of a token is told, whose seal and signature are right.
+fn refused(unknown: Unknown) -> Refusal {
+    match unknown {
+        Unknown::Session(Why::Expired) => Refusal::expired_token(),
+        // It is the region that knows too little, and another one may know enough.
+        Unknown::Session(Why::Stale) => Refusal::too_late(),
+        _ => Refusal::bad_token(),
     }
 }
 
@@ -217,3 +290,29 @@ const OF_POLICIES: [&str; 3] = [
     "secretsmanager:PutResourcePolicy",
     "secretsmanager:DeleteResourcePolicy",
 ];
+
+#[cfg(test)]
+mod tests {
+    use access::session::Why;
+
+    use super::refused;
+    use super::who::Unknown;
+    use crate::errors::Reason;
+
+    #[test]
+    fn the_carrier_of_a_token_is_told_that_it_has_expired_and_no_other_reason() {
+        let reason = |unknown| refused(unknown).reason();
+        assert_eq!(reason(Unknown::Session(Why::Expired)), Reason::ExpiredToken);
+        for unknown in [
+            Unknown::Session(Why::RevokedSession),
+            Unknown::Session(Why::Region),
+            Unknown::Session(Why::Signer),
+            Unknown::NoHolder,
+            Unknown::NoRegion,
+            Unknown::PrincipalOff,
+            Unknown::CredentialOff,
+        ] {
+            assert_eq!(reason(unknown), Reason::UnrecognizedClient, "{unknown:?}");
+        }
+    }
+}

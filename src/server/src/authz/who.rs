@@ -1,18 +1,23 @@
-//! Callers: which user, session or root a certificate stands for, and the policies that count.
+//! Callers: which user, session or root a certificate or a token stands for, and the policies that
+//! count.
 
 mod imagined;
+mod session;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use access::{Attached, Context, Policy, PolicyKind, Principal};
 use machine::{
-    AccountId, Hash, Identity, Nature, Ordinal, Revision, Revoked, RowKey, SeenAs, SeenRow, State,
-    Tag,
+    AccountId, Hash, Identity, Nature, Ordinal, RegionName, Revision, Revoked, RowKey, SeenAs,
+    SeenRow, State, Tag, Uid,
 };
 
 use super::documents::{Documents, Unreadable, seen};
+use super::proven::{Bearer, Certificate, Proven};
 use crate::limits::CALLERS_MAX;
+
+pub(super) use self::session::Age;
 
 /// Who a caller is, as one view has it.
 #[derive(Debug)]
@@ -22,16 +27,15 @@ pub struct Who {
     tags: Vec<Tag>,
     identity: Vec<(String, Arc<Policy>)>,
     boundary: Option<(String, Arc<Policy>)>,
+    /// The policies that its session was issued with, if it was with any.
+    confining: Option<Vec<(String, Arc<Policy>)>>,
+    /// Where it counts; empty for everywhere.
+    regions: Vec<RegionName>,
+    /// What binds the certificate that it showed.
+    credential: Option<Uid>,
+    /// The session whose token it carries.
+    session: Option<Arc<Bearer>>,
     seen: Vec<SeenRow>,
-}
-
-/// What a caller has proved.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub struct Proven {
-    /// The name of the client in its certificate.
-    pub client: Arc<str>,
-    /// SHA-256 of the certificate's public key.
-    pub public_key: [u8; 32],
 }
 
 /// The caller is nobody here. Why is for the audit, not for the caller.
@@ -47,6 +51,12 @@ pub enum Unknown {
     Revoked,
     /// A policy of the caller cannot be read.
     Unreadable,
+    /// The user or role of a session is gone.
+    NoHolder,
+    /// The region that issued a session is linked no more.
+    NoRegion,
+    /// A session is not good here and now.
+    Session(access::session::Why),
 }
 
 /// Callers as they were found, for as long as all rows that make them stay the same.
@@ -62,17 +72,24 @@ impl Callers {
         state: &State,
         documents: &Documents,
         proven: &Proven,
+        age: Age,
     ) -> Result<Arc<Who>, Unknown> {
-        let key = Revoked::PublicKey(Hash(proven.public_key));
-        if state.revocation_of(&key).is_some() {
-            return Err(Unknown::Revoked);
+        match proven {
+            Proven::Certificate(shown) if is_revoked(state, &shown.public_key) => {
+                return Err(Unknown::Revoked);
+            }
+            Proven::Certificate(_) => {}
+            Proven::Session(bearer) => session::check(state, bearer, age)?,
         }
         let lock = || self.found.lock().unwrap_or_else(PoisonError::into_inner);
         let known = lock().get(proven).cloned();
         if let Some(who) = known.filter(|who| who.still_is(state)) {
             return Ok(who);
         }
-        let who = Arc::new(Who::find(state, documents, proven)?);
+        let who = Arc::new(match proven {
+            Proven::Certificate(shown) => Who::find(state, documents, shown)?,
+            Proven::Session(bearer) => Who::of_session(state, documents, bearer)?,
+        });
         let mut found = lock();
         if found.len() >= CALLERS_MAX {
             found.clear();
@@ -83,57 +100,60 @@ impl Callers {
 }
 
 impl Who {
-    fn find(state: &State, documents: &Documents, proven: &Proven) -> Result<Self, Unknown> {
-        if let Some(root) = Self::root(state, &proven.client) {
+    fn find(state: &State, documents: &Documents, shown: &Certificate) -> Result<Self, Unknown> {
+        if let Some(root) = Self::root(state, &shown.client) {
             return Ok(root);
         }
-        let credential = state.credential_of_subject(&proven.client);
+        let credential = state.credential_of_subject(&shown.client);
         let credential = credential.ok_or(Unknown::NoCredential)?;
-        let own = state.region();
-        let counts = |regions: &[machine::RegionName]| {
-            regions.is_empty() || regions.iter().any(|region| Some(region) == own)
-        };
-        if !credential.active || !counts(&credential.regions) {
+        if !credential.active || !counts(state, &credential.regions) {
             return Err(Unknown::CredentialOff);
         }
         let identity = state.identity(&credential.identity);
         let identity = identity.ok_or(Unknown::NoCredential)?;
-        if !identity.enabled || !counts(&identity.regions) {
+        if !identity.enabled || !counts(state, &identity.regions) {
             return Err(Unknown::PrincipalOff);
         }
-        let mut gathered = Gathered {
-            state,
-            documents,
-            policies: Vec::new(),
-            seen: Vec::new(),
-        };
+        let mut gathered = Gathered::new(state, documents);
         gathered.note(RowKey::Credential(credential.uid));
         let found = gathered.all_of(identity).map_err(|_| Unknown::Unreadable);
         let boundary = found?;
         Ok(Self {
-            principal: principal(identity, &proven.client),
+            regions: meet(&identity.regions, &credential.regions),
+            credential: Some(credential.uid),
+            ..Self::acting(identity, &shown.client, gathered, boundary)
+        })
+    }
+
+    /// A user, or a session of a role, with the policies that were gathered of it.
+    fn acting(
+        identity: &Identity,
+        client: &str,
+        gathered: Gathered<'_>,
+        boundary: Option<(String, Arc<Policy>)>,
+    ) -> Self {
+        Self {
+            principal: principal(identity, client),
             account: identity.account.clone(),
             tags: identity.tags.clone(),
             identity: gathered.policies,
             boundary,
+            confining: None,
+            regions: identity.regions.clone(),
+            credential: None,
+            session: None,
             seen: gathered.seen,
-        })
+        }
     }
 
     /// The client that the cluster began with: the root of its account.
     fn root(state: &State, client: &str) -> Option<Self> {
         let account = state.account()?;
         (state.administrator() == Some(client)).then(|| Self {
-            principal: Principal::Root {
-                account: account.to_string(),
-            },
-            account: account.clone(),
-            tags: Vec::new(),
-            identity: Vec::new(),
-            boundary: None,
             seen: seen(state, RowKey::Principal(Ordinal(1)))
                 .into_iter()
                 .collect(),
+            ..Self::root_of(account)
         })
     }
 
@@ -154,6 +174,21 @@ impl Who {
         &self.account
     }
 
+    /// The session whose token it carries, if it does.
+    pub fn session(&self) -> Option<&access::session::Session> {
+        self.session.as_ref().map(|bearer| &bearer.session)
+    }
+
+    /// What binds the certificate that it showed, if it did.
+    pub fn credential(&self) -> Option<Uid> {
+        self.credential
+    }
+
+    /// Where it counts; empty for everywhere.
+    pub fn regions(&self) -> &[RegionName] {
+        &self.regions
+    }
+
     /// The rows that make it what it is.
     pub(super) fn seen(&self) -> &[SeenRow] {
         &self.seen
@@ -171,11 +206,21 @@ impl Who {
         Some(Attached { name, policy })
     }
 
-    /// Says of a request who makes it.
+    /// The policies that its session was issued with, if it was with any.
+    pub(super) fn confining(&self) -> Option<Vec<Attached<'_>>> {
+        let policies = self.confining.as_ref()?.iter();
+        let attached = policies.map(|(name, policy)| Attached { name, policy });
+        Some(attached.collect())
+    }
+
+    /// Says of a request who makes it. A tag of the session goes before one of its role.
     pub(super) fn describe(&self, context: &mut Context) {
         self.principal.describe(context);
         for tag in &self.tags {
             context.set(&format!("aws:PrincipalTag/{}", tag.key), tag.value.as_str());
+        }
+        if let Some(session) = self.session() {
+            session.describe(context);
         }
     }
 }
@@ -186,6 +231,17 @@ struct Gathered<'a> {
     documents: &'a Documents,
     policies: Vec<(String, Arc<Policy>)>,
     seen: Vec<SeenRow>,
+}
+
+impl<'a> Gathered<'a> {
+    fn new(state: &'a State, documents: &'a Documents) -> Self {
+        Self {
+            state,
+            documents,
+            policies: Vec::new(),
+            seen: Vec::new(),
+        }
+    }
 }
 
 impl Gathered<'_> {
@@ -250,6 +306,29 @@ impl Gathered<'_> {
         let parsed = self.documents.policy(place, kind, &policy.document)?;
         Ok((format!("policy/{}", policy.name.as_str()), parsed))
     }
+}
+
+/// Whether what counts in these regions does in the one of a state.
+fn counts(state: &State, regions: &[RegionName]) -> bool {
+    regions.is_empty() || regions.iter().any(|region| Some(region) == state.region())
+}
+
+/// The regions that are in both lists, where an empty one stands for all.
+pub fn meet(one: &[RegionName], other: &[RegionName]) -> Vec<RegionName> {
+    match (one.is_empty(), other.is_empty()) {
+        (true, _) => other.to_vec(),
+        (_, true) => one.to_vec(),
+        (false, false) => {
+            let both = one.iter().filter(|region| other.contains(region));
+            both.cloned().collect()
+        }
+    }
+}
+
+/// Whether the key of certificates was revoked.
+fn is_revoked(state: &State, key: &[u8; 32]) -> bool {
+    let key = Revoked::PublicKey(Hash(*key));
+    state.revocation_of(&key).is_some()
 }
 
 fn kind(identity: &Identity) -> &'static str {

@@ -19,9 +19,9 @@ use figment::{Figment, Metadata, Profile, Provider};
 use serde::{Deserialize, Serialize};
 
 pub use self::sections::{
-    ApiSection, ClusterSection, ConsensusSection, LimitsSection, LogFormat, LogSection,
-    NodeSection, OperationsSection, PeersSection, ReadsName, RegionsSection, SealProviderName,
-    SealSection, SecretsSection, StorageSection, TlsSection,
+    AccessSection, ApiSection, ClusterSection, ConsensusSection, LimitsSection, LogFormat,
+    LogSection, NodeSection, OperationsSection, PeersSection, ReadsName, RegionsSection,
+    SealProviderName, SealSection, SecretsSection, StorageSection, TlsSection,
 };
 pub use self::size::{Size, SizeError};
 use self::variables::Variables;
@@ -51,6 +51,8 @@ pub struct Config {
     pub seal: SealSection,
     /// Other regions.
     pub regions: RegionsSection,
+    /// How callers are known.
+    pub access: AccessSection,
     /// Rules of secrets.
     pub secrets: SecretsSection,
     /// Bounds.
@@ -111,6 +113,7 @@ impl Default for Config {
                 root_key: "/etc/strongroom/root.key".into(),
             },
             regions: RegionsSection::default(),
+            access: AccessSection::default(),
             secrets: SecretsSection {
                 young_version_protection: Duration::from_secs(24 * 60 * 60),
                 purge_interval: Duration::from_secs(10),
@@ -254,6 +257,7 @@ impl Config {
     /// Checks every duration by itself, before any is counted with.
     fn validate_durations(&self) -> Result<(), ConfigError> {
         let (timing, secrets, limits) = (&self.consensus, &self.secrets, &self.limits);
+        let access = &self.access;
         let may_be_nothing = [
             (
                 "secrets.young_version_protection",
@@ -274,6 +278,11 @@ impl Config {
             ("limits.deadline_default", limits.deadline_default),
             ("limits.deadline_max", limits.deadline_max),
             ("tls.reload_interval", self.tls.reload_interval),
+            (
+                "access.identity_staleness_max",
+                access.identity_staleness_max,
+            ),
+            ("access.issuer_keys_interval", access.issuer_keys_interval),
             ("secrets.purge_interval", secrets.purge_interval),
             (
                 "secrets.access_record_interval",

@@ -157,6 +157,31 @@ pub struct RegionsSection {
     pub accept_forwarded: bool,
 }
 
+/// How callers are known.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccessSection {
+    /// How old what this region knows of the root feed may be for it to take sessions that other
+    /// regions opened: as late as that may it hear that one was revoked.
+    #[serde(with = "humantime_serde")]
+    pub identity_staleness_max: Duration,
+    /// How often the keys of issuers are fetched whose providers have none of their own.
+    #[serde(with = "humantime_serde")]
+    pub issuer_keys_interval: Duration,
+    /// Fetches the keys of issuers without TLS, too, where their URL is one of this machine.
+    pub plain_issuers: bool,
+}
+
+impl Default for AccessSection {
+    fn default() -> Self {
+        Self {
+            identity_staleness_max: Duration::from_secs(60 * 60),
+            issuer_keys_interval: Duration::from_secs(60 * 60),
+            plain_issuers: false,
+        }
+    }
+}
+
 /// Rules of the secrets themselves.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]

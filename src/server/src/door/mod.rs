@@ -5,6 +5,7 @@
 //! another class; every failure that leaves carries `ErrorInfo`.
 
 mod answer;
+mod bearer;
 mod deadline;
 
 use std::collections::BTreeMap;
@@ -26,10 +27,11 @@ use tonic::service::Routes;
 use tower::Service;
 use wire::{Caller, PeerIdentity, TcpConnectInfo};
 
-use crate::authz::Proven;
+use crate::authz::{Bearer, Certificate, Proven, TokenText};
 use crate::errors::{Reason, Refusal};
 use crate::limits::{
-    LINK_DEADLINE, LINK_REQUESTS_MAX, REGION_CALLS_MAX, STRANGER_DEADLINE, STRANGER_REQUESTS_MAX,
+    LINK_DEADLINE, LINK_REQUESTS_MAX, LOGIN_REQUESTS_MAX, REGION_CALLS_MAX, STRANGER_DEADLINE,
+    STRANGER_REQUESTS_MAX,
 };
 use crate::methods::{CallerClass, Method, MethodTable, Port, Span};
 use crate::metrics::CallMetrics;
@@ -46,8 +48,10 @@ pub struct Call {
     pub request: [u8; 16],
     /// The identity of the caller, as audit fields show it.
     pub caller: Arc<str>,
-    /// What a client has proved; none of a node, or a stranger.
+    /// What a client has proved, by its certificate or a token; none of a node, or a stranger.
     pub proven: Option<Proven>,
+    /// The token of a session that makes it.
+    pub token: Option<TokenText>,
     /// The address it comes from; none where there is no connection, as in tests.
     pub source: Option<IpAddr>,
 }
@@ -80,6 +84,8 @@ pub struct Guests {
     pub region: String,
     /// Says what clients may do.
     pub gate: Box<dyn Gate>,
+    /// Opens the token of a session.
+    pub open: Box<dyn Fn(&str) -> Result<Arc<Bearer>, Refusal> + Send + Sync>,
     /// Says whether a node is a member, with the key that is pinned for it.
     pub is_member: Box<dyn Fn(&PeerIdentity) -> bool + Send + Sync>,
     /// Says whether a node is one of a linked region, with the key that is pinned for it.
@@ -107,6 +113,8 @@ struct Inner {
     room_for_strangers: Semaphore,
     /// And those who would be linked theirs, or strangers could keep them out.
     room_for_links: Semaphore,
+    /// And those who would log in theirs.
+    room_for_logins: Semaphore,
     /// And each linked region: a call takes memory before its service sees it.
     rooms_for_regions: Mutex<BTreeMap<String, Arc<Semaphore>>>,
     metrics: CallMetrics,
@@ -136,6 +144,7 @@ impl Door {
             room: Semaphore::new(bounds.requests_max),
             room_for_strangers: Semaphore::new(STRANGER_REQUESTS_MAX),
             room_for_links: Semaphore::new(LINK_REQUESTS_MAX),
+            room_for_logins: Semaphore::new(LOGIN_REQUESTS_MAX),
             rooms_for_regions: Mutex::default(),
             metrics,
         };
@@ -183,9 +192,8 @@ impl Inner {
 
     /// Checks the caller against the table and leaves a `Call` for the handler.
     fn admit<B>(&self, method: &'static Method, request: &mut Request<B>) -> Result<Call, Refusal> {
-        let caller = request.extensions().get::<Caller>();
-        let admitted = self.caller(method, caller);
-        let (caller, proven) = admitted.inspect_err(|refusal| noted(method, refusal))?;
+        let admitted = self.admitted(method, request);
+        let (caller, proven, token) = admitted.inspect_err(|refusal| noted(method, refusal))?;
         let source = request.extensions().get::<TcpConnectInfo>();
         let source = source.and_then(TcpConnectInfo::remote_addr);
         let header = request
@@ -197,7 +205,9 @@ impl Inner {
         let asked = asked.map(|span| span - (span / 10).min(ANSWER_TIME));
         let longest = match method.caller {
             CallerClass::Stranger => STRANGER_DEADLINE.min(self.bounds.deadline_max),
-            CallerClass::StrangerWithToken => LINK_DEADLINE.min(self.bounds.deadline_max),
+            CallerClass::StrangerWithToken | CallerClass::StrangerWithIdentity => {
+                LINK_DEADLINE.min(self.bounds.deadline_max)
+            }
             _ => self.bounds.deadline_max,
         };
         let span = asked.unwrap_or(self.bounds.deadline_default).min(longest);
@@ -211,10 +221,28 @@ impl Inner {
             request: id,
             caller,
             proven,
+            token,
             source: source.map(|address| address.ip()),
         };
         request.extensions_mut().insert(call.clone());
         Ok(call)
+    }
+
+    /// Who calls: a client that brings a token is whom that stands for, whatever its certificate.
+    fn admitted<B>(
+        &self,
+        method: &Method,
+        request: &mut Request<B>,
+    ) -> Result<(Arc<str>, Option<Proven>, Option<TokenText>), Refusal> {
+        if let CallerClass::Client | CallerClass::ClientOrMember = method.caller
+            && let Some(token) = bearer::take(request)?
+        {
+            let bearer = (self.guests.open)(&token)?;
+            let (caller, token) = (bearer.caller(), TokenText(Arc::new(token)));
+            return Ok((caller, Some(Proven::Session(bearer)), Some(token)));
+        }
+        let (caller, proven) = self.caller(method, request.extensions().get::<Caller>())?;
+        Ok((caller, proven, None))
     }
 
     /// Who calls, as audit fields show it, and what a client has proved.
@@ -227,20 +255,24 @@ impl Inner {
         let is_peer =
             |cluster: &str, region: &str| cluster == guests.cluster && region == guests.region;
         match (method.caller, caller) {
-            (CallerClass::Stranger | CallerClass::StrangerWithToken, _) => {
-                Ok(("stranger".into(), None))
-            }
+            (
+                CallerClass::Stranger
+                | CallerClass::StrangerWithToken
+                | CallerClass::StrangerWithIdentity,
+                _,
+            ) => Ok(("stranger".into(), None)),
             (_, None | Some(Caller::Anonymous)) => Err(Refusal::new(
                 Reason::MissingAuthentication,
-                "A client certificate is required.",
+                "A client certificate or the token of a session is required.",
             )),
             (CallerClass::Client | CallerClass::ClientOrMember, Some(Caller::Client(client)))
                 if client.cluster == guests.cluster =>
             {
-                let proven = Proven {
+                let shown = Certificate {
                     client: client.name.as_str().into(),
                     public_key: client.public_key,
                 };
+                let proven = Proven::Certificate(shown);
                 Ok((format!("client/{}", client.name).into(), Some(proven)))
             }
             (
@@ -297,6 +329,7 @@ impl Inner {
         let room = match method.caller {
             CallerClass::Stranger => &self.room_for_strangers,
             CallerClass::StrangerWithToken => &self.room_for_links,
+            CallerClass::StrangerWithIdentity => &self.room_for_logins,
             _ => &self.room,
         };
         let Ok(_room) = room.try_acquire() else {
@@ -349,7 +382,9 @@ fn noted(method: &Method, refusal: &Refusal) {
     let (method, reason) = (method.name(), refusal.reason());
     match reason {
         // Anybody can make these: they must not fill a disk with lines.
-        Reason::MissingAuthentication => tracing::debug!(method, "anonymous call refused"),
+        Reason::MissingAuthentication | Reason::UnrecognizedClient => {
+            tracing::debug!(method, "anonymous call refused");
+        }
         _ => tracing::warn!(method, reason = reason.name(), "call refused"),
     }
 }

@@ -11,6 +11,7 @@ use tower::ServiceExt;
 use wire::{Caller, ClientIdentity, PeerIdentity};
 
 use super::{Bounds, Call, Door, Gate, Guests, answer};
+use crate::authz::Proven;
 use crate::errors::Refusal;
 use crate::limits::REGION_CALLS_MAX;
 use crate::methods::{CallerClass, METHODS, Method, Port};
@@ -33,6 +34,7 @@ fn door_before(routes: Routes, port: Port, requests_max: usize) -> Routes {
         cluster: CLUSTER.to_owned(),
         region: REGION.to_owned(),
         gate: Box::new(Only),
+        open: Box::new(|_| Err(Refusal::bad_token())),
         is_member: Box::new(|peer| peer.node == 7),
         is_linked: Box::new(|peer| [LINKED, FARTHER].contains(&&*peer.region)),
     });
@@ -50,9 +52,12 @@ struct Only;
 #[tonic::async_trait]
 impl Gate for Only {
     async fn pass(&self, call: &Call, _: &'static Method) -> Result<(), Refusal> {
-        match call.proven.as_ref().map(|proven| &*proven.client) {
-            Some("admin") => Ok(()),
-            Some("early") => Err(Refusal::no_root_feed()),
+        let Some(Proven::Certificate(shown)) = &call.proven else {
+            return Err(Refusal::denied());
+        };
+        match &*shown.client {
+            "admin" => Ok(()),
+            "early" => Err(Refusal::no_root_feed()),
             _ => Err(Refusal::denied()),
         }
     }
@@ -85,12 +90,19 @@ fn node(cluster: &str, region: &str) -> Option<Caller> {
     }))
 }
 
+/// What anybody may reach.
+const STRANGERS: &[CallerClass] = &[
+    CallerClass::Stranger,
+    CallerClass::StrangerWithToken,
+    CallerClass::StrangerWithIdentity,
+];
+
 #[tokio::test]
 async fn each_kind_of_caller_reaches_its_own_rpcs_and_no_others() {
     use CallerClass::{
-        Client, ClientOrMember, LinkedRegion, Peer, PeerWithToken, Stranger, StrangerWithToken,
+        Client, ClientOrMember, LinkedRegion, Peer, PeerWithToken, Stranger, StrangerWithIdentity,
+        StrangerWithToken,
     };
-    const STRANGERS: &[CallerClass] = &[Stranger, StrangerWithToken];
     let other_cluster = CLUSTER.replace('0', "1");
     let callers: [(Option<Caller>, &[CallerClass]); 10] = [
         (None, STRANGERS),
@@ -102,13 +114,20 @@ async fn each_kind_of_caller_reaches_its_own_rpcs_and_no_others() {
         (node(CLUSTER, "eu-west-3"), STRANGERS),
         (
             client(CLUSTER, "admin"),
-            &[Stranger, StrangerWithToken, Client, ClientOrMember],
+            &[
+                Stranger,
+                StrangerWithToken,
+                StrangerWithIdentity,
+                Client,
+                ClientOrMember,
+            ],
         ),
         (
             node(CLUSTER, REGION),
             &[
                 Stranger,
                 StrangerWithToken,
+                StrangerWithIdentity,
                 ClientOrMember,
                 Peer,
                 PeerWithToken,
@@ -116,7 +135,12 @@ async fn each_kind_of_caller_reaches_its_own_rpcs_and_no_others() {
         ),
         (
             node(CLUSTER, LINKED),
-            &[Stranger, StrangerWithToken, LinkedRegion],
+            &[
+                Stranger,
+                StrangerWithToken,
+                StrangerWithIdentity,
+                LinkedRegion,
+            ],
         ),
     ];
     let doors = [

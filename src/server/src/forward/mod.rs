@@ -32,9 +32,10 @@ use wire::replication::v1 as api;
 use wire::replication::v1::forward_request::Message as Asked;
 use wire::replication::v1::forward_response::Message as Told;
 use wire::replication::v1::forward_service_client::ForwardServiceClient;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 pub use self::serve::{Accepting, AcceptingOptions};
+use crate::authz::{Proven, TokenText};
 use crate::door::Call;
 use crate::errors::{Reason, Refusal};
 use crate::limits::{FORWARD_BYTES_MAX, FORWARD_REFUSAL_BYTES_MAX, FORWARDS_MAX};
@@ -210,9 +211,16 @@ impl Forwarder {
     fn sealed(&self, key: &LinkKey, kept: &Kept) -> Result<Vec<u8>, Refusal> {
         let left = kept.call.deadline.saturating_duration_since(Instant::now());
         let proven = kept.call.proven.as_ref().ok_or_else(Refusal::denied)?;
-        let call = api::ForwardedCall {
+        // The other region opens the token itself: this one could not make a session up.
+        let (public_key, session_token) = match (proven, &kept.call.token) {
+            (Proven::Certificate(shown), _) => (shown.public_key.to_vec(), String::new()),
+            (Proven::Session(_), Some(TokenText(token))) => (Vec::new(), token.to_string()),
+            (Proven::Session(_), None) => return Err(Refusal::denied()),
+        };
+        let mut call = api::ForwardedCall {
             caller: kept.call.caller.to_string(),
-            public_key: proven.public_key.to_vec().into(),
+            public_key: public_key.into(),
+            session_token,
             request_id: kept.call.request.to_vec().into(),
             method: kept.method.to_owned(),
             region: kept.region.to_string(),
@@ -220,6 +228,7 @@ impl Forwarder {
             plain_request: Bytes::from_owner(Zeroizing::new(kept.request.to_vec())),
         };
         let plain = Zeroizing::new(call.encode_to_vec());
+        call.session_token.zeroize();
         key.seal_call(CallPart::Call, &plain).map_err(|error| {
             tracing::error!(%error, "a call could not be sealed");
             Refusal::internal()

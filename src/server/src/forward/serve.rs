@@ -22,7 +22,7 @@ use wire::replication::v1::forward_service_server::ForwardService;
 use zeroize::Zeroizing;
 
 use super::{Forwarded, binding};
-use crate::authz::Proven;
+use crate::authz::{Authz, Certificate, Proven};
 use crate::door::Call;
 use crate::errors::{Reason, Refusal};
 use crate::limits::{FORWARD_OPEN_TIMEOUT, FORWARDS_MAX};
@@ -40,8 +40,10 @@ pub struct Accepting {
 pub struct AcceptingOptions {
     /// Makes the calls.
     pub secrets: Secrets,
-    /// Knows the administrator.
+    /// Knows what tokens are opened by.
     pub consensus: Consensus,
+    /// Opens tokens.
+    pub authz: Arc<Authz>,
     /// Knows who may call.
     pub replication: Replication,
     /// Whether the operator lets other regions make calls here.
@@ -132,15 +134,9 @@ impl Accepting {
         sealed(&key, self.perform(call).await)
     }
 
-    async fn perform(&self, call: api::ForwardedCall) -> Result<Forwarded, Refusal> {
-        // Who that is here, and what it may do, is judged as of any call.
-        let client = call.caller.strip_prefix("client/");
-        let client = client.ok_or_else(Refusal::denied)?;
-        let public_key = (*call.public_key).try_into();
-        let proven = Proven {
-            client: client.into(),
-            public_key: public_key.map_err(|_| Refusal::denied())?,
-        };
+    async fn perform(&self, mut call: api::ForwardedCall) -> Result<Forwarded, Refusal> {
+        let token = Zeroizing::new(std::mem::take(&mut call.session_token));
+        let (caller, proven) = self.proven(&call, token)?;
         let region = call.region.parse();
         let region = region.map_err(|_| Refusal::parameter("The region is none."))?;
         let request: [u8; 16] = (*call.request_id)
@@ -150,8 +146,10 @@ impl Accepting {
         let own = Call {
             deadline: Instant::now() + span,
             request,
-            caller: call.caller.clone().into(),
+            caller,
             proven: Some(proven),
+            // It is not handed on again.
+            token: None,
             source: None,
         };
         let performed =
@@ -160,6 +158,32 @@ impl Accepting {
                 .perform(&call.method, own, region, call.plain_request.clone());
         let late = || Refusal::new(Reason::RequestTimeout, "The deadline passed.");
         timeout(span, performed).await.map_err(|_| late())?
+    }
+}
+
+impl Accepting {
+    /// What the caller of the other region has proved. Who that is here, and what it may do, is
+    /// judged as of any call.
+    fn proven(
+        &self,
+        call: &api::ForwardedCall,
+        token: Zeroizing<String>,
+    ) -> Result<(Arc<str>, Proven), Refusal> {
+        if !token.is_empty() {
+            let AcceptingOptions {
+                authz, consensus, ..
+            } = &*self.options;
+            let bearer = authz.open(&consensus.local_view(), &token)?;
+            return Ok((bearer.caller(), Proven::Session(bearer)));
+        }
+        let client = call.caller.strip_prefix("client/");
+        let client = client.ok_or_else(Refusal::denied)?;
+        let public_key = (*call.public_key).try_into();
+        let shown = Certificate {
+            client: client.into(),
+            public_key: public_key.map_err(|_| Refusal::denied())?,
+        };
+        Ok((call.caller.as_str().into(), Proven::Certificate(shown)))
     }
 }
 

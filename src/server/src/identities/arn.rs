@@ -8,21 +8,21 @@ use crate::errors::Refusal;
 
 /// Where an ARN of something with a name points.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct At {
-    pub(super) account: AccountId,
-    pub(super) path: EntityPath,
-    pub(super) name: EntityName,
+pub(crate) struct At {
+    pub(crate) account: AccountId,
+    pub(crate) path: EntityPath,
+    pub(crate) name: EntityName,
 }
 
 /// What an ARN of a provider means: it says all of a URL but whether that is secured.
 #[derive(Clone, Debug)]
-pub(super) struct Issued {
-    pub(super) account: AccountId,
-    pub(super) issuers: Vec<IssuerUrl>,
+pub(crate) struct Issued {
+    pub(crate) account: AccountId,
+    pub(crate) issuers: Vec<IssuerUrl>,
 }
 
 /// The ARN of a user, a group or a role.
-pub(super) fn identity(identity: &Identity) -> String {
+pub(crate) fn identity(identity: &Identity) -> String {
     named(
         identity.kind(),
         &identity.account,
@@ -32,7 +32,7 @@ pub(super) fn identity(identity: &Identity) -> String {
 }
 
 /// The ARN of a managed policy.
-pub(super) fn policy(policy: &Policy) -> String {
+pub(crate) fn policy(policy: &Policy) -> String {
     named(
         EntityKind::Policy,
         &policy.account,
@@ -42,12 +42,12 @@ pub(super) fn policy(policy: &Policy) -> String {
 }
 
 /// The ARN of a provider.
-pub(super) fn provider(provider: &Provider) -> String {
+pub(crate) fn provider(provider: &Provider) -> String {
     of_issuer(&provider.account, &provider.issuer)
 }
 
 /// The ARN that something of this name has, or would have.
-pub(super) fn named(
+pub(crate) fn named(
     kind: EntityKind,
     account: &AccountId,
     path: &EntityPath,
@@ -57,13 +57,13 @@ pub(super) fn named(
 }
 
 /// The ARN of the provider with this URL.
-pub(super) fn of_issuer(account: &AccountId, issuer: &IssuerUrl) -> String {
+pub(crate) fn of_issuer(account: &AccountId, issuer: &IssuerUrl) -> String {
     let (_, rest) = issuer.as_str().split_once("://").unwrap_or_default();
     format!("arn:aws:iam::{account}:oidc-provider/{rest}")
 }
 
 /// What the ARN of a managed policy at this place of a request means.
-pub(super) fn policy_at(place: &str, text: &str) -> Result<At, Refusal> {
+pub(crate) fn policy_at(place: &str, text: &str) -> Result<At, Refusal> {
     let parsed = of_iam(text).and_then(|(account, resource)| {
         let resource = resource.strip_prefix("policy")?;
         let end = resource.rfind('/')?.checked_add(1)?;
@@ -78,7 +78,7 @@ pub(super) fn policy_at(place: &str, text: &str) -> Result<At, Refusal> {
 }
 
 /// What the ARN of a provider at this place of a request means.
-pub(super) fn provider_at(place: &str, text: &str) -> Result<Issued, Refusal> {
+pub(crate) fn provider_at(place: &str, text: &str) -> Result<Issued, Refusal> {
     let parsed = of_iam(text).and_then(|(account, resource)| {
         let rest = resource.strip_prefix("oidc-provider/")?;
         let schemes = ["https", "http"].into_iter();

@@ -1,11 +1,13 @@
-//! GetCallerIdentity, and the sessions that come with a later release.
+//! GetCallerIdentity.
 
 use access::Principal;
+use machine::Stamp;
 use wire::access::v1 as api;
 
 use super::Identities;
 use crate::errors::Refusal;
 use crate::secrets::ask::{Answer, Ask};
+use crate::times::timestamp;
 
 impl Identities {
     pub(super) async fn caller_identity(
@@ -26,20 +28,14 @@ impl Identities {
                 return Err(Refusal::denied());
             }
         };
+        let session = view.who.session();
+        let expires = session.map(|held| Stamp(u64::try_from(held.expires_ms).unwrap_or(0)));
         view.answer(api::GetCallerIdentityResponse {
             arn,
             account,
             user_id,
-            session_expires: None,
+            session_expires: expires.map(timestamp),
+            session_id: session.map(|held| held.id.to_string()).unwrap_or_default(),
         })
-    }
-
-    /// AssumeRole, to whoever is known here.
-    pub(super) async fn assume_role(
-        &self,
-        ask: Ask<api::AssumeRoleRequest>,
-    ) -> Result<Answer<api::AssumeRoleResponse>, Refusal> {
-        self.view(&ask.call, &ask.reading).await?;
-        Err(Refusal::not_yet("AssumeRole"))
     }
 }

@@ -1,16 +1,18 @@
-//! The access API: accounts, principals, policies, credentials, providers and revocations, and what
-//! the policies come to.
+//! The access API: accounts, principals, policies, credentials, providers and revocations, what the
+//! policies come to, and sessions.
 //!
 //! Every call takes the same road: parse, one view (barrier first, R9), say whether its caller may
 //! do this to that, then either answer from that view or propose one command and answer from its
 //! outcome. All of it is in the root feed, which one region leads.
 
 mod accounts;
-mod arn;
+pub(crate) mod arn;
+mod assume;
 mod basis;
 mod caller;
 mod changes;
 mod credentials;
+mod mint;
 mod pages;
 mod parse;
 mod policies;
@@ -21,6 +23,7 @@ mod revocations;
 mod service;
 mod shown;
 mod simulate;
+mod web;
 mod who_can;
 mod write;
 
@@ -29,9 +32,13 @@ use std::sync::Arc;
 use consensus::Consensus;
 use machine::FeedId;
 
+use crate::attempts::Attempts;
 use crate::authz::Authz;
 use crate::errors::Refusal;
 use crate::fence::Fence;
+use crate::issuers::Issuers;
+use crate::limits::LOGIN_ATTEMPTS_MAX;
+use crate::sessions::Sessions;
 use crate::vault::Vault;
 
 /// The parts the access service is made of.
@@ -41,17 +48,38 @@ pub struct Identities {
     vault: Arc<Vault>,
     fence: Fence,
     authz: Arc<Authz>,
+    sessions: Arc<Sessions>,
+    issuers: Arc<Issuers>,
+    logins: Arc<Attempts>,
+}
+
+/// What the service is made with.
+pub struct IdentitiesOptions {
+    /// Reads and writes.
+    pub consensus: Consensus,
+    /// Seals access keys.
+    pub vault: Arc<Vault>,
+    /// Looks for other regions that have taken over.
+    pub fence: Fence,
+    /// Knows who may do what.
+    pub authz: Arc<Authz>,
+    /// Seals and signs sessions.
+    pub sessions: Arc<Sessions>,
+    /// Knows the keys of issuers.
+    pub issuers: Arc<Issuers>,
 }
 
 impl Identities {
-    /// The service over these parts: reads and writes, the sealing of access keys, the look for
-    /// other regions that have taken over, and who may do what.
-    pub fn new(consensus: Consensus, vault: Arc<Vault>, fence: Fence, authz: Arc<Authz>) -> Self {
+    /// The service over these parts.
+    pub fn new(options: IdentitiesOptions) -> Self {
         Self {
-            consensus,
-            vault,
-            fence,
-            authz,
+            consensus: options.consensus,
+            vault: options.vault,
+            fence: options.fence,
+            authz: options.authz,
+            sessions: options.sessions,
+            issuers: options.issuers,
+            logins: Arc::new(Attempts::of_each(LOGIN_ATTEMPTS_MAX)),
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use machine::limits::{AUDIENCE_CHARS_MAX, AUDIENCES_MAX, KEY_SET_BYTES_MAX};
+use access::jwt::Jwks;
+use machine::limits::{
+    AUDIENCE_CHARS_MAX, AUDIENCES_MAX, KEY_SET_BYTES_MAX, PROVIDER_AUTHORITY_BYTES_MAX,
+};
 use machine::{
     Command, CreateProvider, DeleteProvider, Document, Entity, EntityKind, IssuerUrl, Provider,
     Seen, UpdateProvider,
@@ -14,6 +17,7 @@ use super::write::Done;
 use super::{Identities, arn, new_uid, parse, shown};
 use crate::authz::Asked;
 use crate::errors::Refusal;
+use crate::issuers::fetch;
 use crate::secrets::ask::{Answer, Ask};
 use crate::secrets::parse::at_most;
 
@@ -31,6 +35,7 @@ impl Identities {
         let issuer = IssuerUrl::new(&message.issuer).map_err(|error| parse::invalid(&error))?;
         let audiences = audiences(message.audiences)?;
         let keys = key_set(&message.jwks)?;
+        let authority = authority(&message.authority)?;
         let view = self.view_to_change(&call, &reading).await?;
         let account = view.account(account);
         let asked = Asked::of("iam:CreateOpenIDConnectProvider");
@@ -46,6 +51,7 @@ impl Identities {
             issuer,
             audiences,
             keys,
+            authority,
             seen: Seen::default(),
         });
         let write = view.grant(asked, on, command)?;
@@ -108,6 +114,7 @@ impl Identities {
             .map(|asked| audiences(asked.audiences))
             .transpose()?;
         let keys = message.jwks.as_deref().map(key_set).transpose()?;
+        let authority = message.authority.as_deref().map(authority).transpose()?;
         let view = self.view_to_change(&call, &reading).await?;
         let asked = Asked::of("iam:UpdateOpenIDConnectProviderThumbprint");
         let on = On::Named(message.arn, at.account.clone());
@@ -116,6 +123,8 @@ impl Identities {
             uid: view.trusted(&at)?.uid,
             audiences: audiences.unwrap_or_default(),
             keys,
+            fetched: None,
+            authority,
             seen: Seen::default(),
         });
         let write = view.grant(asked, on, command)?;
@@ -186,8 +195,7 @@ fn audiences(asked: Vec<String>) -> Result<Vec<String>, Refusal> {
     Ok(asked)
 }
 
-/// A set of keys: an object whose member `keys` lists at least one. Which of them are of use, who
-/// verifies a token says.
+/// A set of keys that tokens can be verified with.
 fn key_set(text: &str) -> Result<Document, Refusal> {
     if text.len() > KEY_SET_BYTES_MAX {
         let constraint = format!("have length less than or equal to {KEY_SET_BYTES_MAX}");
@@ -196,16 +204,24 @@ fn key_set(text: &str) -> Result<Document, Refusal> {
     if text.is_empty() {
         return Ok(Document::new(""));
     }
-    let parsed: Option<serde_json::Value> = serde_json::from_str(text).ok();
-    let keys = parsed
-        .as_ref()
-        .and_then(|parsed| parsed.get("keys")?.as_array());
-    let are_keys = keys.is_some_and(|keys| {
-        let has_kind = |key: &serde_json::Value| key.get("kty").is_some_and(|kty| kty.is_string());
-        !keys.is_empty() && keys.iter().all(has_kind)
-    });
-    match are_keys {
+    let parsed = Jwks::parse(text);
+    parsed.map_err(|error| {
+        Refusal::parameter(format!("The keys are no JWK set that is of use: {error}."))
+    })?;
+    Ok(Document::new(text))
+}
+
+/// The certificates that an issuer's server chains to.
+fn authority(text: &str) -> Result<Document, Refusal> {
+    if text.len() > PROVIDER_AUTHORITY_BYTES_MAX {
+        let constraint =
+            format!("have length less than or equal to {PROVIDER_AUTHORITY_BYTES_MAX}");
+        return Err(Refusal::constraint("authority", &constraint));
+    }
+    match text.is_empty() || fetch::is_authority(text) {
         true => Ok(Document::new(text)),
-        false => Err(Refusal::parameter("The keys are no JWK set.")),
+        false => Err(Refusal::parameter(
+            "The authority is no certificate in PEM.",
+        )),
     }
 }

@@ -5,7 +5,6 @@ use wire::access::v1 as api;
 use wire::access::v1::access_service_server::AccessService;
 
 use super::Identities;
-use crate::errors::Refusal;
 use crate::secrets::ask::{Answer, Ask};
 
 type Replied<T> = Result<Response<T>, Status>;
@@ -21,9 +20,9 @@ impl AccessService for Identities {
 
     async fn assume_role_with_web_identity(
         &self,
-        _: Request<api::AssumeRoleWithWebIdentityRequest>,
+        request: Request<api::AssumeRoleWithWebIdentityRequest>,
     ) -> Replied<api::AssumeRoleWithWebIdentityResponse> {
-        Err(Refusal::not_yet("AssumeRoleWithWebIdentity").into())
+        Answer::reply(self.assume_role_with_web_identity(Ask::of(request)?).await)
     }
 
     async fn assume_role(
@@ -31,6 +30,13 @@ impl AccessService for Identities {
         request: Request<api::AssumeRoleRequest>,
     ) -> Replied<api::AssumeRoleResponse> {
         Answer::reply(self.assume_role(Ask::of(request)?).await)
+    }
+
+    async fn get_session_token(
+        &self,
+        request: Request<api::GetSessionTokenRequest>,
+    ) -> Replied<api::GetSessionTokenResponse> {
+        Answer::reply(self.session_token(Ask::of(request)?).await)
     }
 
     async fn create_account(

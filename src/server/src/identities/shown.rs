@@ -134,6 +134,8 @@ pub(super) fn provider(provider: &Provider) -> api::Provider {
     api::Provider {
         audiences: provider.audiences.clone(),
         jwks: provider.keys.as_str().to_owned(),
+        fetched_jwks: provider.fetched.as_str().to_owned(),
+        authority: provider.authority.as_str().to_owned(),
         ..provider_in_list(provider)
     }
 }
@@ -144,7 +146,7 @@ pub(super) fn provider_in_list(provider: &Provider) -> api::Provider {
         arn: arn::provider(provider),
         issuer: provider.issuer.to_string(),
         created: Some(timestamp(provider.created)),
-        keys_kept: !provider.keys.as_str().is_empty(),
+        keys_kept: provider.is_pinned(),
         ..api::Provider::default()
     }
 }

@@ -1,6 +1,7 @@
 //! The services and tasks of a node, made of its parts.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use consensus::Clock;
 use machine::NodeId;
@@ -26,8 +27,9 @@ use crate::fence::Fence;
 use crate::forward::{Accepting, AcceptingOptions, Forwarder};
 use crate::freshness::Freshness;
 use crate::health;
-use crate::identities::Identities;
-use crate::limits::FORWARD_BYTES_MAX;
+use crate::identities::{Identities, IdentitiesOptions};
+use crate::issuers::Issuers;
+use crate::limits::{FORWARD_BYTES_MAX, IDENTITY_AGE_INTERVAL};
 use crate::methods::{
     ACCESS_REQUEST_BYTES_MAX, ADMIN_REQUEST_BYTES_MAX, Port, SECRETS_REQUEST_BYTES_MAX,
     SMALL_REQUEST_BYTES_MAX,
@@ -35,6 +37,7 @@ use crate::methods::{
 use crate::metrics::Metrics;
 use crate::regions::{Directory, TlsRegions, is_linked};
 use crate::secrets::{Secrets, SecretsOptions};
+use crate::sessions::Sessions;
 use crate::status::NodeStatus;
 use crate::tasks::Tasks;
 use crate::vault::Vault;
@@ -53,7 +56,31 @@ pub struct Assembly<'a> {
     pub credentials: &'a Arc<Credentials>,
     pub dialer: &'a Dialer,
     pub danger: Danger,
-    pub authz: Arc<Authz>,
+    pub callers: Callers,
+}
+
+/// What callers are known by.
+pub struct Callers {
+    authz: Arc<Authz>,
+    sessions: Arc<Sessions>,
+    issuers: Arc<Issuers>,
+}
+
+impl Callers {
+    /// Made of these parts.
+    pub fn new(config: &Config, vault: &Arc<Vault>, parts: &Parts) -> Self {
+        let sessions = Arc::new(Sessions::new(Arc::clone(vault)));
+        let authz = Authz::new(
+            Arc::clone(&sessions),
+            Arc::clone(&parts.staleness),
+            config.access.identity_staleness_max,
+        );
+        Self {
+            authz: Arc::new(authz),
+            sessions,
+            issuers: Arc::default(),
+        }
+    }
 }
 
 impl Assembly<'_> {
@@ -127,6 +154,9 @@ impl Assembly<'_> {
             metrics: self.metrics.clone(),
             purge_interval: secrets.purge_interval,
             access_record_interval: secrets.access_record_interval,
+            issuers: Arc::clone(&self.callers.issuers),
+            issuer_keys_interval: self.config.access.issuer_keys_interval,
+            plain_issuers: self.config.access.plain_issuers,
         }
         .spawn(tasks);
         let directory = Directory {
@@ -134,9 +164,18 @@ impl Assembly<'_> {
             credentials: Arc::clone(self.credentials),
         };
         tasks.spawn(directory.follow());
+        tasks.spawn(Arc::clone(&self.parts.staleness).follow(self.age_interval()));
         self.parts.replication.start();
         let interval = self.config.tls.reload_interval;
         tasks.spawn(Arc::clone(self.credentials).follow_files_every(interval));
+    }
+
+    /// How often it is asked how old the root feed is: often enough that it is known when a session
+    /// of another region comes.
+    fn age_interval(&self) -> Duration {
+        let (shortest, longest) = IDENTITY_AGE_INTERVAL.into_inner();
+        let max = self.config.access.identity_staleness_max;
+        (max / 10).clamp(shortest, longest)
     }
 
     fn secrets(&self, stop: &CancellationToken) -> Secrets {
@@ -144,7 +183,7 @@ impl Assembly<'_> {
             consensus: self.parts.consensus.clone(),
             staleness: Arc::clone(&self.parts.staleness),
             fence: self.fence(),
-            authz: Arc::clone(&self.authz),
+            authz: Arc::clone(&self.callers.authz),
             danger: self.danger,
             forwarder: self.forwarder(),
             vault: Arc::clone(self.vault),
@@ -158,12 +197,14 @@ impl Assembly<'_> {
     }
 
     fn identities(&self) -> Identities {
-        Identities::new(
-            self.parts.consensus.clone(),
-            Arc::clone(self.vault),
-            self.fence(),
-            Arc::clone(&self.authz),
-        )
+        Identities::new(IdentitiesOptions {
+            consensus: self.parts.consensus.clone(),
+            vault: Arc::clone(self.vault),
+            fence: self.fence(),
+            authz: Arc::clone(&self.callers.authz),
+            sessions: Arc::clone(&self.callers.sessions),
+            issuers: Arc::clone(&self.callers.issuers),
+        })
     }
 
     fn admin(&self, sealed_keyring: &[u8], stop: &CancellationToken) -> Admin {
@@ -211,6 +252,7 @@ impl Assembly<'_> {
         let accepting = Accepting::new(AcceptingOptions {
             secrets,
             consensus: self.parts.consensus.clone(),
+            authz: Arc::clone(&self.callers.authz),
             replication: self.parts.replication.clone(),
             accepts: self.config.regions.accept_forwarded,
             deadline_max: self.config.limits.deadline_max,
@@ -225,14 +267,16 @@ impl Assembly<'_> {
     fn guests(&self) -> Guests {
         let consensus = self.parts.consensus.clone();
         let (members, linked) = (consensus.clone(), consensus.clone());
+        let (known, authz) = (consensus.clone(), Arc::clone(&self.callers.authz));
         let gate = Policies {
             consensus,
-            authz: Arc::clone(&self.authz),
+            authz: Arc::clone(&self.callers.authz),
         };
         Guests {
             cluster: self.identity.peer.cluster.clone(),
             region: self.identity.peer.region.clone(),
             gate: Box::new(gate),
+            open: Box::new(move |token| authz.open(&known.local_view(), token)),
             is_member: Box::new(move |peer| {
                 let view = members.local_view();
                 let known = view.node(NodeId(peer.node));

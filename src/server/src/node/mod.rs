@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use wire::{CredentialFiles, Credentials, Dialer, Identity as Name, PeerIdentity};
 
-use self::assembly::Assembly;
+use self::assembly::{Assembly, Callers};
 pub use self::error::StartError;
 pub use self::first::Start;
 use self::first::{Advertised, Founding, sealed_keyring};
@@ -141,7 +141,7 @@ impl Node {
             credentials: &credentials,
             dialer: &dialer,
             danger,
-            authz: Arc::default(),
+            callers: Callers::new(&config, &vault, &parts),
         };
         tasks.spawn(end_on_fault(parts.consensus.faults()));
         let servers = bound.serve(assembly.services(&sealed, &stops.api, &mut tasks)?, &stops);

@@ -4,6 +4,7 @@
 mod access;
 mod checkpoint;
 mod confirm;
+mod issuers;
 mod promote;
 mod purge;
 mod resealed;
@@ -21,6 +22,7 @@ use tokio::time::Instant;
 
 use crate::accesses::Accesses;
 use crate::freshness::Freshness;
+use crate::issuers::Issuers;
 use crate::limits::TASK_DEADLINE;
 use crate::metrics::Metrics;
 use crate::vault::Vault;
@@ -44,6 +46,12 @@ pub struct Tasks {
     pub purge_interval: Duration,
     /// Longest wait before reads are recorded.
     pub access_record_interval: Duration,
+    /// What is known of issuers of tokens.
+    pub issuers: Arc<Issuers>,
+    /// Pause between two fetches of an issuer's keys.
+    pub issuer_keys_interval: Duration,
+    /// Whether keys are fetched without TLS from this machine, too.
+    pub plain_issuers: bool,
 }
 
 /// Why a task's proposal did nothing.
@@ -72,6 +80,7 @@ impl Tasks {
         tasks.spawn(self.clone().checkpoint_feeds());
         tasks.spawn(self.clone().confirm_state());
         tasks.spawn(self.clone().log_seats());
+        tasks.spawn(self.clone().fetch_issuers());
         tasks.spawn(self.clone().make_session_keys());
     }
 

@@ -58,7 +58,6 @@ async fn operations_of_later_releases_are_refused_by_name() {
     let region = Region::start(1).await;
     let mut client = region.secrets(0);
     rotation(&mut client).await;
-    sessions(&region).await;
     region.stop().await;
 }
 
@@ -71,15 +70,4 @@ async fn rotation(client: &mut SecretsClient) {
         .cancel_rotate_secret(api::CancelRotateSecretRequest::default())
         .await;
     not_yet("CancelRotateSecret", refused.map(drop));
-}
-
-async fn sessions(region: &Region) {
-    let refused = region
-        .access()
-        .assume_role(wire::access::v1::AssumeRoleRequest::default())
-        .await;
-    not_yet("AssumeRole", refused.map(drop));
-    let request = wire::access::v1::AssumeRoleWithWebIdentityRequest::default();
-    let refused = region.access().assume_role_with_web_identity(request).await;
-    not_yet("AssumeRoleWithWebIdentity", refused.map(drop));
 }

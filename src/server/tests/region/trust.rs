@@ -9,6 +9,10 @@ use wire::access::v1::update_credential_request::Change as CredentialChange;
 use super::harness::{ADMIN, Region, eventually, refusal};
 use super::principals::{ACCOUNT, Change, binding, change, known, make, refused, role, user};
 
+/// A key of RFC 8037.
+const KEYS: &str = r#"{"keys": [{"kty": "OKP", "crv": "Ed25519",
+    "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_access_key_shows_its_secret_once() {
     let region = Region::start(1).await;
@@ -117,7 +121,7 @@ async fn an_issuer_is_trusted_with_its_audiences_and_keys() {
     let request = api::CreateProviderRequest {
         issuer: "https://issuer.example/tenant".to_owned(),
         audiences: vec!["strongroom".to_owned()],
-        jwks: r#"{"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "AA"}]}"#.to_owned(),
+        jwks: KEYS.to_owned(),
         ..Default::default()
     };
     let made = admin
@@ -144,6 +148,7 @@ async fn an_issuer_is_trusted_with_its_audiences_and_keys() {
             audiences: vec!["other".to_owned()],
         }),
         jwks: Some(String::new()),
+        authority: None,
     };
     admin.update_provider(updating.clone()).await.unwrap();
     let getting = api::GetProviderRequest { arn: arn.clone() };
@@ -189,6 +194,11 @@ async fn an_issuer_is_refused_that_is_not_safe_or_says_too_little() {
         ("https://other.example", "", ""),
         ("https://other.example", "a", "{}"),
         ("https://other.example", "a", r#"{"keys": []}"#),
+        (
+            "https://other.example",
+            "a",
+            r#"{"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "AA"}]}"#,
+        ),
     ] {
         let wrong = api::CreateProviderRequest {
             issuer: issuer.to_owned(),

@@ -6,6 +6,7 @@ use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, FieldDescriptor, Kind, Value};
 use wire::{
     DESCRIPTOR_SET,
+    access::v1::{AssumeRoleWithWebIdentityRequest, CreateCredentialResponse, Session},
     admin::v1::{CreateJoinTokenResponse, CreateLinkTokenResponse, JoinRequest, LinkRequest},
     replication::v1::{ForwardedAnswer, ForwardedCall},
     secrets::v1::{
@@ -15,7 +16,11 @@ use wire::{
 };
 
 /// The packages that callers other than nodes use.
-const PUBLIC: [&str; 2] = ["strongroom.secrets.v1", "strongroom.admin.v1"];
+const PUBLIC: [&str; 3] = [
+    "strongroom.secrets.v1",
+    "strongroom.access.v1",
+    "strongroom.admin.v1",
+];
 
 const CANARY: &str = "canary-4711";
 
@@ -23,7 +28,16 @@ const CANARY: &str = "canary-4711";
 type Print = fn(&[u8]) -> String;
 
 /// Every message of `redact.rs`.
-const BY_HAND: [(&str, Print); 12] = [
+const BY_HAND: [(&str, Print); 15] = [
+    (
+        "strongroom.access.v1.AssumeRoleWithWebIdentityRequest",
+        print::<AssumeRoleWithWebIdentityRequest>,
+    ),
+    (
+        "strongroom.access.v1.CreateCredentialResponse",
+        print::<CreateCredentialResponse>,
+    ),
+    ("strongroom.access.v1.Session", print::<Session>),
     (
         "strongroom.secrets.v1.CreateSecretRequest",
         print::<CreateSecretRequest>,
@@ -140,6 +154,9 @@ fn fields_that_hold_secrets_are_marked() {
                 "rotation_token",
                 "plain_request",
                 "plain_reply",
+                "secret_access_key",
+                "web_identity_token",
+                "session_token",
             ];
             let is_secret = secret.contains(&name) || name == "token";
             assert_eq!(
@@ -172,10 +189,11 @@ fn every_public_rpc_says_who_may_call_it_and_how_it_fails() {
                     .iter()
                     .find(|location| location.path == path);
                 let comment = location.map_or("", |location| location.leading_comments());
-                for part in ["Callers: ", "Failures:"] {
+                // Who may, policies say by an action; others are named.
+                for either in [["Callers: ", "Action: "], ["Failures:", "Failures: "]] {
                     assert!(
-                        comment.contains(part),
-                        "{} lacks {part:?}",
+                        either.iter().any(|part| comment.contains(part)),
+                        "{} lacks {either:?}",
                         method.full_name()
                     );
                 }

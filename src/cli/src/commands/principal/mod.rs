@@ -1,6 +1,6 @@
 //! What `strongroom user`, `strongroom group` and `strongroom role` do.
 
-mod change;
+pub mod change;
 pub mod group;
 pub mod role;
 pub mod show;

@@ -5,18 +5,27 @@ use client::access::v1::{CreatePrincipalRequest, update_principal_request::Chang
 use super::{Noun, Task, change};
 use crate::arguments::principal::Kind;
 use crate::arguments::role::{Create, Role, Verb};
+use crate::commands::login;
 use crate::document;
 use crate::failure::Failure;
 use crate::output::Format;
 
 /// Carries out one verb.
 pub fn run(role: &Role, format: Format) -> Result<(), Failure> {
+    if let Verb::Assume(assume) = &role.verb {
+        return login::assume(&role.connection, assume, format);
+    }
     let noun = Noun::new(Kind::Role, &role.account);
-    super::run(&role.connection, task(&noun, &role.verb)?, format)
+    match task(&noun, &role.verb)? {
+        Some(task) => super::run(&role.connection, task, format),
+        None => Ok(()),
+    }
 }
 
-fn task(noun: &Noun<'_>, verb: &Verb) -> Result<Task, Failure> {
-    Ok(match verb {
+/// What a verb asks of the nodes; none of the one that is no change of a role.
+fn task(noun: &Noun<'_>, verb: &Verb) -> Result<Option<Task>, Failure> {
+    Ok(Some(match verb {
+        Verb::Assume(_) => return Ok(None),
         Verb::Create(new) => Task::Create(Box::new(beginning(noun, new)?)),
         Verb::Get(named) => Task::Get(noun.name(named)),
         Verb::List(list) => noun.list(list),
@@ -36,7 +45,7 @@ fn task(noun: &Noun<'_>, verb: &Verb) -> Result<Task, Failure> {
         Verb::Untag(it) => noun.change(&it.named, change::untag(it)),
         Verb::Regions(it) => noun.change(&it.named, change::regions(it)),
         Verb::RevokeSessions(revoke) => noun.revoke_sessions(revoke)?,
-    })
+    }))
 }
 
 fn beginning(noun: &Noun<'_>, new: &Create) -> Result<CreatePrincipalRequest, Failure> {

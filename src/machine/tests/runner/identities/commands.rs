@@ -108,24 +108,6 @@ fn proving(name: &str, of: &Arguments<'_>, now_ms: u64) -> Result<Option<Command
                 created: Stamp(0),
             },
         }),
-        "provider" => Command::CreateProvider(CreateProvider {
-            uid: of.uid()?,
-            account: owner(of)?,
-            issuer: IssuerUrl::new(of.word(1)?)?,
-            audiences: audiences(of)?.unwrap_or(vec!["strongroom".to_owned()]),
-            keys: Document::new(&keys(of)?.unwrap_or_default()),
-            seen: saw(of)?,
-        }),
-        "update-provider" => Command::UpdateProvider(UpdateProvider {
-            uid: of.uid()?,
-            audiences: audiences(of)?.unwrap_or_default(),
-            keys: keys(of)?.as_deref().map(Document::new),
-            seen: saw(of)?,
-        }),
-        "delete-provider" => Command::DeleteProvider(DeleteProvider {
-            uid: of.uid()?,
-            seen: saw(of)?,
-        }),
         "revoke" => Command::Revoke(Revoke {
             uid: of.uid()?,
             what: revoked(of)?,
@@ -134,6 +116,33 @@ fn proving(name: &str, of: &Arguments<'_>, now_ms: u64) -> Result<Option<Command
             seen: saw(of)?,
         }),
         "forget-revocations" => Command::ForgetRevocations(ForgetRevocations),
+        _ => return providing(name, of),
+    }))
+}
+
+fn providing(name: &str, of: &Arguments<'_>) -> Result<Option<Command>, Failure> {
+    Ok(Some(match name {
+        "provider" => Command::CreateProvider(CreateProvider {
+            uid: of.uid()?,
+            account: owner(of)?,
+            issuer: IssuerUrl::new(of.word(1)?)?,
+            audiences: audiences(of)?.unwrap_or(vec!["strongroom".to_owned()]),
+            keys: Document::new(&keys(of)?.unwrap_or_default()),
+            authority: Document::new(""),
+            seen: saw(of)?,
+        }),
+        "update-provider" => Command::UpdateProvider(UpdateProvider {
+            uid: of.uid()?,
+            audiences: audiences(of)?.unwrap_or_default(),
+            keys: keys(of)?.as_deref().map(Document::new),
+            fetched: of.keyed("fetched").map(Document::new),
+            authority: None,
+            seen: saw(of)?,
+        }),
+        "delete-provider" => Command::DeleteProvider(DeleteProvider {
+            uid: of.uid()?,
+            seen: saw(of)?,
+        }),
         _ => return Ok(None),
     }))
 }

@@ -123,7 +123,11 @@ pub fn credential(credential: &Credential) -> String {
 fn provider(provider: &Provider) -> String {
     let (issuer, keys) = (&provider.issuer, document(&provider.keys));
     let keys = Some(keys).filter(|keys| !keys.is_empty());
-    let keys = keys.unwrap_or("fetched".to_owned());
+    let fetched = document(&provider.fetched);
+    let keys = keys.unwrap_or_else(|| match fetched.is_empty() {
+        true => "fetched".to_owned(),
+        false => format!("fetched {fetched}"),
+    });
     let audiences = match provider.audiences.len() {
         count @ 5.. => format!("{count} audiences"),
         _ => provider.audiences.join(", "),

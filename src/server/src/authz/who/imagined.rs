@@ -5,7 +5,7 @@ use std::sync::Arc;
 use access::{Policy, Principal};
 use machine::{AccountId, Identity, State};
 
-use super::{Gathered, Who, principal};
+use super::{Gathered, Who};
 use crate::authz::documents::{Documents, Unreadable};
 
 /// The name of a session that is thought of.
@@ -18,21 +18,9 @@ impl Who {
         documents: &Documents,
         identity: &Identity,
     ) -> Result<Self, Unreadable> {
-        let mut gathered = Gathered {
-            state,
-            documents,
-            policies: Vec::new(),
-            seen: Vec::new(),
-        };
+        let mut gathered = Gathered::new(state, documents);
         let boundary = gathered.all_of(identity)?;
-        Ok(Self {
-            principal: principal(identity, SESSION),
-            account: identity.account.clone(),
-            tags: identity.tags.clone(),
-            identity: gathered.policies,
-            boundary,
-            seen: gathered.seen,
-        })
+        Ok(Self::acting(identity, SESSION, gathered, boundary))
     }
 
     /// The root of an account, whoever that is.
@@ -46,6 +34,10 @@ impl Who {
             tags: Vec::new(),
             identity: Vec::new(),
             boundary: None,
+            confining: None,
+            regions: Vec::new(),
+            credential: None,
+            session: None,
             seen: Vec::new(),
         }
     }

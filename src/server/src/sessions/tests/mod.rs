@@ -26,7 +26,10 @@ fn session(rig: &Rig) -> Session {
             arn: "arn:aws:iam::111122223333:user/robot".to_owned(),
             id: "AIDA1".to_owned(),
         },
-        origin: Origin::Certificate { key_hash: [9; 32] },
+        origin: Origin::Certificate {
+            credential: "CERT1".to_owned(),
+            key_hash: [9; 32],
+        },
         chain: Vec::new(),
         issued_ms,
         expires_ms: issued_ms + 12 * HOUR_MS,
