@@ -277,6 +277,7 @@ impl Connector {
             vouching,
             algorithms: provider().signature_verification_algorithms,
             wanted,
+            retired: Arc::clone(&material.retired),
         }))
     }
 

@@ -6,6 +6,7 @@ mod authorities;
 mod chain;
 mod clock;
 mod connection;
+mod connections;
 mod distrust;
 mod issuer;
 mod redact;
@@ -19,12 +20,13 @@ pub mod limits;
 pub mod listen;
 
 pub use authorities::{Authorities, AuthoritiesError};
-pub use credentials::{CredentialFiles, Credentials, CredentialsError};
+pub use connections::Connections;
+pub use credentials::{CredentialFiles, Credentials, CredentialsError, OwnIssuers};
 pub use dial::{DialError, DialOptions, Dialer, Expected};
 pub use distrust::Distrust;
 pub use identity::{Caller, ClientIdentity, Identity, IdentityError, PeerIdentity, PublicKeyHash};
 pub use issuer::{Issuer, IssuerError, NodeError, check_issuer, verify_node};
-pub use listen::{Admission, ListenError, ListenOptions, Listener, Places};
+pub use listen::{Admission, ListenError, ListenOptions, Listener, Places, Presented};
 pub use rustls::pki_types::CertificateDer;
 pub use tonic::transport::{Channel, server::TcpConnectInfo};
 

@@ -346,6 +346,9 @@ fn region_rejection(code: u32, wire: &storage::Rejection) -> Result<Rejection, D
         74 => Rejection::RegionNameUnusable(region()?),
         75 => Rejection::DetachLimit,
         80 => Rejection::FieldInvalid(field(wire.other)?),
+        81 => Rejection::IssuerMoved,
+        82 => Rejection::IssuerInvalid,
+        83 => Rejection::IssuerLimit,
         other => return identity_answers::rejection(other, wire),
     })
 }
@@ -429,6 +432,7 @@ fn code(rejection: &Rejection) -> u32 {
         Rejection::DetachLimit => 75, Rejection::EntityAlreadyExists(..) => 76,
         Rejection::NoSuchEntity(_) => 77, Rejection::DeleteConflict(_) => 78,
         Rejection::LimitExceeded(..) => 79, Rejection::FieldInvalid(_) => 80,
+        Rejection::IssuerMoved => 81, Rejection::IssuerInvalid => 82, Rejection::IssuerLimit => 83,
     }
 }
 

@@ -86,6 +86,8 @@ impl From<&Command> for Wire {
             Command::ForgetRevocations(_) => Wire::ForgetRevocations(storage::ForgetRevocations {}),
             Command::PutResourcePolicy(put) => Wire::PutResourcePolicy(put.into()),
             Command::DeleteResourcePolicy(delete) => Wire::DeleteResourcePolicy(delete.into()),
+            Command::PutIssuer(put) => Wire::PutIssuer(put.into()),
+            Command::RetireIssuers(retire) => Wire::RetireIssuers(retire.into()),
         }
     }
 }

@@ -67,7 +67,9 @@ impl Command {
             | Command::ForgetStaged(_)
             | Command::RewrapSecret(_)
             | Command::StageDetach(_)
-            | Command::RewrapCredential(_) => None,
+            | Command::RewrapCredential(_)
+            | Command::PutIssuer(_)
+            | Command::RetireIssuers(_) => None,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod feed;
 mod identity;
+mod issuer;
 mod region;
 mod seen;
 
@@ -22,6 +23,7 @@ pub use identity::{
     DeleteResourcePolicy, ForgetRevocations, IdentityChange, PutResourcePolicy, Revoke,
     RewrapCredential, UpdateCredential, UpdateIdentity, UpdatePolicy, UpdateProvider,
 };
+pub use issuer::{PutIssuer, RetireIssuers};
 pub use region::{
     ActivateSnapshot, Cursor, DetachSecret, FenceFeed, FillRows, ForgetStaged, ImportChanges,
     ImportedChange, IssueLinkToken, LinkRegion, MendBucket, ReplicaReport, ReportReplicas,
@@ -138,6 +140,10 @@ pub enum Command {
     PutResourcePolicy(PutResourcePolicy),
     /// Takes a secret's resource policy away.
     DeleteResourcePolicy(DeleteResourcePolicy),
+    /// Makes an issuer of nodes' certificates the one that signs.
+    PutIssuer(PutIssuer),
+    /// Trusts those before no more.
+    RetireIssuers(RetireIssuers),
 }
 
 /// Founds a region.

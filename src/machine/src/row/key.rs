@@ -46,6 +46,8 @@ pub enum RowKey {
     KeptLabels(Uid),
     /// The wrapped key of an access key's secret, by the credential's uid.
     CredentialWrap(Uid),
+    /// Who signs the certificates of the region's nodes.
+    Issuers,
     /// The start of an epoch, by the feed's uid and the epoch's number.
     Epoch(Uid, Ordinal),
     /// A feed's checkpoint, by the feed's uid.
@@ -87,7 +89,7 @@ impl RowKey {
         let mut bytes = Vec::with_capacity(33);
         bytes.push(self.kind());
         match self {
-            RowKey::Machine | RowKey::Clock | RowKey::Introduction => {}
+            RowKey::Machine | RowKey::Clock | RowKey::Introduction | RowKey::Issuers => {}
             RowKey::Feed(uid)
             | RowKey::Access(uid)
             | RowKey::Fence(uid)
@@ -149,6 +151,7 @@ impl RowKey {
             0x12 => RowKey::Resealed(rest.uid()?, Ordinal(rest.number()?)),
             0x13 => RowKey::KeptLabels(rest.uid()?),
             0x14 => RowKey::CredentialWrap(rest.uid()?),
+            0x15 => RowKey::Issuers,
             0x40 => RowKey::Epoch(rest.uid()?, Ordinal(rest.number()?)),
             0x41 => RowKey::Checkpoint(rest.uid()?),
             0x42 => RowKey::Account(Ordinal(rest.number()?)),
@@ -194,6 +197,7 @@ impl RowKey {
             RowKey::Resealed(..) => 0x12,
             RowKey::KeptLabels(_) => 0x13,
             RowKey::CredentialWrap(_) => 0x14,
+            RowKey::Issuers => 0x15,
             RowKey::Epoch(..) => 0x40,
             RowKey::Checkpoint(_) => 0x41,
             RowKey::Account(_) => 0x42,

@@ -1,6 +1,7 @@
 //! Rows: what the state is made of, the store keeps and feeds carry (R1). A row keeps the exact
 //! bytes it was made with; they are never encoded again.
 
+mod issuer;
 mod key;
 mod region;
 
@@ -23,6 +24,7 @@ use crate::region::{Region, ReplicaStatus};
 use crate::secret::{Secret, StoredVersion, Wrap};
 use crate::storage;
 
+pub use issuer::{Issuer, IssuerCertificate, Issuers};
 pub use key::RowKey;
 pub use region::{
     Detached, Fence, Introduction, KeptLabel, KeptLabels, LinkToken, Problem, ProblemKind,
@@ -98,6 +100,8 @@ pub enum Row {
     Resealed(Arc<Kept<Resealed>>),
     /// See [`RowKey::KeptLabels`].
     KeptLabels(Arc<Kept<KeptLabels>>),
+    /// See [`RowKey::Issuers`].
+    Issuers(Arc<Kept<Issuers>>),
     /// A feed row of any kind whose body is kept from this region.
     Withheld(Arc<Kept<Withheld>>),
 }
@@ -402,6 +406,7 @@ impl Row {
             Row::Staged(kept) => kept.as_ref(),
             Row::Resealed(kept) => kept.as_ref(),
             Row::KeptLabels(kept) => kept.as_ref(),
+            Row::Issuers(kept) => kept.as_ref(),
             Row::Withheld(kept) => kept.as_ref(),
         }
     }
@@ -437,6 +442,7 @@ impl Row {
             RowKey::Resealed(..) => Kept::decode_local(key, bytes).map(Row::Resealed),
             RowKey::KeptLabels(_) => Kept::decode_local(key, bytes).map(Row::KeptLabels),
             RowKey::CredentialWrap(_) => Kept::decode_local(key, bytes).map(Row::Wrap),
+            RowKey::Issuers => Kept::decode_local(key, bytes).map(Row::Issuers),
             RowKey::Journal(..) => Kept::decode_unhashed(key, bytes).map(Row::Journal),
             _ => Err(DecodeError::UnknownRow(key.kind())),
         }
