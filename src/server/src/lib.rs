@@ -3,6 +3,7 @@
 mod accesses;
 mod admin;
 mod authz;
+mod certificates;
 mod cipher;
 mod clock;
 pub mod config;

@@ -2,6 +2,7 @@
 
 mod access_key;
 mod between;
+mod issuer;
 
 use std::sync::Arc;
 
@@ -115,6 +116,16 @@ impl Vault {
         sealed: &SealedValue,
     ) -> Result<Zeroizing<Vec<u8>>, Refusal> {
         let wrap = state.wrap(at.uid, at.version).ok_or_else(open_failed)?;
+        self.open_wrapped(state, at, sealed, wrap)
+    }
+
+    fn open_wrapped(
+        &self,
+        state: &State,
+        at: Address<'_>,
+        sealed: &SealedValue,
+        wrap: &Wrap,
+    ) -> Result<Zeroizing<Vec<u8>>, Refusal> {
         let kek = self
             .kek(state, &wrap.key_id, wrap.key_version)
             .ok_or_else(open_failed)?;

@@ -1,6 +1,7 @@
 //! The admin API: status and membership of the region, and the regions linked to it.
 
 mod attempts;
+mod certificates;
 mod directory;
 mod join;
 mod link;
@@ -25,6 +26,7 @@ use wire::{Credentials, Dialer};
 
 use self::attempts::Attempts;
 use self::regions::Rates;
+use crate::certificates::Signing;
 use crate::door::Call;
 use crate::errors::Refusal;
 use crate::fence::Fence;
@@ -40,6 +42,7 @@ pub struct Admin {
     epochs: Arc<Epochs>,
     fence: Fence,
     credentials: Arc<Credentials>,
+    signing: Signing,
     dialer: Dialer,
     metrics: Metrics,
     status: Arc<NodeStatus>,
@@ -64,6 +67,8 @@ pub struct AdminOptions {
     pub fence: Fence,
     /// What this region tells of itself to new ones.
     pub credentials: Arc<Credentials>,
+    /// Signs the certificates of nodes.
+    pub signing: Signing,
     /// Calls the other nodes of the region.
     pub dialer: Dialer,
     /// Counts links.
@@ -87,6 +92,7 @@ impl Admin {
             epochs: options.epochs,
             fence: options.fence,
             credentials: options.credentials,
+            signing: options.signing,
             dialer: options.dialer,
             metrics: options.metrics,
             status: options.status,

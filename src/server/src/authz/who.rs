@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use access::{Attached, Context, Policy, PolicyKind, Principal};
 use machine::{
-    AccountId, Hash, Identity, Nature, Ordinal, Revision, Revoked, RowKey, SeenAs, SeenRow, State,
-    Tag,
+    AccountId, Credential, Hash, Identity, Nature, Ordinal, Revision, Revoked, RowKey, SeenAs,
+    SeenRow, State, Tag,
 };
 
 use super::documents::{Documents, Unreadable, seen};
@@ -82,25 +82,45 @@ impl Callers {
     }
 }
 
+/// Whether a certificate stands for somebody who may call here at all.
+pub fn counts(state: &State, proven: &Proven) -> bool {
+    let is_revoked = || {
+        let key = Revoked::PublicKey(Hash(proven.public_key));
+        state.revocation_of(&key).is_some()
+    };
+    let is_root = || state.administrator() == Some(&*proven.client);
+    (is_root() || bound(state, &proven.client).is_ok()) && !is_revoked()
+}
+
+/// The credential that a client's name is bound by, and the user or role it stands for, both in
+/// force in this region.
+fn bound<'a>(
+    state: &'a State,
+    client: &str,
+) -> Result<(&'a Arc<Credential>, &'a Arc<Identity>), Unknown> {
+    let credential = state.credential_of_subject(client);
+    let credential = credential.ok_or(Unknown::NoCredential)?;
+    let own = state.region();
+    let counts = |regions: &[machine::RegionName]| {
+        regions.is_empty() || regions.iter().any(|region| Some(region) == own)
+    };
+    if !credential.active || !counts(&credential.regions) {
+        return Err(Unknown::CredentialOff);
+    }
+    let identity = state.identity(&credential.identity);
+    let identity = identity.ok_or(Unknown::NoCredential)?;
+    if !identity.enabled || !counts(&identity.regions) {
+        return Err(Unknown::PrincipalOff);
+    }
+    Ok((credential, identity))
+}
+
 impl Who {
     fn find(state: &State, documents: &Documents, proven: &Proven) -> Result<Self, Unknown> {
         if let Some(root) = Self::root(state, &proven.client) {
             return Ok(root);
         }
-        let credential = state.credential_of_subject(&proven.client);
-        let credential = credential.ok_or(Unknown::NoCredential)?;
-        let own = state.region();
-        let counts = |regions: &[machine::RegionName]| {
-            regions.is_empty() || regions.iter().any(|region| Some(region) == own)
-        };
-        if !credential.active || !counts(&credential.regions) {
-            return Err(Unknown::CredentialOff);
-        }
-        let identity = state.identity(&credential.identity);
-        let identity = identity.ok_or(Unknown::NoCredential)?;
-        if !identity.enabled || !counts(&identity.regions) {
-            return Err(Unknown::PrincipalOff);
-        }
+        let (credential, identity) = bound(state, &proven.client)?;
         let mut gathered = Gathered {
             state,
             documents,

@@ -25,7 +25,7 @@ pub use self::sections::{
 };
 pub use self::size::{Size, SizeError};
 use self::variables::Variables;
-use crate::limits::{COUNT_MAX, DURATION_MAX};
+use crate::limits::{CERTIFICATE_LIFETIME_MIN, COUNT_MAX, DURATION_MAX};
 
 /// Everything an operator can set. `deploy/config/strongroom.toml` explains each option.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -87,6 +87,7 @@ impl Default for Config {
                 key: "/etc/strongroom/node.key".into(),
                 authority: "/etc/strongroom/ca.pem".into(),
                 reload_interval: Duration::from_secs(10),
+                certificate_lifetime: Duration::from_secs(90 * 24 * 60 * 60),
             },
             cluster: ClusterSection {
                 account: "000000000000".into(),
@@ -274,6 +275,7 @@ impl Config {
             ("limits.deadline_default", limits.deadline_default),
             ("limits.deadline_max", limits.deadline_max),
             ("tls.reload_interval", self.tls.reload_interval),
+            ("tls.certificate_lifetime", self.tls.certificate_lifetime),
             ("secrets.purge_interval", secrets.purge_interval),
             (
                 "secrets.access_record_interval",
@@ -288,6 +290,12 @@ impl Config {
                 reason: reason.to_owned(),
             })
         };
+        if self.tls.certificate_lifetime < CERTIFICATE_LIFETIME_MIN {
+            return refuse(
+                "tls.certificate_lifetime",
+                "it must be at least half a minute",
+            );
+        }
         let mut all = intervals.iter().chain(&may_be_nothing);
         match intervals.iter().find(|(_, interval)| interval.is_zero()) {
             Some((option, _)) => refuse(option, "it must be longer than nothing"),

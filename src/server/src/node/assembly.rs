@@ -11,7 +11,7 @@ use wire::access::v1::access_service_server::AccessServiceServer;
 use wire::admin::v1::admin_service_server::AdminServiceServer;
 use wire::replication::v1::forward_service_server::ForwardServiceServer;
 use wire::secrets::v1::secrets_service_server::SecretsServiceServer;
-use wire::{Credentials, Dialer};
+use wire::{Connections, Credentials, Dialer};
 
 use super::parts::Parts;
 use super::serve::Services;
@@ -19,6 +19,7 @@ use super::{Identity, StartError};
 use crate::accesses::Accesses;
 use crate::admin::{Admin, AdminOptions};
 use crate::authz::{Authz, Policies};
+use crate::certificates::{Expiry, Renewal, Sever, Signing};
 use crate::config::Config;
 use crate::danger::Danger;
 use crate::door::{Bounds, Door, Guests};
@@ -54,6 +55,7 @@ pub struct Assembly<'a> {
     pub dialer: &'a Dialer,
     pub danger: Danger,
     pub authz: Arc<Authz>,
+    pub connections: Vec<Connections>,
 }
 
 impl Assembly<'_> {
@@ -133,9 +135,40 @@ impl Assembly<'_> {
             credentials: Arc::clone(self.credentials),
         };
         tasks.spawn(directory.follow());
+        self.certificates(tasks);
         self.parts.replication.start();
         let interval = self.config.tls.reload_interval;
         tasks.spawn(Arc::clone(self.credentials).follow_files_every(interval));
+    }
+
+    /// What keeps certificates in force, and ends the connections of those that are not.
+    fn certificates(&self, tasks: &mut JoinSet<()>) {
+        let renewal = Renewal {
+            signing: self.signing(),
+            credentials: Arc::clone(self.credentials),
+            dialer: self.dialer.clone(),
+            metrics: self.metrics.clone(),
+        };
+        tasks.spawn(renewal.run());
+        let expiry = Expiry {
+            consensus: self.parts.consensus.clone(),
+            credentials: Arc::clone(self.credentials),
+            metrics: self.metrics.clone(),
+        };
+        tasks.spawn(expiry.watch());
+        let sever = Sever {
+            consensus: self.parts.consensus.clone(),
+            connections: self.connections.clone(),
+        };
+        tasks.spawn(sever.follow());
+    }
+
+    fn signing(&self) -> Signing {
+        Signing {
+            consensus: self.parts.consensus.clone(),
+            vault: Arc::clone(self.vault),
+            lifetime: self.config.tls.certificate_lifetime,
+        }
     }
 
     fn secrets(&self, stop: &CancellationToken) -> Secrets {
@@ -171,6 +204,7 @@ impl Assembly<'_> {
             epochs: Arc::clone(&self.parts.epochs),
             fence: self.fence(),
             credentials: Arc::clone(self.credentials),
+            signing: self.signing(),
             dialer: self.dialer.clone(),
             metrics: self.metrics.clone(),
             status: Arc::clone(self.status),

@@ -26,6 +26,7 @@ pub use self::first::Start;
 use self::first::{Advertised, Founding, sealed_keyring};
 use self::parts::{Opening, Parts};
 use self::serve::{Bound, Servers, Stops};
+use crate::certificates::believe;
 use crate::config::{Config, SealProviderName};
 use crate::danger::Danger;
 use crate::directory::DataDir;
@@ -124,6 +125,8 @@ impl Node {
             stop: &stops.regions,
         };
         let parts = opening.parts(keyring).await?;
+        // Before it serves: a file may trust whom the region has retired.
+        believe(&parts.consensus.local_view(), &credentials);
         let metrics = Metrics::new().map_err(|error| StartError::Build(error.to_string()))?;
         let status = Arc::new(NodeStatus {
             places: bound.places(),
@@ -143,6 +146,7 @@ impl Node {
             dialer: &dialer,
             danger,
             authz: Arc::default(),
+            connections: bound.connections(),
         };
         tasks.spawn(end_on_fault(parts.consensus.faults()));
         let servers = bound.serve(assembly.services(&sealed, &stops.api, &mut tasks)?, &stops);

@@ -1,0 +1,113 @@
+//! Ends open connections of callers who have lost their right to them: a revoked certificate, a
+//! credential or an identity that is off or gone, a node that was removed.
+//!
+//! Every call and every stream is judged anyway; a connection that is ended says so to a caller who
+//! only listens, and gives its place back.
+
+use std::sync::Arc;
+
+use consensus::{Consensus, View};
+use machine::{Feed, FeedId, Node, NodeId, Position, State};
+use wire::{Caller, Connections};
+
+use crate::authz::{Proven, counts};
+use crate::limits::SEVER_PAUSE;
+use crate::regions::is_linked;
+
+/// Follows the state of this region.
+pub struct Sever {
+    /// The state.
+    pub consensus: Consensus,
+    /// The connections of each listener.
+    pub connections: Vec<Connections>,
+}
+
+/// Whether a caller may be connected, as one state has it.
+struct Standing<'a> {
+    state: &'a State,
+}
+
+/// What of a state says who may be connected.
+#[derive(PartialEq)]
+struct Grounds {
+    root: Option<Position>,
+    nodes: Vec<(NodeId, Arc<Node>)>,
+}
+
+impl Sever {
+    /// Looks after each change, and a little later: many come together.
+    pub async fn follow(self) {
+        let mut applied = self.consensus.applied();
+        applied.borrow_and_update();
+        let mut before = self.consensus.local_view();
+        let mut grounds = Grounds::of(&before);
+        while applied.changed().await.is_ok() {
+            tokio::time::sleep(SEVER_PAUSE).await;
+            applied.borrow_and_update();
+            let now = self.consensus.local_view();
+            let fresh = Grounds::of(&now);
+            if fresh != grounds {
+                self.sever(&before, &now);
+                grounds = fresh;
+            }
+            before = now;
+        }
+    }
+
+    fn sever(&self, before: &View, now: &View) {
+        let (was, is) = (Standing { state: before }, Standing { state: now });
+        for connections in &self.connections {
+            let ended = connections.cut(|caller| is.has_lost(&was, caller));
+            if ended > 0 {
+                tracing::info!(
+                    ended,
+                    "connections ended whose callers have lost their right"
+                );
+            }
+        }
+    }
+}
+
+impl Grounds {
+    fn of(state: &State) -> Self {
+        let root = state.feed(&FeedId::Root);
+        Self {
+            root: root.and_then(Feed::position),
+            nodes: state
+                .nodes()
+                .map(|node| (node.id, Arc::clone(node)))
+                .collect(),
+        }
+    }
+}
+
+impl Standing<'_> {
+    /// Whether a caller was known and is not any more: one who never was is refused each call, and
+    /// may be known in a moment, where the state is behind.
+    fn has_lost(&self, was: &Self, caller: &Caller) -> bool {
+        was.is_known(caller) && !self.is_known(caller)
+    }
+
+    fn is_known(&self, caller: &Caller) -> bool {
+        match caller {
+            Caller::Anonymous => false,
+            Caller::Client(client) => {
+                let proven = Proven {
+                    client: client.name.as_str().into(),
+                    public_key: client.public_key,
+                };
+                counts(self.state, &proven)
+            }
+            Caller::Peer(peer) => {
+                let own = self.state.region();
+                match own.is_some_and(|own| own.as_str() == peer.region) {
+                    true => self
+                        .state
+                        .node(NodeId(peer.node))
+                        .is_some_and(|node| node.public_key.0 == peer.public_key),
+                    false => is_linked(self.state, peer),
+                }
+            }
+        }
+    }
+}
