@@ -254,7 +254,7 @@ fn open_key(path: &Path) -> Result<KeyPair, CertsError> {
     })
 }
 
-fn text(path: &Path) -> Result<Zeroizing<String>, CertsError> {
+pub(super) fn text(path: &Path) -> Result<Zeroizing<String>, CertsError> {
     let read = fs::read_to_string(path);
     let read = read.map_err(|source| CredentialsError::Read {
         path: path.to_owned(),

@@ -25,7 +25,7 @@ use std::{
 };
 
 pub use issue::{add_region, init, issue_client, issue_node};
-pub use renewal::{RenewalError, Signer, pem_of};
+pub use renewal::{IssuerFiles, RenewalError, Signer, pem_of, read_issuer};
 pub(crate) use status::instant;
 pub use status::{CertificateStatus, Holder, status};
 pub(crate) use write::replace_certificate as replace;

@@ -10,11 +10,12 @@ use rcgen::{ExtendedKeyUsagePurpose, Issuer, KeyPair, PublicKeyData as _, Subjec
 use rustls::pki_types::CertificateDer;
 use sha2::{Digest as _, Sha256};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
+use zeroize::Zeroizing;
 
 use super::{
-    CertsError, Holder, Validity,
-    issue::{leaf, server_name},
-    status::names_of,
+    CertsError, Holder, Layout, Validity,
+    issue::{leaf, server_name, text},
+    status::{first, names_of},
 };
 use crate::{
     clock,
@@ -138,6 +139,30 @@ impl Debug for Signer {
             .field("holder", &self.holder)
             .finish_non_exhaustive()
     }
+}
+
+/// An issuer as its files have it.
+pub struct IssuerFiles {
+    /// The certificate, DER.
+    pub certificate: Vec<u8>,
+    /// SHA-256 of its public key (SubjectPublicKeyInfo, DER).
+    pub public_key: PublicKeyHash,
+    /// The private key, PEM.
+    pub private_key: Zeroizing<String>,
+}
+
+/// Reads the files of a region's issuer.
+pub fn read_issuer(layout: &Layout, region: &str) -> Result<IssuerFiles, CertsError> {
+    let pair = layout.issuer(region);
+    let certificate = first(&pair.cert)?;
+    let public_key = PublicKeyHash::of(&certificate).map_err(|_| CertsError::NotAnAuthority {
+        path: pair.cert.clone(),
+    })?;
+    Ok(IssuerFiles {
+        certificate: certificate.to_vec(),
+        public_key,
+        private_key: text(&pair.key)?,
+    })
 }
 
 /// The PEM form of a certificate.
