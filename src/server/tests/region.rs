@@ -13,6 +13,7 @@ mod region {
     mod batch;
     mod by_hand;
     mod canary;
+    mod certificates;
     mod elsewhere;
     mod forward;
     mod grants;

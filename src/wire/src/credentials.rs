@@ -276,6 +276,20 @@ impl Credentials {
         self.current.load_full()
     }
 
+    /// What a new connection is made with. Of a client, whose process nobody may tell of a change,
+    /// the files are looked at first: it lives longer than its certificate.
+    pub(crate) fn for_connection(&self) -> Arc<Material> {
+        let material = self.material();
+        if material.identity.peer().is_some() {
+            return material;
+        }
+        if let Err(error) = self.reload_if_changed() {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "certificate kept");
+        }
+        self.material()
+    }
+
     fn reload_if_changed(&self) -> Result<bool, CredentialsError> {
         let mut loaded = self.loaded();
         if loaded.seen == look(&self.files) {

@@ -25,7 +25,7 @@ pub use self::documents::Unreadable;
 pub use self::gate::Policies;
 pub use self::grants::Grants;
 pub use self::keys::{Asked, Surroundings};
-pub use self::who::{Proven, Who, counts};
+pub use self::who::{Proven, Unknown, Who, standing};
 
 /// Knows callers and policies. What it remembers of them is only what the rows of a view still say.
 #[derive(Debug, Default)]

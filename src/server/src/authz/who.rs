@@ -83,13 +83,18 @@ impl Callers {
 }
 
 /// Whether a certificate stands for somebody who may call here at all.
-pub fn counts(state: &State, proven: &Proven) -> bool {
-    let is_revoked = || {
-        let key = Revoked::PublicKey(Hash(proven.public_key));
-        state.revocation_of(&key).is_some()
-    };
-    let is_root = || state.administrator() == Some(&*proven.client);
-    (is_root() || bound(state, &proven.client).is_ok()) && !is_revoked()
+///
+/// # Errors
+/// Why it does not.
+pub fn standing(state: &State, proven: &Proven) -> Result<(), Unknown> {
+    let key = Revoked::PublicKey(Hash(proven.public_key));
+    if state.revocation_of(&key).is_some() {
+        return Err(Unknown::Revoked);
+    }
+    match state.administrator() == Some(&*proven.client) {
+        true => Ok(()),
+        false => bound(state, &proven.client).map(drop),
+    }
 }
 
 /// The credential that a client's name is bound by, and the user or role it stands for, both in

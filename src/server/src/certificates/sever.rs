@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use consensus::{Consensus, View};
 use machine::{Feed, FeedId, Node, NodeId, Position, State};
-use wire::{Caller, Connections};
+use wire::{Caller, Connections, PeerIdentity};
 
-use crate::authz::{Proven, counts};
+use crate::authz::{Proven, Unknown, standing};
 use crate::limits::SEVER_PAUSE;
 use crate::regions::is_linked;
 
@@ -20,11 +20,6 @@ pub struct Sever {
     pub consensus: Consensus,
     /// The connections of each listener.
     pub connections: Vec<Connections>,
-}
-
-/// Whether a caller may be connected, as one state has it.
-struct Standing<'a> {
-    state: &'a State,
 }
 
 /// What of a state says who may be connected.
@@ -55,9 +50,8 @@ impl Sever {
     }
 
     fn sever(&self, before: &View, now: &View) {
-        let (was, is) = (Standing { state: before }, Standing { state: now });
         for connections in &self.connections {
-            let ended = connections.cut(|caller| is.has_lost(&was, caller));
+            let ended = connections.cut(|caller| has_lost(before, now, caller));
             if ended > 0 {
                 tracing::info!(
                     ended,
@@ -81,33 +75,35 @@ impl Grounds {
     }
 }
 
-impl Standing<'_> {
-    /// Whether a caller was known and is not any more: one who never was is refused each call, and
-    /// may be known in a moment, where the state is behind.
-    fn has_lost(&self, was: &Self, caller: &Caller) -> bool {
-        was.is_known(caller) && !self.is_known(caller)
-    }
-
-    fn is_known(&self, caller: &Caller) -> bool {
-        match caller {
-            Caller::Anonymous => false,
-            Caller::Client(client) => {
-                let proven = Proven {
-                    client: client.name.as_str().into(),
-                    public_key: client.public_key,
-                };
-                counts(self.state, &proven)
-            }
-            Caller::Peer(peer) => {
-                let own = self.state.region();
-                match own.is_some_and(|own| own.as_str() == peer.region) {
-                    true => self
-                        .state
-                        .node(NodeId(peer.node))
-                        .is_some_and(|node| node.public_key.0 == peer.public_key),
-                    false => is_linked(self.state, peer),
-                }
+/// Whether a caller has lost the right to be connected from one state to a later one. One who never
+/// had it is refused each call, and may have it in a moment where the state is behind.
+fn has_lost(was: &State, is: &State, caller: &Caller) -> bool {
+    match caller {
+        Caller::Anonymous => false,
+        Caller::Client(client) => {
+            let proven = Proven {
+                client: client.name.as_str().into(),
+                public_key: client.public_key,
+            };
+            match standing(is, &proven) {
+                Ok(()) => false,
+                Err(Unknown::NoCredential) => standing(was, &proven).is_ok(),
+                // The state says so of this caller, whatever it said before.
+                Err(_) => true,
             }
         }
+        Caller::Peer(peer) => is_there(was, peer) && !is_there(is, peer),
     }
+}
+
+/// Whether a node is a member, or one of a linked region, with its key.
+fn is_there(state: &State, peer: &PeerIdentity) -> bool {
+    if state
+        .region()
+        .is_some_and(|own| own.as_str() == peer.region)
+    {
+        let node = state.node(NodeId(peer.node));
+        return node.is_some_and(|node| node.public_key.0 == peer.public_key);
+    }
+    is_linked(state, peer)
 }

@@ -88,7 +88,8 @@ fn node(cluster: &str, region: &str) -> Option<Caller> {
 #[tokio::test]
 async fn each_kind_of_caller_reaches_its_own_rpcs_and_no_others() {
     use CallerClass::{
-        Client, ClientOrMember, LinkedRegion, Peer, PeerWithToken, Stranger, StrangerWithToken,
+        Client, ClientOrMember, LinkedRegion, Member, Peer, PeerWithToken, Stranger,
+        StrangerWithToken,
     };
     const STRANGERS: &[CallerClass] = &[Stranger, StrangerWithToken];
     let other_cluster = CLUSTER.replace('0', "1");
@@ -110,6 +111,7 @@ async fn each_kind_of_caller_reaches_its_own_rpcs_and_no_others() {
                 Stranger,
                 StrangerWithToken,
                 ClientOrMember,
+                Member,
                 Peer,
                 PeerWithToken,
             ],
