@@ -457,7 +457,8 @@ impl Rejection {
             | Rejection::FeedNotFound(_) => "ResourceNotFoundException",
             Rejection::SecretLimit | Rejection::VersionLimit | Rejection::LabelLimit
             | Rejection::JoinTokenLimit | Rejection::LinkTokenLimit | Rejection::RegionLimit
-            | Rejection::FeedLimit(_) | Rejection::NodeLimit | Rejection::IssuerLimit => "LimitExceededException",
+            | Rejection::FeedLimit(_) | Rejection::NodeLimit | Rejection::IssuerLimit
+                => "LimitExceededException",
             Rejection::LabelElsewhere { .. } | Rejection::LabelNotAttached { .. }
             | Rejection::CurrentNotRemovable | Rejection::NothingToMove | Rejection::WindowInvalid
             | Rejection::TagInvalid | Rejection::TagReserved | Rejection::TagDuplicate

@@ -147,7 +147,7 @@ impl Client {
     }
 
     /// Tells who signs the region's certificates, and how those of its nodes stand.
-    pub async fn get_certificates(
+    pub async fn certificates(
         &self,
         request: GetCertificatesRequest,
     ) -> Result<GetCertificatesResponse, Error> {

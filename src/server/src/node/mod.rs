@@ -26,7 +26,6 @@ pub use self::first::Start;
 use self::first::{Advertised, Founding, sealed_keyring};
 use self::parts::{Opening, Parts};
 use self::serve::{Bound, Servers, Stops};
-use crate::certificates::believe;
 use crate::config::{Config, SealProviderName};
 use crate::danger::Danger;
 use crate::directory::DataDir;
@@ -105,8 +104,7 @@ impl Node {
         check(&config)?;
         let credentials = credentials(&config)?;
         let identity = identity(&credentials)?;
-        let data = DataDir::open(&config.node.data)?;
-        let root = root_key(&config)?;
+        let (data, root) = (DataDir::open(&config.node.data)?, root_key(&config)?);
         let bound = Bound::bind(&config, &credentials).await?;
         let addresses = bound.addresses();
         let advertised = advertised(&config, addresses)?;
@@ -125,8 +123,6 @@ impl Node {
             stop: &stops.regions,
         };
         let parts = opening.parts(keyring).await?;
-        // Before it serves: a file may trust whom the region has retired.
-        believe(&parts.consensus.local_view(), &credentials);
         let metrics = Metrics::new().map_err(|error| StartError::Build(error.to_string()))?;
         let status = Arc::new(NodeStatus {
             places: bound.places(),

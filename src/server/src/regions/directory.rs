@@ -1,5 +1,6 @@
 //! Keeps those whom connections are believed from in step with the state (R17): the issuers of this
-//! region, and those of the region directory. A region that was unlinked is believed no more at once.
+//! region, and those of the region directory. A region that was unlinked is believed no more at
+//! once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

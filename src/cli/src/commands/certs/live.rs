@@ -100,7 +100,7 @@ async fn finish(
 pub fn status(connection: &Connection, format: Format) -> Result<(), Failure> {
     block_on(async {
         let client = connect::client(connection)?;
-        let answer = client.get_certificates(GetCertificatesRequest {}).await?;
+        let answer = client.certificates(GetCertificatesRequest {}).await?;
         shown(&answer).print(format)
     })
 }
@@ -156,7 +156,7 @@ fn shown(answer: &GetCertificatesResponse) -> Answer {
 const KEY_SHOWN: usize = 16;
 
 async fn signs(client: &Client) -> Result<Option<Vec<u8>>, Failure> {
-    let known = client.get_certificates(GetCertificatesRequest {}).await?;
+    let known = client.certificates(GetCertificatesRequest {}).await?;
     let mut issuers = known.issuers.into_iter();
     let active = issuers.find(|issuer| issuer.active);
     Ok(active.map(|issuer| issuer.public_key_sha256))
