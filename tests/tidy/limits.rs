@@ -27,6 +27,7 @@ const CRATES: &[(&str, &str)] = &[
     ("store", "Log, rows and snapshots"),
     ("envelope", "Keys and values"),
     ("access", "Policies and tokens"),
+    ("audit", "Audit"),
     ("cli", "The command line"),
 ];
 
