@@ -48,7 +48,11 @@ fn certificates_of_a_minute_their_issuer_and_revoked_clients_are_replaced_and_cu
     let ledger = Ledger::new();
     let load = runtime.block_on(async { Load::start(&region, &ledger) });
 
-    let end = Instant::now() + Duration::from_secs(seconds);
+    wait_for_writes(&ledger, Instant::now());
+    ledger.forget_times();
+    let start = Instant::now();
+    wait_for_writes(&ledger, start);
+    let end = start + Duration::from_secs(seconds);
     wait_until("the certificates of the beginning are over", end);
     let renewals: Vec<u64> = (1..=3).map(|node| renewals(&region, node)).collect();
     assert!(renewals.iter().all(|renewed| *renewed > 0), "{renewals:?}");
@@ -63,6 +67,8 @@ fn certificates_of_a_minute_their_issuer_and_revoked_clients_are_replaced_and_cu
 
     let cut = revoke(&region, &runtime, &of_region);
     wait_for_writes(&ledger, Instant::now());
+    let (from, to) = ledger.gap(start);
+    let slowest = ledger.slowest_write(start);
     let counts = runtime.block_on(load.stop());
     let client = runtime.block_on(async { connect(&region, region.endpoints()) });
     runtime.block_on(ledger.verify(&client, false));
@@ -70,7 +76,8 @@ fn certificates_of_a_minute_their_issuer_and_revoked_clients_are_replaced_and_cu
     println!(
         "soak: certificates of {} s for {seconds} s under load, {renewals:?} renewals of the \
          nodes, {} of {} calls failed, {} were repeated; {} acknowledged writes; the issuer \
-         replaced in {:.1} s; a revoked client was cut off after {:.1} s",
+         replaced in {:.1} s; a revoked client was cut off after {:.1} s; longest time without an \
+         acknowledged write {:?}, slowest write {slowest:?}",
         LIFETIME.as_secs(),
         failed.len(),
         counts.calls,
@@ -78,6 +85,7 @@ fn certificates_of_a_minute_their_issuer_and_revoked_clients_are_replaced_and_cu
         ledger.writes(),
         replaced.as_secs_f64(),
         cut.as_secs_f64(),
+        to - from,
     );
     assert!(failed.is_empty(), "{failed:#?}");
 }
