@@ -156,11 +156,11 @@ fn revoke(region: &Region, runtime: &Runtime, of_region: &[&str]) -> Duration {
     let user = format!("user/{WATCHER}");
     let bind = ["credential", "bind", &user, "--subject", WATCHER];
     region.call(&bind).done();
+    // It is kept, and its connection with it: nobody but a node ends that.
+    let watcher = watcher(region, runtime);
     let mut watch = until("the watcher is known", || {
-        let watcher = watcher(region, runtime);
-        runtime
-            .block_on(watcher.watch(WatchRequest::default()))
-            .ok()
+        let watch = watcher.watch(WatchRequest::default());
+        runtime.block_on(watch).ok()
     });
     let began = Instant::now();
     region.call(&["user", "disable", WATCHER]).done();

@@ -6,7 +6,10 @@ use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, FieldDescriptor, Kind, Value};
 use wire::{
     DESCRIPTOR_SET,
-    admin::v1::{CreateJoinTokenResponse, CreateLinkTokenResponse, JoinRequest, LinkRequest},
+    admin::v1::{
+        CreateJoinTokenResponse, CreateLinkTokenResponse, InstallIssuerRequest, JoinRequest,
+        LinkRequest,
+    },
     replication::v1::{ForwardedAnswer, ForwardedCall},
     secrets::v1::{
         CreateSecretRequest, GetRandomPasswordResponse, GetSecretValueResponse,
@@ -23,7 +26,7 @@ const CANARY: &str = "canary-4711";
 type Print = fn(&[u8]) -> String;
 
 /// Every message of `redact.rs`.
-const BY_HAND: [(&str, Print); 12] = [
+const BY_HAND: [(&str, Print); 13] = [
     (
         "strongroom.secrets.v1.CreateSecretRequest",
         print::<CreateSecretRequest>,
@@ -58,6 +61,10 @@ const BY_HAND: [(&str, Print); 12] = [
         print::<CreateLinkTokenResponse>,
     ),
     ("strongroom.admin.v1.LinkRequest", print::<LinkRequest>),
+    (
+        "strongroom.admin.v1.InstallIssuerRequest",
+        print::<InstallIssuerRequest>,
+    ),
     (
         "strongroom.replication.v1.ForwardedCall",
         print::<ForwardedCall>,
