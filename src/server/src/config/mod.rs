@@ -87,7 +87,8 @@ impl Default for Config {
                 key: "/etc/strongroom/node.key".into(),
                 authority: "/etc/strongroom/ca.pem".into(),
                 reload_interval: Duration::from_secs(10),
-                certificate_lifetime: Duration::from_secs(90 * 24 * 60 * 60),
+                // Three months, as configuration files say it.
+                certificate_lifetime: Duration::from_secs(3 * 2_630_016),
             },
             cluster: ClusterSection {
                 account: "000000000000".into(),

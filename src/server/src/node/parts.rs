@@ -88,9 +88,8 @@ impl Opening<'_> {
             let snapshots = SnapshotDir::open(&at_snapshots, &stamped, cipher)?;
             Ok::<_, StartError>((log, rows, snapshots))
         });
-        let opened = opened
-            .await
-            .map_err(|error| StartError::Build(error.to_string()))?;
+        let opened = opened.await;
+        let opened = opened.map_err(|error| StartError::Build(error.to_string()))?;
         let (log, opened, snapshots) = opened?;
         let log = Arc::new(log);
         let quarantined = opened.quarantined;
