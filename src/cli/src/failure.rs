@@ -9,6 +9,7 @@ use client::certs::CertsError;
 use server::RootKeyError;
 use tonic::Code;
 
+use crate::commands::certs::live::IssuerError;
 use crate::commands::config::ConfigFailure;
 use crate::commands::connect::ConnectError;
 use crate::commands::dev::DevError;
@@ -53,6 +54,9 @@ pub enum Failure {
     /// Certificates could not be made or read.
     #[error(transparent)]
     Certs(#[from] CertsError),
+    /// The issuer of a region was not changed.
+    #[error(transparent)]
+    Issuer(#[from] IssuerError),
     /// The root key could not be made.
     #[error(transparent)]
     RootKey(#[from] RootKeyError),
@@ -155,6 +159,7 @@ impl Failure {
             Self::Document(DocumentError::Read { source, .. }) => Exit::of_io(source),
             Self::Document(_) | Self::NotAClient { .. } => Exit::Refused,
             Self::Certs(error) => of_certs(error),
+            Self::Issuer(_) => Exit::Refused,
             Self::RootKey(_) => Exit::Create,
             Self::Config(_) | Self::Logs(_) => Exit::Configuration,
             Self::Connect(error) => of_connect(error),
@@ -182,7 +187,9 @@ impl Failure {
             Self::FeedsLeft { .. } => "FeedsLeft",
             Self::PolicyFails => "PolicyFails",
             Self::Document(_) => "Document",
-            Self::Certs(_) | Self::RootKey(_) | Self::NotAClient { .. } => "Certificates",
+            Self::Certs(_) | Self::Issuer(_) | Self::RootKey(_) | Self::NotAClient { .. } => {
+                "Certificates"
+            }
             Self::Config(_) | Self::Logs(_) | Self::Connect(_) => "Configuration",
             Self::Server(_) => "Server",
             Self::Session(_) => "Session",

@@ -44,9 +44,9 @@ pub use command::{
     DeleteCredential, DeleteIdentity, DeletePolicy, DeleteProvider, DeleteResourcePolicy,
     DeleteSecret, DetachSecret, FenceFeed, FillRows, ForgetRevocations, ForgetStaged, Found,
     IdentityChange, ImportChanges, ImportedChange, IssueJoinToken, IssueLinkToken, KeepSigningKey,
-    KeyState, KeyVersion, KmsKey, LinkRegion, MendBucket, NewVersion, Node, PurgeSecret,
+    KeyState, KeyVersion, KmsKey, LinkRegion, MendBucket, NewVersion, Node, PurgeSecret, PutIssuer,
     PutResourcePolicy, PutSecretValue, RecordAccess, RemoveNode, ReplicaReport, ReportReplicas,
-    RestoreSecret, Revoke, RewrapRoot, RewrapSecret, RotateSessionKey, Seen, SeenAs, SeenRow,
+    RestoreSecret, RetireIssuers, Revoke, RewrapRoot, RewrapSecret, RotateSessionKey, Seen, SeenAs, SeenRow,
     SentBody, SetMachineVersion, ShareSecret, StageDetach, StageRows, StagedRow, TagResource,
     TakeOver, TrimFeed, UnlinkRegion, UnshareSecret, UntagResource, UpdateCredential,
     UpdateIdentity, UpdatePolicy, UpdateProvider, UpdateRegion, UpdateSecret,
@@ -72,9 +72,10 @@ pub use position::{Epoch, FeedId, Position, Token, TokenError};
 pub use region::{Region, ReplicaState, ReplicaStatus, Scope, TakenFeed, TakenOver};
 pub use rejection::{ArnShown, Field, Flaw, NameShown, Rejection};
 pub use row::{
-    Access, BeginEpoch, Clock, Detached, FeedCheckpoint, FeedState, Fence, Introduction, JoinToken,
-    JournalRow, Kept, KeptLabel, KeptLabels, LinkToken, Machine, Origin, Principal, Problem,
-    ProblemKind, Resealed, RetiredNode, Row, RowKey, Staging, Tombstone, Withheld,
+    Access, BeginEpoch, Clock, Detached, FeedCheckpoint, FeedState, Fence, Introduction, Issuer,
+    IssuerCertificate, Issuers, JoinToken, JournalRow, Kept, KeptLabel, KeptLabels, LinkToken,
+    Machine, Origin, Principal, Problem, ProblemKind, Resealed, RetiredNode, Row, RowKey, Staging,
+    Tombstone, Withheld,
 };
 pub use secret::{
     Deletion, Replica, SealedValue, Secret, StoredVersion, Tag, Value, ValueKind, Version,

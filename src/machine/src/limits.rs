@@ -82,6 +82,10 @@ pub const REGIONS_MAX: usize = 64;
 pub const REGION_NODES_MAX: usize = 16;
 /// Issuer certificates the directory has of one region.
 pub const AUTHORITIES_MAX: usize = 4;
+/// Bytes of an issuer's private key once it is sealed: RSA of 4096 bits, with room.
+pub const ISSUER_SEALED_BYTES_MAX: usize = 4096;
+/// Keys of former issuers that are known to be trusted no more.
+pub const ISSUERS_RETIRED_MAX: usize = 32;
 /// Bytes of one issuer certificate.
 pub const AUTHORITY_BYTES_MAX: usize = 4096;
 /// Link tokens, used or not, that have not expired.

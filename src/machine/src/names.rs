@@ -160,6 +160,12 @@ impl VersionId {
         Ok(VersionId(Text::new(text)))
     }
 
+    /// Gives the version as which the private key of a region's issuer is sealed, under the uid of
+    /// [`crate::State::issuer_uid`].
+    pub fn of_issuer() -> VersionId {
+        VersionId(Text::new("certificate-issuer-0000000000001"))
+    }
+
     /// Gives the version as which the secret of an access key is sealed: the one of a secret that
     /// has the uid of the credential. No secret has a credential's uid.
     pub fn of_access_key() -> VersionId {

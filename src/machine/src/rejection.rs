@@ -8,8 +8,9 @@ use thiserror::Error;
 use crate::entity::{EntityKind, Quota, Reference};
 use crate::ids::{Hash, KeyId, MachineVersion, NodeId, Revision, Stamp, Uid};
 use crate::limits::{
-    JOIN_TOKENS_MAX, LABELS_MAX, LINK_TOKENS_MAX, NODES_MAX, RECOVERY_WINDOW_DAYS_MAX,
-    RECOVERY_WINDOW_DAYS_MIN, REGIONS_MAX, SECRETS_MAX, TAGS_MAX, UNLABELLED_VERSIONS_MAX,
+    AUTHORITIES_MAX, JOIN_TOKENS_MAX, LABELS_MAX, LINK_TOKENS_MAX, NODES_MAX,
+    RECOVERY_WINDOW_DAYS_MAX, RECOVERY_WINDOW_DAYS_MIN, REGIONS_MAX, SECRETS_MAX, TAGS_MAX,
+    UNLABELLED_VERSIONS_MAX,
 };
 use crate::names::{AccountId, Label, RegionName, SecretName, VersionId};
 use crate::position::{Epoch, FeedId};
@@ -323,6 +324,15 @@ pub enum Rejection {
     /// There are too many link tokens.
     #[error("There can't be more than {LINK_TOKENS_MAX} link tokens.")]
     LinkTokenLimit,
+    /// Another issuer signs than the one that was seen, or none.
+    #[error("Another issuer signs by now, or none does: look at `certs status`.")]
+    IssuerMoved,
+    /// An issuer was retired, or its certificate or sealed key has no possible size.
+    #[error("The issuer can't be used: it was retired, or is not of the expected form.")]
+    IssuerInvalid,
+    /// There are too many issuers that are trusted.
+    #[error("There can't be more than {AUTHORITIES_MAX} issuers: retire those replaced.")]
+    IssuerLimit,
     /// The directory has no such region.
     #[error("Region {0} is not linked.")]
     RegionUnknown(RegionName),
@@ -450,7 +460,8 @@ impl Rejection {
             | Rejection::FeedNotFound(_) => "ResourceNotFoundException",
             Rejection::SecretLimit | Rejection::VersionLimit | Rejection::LabelLimit
             | Rejection::JoinTokenLimit | Rejection::LinkTokenLimit | Rejection::RegionLimit
-            | Rejection::FeedLimit(_) | Rejection::NodeLimit => "LimitExceededException",
+            | Rejection::FeedLimit(_) | Rejection::NodeLimit | Rejection::IssuerLimit
+                => "LimitExceededException",
             Rejection::LabelElsewhere { .. } | Rejection::LabelNotAttached { .. }
             | Rejection::CurrentNotRemovable | Rejection::NothingToMove | Rejection::WindowInvalid
             | Rejection::TagInvalid | Rejection::TagReserved | Rejection::TagDuplicate
@@ -476,6 +487,7 @@ impl Rejection {
             | Rejection::LinkTokenExists | Rejection::RegionExists(_) | Rejection::RegionUnlinked(_)
             | Rejection::RegionIsPrimary { .. } | Rejection::NothingToTakeOver(_)
             | Rejection::ScopeNeeded(_) | Rejection::MachineVersionNeeded(_)
+            | Rejection::IssuerMoved | Rejection::IssuerInvalid
                 => "InvalidRequestException",
             Rejection::FieldInvalid(_) => "ValidationException",
             Rejection::EntityAlreadyExists(..) => "EntityAlreadyExists",

@@ -4,6 +4,7 @@ mod accesses;
 mod admin;
 mod attempts;
 mod authz;
+mod certificates;
 mod cipher;
 mod clock;
 pub mod config;

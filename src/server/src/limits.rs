@@ -209,3 +209,18 @@ pub const FORWARD_REFUSAL_BYTES_MAX: usize = 6 << 10;
 pub const FORWARD_OPEN_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 /// Time before its deadline at which a call for a fresher state is told how old it is.
 pub const FRESH_MARGIN: std::time::Duration = std::time::Duration::from_millis(100);
+/// Pause between two looks whether this node's certificate is to be renewed.
+pub const RENEWAL_LOOK_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
+/// Longest pause before a renewal that failed is tried again.
+pub const RENEWAL_PAUSE_MAX: std::time::Duration = std::time::Duration::from_secs(600);
+/// Longest wait for the leader to sign.
+pub const RENEWAL_CALL_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(3);
+/// Time for which a node knows of a new issuer before it has that one sign for it: by then the
+/// others know it too.
+pub const ISSUER_SETTLE: std::time::Duration = std::time::Duration::from_secs(5);
+/// Pause before connections are looked through for those whose callers have lost their right.
+pub const SEVER_PAUSE: std::time::Duration = std::time::Duration::from_millis(500);
+/// Pause between two looks at how long certificates last.
+pub const EXPIRY_LOOK_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
+/// Shortest life of a renewed certificate that can be configured.
+pub const CERTIFICATE_LIFETIME_MIN: std::time::Duration = std::time::Duration::from_secs(30);

@@ -14,6 +14,8 @@ pub enum CallerClass {
     ClientOrMember,
     /// A node of this region; the service behind checks that its key is pinned.
     Peer,
+    /// A node of this region whose key is pinned.
+    Member,
     /// A node certificate of this region and a one-time token, which the handler checks.
     PeerWithToken,
     /// A node of a linked region whose key is pinned in the region directory.
@@ -379,6 +381,22 @@ pub const METHODS: &[Method] = &[
         "/strongroom.admin.v1.AdminService/SetRegionScope",
         "strongroom:SetRegionScope",
     )),
+    writes(admin(
+        "/strongroom.admin.v1.AdminService/InstallIssuer",
+        "strongroom:InstallIssuer",
+    )),
+    writes(admin(
+        "/strongroom.admin.v1.AdminService/RetireIssuers",
+        "strongroom:RetireIssuers",
+    )),
+    admin(
+        "/strongroom.admin.v1.AdminService/GetCertificates",
+        "strongroom:GetCertificates",
+    ),
+    of(
+        CallerClass::Member,
+        "/strongroom.admin.v1.AdminService/RenewCertificate",
+    ),
     raft("/strongroom.raft.v1.RaftService/AppendEntries"),
     raft("/strongroom.raft.v1.RaftService/StreamAppend"),
     raft("/strongroom.raft.v1.RaftService/Vote"),

@@ -12,9 +12,11 @@ use tonic::Code;
 
 use crate::methods::METHODS;
 
+pub use self::certificates::Certificates;
 pub use self::growth::{Growth, Sizes};
 pub use self::regions::RegionMetrics;
 
+mod certificates;
 mod growth;
 mod regions;
 
@@ -46,6 +48,8 @@ pub struct Metrics {
     pub reads: ReadMetrics,
     /// What grows, and the time that work on the store takes.
     pub growth: Growth,
+    /// Certificates.
+    pub certificates: Certificates,
     /// The traffic between regions.
     pub regions: RegionMetrics,
 }
@@ -122,6 +126,7 @@ impl Metrics {
         )?;
         let reads = ReadMetrics::new(&registry)?;
         let growth = Growth::new(&registry)?;
+        let certificates = Certificates::new(&registry)?;
         let regions = RegionMetrics::new(&registry)?;
         let build = IntGauge::with_opts(
             Opts::new("strongroom_build_info", "1, with the release as label")
@@ -144,6 +149,7 @@ impl Metrics {
             task_failures,
             reads,
             growth,
+            certificates,
             regions,
         })
     }

@@ -10,6 +10,7 @@ use replication::Replication;
 use wire::{Credentials, Places};
 
 use crate::accesses::Accesses;
+use crate::certificates::issuer_of;
 use crate::clock;
 use crate::metrics::{Metrics, Sizes};
 use crate::space::DiskSpace;
@@ -183,6 +184,16 @@ impl NodeStatus {
     #[must_use]
     pub fn certificate_expires(&self) -> Stamp {
         stamp(self.credentials.expires())
+    }
+
+    /// SHA-256 of the public key of the region's issuer that signed it; empty if none did.
+    #[must_use]
+    pub fn certificate_issuer(&self) -> Vec<u8> {
+        let view = self.consensus.local_view();
+        let issuer = view
+            .issuers()
+            .and_then(|known| issuer_of(known, &self.credentials));
+        issuer.map_or_else(Vec::new, |key| key.0.to_vec())
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod access_key;
 mod between;
+mod issuer;
 mod sessions;
 
 use std::sync::Arc;

@@ -15,6 +15,7 @@ mod region {
     mod batch;
     mod by_hand;
     mod canary;
+    mod certificates;
     mod elsewhere;
     mod forward;
     mod grants;

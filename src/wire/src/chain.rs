@@ -12,7 +12,12 @@ use rustls::{
     },
 };
 
-use crate::{certs::Holder, credentials::provider, identity::PeerIdentity};
+use crate::{
+    certs::Holder,
+    credentials::provider,
+    identity::{PeerIdentity, PublicKeyHash},
+    issuer::key_of,
+};
 
 /// Verifies the certificate of a server.
 pub(crate) fn of_server(
@@ -50,6 +55,19 @@ pub(crate) fn callers(
     builder
         .build()
         .map_err(|error| Error::Other(OtherError(Arc::new(error))))
+}
+
+/// Those of the certificates presented that are not of an issuer that was retired: the root has
+/// signed it, and would vouch for it for years.
+pub(crate) fn in_force<'a>(
+    intermediates: &[CertificateDer<'a>],
+    retired: &[PublicKeyHash],
+) -> Vec<CertificateDer<'a>> {
+    let is_retired = |one: &&CertificateDer<'a>| {
+        !retired.is_empty() && key_of(one).is_some_and(|key| retired.contains(&key))
+    };
+    let all = intermediates.iter();
+    all.filter(|one| !is_retired(one)).cloned().collect()
 }
 
 /// Those of the certificates presented that may stand between a node and its authority. The root

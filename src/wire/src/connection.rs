@@ -18,8 +18,10 @@ use tokio::{
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
+use crate::connections::Entered;
 use crate::identity::Caller;
 use crate::limits::OPENING_BYTES;
+use crate::listen::Presented;
 
 /// A connection after its handshake. Holds its place among the listener's connections until it
 /// is dropped.
@@ -31,6 +33,8 @@ pub(crate) struct Connection {
     pub(crate) _place: OwnedSemaphorePermit,
     /// Its place among those of its region, if that is a linked one.
     pub(crate) _tied: Option<OwnedSemaphorePermit>,
+    /// Its place among those of callers with a certificate.
+    pub(crate) _entered: Option<Entered>,
 }
 
 /// How long the other end has said nothing. A caller that is alive answers the pings of HTTP/2;
@@ -46,6 +50,8 @@ pub(crate) struct Silence {
 #[derive(Clone, Debug)]
 pub(crate) struct Accepted {
     pub(crate) caller: Caller,
+    /// The certificate of a node.
+    pub(crate) presented: Option<Presented>,
     pub(crate) local: Option<SocketAddr>,
     pub(crate) remote: Option<SocketAddr>,
 }

@@ -9,7 +9,7 @@ use std::{
     fs::{self, File},
     io::{self, Read},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -25,9 +25,9 @@ use zeroize::Zeroizing;
 
 use crate::{
     authorities::Authorities,
-    certs::Holder,
-    identity::{Identity, IdentityError, PeerIdentity},
-    issuer::check_issuer,
+    certs::{self, Holder},
+    identity::{Identity, IdentityError, PeerIdentity, PublicKeyHash},
+    issuer::{check_issuer, key_of},
     limits::PEM_BYTES_MAX,
 };
 
@@ -47,7 +47,24 @@ pub struct Credentials {
     files: CredentialFiles,
     current: ArcSwap<Material>,
     authorities: Authorities,
-    seen: Mutex<Vec<Option<Seen>>>,
+    /// Held while what is in force is replaced.
+    loaded: Mutex<Loaded>,
+}
+
+/// What the credentials in force were made of, beside the files' content.
+struct Loaded {
+    seen: Vec<Option<Seen>>,
+    own: OwnIssuers,
+}
+
+/// What the own region says of its issuers, beside the files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnIssuers {
+    /// Certificates of those it trusts, the one that signs first.
+    pub trusted: Vec<CertificateDer<'static>>,
+    /// The public keys of those it trusts no more: not even if a file has them, or if an authority
+    /// that is trusted has signed them.
+    pub retired: Vec<PublicKeyHash>,
 }
 
 /// Why credentials were not loaded.
@@ -57,6 +74,14 @@ pub enum CredentialsError {
     /// A file cannot be read.
     #[error("cannot read {path}")]
     Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A renewed certificate cannot be written.
+    #[error("cannot write {path}; give this process the right to write there, or renew by hand")]
+    Write {
         /// The file.
         path: PathBuf,
         /// What the system said.
@@ -121,25 +146,76 @@ pub enum CredentialsError {
 impl Credentials {
     /// Loads the files, at most 1 MiB each.
     pub fn load(files: CredentialFiles) -> Result<Arc<Self>, CredentialsError> {
-        let seen = Mutex::new(look(&files));
-        let current = ArcSwap::from_pointee(Material::load(&files)?);
+        let loaded = Loaded {
+            seen: look(&files),
+            own: OwnIssuers::default(),
+        };
+        let current = ArcSwap::from_pointee(Material::load(&files, &loaded.own)?);
         Ok(Arc::new(Self {
             files,
             current,
             authorities: Authorities::default(),
-            seen,
+            loaded: Mutex::new(loaded),
         }))
     }
 
     /// Loads the files again. Connections that are open stay as they are; new ones use what was
     /// loaded. On an error the old credentials stay in force.
     pub fn reload(&self) -> Result<(), CredentialsError> {
+        self.reload_into(&mut self.loaded())
+    }
+
+    fn reload_into(&self, loaded: &mut Loaded) -> Result<(), CredentialsError> {
         let seen = look(&self.files);
-        let fresh = Material::load(&self.files)?;
+        let fresh = Material::load(&self.files, &loaded.own)?;
         self.material().may_become(&fresh, &self.files.cert)?;
         self.current.store(Arc::new(fresh));
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+        loaded.seen = seen;
         Ok(())
+    }
+
+    /// Believes what the own region says of its issuers, from new connections on.
+    pub fn believe(&self, own: OwnIssuers) {
+        let mut loaded = self.loaded();
+        if loaded.own != own {
+            let fresh = self.material().believing(&own);
+            self.current.store(Arc::new(fresh));
+            loaded.own = own;
+        }
+    }
+
+    /// Puts a renewed certificate, with its issuer's behind it in PEM form, in the place of the one
+    /// in force, and uses it. The file is whole at every moment, and on the disk on return. False,
+    /// and nothing written, if somebody has put another one there: that is used from now on.
+    pub fn renew(&self, pem: &str) -> Result<bool, CredentialsError> {
+        let mut loaded = self.loaded();
+        let held = self.material();
+        if certificates(&self.files.cert)? != held.certified.cert {
+            self.reload_into(&mut loaded)?;
+            return Ok(false);
+        }
+        let fresh: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
+        let fresh = fresh.map_err(|_| self.not_pem())?;
+        let fresh = Material::of(&self.files, fresh, &loaded.own)?;
+        held.may_become(&fresh, &self.files.cert)?;
+        certs::replace(&self.files.cert, pem).map_err(|source| CredentialsError::Write {
+            path: self.files.cert.clone(),
+            source,
+        })?;
+        loaded.seen = look(&self.files);
+        self.current.store(Arc::new(fresh));
+        Ok(true)
+    }
+
+    fn not_pem(&self) -> CredentialsError {
+        CredentialsError::NotPem {
+            path: self.files.cert.clone(),
+            wanted: "certificate",
+        }
+    }
+
+    fn loaded(&self) -> MutexGuard<'_, Loaded> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Looks at the files once a period, and loads them again when one changed, for as long as the
@@ -162,6 +238,11 @@ impl Credentials {
     /// Who this process is.
     pub fn identity(&self) -> Identity {
         self.material().identity.clone()
+    }
+
+    /// From when the certificate in force is valid.
+    pub fn begins(&self) -> SystemTime {
+        self.material().begins
     }
 
     /// When the certificate in force ends.
@@ -195,11 +276,26 @@ impl Credentials {
         self.current.load_full()
     }
 
+    /// What a new connection is made with. Of a client, whose process nobody may tell of a change,
+    /// the files are looked at first: it lives longer than its certificate.
+    pub(crate) fn for_connection(&self) -> Arc<Material> {
+        let material = self.material();
+        if material.identity.peer().is_some() {
+            return material;
+        }
+        if let Err(error) = self.reload_if_changed() {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "certificate kept");
+        }
+        self.material()
+    }
+
     fn reload_if_changed(&self) -> Result<bool, CredentialsError> {
-        if *self.seen.lock().unwrap_or_else(PoisonError::into_inner) == look(&self.files) {
+        let mut loaded = self.loaded();
+        if loaded.seen == look(&self.files) {
             return Ok(false);
         }
-        self.reload().map(|()| true)
+        self.reload_into(&mut loaded).map(|()| true)
     }
 }
 
@@ -219,13 +315,26 @@ pub(crate) struct Material {
     /// Who of them vouches for the nodes of the own region: nobody if this is a client's.
     pub(crate) peer_roots: Arc<RootCertStore>,
     issuers: Vec<CertificateDer<'static>>,
+    /// The issuers of the own region that are trusted no more.
+    pub(crate) retired: Arc<[PublicKeyHash]>,
+    /// The authorities that the files name.
+    authorities: Vec<CertificateDer<'static>>,
     pub(crate) identity: Identity,
+    pub(crate) begins: SystemTime,
     pub(crate) expires: SystemTime,
 }
 
 impl Material {
-    fn load(files: &CredentialFiles) -> Result<Self, CredentialsError> {
-        let chain = certificates(&files.cert)?;
+    fn load(files: &CredentialFiles, own: &OwnIssuers) -> Result<Self, CredentialsError> {
+        Self::of(files, certificates(&files.cert)?, own)
+    }
+
+    /// What it is with another certificate than the file's.
+    fn of(
+        files: &CredentialFiles,
+        chain: Vec<CertificateDer<'static>>,
+        own: &OwnIssuers,
+    ) -> Result<Self, CredentialsError> {
         let not_pem = || CredentialsError::NotPem {
             path: files.cert.clone(),
             wanted: "certificate",
@@ -235,7 +344,7 @@ impl Material {
             path: files.cert.clone(),
             source,
         })?;
-        let expires = expiry(leaf).ok_or_else(not_pem)?;
+        let (begins, expires) = life(leaf).ok_or_else(not_pem)?;
         let key = private_key(&files.key)?;
         let unusable = |source| CredentialsError::Unusable {
             path: files.key.clone(),
@@ -252,19 +361,46 @@ impl Material {
                 cert: files.cert.clone(),
                 key: files.key.clone(),
             })?;
-        let (authorities, roots) = roots(&files.ca)?;
-        let (peer_roots, issuers) = match &identity {
-            Identity::Peer(peer) => of_region(peer, authorities, &certified.cert),
+        let unbelieving = Self {
+            certified: Arc::new(certified),
+            roots: Arc::new(RootCertStore::empty()),
+            peer_roots: Arc::new(RootCertStore::empty()),
+            issuers: Vec::new(),
+            retired: Arc::default(),
+            authorities: roots(&files.ca)?.0,
+            identity,
+            begins,
+            expires,
+        };
+        Ok(unbelieving.believing(own))
+    }
+
+    /// The same with what the own region says of its issuers.
+    fn believing(&self, own: &OwnIssuers) -> Self {
+        let is_retired =
+            |one: &CertificateDer<'_>| key_of(one).is_some_and(|key| own.retired.contains(&key));
+        let mut authorities = self.authorities.clone();
+        let is_new = |one: &&CertificateDer<'static>| !self.authorities.contains(one);
+        authorities.extend(own.trusted.iter().filter(is_new).cloned());
+        authorities.retain(|one| !is_retired(one));
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(authorities.iter().cloned());
+        let (peer_roots, mut issuers) = match &self.identity {
+            Identity::Peer(peer) => of_region(peer, authorities, &self.certified.cert),
             Identity::Client(_) => (RootCertStore::empty(), Vec::new()),
         };
-        Ok(Self {
-            certified: Arc::new(certified),
+        issuers.retain(|one| !is_retired(one));
+        Self {
+            certified: Arc::clone(&self.certified),
             roots: Arc::new(roots),
             peer_roots: Arc::new(peer_roots),
             issuers,
-            identity,
-            expires,
-        })
+            retired: own.retired.as_slice().into(),
+            authorities: self.authorities.clone(),
+            identity: self.identity.clone(),
+            begins: self.begins,
+            expires: self.expires,
+        }
     }
 
     fn may_become(&self, fresh: &Self, path: &Path) -> Result<(), CredentialsError> {
@@ -292,9 +428,21 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
 
 /// Reads when a certificate ends; `None` if it is no certificate.
 pub(crate) fn expiry(certificate: &CertificateDer<'_>) -> Option<SystemTime> {
+    life(certificate).map(|(_, expires)| expires)
+}
+
+/// Reads when a certificate begins and ends; `None` if it is no certificate.
+fn life(certificate: &CertificateDer<'_>) -> Option<(SystemTime, SystemTime)> {
     let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
-    let seconds = u64::try_from(parsed.validity().not_after.timestamp()).ok()?;
-    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+    let at = |seconds: i64| {
+        let seconds = u64::try_from(seconds).ok()?;
+        SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+    };
+    let validity = parsed.validity();
+    Some((
+        at(validity.not_before.timestamp())?,
+        at(validity.not_after.timestamp())?,
+    ))
 }
 
 /// Reads the certificates of a PEM file, in their order. There is at least one.
@@ -317,6 +465,7 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, CredentialsError> 
     })
 }
 
+/// Reads the authorities of files, each of which TLS can use. There is at least one.
 pub(crate) fn roots(
     paths: &[PathBuf],
 ) -> Result<(Vec<CertificateDer<'static>>, RootCertStore), CredentialsError> {

@@ -20,7 +20,7 @@ use rustls::{
     sign::SingleCertAndKey,
     version::TLS13,
 };
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, task::spawn_blocking};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tonic::transport::{Channel, Endpoint};
 use tower::Service;
@@ -252,7 +252,9 @@ impl Service<Uri> for Connector {
 
 impl Connector {
     async fn connect(self) -> Result<TokioIo<TlsStream<TcpStream>>, ConnectError> {
-        let material = self.credentials.material();
+        let credentials = Arc::clone(&self.credentials);
+        let material = spawn_blocking(move || credentials.for_connection()).await;
+        let material = material.unwrap_or_else(|_| self.credentials.material());
         let verifier = self.verifier(&material)?;
         let config = self
             .client_config(&material, verifier)
@@ -293,6 +295,7 @@ impl Connector {
             vouching,
             algorithms: provider().signature_verification_algorithms,
             wanted,
+            retired: Arc::clone(&material.retired),
         }))
     }
 

@@ -12,7 +12,8 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwapOption;
 use rustls::{
-    ServerConfig, server::NoServerSessionStorage, sign::SingleCertAndKey, version::TLS13,
+    ServerConfig, pki_types::CertificateDer, server::NoServerSessionStorage,
+    sign::SingleCertAndKey, version::TLS13,
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -32,6 +33,7 @@ use tower::util::MapRequestLayer;
 
 use crate::{
     connection::{Accepted, Connection, Silence},
+    connections::Connections,
     credentials::{Credentials, Material, provider},
     identity::{Caller, Identity},
     limits::{
@@ -74,7 +76,13 @@ pub struct Listener {
     credentials: Arc<Credentials>,
     options: ListenOptions,
     places: Places,
+    connections: Connections,
 }
+
+/// The certificate that a node has presented and whose key it has proved, among the extensions of
+/// its requests.
+#[derive(Clone, Debug)]
+pub struct Presented(pub Arc<CertificateDer<'static>>);
 
 /// The connections that a listener holds. Clones share them.
 #[derive(Clone, Debug)]
@@ -132,6 +140,7 @@ impl Listener {
             local,
             credentials,
             places: Places::new(options.connections_max),
+            connections: Connections::default(),
             options,
         })
     }
@@ -144,6 +153,11 @@ impl Listener {
     /// Its connections, to be counted while it serves.
     pub fn places(&self) -> Places {
         self.places.clone()
+    }
+
+    /// Its connections, to be ended by who is at their other end.
+    pub fn connections(&self) -> Connections {
+        self.connections.clone()
     }
 
     /// Serves until `stop` is ready. Then accepts nothing more, lets open calls finish for the
@@ -161,6 +175,7 @@ impl Listener {
             credentials: self.credentials,
             config: ArcSwapOption::empty(),
             places: self.places.free,
+            connections: self.connections,
             options: self.options,
             cut: cut.clone(),
             sender,
@@ -218,6 +233,7 @@ fn introduce<B>(mut request: http::Request<B>) -> http::Request<B> {
     if let Some(accepted) = request.extensions_mut().remove::<Accepted>() {
         let Accepted {
             caller,
+            presented,
             local,
             remote,
         } = accepted;
@@ -226,6 +242,9 @@ fn introduce<B>(mut request: http::Request<B>) -> http::Request<B> {
             remote_addr: remote,
         };
         request.extensions_mut().insert(caller);
+        if let Some(presented) = presented {
+            request.extensions_mut().insert(presented);
+        }
         request.extensions_mut().insert(addresses);
     }
     request
@@ -236,6 +255,7 @@ struct Door {
     credentials: Arc<Credentials>,
     config: ArcSwapOption<Config>,
     places: Arc<Semaphore>,
+    connections: Connections,
     options: ListenOptions,
     cut: CancellationToken,
     sender: mpsc::Sender<Result<Connection, io::Error>>,
@@ -319,21 +339,25 @@ impl Door {
             Ok(None) => Caller::Anonymous,
             Err(error) => return Err(io::Error::other(error)),
         };
+        let is_node = matches!(caller, Caller::Peer(_));
+        let presented = certificate.filter(|_| is_node);
+        let presented = presented.map(|one| Presented(Arc::new(one.clone().into_owned())));
         let (tied, unlinked) = self.tie(&caller)?.unzip();
+        let entered = self.connections.enter(&caller);
+        let over = entered.as_ref().map(|entered| entered.cut().clone());
         let stop = self.cut.clone();
         let cut = async move {
-            match unlinked {
-                None => stop.cancelled().await,
-                Some(unlinked) => tokio::select! {
-                    () = stop.cancelled() => {}
-                    () = unlinked.cancelled() => {}
-                },
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = cancelled(unlinked) => {}
+                () = cancelled(over) => {}
             }
         };
         Ok(Connection {
             stream,
             accepted: Accepted {
                 caller,
+                presented,
                 local,
                 remote,
             },
@@ -341,6 +365,7 @@ impl Door {
             silence: Silence::new(self.options.handshake_timeout, self.options.silence_timeout),
             _place: place,
             _tied: tied,
+            _entered: entered,
         })
     }
 
@@ -407,6 +432,14 @@ fn server_config(
         Admission::Nodes => vec![b"h2".to_vec()],
     };
     Ok(config)
+}
+
+/// Waits for what may end a connection; for ever if nothing does.
+async fn cancelled(cut: Option<CancellationToken>) {
+    match cut {
+        Some(cut) => cut.cancelled().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Waits until the caller has read why it is refused and ends the connection: to close a socket

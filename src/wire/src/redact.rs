@@ -12,7 +12,10 @@ use zeroize::Zeroize;
 
 use crate::{
     access::v1::{AssumeRoleWithWebIdentityRequest, CreateCredentialResponse, Session},
-    admin::v1::{CreateJoinTokenResponse, CreateLinkTokenResponse, JoinRequest, LinkRequest},
+    admin::v1::{
+        CreateJoinTokenResponse, CreateLinkTokenResponse, InstallIssuerRequest, JoinRequest,
+        LinkRequest,
+    },
     replication::v1::{ForwardedAnswer, ForwardedCall},
     secrets::v1::{
         CreateSecretRequest, GetRandomPasswordResponse, GetSecretValueResponse,
@@ -82,6 +85,16 @@ impl Debug for CreateLinkTokenResponse {
         f.debug_struct("CreateLinkTokenResponse")
             .field("token", &REDACTED)
             .field("expires", &self.expires)
+            .finish()
+    }
+}
+
+impl Debug for InstallIssuerRequest {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("InstallIssuerRequest")
+            .field("certificate", &self.certificate)
+            .field("private_key", &REDACTED)
+            .field("replaces", &self.replaces)
             .finish()
     }
 }

@@ -62,6 +62,7 @@ pub(crate) enum Refusal {
 pub(crate) struct CallerVerifier {
     chain: Arc<dyn ClientCertVerifier>,
     cluster: String,
+    retired: Arc<[PublicKeyHash]>,
     /// Where nodes are required, those that are let in.
     nodes: Option<Nodes>,
 }
@@ -82,6 +83,7 @@ impl CallerVerifier {
         Ok(Self {
             chain: chain::callers(Arc::clone(&material.roots), true)?,
             cluster: material.identity.cluster().to_owned(),
+            retired: Arc::clone(&material.retired),
             nodes: None,
         })
     }
@@ -98,6 +100,7 @@ impl CallerVerifier {
         Ok(Self {
             chain: chain::callers(Arc::clone(&material.roots), false)?,
             cluster: material.identity.cluster().to_owned(),
+            retired: Arc::clone(&material.retired),
             nodes: Some(nodes),
         })
     }
@@ -167,6 +170,7 @@ impl ClientCertVerifier for CallerVerifier {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         let trusted = self.trusted(now)?;
+        let intermediates = &chain::in_force(intermediates, &self.retired);
         let verified = trusted.verify_client_cert(end_entity, intermediates, now)?;
         let identity = Identity::of(end_entity).map_err(|error| refused(error.into()))?;
         if identity.cluster() != self.cluster {
@@ -232,6 +236,8 @@ pub(crate) struct NodeVerifier {
     pub(crate) vouching: Vouching,
     pub(crate) algorithms: WebPkiSupportedAlgorithms,
     pub(crate) wanted: Wanted,
+    /// The issuers that are trusted no more, whoever has signed them.
+    pub(crate) retired: Arc<[PublicKeyHash]>,
 }
 
 impl ServerCertVerifier for NodeVerifier {
@@ -243,6 +249,7 @@ impl ServerCertVerifier for NodeVerifier {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        let intermediates = &chain::in_force(intermediates, &self.retired);
         let roots = match &self.vouching {
             Vouching::Roots(roots) => Arc::clone(roots),
             Vouching::IssuerKey(key) => {

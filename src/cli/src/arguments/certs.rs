@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::Connection;
+use super::secret::Yes;
+
 /// The options of `certs`.
 #[derive(Args, Debug)]
 #[command(arg_required_else_help = true)]
@@ -27,9 +30,26 @@ pub enum Verb {
     /// Sign a certificate for a node or a client.
     #[command(subcommand, arg_required_else_help = true)]
     Issue(Issue),
+    /// Give the region its issuer, so that nodes renew their certificates by themselves.
+    ///
+    /// The private key is sealed in the region's state, and whichever node leads signs with it.
+    #[command(after_help = "Example:\n  strongroom certs install-issuer --region eu-west-1")]
+    InstallIssuer(InstallIssuer),
+    /// Put a new issuer in the place of the region's, without a pause.
+    ///
+    /// Makes it, which takes the root's key, and installs it: both are trusted from then on, and
+    /// the nodes have it sign for them. With --finish, once `certs status --live` shows it for
+    /// every node, the one before is trusted no more: clients need certificates of the new one.
+    #[command(
+        after_help = "Examples:\n  strongroom certs rotate-ca --region eu-west-1\n  \
+        strongroom certs status --live\n  \
+        strongroom certs rotate-ca --region eu-west-1 --finish --yes"
+    )]
+    RotateCa(RotateCa),
     /// Show whom certificates name and when they expire.
     #[command(after_help = "Examples:\n  strongroom certs status\n  \
-        strongroom certs status /etc/strongroom --expires-within 30")]
+        strongroom certs status /etc/strongroom --expires-within 30\n  \
+        strongroom certs status --live")]
     Status(Status),
 }
 
@@ -106,12 +126,42 @@ pub struct Leaf {
     pub renew: bool,
 }
 
+/// The options of `certs install-issuer`.
+#[derive(Args, Debug)]
+pub struct InstallIssuer {
+    /// The region that the options of the connection name.
+    #[arg(long, value_name = "REGION")]
+    pub region: String,
+    /// The directory of `certs init`.
+    #[arg(long, default_value = "certs", value_name = "DIR")]
+    pub dir: PathBuf,
+    #[command(flatten)]
+    pub connection: Connection,
+}
+
+/// The options of `certs rotate-ca`.
+#[derive(Args, Debug)]
+pub struct RotateCa {
+    #[command(flatten)]
+    pub issuer: InstallIssuer,
+    /// Trust the issuer before no more.
+    #[arg(long)]
+    pub finish: bool,
+    #[command(flatten)]
+    pub yes: Yes,
+}
+
 /// The options of `certs status`.
 #[derive(Args, Debug)]
 pub struct Status {
     /// Certificate files, or directories of them.
     #[arg(default_value = "certs", value_name = "PATH")]
     pub paths: Vec<PathBuf>,
+    /// Ask the region instead: who signs, and how far each node is.
+    #[arg(long, conflicts_with = "paths")]
+    pub live: bool,
+    #[command(flatten)]
+    pub connection: Connection,
     /// Exit with 1 if a certificate expires within this time.
     #[arg(long, default_value_t = 0, value_name = "DAYS")]
     pub expires_within: u32,

@@ -3,13 +3,15 @@
 use wire::Channel;
 use wire::admin::v1::{
     CreateJoinTokenRequest, CreateJoinTokenResponse, CreateLinkTokenRequest,
-    CreateLinkTokenResponse, FinalizeUpgradeRequest, FinalizeUpgradeResponse, GetStatusRequest,
-    GetStatusResponse, JoinRequest, JoinResponse, LinkRequest, LinkResponse, ListNodesRequest,
-    ListNodesResponse, ListRegionsRequest, ListRegionsResponse, PromoteNodeRequest,
-    PromoteNodeResponse, PromoteRegionRequest, PromoteRegionResponse, RemoveNodeRequest,
-    RemoveNodeResponse, SetRegionScopeRequest, SetRegionScopeResponse, TakeSnapshotRequest,
-    TakeSnapshotResponse, TransferLeaderRequest, TransferLeaderResponse, UnlinkRegionRequest,
-    UnlinkRegionResponse, admin_service_client::AdminServiceClient,
+    CreateLinkTokenResponse, FinalizeUpgradeRequest, FinalizeUpgradeResponse,
+    GetCertificatesRequest, GetCertificatesResponse, GetStatusRequest, GetStatusResponse,
+    InstallIssuerRequest, InstallIssuerResponse, JoinRequest, JoinResponse, LinkRequest,
+    LinkResponse, ListNodesRequest, ListNodesResponse, ListRegionsRequest, ListRegionsResponse,
+    PromoteNodeRequest, PromoteNodeResponse, PromoteRegionRequest, PromoteRegionResponse,
+    RemoveNodeRequest, RemoveNodeResponse, RetireIssuersRequest, RetireIssuersResponse,
+    SetRegionScopeRequest, SetRegionScopeResponse, TakeSnapshotRequest, TakeSnapshotResponse,
+    TransferLeaderRequest, TransferLeaderResponse, UnlinkRegionRequest, UnlinkRegionResponse,
+    admin_service_client::AdminServiceClient,
 };
 
 use super::{Effect, led::Means};
@@ -115,6 +117,43 @@ impl Client {
             request,
             |channel, request| async move { service(channel).finalize_upgrade(request).await },
         )
+        .await
+    }
+
+    /// Keeps the issuer of the region, so that its nodes' certificates are renewed.
+    pub async fn install_issuer(
+        &self,
+        request: InstallIssuerRequest,
+    ) -> Result<InstallIssuerResponse, Error> {
+        self.call(
+            Effect::Administers,
+            request,
+            |channel, request| async move { service(channel).install_issuer(request).await },
+        )
+        .await
+    }
+
+    /// Trusts the issuers before the one that signs no more.
+    pub async fn retire_issuers(
+        &self,
+        request: RetireIssuersRequest,
+    ) -> Result<RetireIssuersResponse, Error> {
+        self.call(
+            Effect::Administers,
+            request,
+            |channel, request| async move { service(channel).retire_issuers(request).await },
+        )
+        .await
+    }
+
+    /// Tells who signs the region's certificates, and how those of its nodes stand.
+    pub async fn certificates(
+        &self,
+        request: GetCertificatesRequest,
+    ) -> Result<GetCertificatesResponse, Error> {
+        self.call(Effect::Nothing, request, |channel, request| async move {
+            service(channel).get_certificates(request).await
+        })
         .await
     }
 

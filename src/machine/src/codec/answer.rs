@@ -349,6 +349,9 @@ fn region_rejection(code: u32, wire: &storage::Rejection) -> Result<Rejection, D
         75 => Rejection::DetachLimit,
         80 => Rejection::FieldInvalid(field(wire.other)?),
         81 => Rejection::SessionKeyYoung(Stamp(wire.number)),
+        82 => Rejection::IssuerMoved,
+        83 => Rejection::IssuerInvalid,
+        84 => Rejection::IssuerLimit,
         other => return identity_answers::rejection(other, wire),
     })
 }
@@ -432,7 +435,8 @@ fn code(rejection: &Rejection) -> u32 {
         Rejection::DetachLimit => 75, Rejection::EntityAlreadyExists(..) => 76,
         Rejection::NoSuchEntity(_) => 77, Rejection::DeleteConflict(_) => 78,
         Rejection::LimitExceeded(..) => 79, Rejection::FieldInvalid(_) => 80,
-        Rejection::SessionKeyYoung(_) => 81,
+        Rejection::SessionKeyYoung(_) => 81, Rejection::IssuerMoved => 82,
+        Rejection::IssuerInvalid => 83, Rejection::IssuerLimit => 84,
     }
 }
 

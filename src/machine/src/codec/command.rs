@@ -88,6 +88,8 @@ impl From<&Command> for Wire {
             Command::DeleteResourcePolicy(delete) => Wire::DeleteResourcePolicy(delete.into()),
             Command::RotateSessionKey(rotate) => Wire::RotateSessionKey(rotate.into()),
             Command::KeepSigningKey(keep) => Wire::KeepSigningKey(keep.into()),
+            Command::PutIssuer(put) => Wire::PutIssuer(put.into()),
+            Command::RetireIssuers(retire) => Wire::RetireIssuers(retire.into()),
         }
     }
 }

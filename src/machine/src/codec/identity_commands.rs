@@ -2,7 +2,7 @@
 
 use crate::codec::entry::{seen, seen_rows};
 use crate::codec::identity::{account, names, names_of};
-use crate::codec::{DecodeError, copied, parsed, required, uid};
+use crate::codec::{DecodeError, copied, issuer, parsed, required, uid};
 use crate::command::{
     Command, CreateAccount, CreateCredential, CreateIdentity, CreatePolicy, CreateProvider,
     CredentialChange, DeleteCredential, DeleteIdentity, DeletePolicy, DeleteProvider,
@@ -91,7 +91,7 @@ fn proving(command: Wire) -> Result<Command, DecodeError> {
             uid: uid(&delete.uid)?,
             seen: seen(delete.seen)?,
         }),
-        _ => return Err(DecodeError::UnknownCommand),
+        other => return issuer::command(other),
     })
 }
 

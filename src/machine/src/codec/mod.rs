@@ -9,6 +9,7 @@ mod identity;
 mod identity_answers;
 mod identity_commands;
 mod identity_rows;
+mod issuer;
 mod local;
 mod node_commands;
 mod region;

@@ -69,7 +69,9 @@ impl Command {
             | Command::RewrapSecret(_)
             | Command::StageDetach(_)
             | Command::RewrapRoot(_)
-            | Command::KeepSigningKey(_) => None,
+            | Command::KeepSigningKey(_)
+            | Command::PutIssuer(_)
+            | Command::RetireIssuers(_) => None,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod feed;
 mod identity;
+mod issuer;
 mod region;
 mod seen;
 
@@ -23,6 +24,7 @@ pub use identity::{
     Revoke, RewrapRoot, RotateSessionKey, UpdateCredential, UpdateIdentity, UpdatePolicy,
     UpdateProvider,
 };
+pub use issuer::{PutIssuer, RetireIssuers};
 pub use region::{
     ActivateSnapshot, Cursor, DetachSecret, FenceFeed, FillRows, ForgetStaged, ImportChanges,
     ImportedChange, IssueLinkToken, LinkRegion, MendBucket, ReplicaReport, ReportReplicas,
@@ -143,6 +145,10 @@ pub enum Command {
     RotateSessionKey(RotateSessionKey),
     /// Keeps the key by which this region signs sessions.
     KeepSigningKey(KeepSigningKey),
+    /// Makes an issuer of nodes' certificates the one that signs.
+    PutIssuer(PutIssuer),
+    /// Trusts those before no more.
+    RetireIssuers(RetireIssuers),
 }
 
 /// Founds a region.

@@ -12,6 +12,7 @@ mod hide;
 mod identity;
 mod import;
 mod intake;
+mod issuer;
 mod key;
 mod label;
 mod link;
@@ -199,6 +200,8 @@ fn decide_identities(draft: &mut Draft<'_>, command: &Command) -> Result<Outcome
         Command::ForgetRevocations(_) => revoke::forget(draft),
         Command::PutResourcePolicy(put) => policy::put_resource(draft, put),
         Command::DeleteResourcePolicy(delete) => policy::delete_resource(draft, delete),
+        Command::PutIssuer(put) => issuer::put(draft, put),
+        Command::RetireIssuers(retire) => issuer::retire(draft, retire),
         // Unreachable: every other command is decided before.
         _ => Err(Rejection::MachineVersionNeeded(ACCESS)),
     }

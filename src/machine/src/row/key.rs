@@ -50,6 +50,8 @@ pub enum RowKey {
     RootWrap(Uid),
     /// The key by which this region signs sessions.
     SigningKey,
+    /// Who signs the certificates of the region's nodes.
+    Issuers,
     /// The start of an epoch, by the feed's uid and the epoch's number.
     Epoch(Uid, Ordinal),
     /// A feed's checkpoint, by the feed's uid.
@@ -93,7 +95,8 @@ impl RowKey {
         let mut bytes = Vec::with_capacity(33);
         bytes.push(self.kind());
         match self {
-            RowKey::Machine | RowKey::Clock | RowKey::Introduction | RowKey::SigningKey => {}
+            RowKey::Machine | RowKey::Clock | RowKey::Introduction => {}
+            RowKey::SigningKey | RowKey::Issuers => {}
             RowKey::Feed(uid)
             | RowKey::Access(uid)
             | RowKey::Fence(uid)
@@ -157,6 +160,7 @@ impl RowKey {
             0x13 => RowKey::KeptLabels(rest.uid()?),
             0x14 => RowKey::RootWrap(rest.uid()?),
             0x15 => RowKey::SigningKey,
+            0x16 => RowKey::Issuers,
             0x40 => RowKey::Epoch(rest.uid()?, Ordinal(rest.number()?)),
             0x41 => RowKey::Checkpoint(rest.uid()?),
             0x42 => RowKey::Account(Ordinal(rest.number()?)),
@@ -204,6 +208,7 @@ impl RowKey {
             RowKey::KeptLabels(_) => 0x13,
             RowKey::RootWrap(_) => 0x14,
             RowKey::SigningKey => 0x15,
+            RowKey::Issuers => 0x16,
             RowKey::Epoch(..) => 0x40,
             RowKey::Checkpoint(_) => 0x41,
             RowKey::Account(_) => 0x42,

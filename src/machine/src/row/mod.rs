@@ -1,6 +1,7 @@
 //! Rows: what the state is made of, the store keeps and feeds carry (R1). A row keeps the exact
 //! bytes it was made with; they are never encoded again.
 
+mod issuer;
 mod key;
 mod region;
 
@@ -24,6 +25,7 @@ use crate::secret::{SealedValue, Secret, StoredVersion, Wrap};
 use crate::session::{SessionKey, SigningKey};
 use crate::storage;
 
+pub use issuer::{Issuer, IssuerCertificate, Issuers};
 pub use key::RowKey;
 pub use region::{
     Detached, Fence, Introduction, KeptLabel, KeptLabels, LinkToken, Problem, ProblemKind,
@@ -103,6 +105,8 @@ pub enum Row {
     Resealed(Arc<Kept<Resealed>>),
     /// See [`RowKey::KeptLabels`].
     KeptLabels(Arc<Kept<KeptLabels>>),
+    /// See [`RowKey::Issuers`].
+    Issuers(Arc<Kept<Issuers>>),
     /// A feed row of any kind whose body is kept from this region.
     Withheld(Arc<Kept<Withheld>>),
 }
@@ -409,6 +413,7 @@ impl Row {
             Row::Staged(kept) => kept.as_ref(),
             Row::Resealed(kept) => kept.as_ref(),
             Row::KeptLabels(kept) => kept.as_ref(),
+            Row::Issuers(kept) => kept.as_ref(),
             Row::Withheld(kept) => kept.as_ref(),
         }
     }
@@ -445,6 +450,7 @@ impl Row {
             RowKey::KeptLabels(_) => Kept::decode_local(key, bytes).map(Row::KeptLabels),
             RowKey::RootWrap(_) => Kept::decode_local(key, bytes).map(Row::Wrap),
             RowKey::SigningKey => Kept::decode_local(key, bytes).map(Row::SigningKey),
+            RowKey::Issuers => Kept::decode_local(key, bytes).map(Row::Issuers),
             RowKey::Journal(..) => Kept::decode_unhashed(key, bytes).map(Row::Journal),
             _ => Err(DecodeError::UnknownRow(key.kind())),
         }

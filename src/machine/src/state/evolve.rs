@@ -127,6 +127,7 @@ impl State {
             (RowKey::KeptLabels(uid), Row::KeptLabels(kept)) => {
                 insert(&mut self.labels, *uid, kept)
             }
+            (RowKey::Issuers, Row::Issuers(kept)) => replace(&mut self.issuers, kept),
             (key, row) => self.entities.put(key, row),
         }
     }
@@ -170,6 +171,7 @@ impl State {
             RowKey::Staged(uid, number) => remove(&mut self.feed_mut(*uid).staged, number),
             RowKey::Resealed(uid, number) => remove(&mut self.resealed, &(*uid, *number)),
             RowKey::KeptLabels(uid) => remove(&mut self.labels, uid),
+            RowKey::Issuers => self.issuers.take().map(|kept| of(&kept)),
             RowKey::Account(_)
             | RowKey::Identity(_)
             | RowKey::Policy(_)

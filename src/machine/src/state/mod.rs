@@ -27,7 +27,7 @@ use crate::ids::{Hash, KeyId, NodeId, Ordinal, Stamp, Uid};
 use crate::names::AccountId;
 use crate::region::{Region, ReplicaStatus};
 use crate::row::{
-    Clock, Detached, Fence, Introduction, JoinToken, Kept, KeptLabels, LinkToken, Machine,
+    Clock, Detached, Fence, Introduction, Issuers, JoinToken, Kept, KeptLabels, LinkToken, Machine,
     Principal, Problem, Resealed, RetiredNode, RowKey, Tombstone, Withheld,
 };
 use crate::state::entities::Entities;
@@ -56,6 +56,7 @@ pub struct State {
     tombstones: OrdMap<Uid, Arc<Kept<Tombstone>>>,
     link_tokens: OrdMap<Hash, Arc<Kept<LinkToken>>>,
     introduction: Option<Arc<Kept<Introduction>>>,
+    issuers: Option<Arc<Kept<Issuers>>>,
     /// Ballots heard of, by the feed's uid.
     fences: OrdMap<Uid, Arc<Kept<Fence>>>,
     /// What regions said of their copies, by the region's number in the directory.

@@ -9,7 +9,9 @@ use crate::ids::{ClusterId, Hash, KeyId, MachineVersion, NodeId, Ordinal, Revisi
 use crate::limits::FORGOTTEN_MAX;
 use crate::names::{AccountId, ArnSuffix, RegionName, SecretName, VersionId};
 use crate::position::FeedId;
-use crate::row::{Access, JoinToken, Kept, Machine, Origin, ProblemKind, RowKey, Tombstone};
+use crate::row::{
+    Access, Issuers, JoinToken, Kept, Machine, Origin, ProblemKind, RowKey, Tombstone,
+};
 use crate::secret::{Secret, Value, VersionDescription, Wrap};
 use crate::state::slot::Held;
 use crate::state::{Counts, Feed, State};
@@ -259,6 +261,19 @@ impl State {
     /// Says whether a node of that id was removed.
     pub fn is_retired(&self, id: NodeId) -> bool {
         self.retired_nodes.contains_key(&id)
+    }
+
+    /// Gives who signs the certificates of this region's nodes; none unless it is of the cluster's
+    /// own making, and installed.
+    pub fn issuers(&self) -> Option<&Arc<Issuers>> {
+        self.issuers.as_ref().map(|kept| &kept.body)
+    }
+
+    /// Gives the uid for which the private key of an issuer is sealed, by SHA-256 of its public
+    /// key: of this region's home feed, and no secret's, whose uids are random.
+    pub fn issuer_uid(&self, public_key: &Hash) -> Option<Uid> {
+        let (random, _) = public_key.0.split_first_chunk()?;
+        Some(self.home()?.uid_of(*random))
     }
 
     /// Finds a join token by its digest, used or not.

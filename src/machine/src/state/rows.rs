@@ -65,6 +65,7 @@ impl State {
             RowKey::Staged(uid, n) => Row::Staged(Arc::clone(self.feeds.get(uid)?.staged.get(n)?)),
             RowKey::Resealed(uid, n) => Row::Resealed(Arc::clone(self.resealed.get(&(*uid, *n))?)),
             RowKey::KeptLabels(uid) => Row::KeptLabels(Arc::clone(self.labels.get(uid)?)),
+            RowKey::Issuers => Row::Issuers(Arc::clone(self.issuers.as_ref()?)),
             RowKey::Account(_)
             | RowKey::Identity(_)
             | RowKey::Policy(_)
@@ -125,6 +126,7 @@ impl State {
                 &self.entities.signing_key,
                 Row::SigningKey,
             ))
+            .chain(one(RowKey::Issuers, &self.issuers, Row::Issuers))
     }
 
     fn local_rows(&self) -> impl Iterator<Item = (RowKey, RowRef)> + '_ {

@@ -2,14 +2,15 @@
 
 use strongroom_machine::{
     AccountId, AdmitNode, ArnSuffix, Checkpoint, Command, CreateSecret, DeleteSecret, Hash,
-    IssueJoinToken, KeyState, Label, MachineVersion, NodeId, PurgeSecret, PutSecretValue,
-    RecordAccess, RemoveNode, RestoreSecret, Revision, SecretName, SetMachineVersion, Stamp, Tag,
-    TagResource, TrimFeed, Uid, UntagResource, UpdateSecret, UpdateSecretVersionStage,
+    IssueJoinToken, Issuer, IssuerCertificate, KeyState, Label, MachineVersion, NodeId,
+    PurgeSecret, PutIssuer, PutSecretValue, RecordAccess, RemoveNode, RestoreSecret, RetireIssuers,
+    Revision, SecretName, SetMachineVersion, Stamp, Tag, TagResource, TrimFeed, Uid, UntagResource,
+    UpdateSecret, UpdateSecretVersionStage,
 };
 
 use crate::runner::{Arguments, DAY_MS};
 use crate::support::{
-    ACCOUNT, Failure, default_key, found, new, node, region, uid_named, version, wrap,
+    ACCOUNT, DEFAULT_KEY, Failure, default_key, found, new, node, region, uid_named, version, wrap,
 };
 
 pub fn command(name: &str, of: &Arguments<'_>, now_ms: u64) -> Result<Command, Failure> {
@@ -92,6 +93,17 @@ fn region_command(name: &str, of: &Arguments<'_>, now_ms: u64) -> Result<Command
         "remove" => Command::RemoveNode(RemoveNode {
             node: NodeId(of.number(0)?),
         }),
+        "put-issuer" => {
+            let key = of.number(0)?;
+            let replaces = of.keyed_number("replaces")?;
+            Command::PutIssuer(PutIssuer {
+                issuer: issuer(key, of.keyed_number("bytes")?.unwrap_or(100))?,
+                replaces: replaces.map(digest),
+            })
+        }
+        "retire-issuers" => Command::RetireIssuers(RetireIssuers {
+            active: digest(of.number(0)?),
+        }),
         "machine-version" => {
             let version = MachineVersion(u32::try_from(of.number(0)?)?);
             Command::SetMachineVersion(SetMachineVersion { version })
@@ -105,6 +117,19 @@ fn region_command(name: &str, of: &Arguments<'_>, now_ms: u64) -> Result<Command
             })
         }
         other => return Err(format!("unknown command {other}").into()),
+    })
+}
+
+/// An issuer with this key, and a certificate of as many bytes.
+fn issuer(key: u64, bytes: u64) -> Result<Issuer, Failure> {
+    let sealed = new("v1", 40)?.sealed;
+    Ok(Issuer {
+        certificate: IssuerCertificate {
+            der: vec![u8::try_from(key)?; usize::try_from(bytes)?].into(),
+            public_key: digest(key),
+        },
+        key: sealed,
+        wrap: wrap(DEFAULT_KEY, 1),
     })
 }
 

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use strongroom_machine::{
-    Applied, Change, Epoch, KeptLabel, Op, Ordinal, Outcome, Region, Rejection, Row, RowKey, Scope,
-    Secret, Staging, Uid, Version,
+    Applied, Change, Epoch, Hash, Issuers, KeptLabel, Op, Ordinal, Outcome, Region, Rejection, Row,
+    RowKey, Scope, Secret, Staging, Uid, Version,
 };
 
 use crate::runner::identities;
@@ -123,6 +123,7 @@ pub fn key(key: &RowKey) -> String {
         RowKey::Resealed(uid, ordinal) => versioned("resealed", uid, ordinal),
         RowKey::KeptLabels(uid) => format!("labels {}", uid_name(*uid)),
         RowKey::RootWrap(uid) => format!("root wrap {}", uid_name(*uid)),
+        RowKey::Issuers => "issuers".to_owned(),
         RowKey::Identity(uid) => format!("identity {}", uid_name(*uid)),
         RowKey::Policy(uid) => format!("policy {}", uid_name(*uid)),
         RowKey::Credential(uid) => format!("credential {}", uid_name(*uid)),
@@ -133,8 +134,20 @@ pub fn key(key: &RowKey) -> String {
     }
 }
 
+fn issuers(issuers: &Issuers) -> String {
+    let numbers = |keys: &mut dyn Iterator<Item = &Hash>| {
+        let numbers: Vec<String> = keys.map(|key| key.0[31].to_string()).collect();
+        numbers.join(" ")
+    };
+    let active = issuers.active.certificate.public_key.0[31];
+    let former = numbers(&mut issuers.former.iter().map(|one| &one.public_key));
+    let retired = numbers(&mut issuers.retired.iter());
+    format!(": {active} signs, before [{former}], retired [{retired}]")
+}
+
 fn row(row: &Row) -> String {
     match row {
+        Row::Issuers(kept) => issuers(kept.body()),
         Row::Machine(kept) => format!(": version {}", kept.body().version),
         Row::JoinToken(kept) => match kept.body().used_by {
             Some(node) => format!(": used by node {node}"),

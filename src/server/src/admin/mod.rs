@@ -1,5 +1,6 @@
 //! The admin API: status and membership of the region, and the regions linked to it.
 
+mod certificates;
 mod directory;
 mod join;
 mod link;
@@ -24,6 +25,7 @@ use wire::{Credentials, Dialer};
 
 use self::regions::Rates;
 use crate::attempts::Attempts;
+use crate::certificates::Signing;
 use crate::door::Call;
 use crate::errors::Refusal;
 use crate::fence::Fence;
@@ -39,6 +41,7 @@ pub struct Admin {
     epochs: Arc<Epochs>,
     fence: Fence,
     credentials: Arc<Credentials>,
+    signing: Signing,
     dialer: Dialer,
     metrics: Metrics,
     status: Arc<NodeStatus>,
@@ -63,6 +66,8 @@ pub struct AdminOptions {
     pub fence: Fence,
     /// What this region tells of itself to new ones.
     pub credentials: Arc<Credentials>,
+    /// Signs the certificates of nodes.
+    pub signing: Signing,
     /// Calls the other nodes of the region.
     pub dialer: Dialer,
     /// Counts links.
@@ -86,6 +91,7 @@ impl Admin {
             epochs: options.epochs,
             fence: options.fence,
             credentials: options.credentials,
+            signing: options.signing,
             dialer: options.dialer,
             metrics: options.metrics,
             status: options.status,

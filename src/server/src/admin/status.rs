@@ -42,6 +42,7 @@ impl Admin {
             certificate_expires: Some(timestamp(self.status.certificate_expires())),
             started: Some(timestamp(self.status.started)),
             readiness: readiness.to_owned(),
+            certificate_issuer: self.status.certificate_issuer(),
         }
     }
 }

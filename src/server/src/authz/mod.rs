@@ -27,7 +27,7 @@ use crate::staleness::Staleness;
 
 use self::documents::Documents;
 use self::opened::Tokens;
-use self::who::{Age, Callers, Unknown};
+use self::who::{Age, Callers};
 
 pub use self::documents::Unreadable;
 pub use self::gate::Policies;
@@ -35,7 +35,7 @@ pub use self::grants::Grants;
 pub use self::keys::{Asked, Surroundings};
 pub use self::proven::{Bearer, Certificate, Proven, TokenText};
 pub use self::trust::Applicant;
-pub use self::who::{Who, meet};
+pub use self::who::{Unknown, Who, meet, standing};
 
 /// Knows callers and policies. What it remembers of them is only what the rows of a view still say.
 pub struct Authz {

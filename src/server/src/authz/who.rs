@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use access::{Attached, Context, Policy, PolicyKind, Principal};
 use machine::{
-    AccountId, Hash, Identity, Nature, Ordinal, RegionName, Revision, Revoked, RowKey, SeenAs,
-    SeenRow, State, Tag, Uid,
+    AccountId, Credential, Hash, Identity, Nature, Ordinal, RegionName, Revision, Revoked, RowKey,
+    SeenAs, SeenRow, State, Tag, Uid,
 };
 
 use super::documents::{Documents, Unreadable, seen};
@@ -99,21 +99,46 @@ impl Callers {
     }
 }
 
+/// Whether a certificate stands for somebody who may call here at all.
+///
+/// # Errors
+/// Why it does not.
+pub fn standing(state: &State, shown: &Certificate) -> Result<(), Unknown> {
+    let key = Revoked::PublicKey(Hash(shown.public_key));
+    if state.revocation_of(&key).is_some() {
+        return Err(Unknown::Revoked);
+    }
+    match state.administrator() == Some(&*shown.client) {
+        true => Ok(()),
+        false => bound(state, &shown.client).map(drop),
+    }
+}
+
+/// The credential that a client's name is bound by, and the user or role it stands for, both in
+/// force in this region.
+fn bound<'a>(
+    state: &'a State,
+    client: &str,
+) -> Result<(&'a Arc<Credential>, &'a Arc<Identity>), Unknown> {
+    let credential = state.credential_of_subject(client);
+    let credential = credential.ok_or(Unknown::NoCredential)?;
+    if !credential.active || !counts(state, &credential.regions) {
+        return Err(Unknown::CredentialOff);
+    }
+    let identity = state.identity(&credential.identity);
+    let identity = identity.ok_or(Unknown::NoCredential)?;
+    if !identity.enabled || !counts(state, &identity.regions) {
+        return Err(Unknown::PrincipalOff);
+    }
+    Ok((credential, identity))
+}
+
 impl Who {
     fn find(state: &State, documents: &Documents, shown: &Certificate) -> Result<Self, Unknown> {
         if let Some(root) = Self::root(state, &shown.client) {
             return Ok(root);
         }
-        let credential = state.credential_of_subject(&shown.client);
-        let credential = credential.ok_or(Unknown::NoCredential)?;
-        if !credential.active || !counts(state, &credential.regions) {
-            return Err(Unknown::CredentialOff);
-        }
-        let identity = state.identity(&credential.identity);
-        let identity = identity.ok_or(Unknown::NoCredential)?;
-        if !identity.enabled || !counts(state, &identity.regions) {
-            return Err(Unknown::PrincipalOff);
-        }
+        let (credential, identity) = bound(state, &shown.client)?;
         let mut gathered = Gathered::new(state, documents);
         gathered.note(RowKey::Credential(credential.uid));
         let found = gathered.all_of(identity).map_err(|_| Unknown::Unreadable);

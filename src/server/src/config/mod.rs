@@ -25,7 +25,7 @@ pub use self::sections::{
 };
 pub use self::size::{Size, SizeError};
 use self::variables::Variables;
-use crate::limits::{COUNT_MAX, DURATION_MAX};
+use crate::limits::{CERTIFICATE_LIFETIME_MIN, COUNT_MAX, DURATION_MAX};
 
 /// Everything an operator can set. `deploy/config/strongroom.toml` explains each option.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -89,6 +89,8 @@ impl Default for Config {
                 key: "/etc/strongroom/node.key".into(),
                 authority: "/etc/strongroom/ca.pem".into(),
                 reload_interval: Duration::from_secs(10),
+                // Three months, as configuration files say it.
+                certificate_lifetime: Duration::from_secs(3 * 2_630_016),
             },
             cluster: ClusterSection {
                 account: "000000000000".into(),
@@ -283,6 +285,7 @@ impl Config {
                 access.identity_staleness_max,
             ),
             ("access.issuer_keys_interval", access.issuer_keys_interval),
+            ("tls.certificate_lifetime", self.tls.certificate_lifetime),
             ("secrets.purge_interval", secrets.purge_interval),
             (
                 "secrets.access_record_interval",
@@ -297,6 +300,12 @@ impl Config {
                 reason: reason.to_owned(),
             })
         };
+        if self.tls.certificate_lifetime < CERTIFICATE_LIFETIME_MIN {
+            return refuse(
+                "tls.certificate_lifetime",
+                "it must be at least half a minute",
+            );
+        }
         let mut all = intervals.iter().chain(&may_be_nothing);
         match intervals.iter().find(|(_, interval)| interval.is_zero()) {
             Some((option, _)) => refuse(option, "it must be longer than nothing"),

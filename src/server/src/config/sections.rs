@@ -69,6 +69,9 @@ pub struct TlsSection {
     /// How often the files are looked at for a change.
     #[serde(with = "humantime_serde")]
     pub reload_interval: Duration,
+    /// How long a certificate lives that this node, when it leads, renews.
+    #[serde(with = "humantime_serde")]
+    pub certificate_lifetime: Duration,
 }
 
 /// What a new cluster is founded with; read at the bootstrap only.

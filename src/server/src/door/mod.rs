@@ -276,10 +276,14 @@ impl Inner {
                 Ok((format!("client/{}", client.name).into(), Some(proven)))
             }
             (
-                CallerClass::Peer | CallerClass::PeerWithToken | CallerClass::ClientOrMember,
+                CallerClass::Peer
+                | CallerClass::PeerWithToken
+                | CallerClass::Member
+                | CallerClass::ClientOrMember,
                 Some(Caller::Peer(peer)),
             ) if is_peer(&peer.cluster, &peer.region) => {
-                let must_be_pinned = method.caller == CallerClass::ClientOrMember;
+                let pinned = [CallerClass::ClientOrMember, CallerClass::Member];
+                let must_be_pinned = pinned.contains(&method.caller);
                 if must_be_pinned && !(guests.is_member)(peer) {
                     return Err(Refusal::denied());
                 }

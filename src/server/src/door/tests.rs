@@ -100,7 +100,8 @@ const STRANGERS: &[CallerClass] = &[
 #[tokio::test]
 async fn each_kind_of_caller_reaches_its_own_rpcs_and_no_others() {
     use CallerClass::{
-        Client, ClientOrMember, LinkedRegion, Peer, PeerWithToken, Stranger, StrangerWithIdentity,
+        Client, ClientOrMember, LinkedRegion, Member, Peer, PeerWithToken, Stranger,
+        StrangerWithIdentity,
         StrangerWithToken,
     };
     let other_cluster = CLUSTER.replace('0', "1");
@@ -129,6 +130,7 @@ async fn each_kind_of_caller_reaches_its_own_rpcs_and_no_others() {
                 StrangerWithToken,
                 StrangerWithIdentity,
                 ClientOrMember,
+                Member,
                 Peer,
                 PeerWithToken,
             ],

@@ -12,7 +12,7 @@ use wire::access::v1::access_service_server::AccessServiceServer;
 use wire::admin::v1::admin_service_server::AdminServiceServer;
 use wire::replication::v1::forward_service_server::ForwardServiceServer;
 use wire::secrets::v1::secrets_service_server::SecretsServiceServer;
-use wire::{Credentials, Dialer};
+use wire::{Connections, Credentials, Dialer};
 
 use super::parts::Parts;
 use super::serve::Services;
@@ -20,6 +20,7 @@ use super::{Identity, StartError};
 use crate::accesses::Accesses;
 use crate::admin::{Admin, AdminOptions};
 use crate::authz::{Authz, Policies};
+use crate::certificates::{Expiry, Renewal, Sever, Signing};
 use crate::config::Config;
 use crate::danger::Danger;
 use crate::door::{Bounds, Door, Guests};
@@ -57,6 +58,7 @@ pub struct Assembly<'a> {
     pub dialer: &'a Dialer,
     pub danger: Danger,
     pub callers: Callers,
+    pub connections: Vec<Connections>,
 }
 
 /// What callers are known by.
@@ -165,6 +167,7 @@ impl Assembly<'_> {
         };
         tasks.spawn(directory.follow());
         tasks.spawn(Arc::clone(&self.parts.staleness).follow(self.age_interval()));
+        self.certificates(tasks);
         self.parts.replication.start();
         let interval = self.config.tls.reload_interval;
         tasks.spawn(Arc::clone(self.credentials).follow_files_every(interval));
@@ -176,6 +179,36 @@ impl Assembly<'_> {
         let (shortest, longest) = IDENTITY_AGE_INTERVAL.into_inner();
         let max = self.config.access.identity_staleness_max;
         (max / 10).clamp(shortest, longest)
+    }
+
+    /// What keeps certificates in force, and ends the connections of those that are not.
+    fn certificates(&self, tasks: &mut JoinSet<()>) {
+        let renewal = Renewal {
+            signing: self.signing(),
+            credentials: Arc::clone(self.credentials),
+            dialer: self.dialer.clone(),
+            metrics: self.metrics.clone(),
+        };
+        tasks.spawn(renewal.run());
+        let expiry = Expiry {
+            consensus: self.parts.consensus.clone(),
+            credentials: Arc::clone(self.credentials),
+            metrics: self.metrics.clone(),
+        };
+        tasks.spawn(expiry.watch());
+        let sever = Sever {
+            consensus: self.parts.consensus.clone(),
+            connections: self.connections.clone(),
+        };
+        tasks.spawn(sever.follow());
+    }
+
+    fn signing(&self) -> Signing {
+        Signing {
+            consensus: self.parts.consensus.clone(),
+            vault: Arc::clone(self.vault),
+            lifetime: self.config.tls.certificate_lifetime,
+        }
     }
 
     fn secrets(&self, stop: &CancellationToken) -> Secrets {
@@ -214,6 +247,7 @@ impl Assembly<'_> {
             epochs: Arc::clone(&self.parts.epochs),
             fence: self.fence(),
             credentials: Arc::clone(self.credentials),
+            signing: self.signing(),
             dialer: self.dialer.clone(),
             metrics: self.metrics.clone(),
             status: Arc::clone(self.status),

@@ -104,8 +104,7 @@ impl Node {
         check(&config)?;
         let credentials = credentials(&config)?;
         let identity = identity(&credentials)?;
-        let data = DataDir::open(&config.node.data)?;
-        let root = root_key(&config)?;
+        let (data, root) = (DataDir::open(&config.node.data)?, root_key(&config)?);
         let bound = Bound::bind(&config, &credentials).await?;
         let addresses = bound.addresses();
         let advertised = advertised(&config, addresses)?;
@@ -142,6 +141,7 @@ impl Node {
             dialer: &dialer,
             danger,
             callers: Callers::new(&config, &vault, &parts),
+            connections: bound.connections(),
         };
         tasks.spawn(end_on_fault(parts.consensus.faults()));
         let servers = bound.serve(assembly.services(&sealed, &stops.api, &mut tasks)?, &stops);

@@ -12,6 +12,7 @@ use wire::Dialer;
 
 use super::peers::TlsPeers;
 use super::{Identity, StartError};
+use crate::certificates::believe;
 use crate::cipher::StorageCipher;
 use crate::config::{Config, ReadsName};
 use crate::directory::DataDir;
@@ -87,9 +88,8 @@ impl Opening<'_> {
             let snapshots = SnapshotDir::open(&at_snapshots, &stamped, cipher)?;
             Ok::<_, StartError>((log, rows, snapshots))
         });
-        let opened = opened
-            .await
-            .map_err(|error| StartError::Build(error.to_string()))?;
+        let opened = opened.await;
+        let opened = opened.map_err(|error| StartError::Build(error.to_string()))?;
         let (log, opened, snapshots) = opened?;
         let log = Arc::new(log);
         let quarantined = opened.quarantined;
@@ -109,6 +109,8 @@ impl Opening<'_> {
             Arc::clone(self.clock),
         );
         let consensus = consensus.await?;
+        // Before anything is served: a file may trust whom the region has retired.
+        believe(&consensus.local_view(), self.dialer.credentials());
         let replication = self.replication(&consensus, &epochs, &known);
         let staleness = Arc::new(Staleness::new(consensus.clone(), known));
         Ok(Parts {

@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
-use wire::{Admission, Credentials, ListenOptions, Listener, Places};
+use wire::{Admission, Connections, Credentials, ListenOptions, Listener, Places};
 
 use super::{Addresses, StartError};
 use crate::config::Config;
@@ -96,6 +96,11 @@ impl Bound {
     /// How many connections each that is for calls may hold, and holds.
     pub fn places(&self) -> Vec<(&'static str, Places)> {
         vec![("api", self.api.places()), ("peers", self.peers.places())]
+    }
+
+    /// The connections of each that is for calls, by who is at their other end.
+    pub fn connections(&self) -> Vec<Connections> {
+        vec![self.api.connections(), self.peers.connections()]
     }
 
     /// Where they are bound.

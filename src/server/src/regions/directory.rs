@@ -1,5 +1,6 @@
-//! Keeps those whom connections are believed from in step with the region directory (R17): a region
-//! that was unlinked is believed no more at once.
+//! Keeps those whom connections are believed from in step with the state (R17): the issuers of this
+//! region, and those of the region directory. A region that was unlinked is believed no more at
+//! once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,6 +9,8 @@ use bytes::Bytes;
 use consensus::Consensus;
 use machine::State;
 use wire::{CertificateDer, Credentials};
+
+use crate::certificates::believe;
 
 /// Follows the directory of this region.
 pub struct Directory {
@@ -25,9 +28,20 @@ impl Directory {
     pub async fn follow(self) {
         let mut applied = self.consensus.applied();
         let mut known = Told::new();
+        let mut issuers = None;
         loop {
             applied.borrow_and_update();
-            let told = told(&self.consensus.local_view());
+            let view = self.consensus.local_view();
+            let is_same = match (view.issuers(), &issuers) {
+                (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+                (one, other) => one.is_none() && other.is_none(),
+            };
+            if !is_same {
+                believe(&view, &self.credentials);
+                issuers = view.issuers().map(Arc::clone);
+            }
+            let told = told(&view);
+            drop(view);
             if told != known {
                 self.believe(&told);
                 known = told;

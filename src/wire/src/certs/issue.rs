@@ -209,7 +209,10 @@ fn authority(
     Ok(params)
 }
 
-fn leaf(identity: &Identity, validity: Validity) -> Result<CertificateParams, CertsError> {
+pub(super) fn leaf(
+    identity: &Identity,
+    validity: Validity,
+) -> Result<CertificateParams, CertsError> {
     let mut params = named(&identity.to_string(), validity)?;
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -230,7 +233,7 @@ fn named(uri: &str, validity: Validity) -> Result<CertificateParams, CertsError>
     Ok(params)
 }
 
-fn server_name(name: &str) -> Result<SanType, CertsError> {
+pub(super) fn server_name(name: &str) -> Result<SanType, CertsError> {
     if let Ok(address) = name.parse::<IpAddr>() {
         return Ok(SanType::IpAddress(address));
     }
@@ -251,7 +254,7 @@ fn open_key(path: &Path) -> Result<KeyPair, CertsError> {
     })
 }
 
-fn text(path: &Path) -> Result<Zeroizing<String>, CertsError> {
+pub(super) fn text(path: &Path) -> Result<Zeroizing<String>, CertsError> {
     let read = fs::read_to_string(path);
     let read = read.map_err(|source| CredentialsError::Read {
         path: path.to_owned(),

@@ -15,6 +15,7 @@
 //! certificate is valid for longer than the one that signed it.
 
 mod issue;
+mod renewal;
 mod status;
 mod write;
 
@@ -24,8 +25,10 @@ use std::{
 };
 
 pub use issue::{add_region, init, issue_client, issue_node};
+pub use renewal::{IssuerFiles, RenewalError, Signer, pem_of, read_issuer};
 pub(crate) use status::instant;
 pub use status::{CertificateStatus, Holder, status};
+pub(crate) use write::replace_certificate as replace;
 
 use crate::{clock, credentials::CredentialsError};
 

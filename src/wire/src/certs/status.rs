@@ -172,14 +172,7 @@ fn describe(path: &Path) -> Result<CertificateStatus, CertsError> {
     let holder = Holder::of(&certificate).ok_or_else(unreadable)?;
     let public_key = PublicKeyHash::of(&certificate).map_err(|_| unreadable())?;
     let (_, parsed) = X509Certificate::from_der(&certificate).map_err(|_| unreadable())?;
-    let names = parsed
-        .subject_alternative_name()
-        .map_err(|_| unreadable())?;
-    let names = names
-        .iter()
-        .flat_map(|names| &names.value.general_names)
-        .filter_map(name_text)
-        .collect();
+    let names = names_of(&parsed).ok_or_else(unreadable)?;
     let validity = parsed.validity();
     let (from, until) = (
         validity.not_before.timestamp(),
@@ -193,6 +186,13 @@ fn describe(path: &Path) -> Result<CertificateStatus, CertsError> {
         valid_from: instant(from),
         valid_until: instant(until),
     })
+}
+
+/// The DNS names and IP addresses in a certificate; none if they cannot be read.
+pub(super) fn names_of(certificate: &X509Certificate<'_>) -> Option<Vec<String>> {
+    let names = certificate.subject_alternative_name().ok()?;
+    let names = names.iter().flat_map(|names| &names.value.general_names);
+    Some(names.filter_map(name_text).collect())
 }
 
 fn name_text(name: &GeneralName<'_>) -> Option<String> {

@@ -60,6 +60,13 @@ fn put(path: &Path, text: &str, mode: u32, existing: Existing) -> Result<(), Cer
         .map_err(failed)
 }
 
+/// Puts a certificate file in the place of the one there is, durably.
+pub(crate) fn replace_certificate(path: &Path, pem: &str) -> io::Result<()> {
+    replace(path, pem, CERT_MODE)?;
+    let directory = path.parent().filter(|path| !path.as_os_str().is_empty());
+    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+}
+
 fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     // Renamed into place, so that a process that reloads never reads half a file.
     let mut staged = path.as_os_str().to_owned();

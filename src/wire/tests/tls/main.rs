@@ -18,3 +18,4 @@ mod linked;
 mod messages;
 mod regions;
 mod reload;
+mod renewal;

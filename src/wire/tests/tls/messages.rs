@@ -7,7 +7,10 @@ use prost_reflect::{DescriptorPool, DynamicMessage, FieldDescriptor, Kind, Value
 use wire::{
     DESCRIPTOR_SET,
     access::v1::{AssumeRoleWithWebIdentityRequest, CreateCredentialResponse, Session},
-    admin::v1::{CreateJoinTokenResponse, CreateLinkTokenResponse, JoinRequest, LinkRequest},
+    admin::v1::{
+        CreateJoinTokenResponse, CreateLinkTokenResponse, InstallIssuerRequest, JoinRequest,
+        LinkRequest,
+    },
     replication::v1::{ForwardedAnswer, ForwardedCall},
     secrets::v1::{
         CreateSecretRequest, GetRandomPasswordResponse, GetSecretValueResponse,
@@ -28,7 +31,7 @@ const CANARY: &str = "canary-4711";
 type Print = fn(&[u8]) -> String;
 
 /// Every message of `redact.rs`.
-const BY_HAND: [(&str, Print); 15] = [
+const BY_HAND: [(&str, Print); 16] = [
     (
         "strongroom.access.v1.AssumeRoleWithWebIdentityRequest",
         print::<AssumeRoleWithWebIdentityRequest>,
@@ -72,6 +75,10 @@ const BY_HAND: [(&str, Print); 15] = [
         print::<CreateLinkTokenResponse>,
     ),
     ("strongroom.admin.v1.LinkRequest", print::<LinkRequest>),
+    (
+        "strongroom.admin.v1.InstallIssuerRequest",
+        print::<InstallIssuerRequest>,
+    ),
     (
         "strongroom.replication.v1.ForwardedCall",
         print::<ForwardedCall>,

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use client::Options;
-use client::certs::{self, CertsError, ClientSpec, Existing, Layout, NodeSpec, Validity};
+use client::certs::{
+    self, CertsError, ClientSpec, Existing, IssuerFiles, Layout, NodeSpec, Validity,
+};
 use server::Config;
 use server::config::Size;
 
@@ -72,6 +74,11 @@ pub fn make(directory: &Directory, record: &Record) -> Result<(), CredentialsErr
         server::create_root_key(&home.root_key())?;
     }
     Ok(())
+}
+
+/// The issuer of a region, as its files have it.
+pub fn issuer(directory: &Directory, region: &str) -> Result<IssuerFiles, CertsError> {
+    certs::read_issuer(&Layout::new(directory.certificates()), region)
 }
 
 /// The files that a caller needs. Every region takes the administrator's certificate: all of them

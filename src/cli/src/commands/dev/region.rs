@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use client::Client;
 use client::admin::v1::{
-    CreateJoinTokenRequest, CreateLinkTokenRequest, GetStatusRequest, ListNodesRequest, NodeRole,
-    PromoteNodeRequest, RegionScope,
+    CreateJoinTokenRequest, CreateLinkTokenRequest, GetStatusRequest, InstallIssuerRequest,
+    ListNodesRequest, NodeRole, PromoteNodeRequest, RegionScope,
 };
+use client::certs::CertsError;
 use server::{Config, Node, Start};
 use tokio::time::{Instant, sleep, timeout_at};
 use zeroize::Zeroizing;
@@ -41,6 +42,14 @@ pub enum RegionError {
         doing: &'static str,
         /// Why.
         source: Box<client::Error>,
+    },
+    /// The issuer of its certificates cannot be read.
+    #[error("the issuer of {region} cannot be installed")]
+    Issuer {
+        /// The region.
+        region: String,
+        /// Why.
+        source: CertsError,
     },
     /// It took too long.
     #[error("{region} was not ready in {} s; end what keeps this machine busy and start again",
@@ -148,7 +157,8 @@ impl Region {
         for node in 2..=NODES {
             self.admit(&client, node, deadline).await?;
         }
-        self.ready(deadline).await
+        self.ready(deadline).await?;
+        self.install_issuer(&client, deadline).await
     }
 
     /// Starts all nodes that a former start left, then waits until they are ready.
@@ -255,6 +265,24 @@ impl Region {
             client.promote_node(PromoteNodeRequest { node })
         });
         promoted.await.map(drop)
+    }
+
+    /// Has the region's nodes renew their certificates, as those of a real region do.
+    async fn install_issuer(&self, client: &Client, deadline: Instant) -> Result<(), RegionError> {
+        let issuer = credentials::issuer(&self.directory, &self.region.name);
+        let issuer = issuer.map_err(|source| RegionError::Issuer {
+            region: self.region.name.clone(),
+            source,
+        })?;
+        let request = || InstallIssuerRequest {
+            certificate: issuer.certificate.clone(),
+            private_key: issuer.private_key.to_string(),
+            replaces: None,
+        };
+        let installed = until_done("installing the issuer", deadline, || {
+            client.install_issuer(request())
+        });
+        installed.await.map(drop)
     }
 
     /// Waits until a leader answers for the region and every node knows it.

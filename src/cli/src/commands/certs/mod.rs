@@ -1,5 +1,7 @@
 //! `strongroom certs`.
 
+pub mod live;
+
 use std::time::{Duration, SystemTime};
 
 use client::certs::{
@@ -23,6 +25,9 @@ pub fn run(verb: &Verb, format: Format) -> Result<(), Failure> {
         Verb::AddRegion(options) => add_region(options)?.print(format),
         Verb::Issue(Issue::Node(options)) => issue_node(options)?.print(format),
         Verb::Issue(Issue::Client(options)) => issue_client(options)?.print(format),
+        Verb::InstallIssuer(options) => live::install(options, format),
+        Verb::RotateCa(options) => live::rotate(options, format),
+        Verb::Status(options) if options.live => live::status(&options.connection, format),
         Verb::Status(options) => status(options, format),
     }
 }
