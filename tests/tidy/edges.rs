@@ -12,6 +12,8 @@ const EDGES: &[(&str, &[&str])] = &[
     (
         "server",
         &[
+            "access",
+            "audit",
             "replication",
             "envelope",
             "consensus",

@@ -28,6 +28,7 @@ const CRATES: &[(&str, &str)] = &[
     ("audit", "The audit trail"),
     ("envelope", "Keys and values"),
     ("access", "Policies and tokens"),
+    ("audit", "Audit"),
     ("cli", "The command line"),
 ];
 

@@ -184,6 +184,10 @@ fn is_rpc(name: &str) -> bool {
         "get_secret_value",
         "get_random_password",
         "get_resource_policy",
+        "get_caller_identity",
+        "get_principal",
+        "get_policy",
+        "get_provider",
         "get_status",
     ]
     .contains(&name)

@@ -105,7 +105,10 @@ pub enum Failure {
     #[error("the policy does not pass")]
     PolicyFails,
     /// A file has no certificate of a client.
-    #[error("{} is not the certificate of one client; name its file, or use --public-key", .path.display())]
+    #[error(
+        "{} is not the certificate of one client; name its file, or use --public-key",
+        .path.display()
+    )]
     NotAClient {
         /// The file.
         path: PathBuf,

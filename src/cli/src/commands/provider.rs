@@ -21,7 +21,7 @@ use crate::output::{Answer, Format};
 pub fn run(options: &Options, format: Format) -> Result<(), Failure> {
     super::block_on(async {
         let open = || connect::client(&options.connection);
-        // A file that cannot be read is said, and a question asked, before a node is asked anything.
+        // A file that cannot be read is said, and a question asked, before any node is asked.
         let answer = match &options.verb {
             Verb::Create(new) => {
                 let request = beginning(new)?;

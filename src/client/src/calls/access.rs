@@ -38,8 +38,8 @@ impl Client {
         .await
     }
 
-    /// Opens a session of a role with a token of a trusted issuer. The session's token is wiped when
-    /// the answer is dropped.
+    /// Opens a session of a role with a token of a trusted issuer. The session's token is wiped
+    /// when the answer is dropped.
     pub async fn assume_role_with_web_identity(
         &self,
         request: AssumeRoleWithWebIdentityRequest,

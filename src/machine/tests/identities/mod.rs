@@ -11,8 +11,8 @@ use strongroom_machine::{
     CreateProvider, CredentialChange, DeleteCredential, DeleteIdentity, DeletePolicy,
     DeleteProvider, Document, EntityKind, EntityName, EntityPath, ForgetRevocations, Identity,
     IdentityChange, InlinePolicy, IssuerUrl, Nature, Proof, RegionName, Revision, Revoke, Revoked,
-    RewrapCredential, RowKey, SealedValue, Seen, SeenAs, SeenRow, Stamp, State, Tag, Uid, UpdateCredential,
-    UpdateIdentity, UpdatePolicy, UpdateProvider, limits,
+    RewrapCredential, RowKey, SealedValue, Seen, SeenAs, SeenRow, Stamp, State, Tag, Uid,
+    UpdateCredential, UpdateIdentity, UpdatePolicy, UpdateProvider, limits,
 };
 
 use crate::support::{DEFAULT_KEY, Failure, REGION, account, root_uid, wrap};

@@ -1,6 +1,6 @@
 //! Which rows are to be asked for by their keys: those this region is to hold, and knows by their
-//! commitments only, and access keys whose secret's key is not here. They are asked for pass by pass,
-//! in the order of the keys; a pass that left some out is made again ever later.
+//! commitments only, and access keys whose secret's key is not here. They are asked for pass by
+//! pass, in the order of the keys; a pass that left some out is made again ever later.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

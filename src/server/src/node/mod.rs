@@ -125,10 +125,9 @@ impl Node {
         };
         let parts = opening.parts(keyring).await?;
         let metrics = Metrics::new().map_err(|error| StartError::Build(error.to_string()))?;
-        let status = Arc::new(NodeStatus {
-            places: bound.places(),
-            ..node_status(&config, &data, &parts, &metrics, &credentials)
-        });
+        let places = bound.places();
+        let status = node_status(&config, &data, &parts, &metrics, &credentials, places);
+        let status = Arc::new(status);
         let assembly = Assembly {
             config: &config,
             clock: &clock,
@@ -260,6 +259,7 @@ fn node_status(
     parts: &Parts,
     metrics: &Metrics,
     credentials: &Arc<Credentials>,
+    places: Vec<(&'static str, wire::Places)>,
 ) -> NodeStatus {
     NodeStatus {
         consensus: parts.consensus.clone(),
@@ -269,7 +269,7 @@ fn node_status(
         snapshots: parts.snapshots.clone(),
         quarantined: parts.quarantined,
         accesses: Arc::default(),
-        places: Vec::new(),
+        places,
         metrics: metrics.clone(),
         replication: parts.replication.clone(),
         space: Arc::new(DiskSpace::new(

@@ -157,28 +157,65 @@ pub(super) trait ShowsArn {
     fn arn(&mut self) -> Option<&mut String>;
 }
 
-macro_rules! shows_arn {
-    ($($answer:ident),*) => {$(
-        impl ShowsArn for api::$answer {
-            fn arn(&mut self) -> Option<&mut String> {
-                Some(&mut self.arn)
-            }
-        }
-    )*};
+impl ShowsArn for api::CreateSecretResponse {
+    fn arn(&mut self) -> Option<&mut String> {
+        Some(&mut self.arn)
+    }
 }
 
-shows_arn!(
-    CreateSecretResponse,
-    PutSecretValueResponse,
-    UpdateSecretResponse,
-    UpdateSecretVersionStageResponse,
-    DeleteSecretResponse,
-    RestoreSecretResponse,
-    ReplicateSecretToRegionsResponse,
-    RemoveRegionsFromReplicationResponse,
-    PutResourcePolicyResponse,
-    DeleteResourcePolicyResponse
-);
+impl ShowsArn for api::PutSecretValueResponse {
+    fn arn(&mut self) -> Option<&mut String> {
+        Some(&mut self.arn)
+    }
+}
+
+impl ShowsArn for api::UpdateSecretResponse {
+    fn arn(&mut self) -> Option<&mut String> {
+        Some(&mut self.arn)
+    }
+}
+
+impl ShowsArn for api::UpdateSecretVersionStageResponse {
+    fn arn(&mut self) -> Option<&mut String> {
+        Some(&mut self.arn)
+    }
+}
+
+impl ShowsArn for api::DeleteSecretResponse {
+    fn arn(&mut self) -> Option<&mut String> {
+        Some(&mut self.arn)
+    }
+}
+
+impl ShowsArn for api::RestoreSecretResponse {
+    fn arn(&mut self) -> Option<&mut String> {
+        Some(&mut self.arn)
+    }
+}
+
+impl ShowsArn for api::ReplicateSecretToRegionsResponse {
+    fn arn(&mut self) -> Option<&mut String> {
+        Some(&mut self.arn)
+    }
+}
+
+impl ShowsArn for api::RemoveRegionsFromReplicationResponse {
+    fn arn(&mut self) -> Option<&mut String> {
+        Some(&mut self.arn)
+    }
+}
+
+impl ShowsArn for api::PutResourcePolicyResponse {
+    fn arn(&mut self) -> Option<&mut String> {
+        Some(&mut self.arn)
+    }
+}
+
+impl ShowsArn for api::DeleteResourcePolicyResponse {
+    fn arn(&mut self) -> Option<&mut String> {
+        Some(&mut self.arn)
+    }
+}
 
 impl ShowsArn for api::TagResourceResponse {
     fn arn(&mut self) -> Option<&mut String> {

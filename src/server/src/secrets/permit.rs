@@ -39,8 +39,8 @@ enum Of {
     New(String, AccountId),
 }
 
-/// Which secrets a list shows: all of the account to who may list all, to others those on which they
-/// may.
+/// Which secrets a list shows: all of the account to who may list all, to others those on which
+/// they may.
 pub(super) struct Sees<'a> {
     basis: &'a Basis,
     asked: Asked,
@@ -70,8 +70,8 @@ pub(super) struct Write {
 }
 
 impl Secrets {
-    /// Proposes a write. If its grounds have moved by the time it is decided it is granted again, or
-    /// refused (R9).
+    /// Proposes a write. If its grounds have moved by the time it is decided it is granted again,
+    /// or refused (R9).
     pub(super) async fn propose(
         &self,
         call: &Call,

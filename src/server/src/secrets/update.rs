@@ -41,34 +41,19 @@ impl Secrets {
             parse::at_most("description", text, DESCRIPTION_CHARS_MAX)?;
         }
         let view = self.view(&call, &reading, About::Change).await?;
-        let mut asked = Asked::of("secretsmanager:UpdateSecret");
-        if let Some(text) = &description {
-            asked = asked.with("secretsmanager:Description", text.as_str());
-        }
-        if let Some(key) = &message.kms_key_id {
-            asked = asked.with("secretsmanager:KmsKeyId", key.as_str());
-        }
+        let asked = asked(description.as_deref(), message.kms_key_id.as_deref());
         let Granted { secret, grant } = view.find_live_led(asked, &id)?;
         let uid = secret.uid;
-        let asked = message
-            .kms_key_id
-            .as_deref()
-            .map(|key| keys::resolve(&view, Some(key)));
-        let kms_key: Option<Option<KeyId>> = asked.transpose()?;
-        let key = match kms_key {
-            Some(key) => key,
-            None => regions::sealing_key(&view, secret)?,
-        };
-        let new = match &value {
-            None => None,
-            Some((version, plain)) => {
-                let at = Address { uid: &uid, version };
-                Some(
-                    self.vault
-                        .seal(&view, key.as_ref(), at, plain.kind, &plain.bytes)?,
-                )
-            }
-        };
+        let named = message.kms_key_id.as_deref();
+        let kms_key = named.map(|key| keys::resolve(&view, Some(key)));
+        let kms_key: Option<Option<KeyId>> = kms_key.transpose()?;
+        let key = kms_key.map_or_else(|| regions::sealing_key(&view, secret), Ok)?;
+        let new = value.as_ref().map(|(version, plain)| {
+            let at = Address { uid: &uid, version };
+            self.vault
+                .seal(&view, key.as_ref(), at, plain.kind, &plain.bytes)
+        });
+        let new = new.transpose()?;
         let region = view.into_region();
         let command = Command::UpdateSecret(UpdateSecret {
             uid,
@@ -98,6 +83,18 @@ impl Secrets {
         };
         Ok(changed.answer(message))
     }
+}
+
+/// What the request says of itself.
+fn asked(description: Option<&str>, key: Option<&str>) -> Asked {
+    let mut asked = Asked::of("secretsmanager:UpdateSecret");
+    if let Some(text) = description {
+        asked = asked.with("secretsmanager:Description", text);
+    }
+    if let Some(key) = key {
+        asked = asked.with("secretsmanager:KmsKeyId", key);
+    }
+    asked
 }
 
 fn plain(value: Value) -> Result<Plain, Refusal> {

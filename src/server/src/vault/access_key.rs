@@ -1,4 +1,5 @@
-//! Secrets of access keys: sealed as the one version of a secret that has the uid of the credential.
+//! Secrets of access keys: sealed as the one version of a secret that has the uid of the
+//! credential.
 
 use std::sync::Arc;
 

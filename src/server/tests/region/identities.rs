@@ -1,5 +1,5 @@
-//! Users, groups, roles, policies and accounts: each call as the administrator meets it, with each of
-//! its refusals.
+//! Users, groups, roles, policies and accounts: each call as the administrator meets it, with each
+//! of its refusals.
 
 use tonic::Code;
 use wire::access::v1 as api;

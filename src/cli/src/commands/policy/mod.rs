@@ -25,7 +25,7 @@ pub fn run(policy: &Options, format: Format) -> Result<(), Failure> {
     super::block_on(async {
         let connection = &policy.connection;
         let open = || connect::client(connection);
-        // A file that cannot be read is said, and a question asked, before a node is asked anything.
+        // A file that cannot be read is said, and a question asked, before any node is asked.
         let answer = match &policy.verb {
             Verb::Create(new) => {
                 let request = beginning(new)?;

@@ -125,7 +125,10 @@ fn tags_json(tags: &[Tag]) -> Json {
 }
 
 fn own_json(policies: &[InlinePolicy]) -> Json {
-    let policy = |policy: &InlinePolicy| json!({ "PolicyName": policy.name, "PolicyDocument": document(&policy.document) });
+    let policy = |policy: &InlinePolicy| {
+        let document = document(&policy.document);
+        json!({ "PolicyName": policy.name, "PolicyDocument": document })
+    };
     policies.iter().map(policy).collect()
 }
 

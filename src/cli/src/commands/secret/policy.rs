@@ -75,7 +75,10 @@ pub async fn validate(
 }
 
 fn checked(passes: bool, found: &[ValidationError]) -> Answer {
-    let error = |error: &ValidationError| json!({ "CheckName": error.check_name, "ErrorMessage": error.error_message });
+    let error = |error: &ValidationError| {
+        let (name, message) = (&error.check_name, &error.error_message);
+        json!({ "CheckName": name, "ErrorMessage": message })
+    };
     let errors: Vec<Json> = found.iter().map(error).collect();
     let json = json!({ "PolicyValidationPassed": passes, "ValidationErrors": errors });
     if found.is_empty() {
