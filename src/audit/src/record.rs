@@ -31,7 +31,7 @@ pub struct Record<'a> {
     pub kind: Kind,
     /// The ARN of the caller, or the identity its certificate has.
     pub caller: &'a str,
-    /// The id of the caller's session.
+    /// The id of the caller's session, or the certificate by which it proved who it is.
     pub session: &'a str,
     /// Where the call came from.
     pub address: Option<IpAddr>,
@@ -100,7 +100,7 @@ pub struct Entry {
     pub kind: Kind,
     /// The caller.
     pub caller: String,
-    /// The caller's session.
+    /// The caller's session, or its certificate.
     pub session: String,
     /// Where the call came from.
     pub address: Option<IpAddr>,

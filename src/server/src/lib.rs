@@ -32,6 +32,7 @@ mod staleness;
 mod status;
 mod tasks;
 mod times;
+mod trail;
 mod vault;
 
 pub use self::config::{Config, ConfigError};

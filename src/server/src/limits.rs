@@ -1,5 +1,12 @@
 //! The bounds of this crate, units last. What an operator may move is in `config` instead.
 
+/// Refusals of callers that nobody vouches for that are recorded one by one at once.
+pub const STRANGER_RECORDS_BURST: u32 = 100;
+/// Time in which one more is; what is above that is counted.
+pub const STRANGER_RECORDS_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
+/// Longest time for which audit records are said to be kept.
+pub const AUDIT_KEPT_MAX: std::time::Duration =
+    std::time::Duration::from_secs(20 * 366 * 24 * 60 * 60);
 /// Items on a page of a list of identities, or of what belongs to them, when none are named.
 pub const ENTITY_PAGE_ITEMS_DEFAULT: usize = 100;
 /// Most items on such a page.

@@ -12,9 +12,11 @@ use tonic::Code;
 
 use crate::methods::METHODS;
 
+pub use self::audit::AuditMetrics;
 pub use self::growth::{Growth, Sizes};
 pub use self::regions::RegionMetrics;
 
+mod audit;
 mod growth;
 mod regions;
 
@@ -48,6 +50,8 @@ pub struct Metrics {
     pub growth: Growth,
     /// The traffic between regions.
     pub regions: RegionMetrics,
+    /// The audit trail.
+    pub audit: AuditMetrics,
 }
 
 /// How reads were answered and why leases ended. Taken from the consensus when asked for.
@@ -123,6 +127,7 @@ impl Metrics {
         let reads = ReadMetrics::new(&registry)?;
         let growth = Growth::new(&registry)?;
         let regions = RegionMetrics::new(&registry)?;
+        let audit = AuditMetrics::new(&registry)?;
         let build = IntGauge::with_opts(
             Opts::new("strongroom_build_info", "1, with the release as label")
                 .const_label("release", env!("CARGO_PKG_VERSION")),
@@ -145,6 +150,7 @@ impl Metrics {
             reads,
             growth,
             regions,
+            audit,
         })
     }
 

@@ -19,9 +19,9 @@ use figment::{Figment, Metadata, Profile, Provider};
 use serde::{Deserialize, Serialize};
 
 pub use self::sections::{
-    ApiSection, ClusterSection, ConsensusSection, LimitsSection, LogFormat, LogSection,
-    NodeSection, OperationsSection, PeersSection, ReadsName, RegionsSection, SealProviderName,
-    SealSection, SecretsSection, StorageSection, TlsSection,
+    ApiSection, AuditSection, ClusterSection, ConsensusSection, LimitsSection, LogFormat,
+    LogSection, NodeSection, OperationsSection, PeersSection, ReadsName, RegionsSection,
+    SealProviderName, SealSection, SecretsSection, StorageSection, SyncName, TlsSection,
 };
 pub use self::size::{Size, SizeError};
 use self::variables::Variables;
@@ -53,6 +53,8 @@ pub struct Config {
     pub regions: RegionsSection,
     /// Rules of secrets.
     pub secrets: SecretsSection,
+    /// The audit trail.
+    pub audit: AuditSection,
     /// Bounds.
     pub limits: LimitsSection,
     /// Logs.
@@ -115,6 +117,15 @@ impl Default for Config {
                 young_version_protection: Duration::from_secs(24 * 60 * 60),
                 purge_interval: Duration::from_secs(10),
                 access_record_interval: Duration::from_millis(500),
+            },
+            audit: AuditSection {
+                directory: PathBuf::new(),
+                sync: SyncName::Interval,
+                file_size: Size::of_mebibytes(64),
+                // A year and a month, as they are written.
+                keep: Duration::from_secs(31_557_600 + 2_630_016),
+                keep_size: Size::of_mebibytes(16 << 10),
+                free_min: Size::of_mebibytes(256),
             },
             limits: LimitsSection {
                 deadline_default: Duration::from_secs(10),
@@ -237,6 +248,7 @@ impl Config {
         if self.storage.snapshot_entries == 0 {
             return refuse("storage.snapshot_entries", "it must be at least 1");
         }
+        self.audit.validate()?;
         let nonzero = [
             ("api.connections_max", self.api.connections_max),
             ("api.requests_max", self.api.requests_max),

@@ -98,6 +98,7 @@ impl Assembly<'_> {
             Arc::clone(&guests),
             bounds(self.config.api.requests_max),
             calls.clone(),
+            Arc::clone(&self.parts.recorder),
         );
         let peers = Door::before(
             Port::Peers,
@@ -105,6 +106,7 @@ impl Assembly<'_> {
             guests,
             bounds(usize::MAX >> 4),
             calls.clone(),
+            Arc::clone(&self.parts.recorder),
         );
         let (status, metrics) = (Arc::clone(self.status), self.metrics.clone());
         Ok(Services {
@@ -124,6 +126,7 @@ impl Assembly<'_> {
             accesses: Arc::clone(self.accesses),
             freshness: Arc::clone(self.freshness),
             metrics: self.metrics.clone(),
+            recorder: Arc::clone(&self.parts.recorder),
             purge_interval: secrets.purge_interval,
             access_record_interval: secrets.access_record_interval,
         }
@@ -144,6 +147,7 @@ impl Assembly<'_> {
             staleness: Arc::clone(&self.parts.staleness),
             fence: self.fence(),
             authz: Arc::clone(&self.authz),
+            recorder: Arc::clone(&self.parts.recorder),
             forwarder: self.forwarder(),
             vault: Arc::clone(self.vault),
             accesses: Arc::clone(self.accesses),
@@ -213,6 +217,7 @@ impl Assembly<'_> {
             accepts: self.config.regions.accept_forwarded,
             deadline_max: self.config.limits.deadline_max,
             metrics: self.metrics.clone(),
+            recorder: Arc::clone(&self.parts.recorder),
             stop: stop.clone(),
         });
         ForwardServiceServer::new(accepting)

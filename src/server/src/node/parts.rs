@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use audit::{Disk, Owner};
 use consensus::{Clock, Consensus, Epochs, Keep, Options, Reads, Timing};
 use envelope::StorageKeyring;
 use machine::{NodeId, RowKey};
@@ -17,6 +18,7 @@ use crate::config::{Config, ReadsName};
 use crate::directory::DataDir;
 use crate::regions::{OwnRegion, TlsRegions};
 use crate::staleness::Staleness;
+use crate::trail::Recorder;
 use crate::vault::Vault;
 
 /// The store and the consensus over it.
@@ -35,6 +37,8 @@ pub struct Parts {
     pub epochs: Arc<Epochs>,
     /// The traffic between regions.
     pub replication: Replication,
+    /// Where calls are recorded.
+    pub recorder: Arc<Recorder>,
     /// How old followed feeds are.
     pub staleness: Arc<Staleness>,
 }
@@ -48,6 +52,7 @@ pub struct Opening<'a> {
     pub vault: &'a Arc<Vault>,
     pub clock: &'a Arc<dyn Clock>,
     pub stop: &'a CancellationToken,
+    pub audit_disk: &'a Arc<dyn Disk>,
 }
 
 impl Opening<'_> {
@@ -81,16 +86,20 @@ impl Opening<'_> {
         };
         let (at_log, at_rows) = (data.path("log"), data.path("rows"));
         let at_snapshots = data.path("snapshots");
+        let (audit, at_audit) = (config.audit.clone(), config.audit.path(data.root()));
+        let (audit_disk, owner) = (Arc::clone(self.audit_disk), self.owner());
         let opened = tokio::task::spawn_blocking(move || {
+            let sealing = Arc::clone(&cipher);
+            let recorder = Recorder::open(&audit, &at_audit, owner, sealing, audit_disk)?;
             let log = Wal::open(&at_log, &stamped, Arc::clone(&cipher), log)?;
             let rows = SledRows::open(&at_rows, &stamped, Arc::clone(&cipher), rows)?;
             let snapshots = SnapshotDir::open(&at_snapshots, &stamped, cipher)?;
-            Ok::<_, StartError>((log, rows, snapshots))
+            Ok::<_, StartError>((log, rows, snapshots, recorder))
         });
         let opened = opened
             .await
             .map_err(|error| StartError::Build(error.to_string()))?;
-        let (log, opened, snapshots) = opened?;
+        let (log, opened, snapshots, recorder) = opened?;
         let log = Arc::new(log);
         let quarantined = opened.quarantined;
         let rows: Arc<dyn Rows> = Arc::new(opened.rows);
@@ -119,8 +128,18 @@ impl Opening<'_> {
             quarantined,
             epochs,
             replication,
+            recorder: Arc::new(recorder),
             staleness,
         })
+    }
+
+    fn owner(&self) -> Owner {
+        let identity = self.identity;
+        Owner {
+            cluster: identity.cluster.0,
+            region: identity.region.to_string(),
+            node: identity.peer.node,
+        }
     }
 
     fn replication(

@@ -111,6 +111,9 @@ impl Files {
         config.seal.root_key = self.root_key();
         config.storage.disk_free_min = strongroom_server::config::Size::of_mebibytes(1);
         config.storage.log_segment_size = strongroom_server::config::Size::of_mebibytes(4);
+        config.audit.file_size = strongroom_server::config::Size::of_mebibytes(1);
+        config.audit.keep_size = strongroom_server::config::Size::of_mebibytes(64);
+        config.audit.free_min = strongroom_server::config::Size::of_mebibytes(1);
         config.consensus.heartbeat = Duration::from_millis(100);
         config.consensus.election_timeout_min = Duration::from_millis(500);
         config.consensus.election_timeout_max = Duration::from_millis(1000);
