@@ -197,6 +197,9 @@ const fn region(path: &'static str) -> Method {
     }
 }
 
+/// The stream of audit records, whose caller is judged again and again.
+pub const TAIL_AUDIT: &str = "/strongroom.admin.v1.AdminService/TailAudit";
+
 /// Every rpc this node serves.
 pub const METHODS: &[Method] = &[
     writes(secrets(
@@ -402,6 +405,11 @@ pub const METHODS: &[Method] = &[
         "/strongroom.admin.v1.AdminService/SetRegionScope",
         "strongroom:SetRegionScope",
     )),
+    local(
+        "/strongroom.admin.v1.AdminService/SearchAudit",
+        "strongroom:SearchAudit",
+    ),
+    stream(local(TAIL_AUDIT, "strongroom:TailAudit")),
     unrecorded(raft("/strongroom.raft.v1.RaftService/AppendEntries")),
     unrecorded(raft("/strongroom.raft.v1.RaftService/StreamAppend")),
     unrecorded(raft("/strongroom.raft.v1.RaftService/Vote")),

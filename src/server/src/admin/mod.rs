@@ -1,6 +1,7 @@
 //! The admin API: status and membership of the region, and the regions linked to it.
 
 mod attempts;
+mod audit;
 mod directory;
 mod join;
 mod link;
@@ -25,12 +26,13 @@ use wire::{Credentials, Dialer};
 
 use self::attempts::Attempts;
 use self::regions::Rates;
-use crate::door::Call;
+use crate::door::{Call, Gate};
 use crate::errors::Refusal;
 use crate::fence::Fence;
-use crate::limits::REGION_WATCHES_MAX;
+use crate::limits::{AUDIT_TAILS_MAX, REGION_WATCHES_MAX};
 use crate::metrics::Metrics;
 use crate::status::NodeStatus;
+use crate::trail::Recorder;
 
 /// The parts the admin service is made of.
 #[derive(Clone)]
@@ -49,6 +51,9 @@ pub struct Admin {
     links: Arc<Attempts>,
     rates: Arc<Rates>,
     watches: Arc<Semaphore>,
+    recorder: Arc<Recorder>,
+    gate: Arc<dyn Gate>,
+    tails: Arc<Semaphore>,
     stop: CancellationToken,
 }
 
@@ -74,6 +79,10 @@ pub struct AdminOptions {
     pub snapshots: SnapshotDir,
     /// Given to nodes that join, sealed.
     pub sealed_keyring: Arc<[u8]>,
+    /// What this node has recorded.
+    pub recorder: Arc<Recorder>,
+    /// Says who may go on reading that.
+    pub gate: Arc<dyn Gate>,
     /// Ends the streams when the node stops.
     pub stop: CancellationToken,
 }
@@ -96,6 +105,9 @@ impl Admin {
             links: Arc::default(),
             rates: Arc::default(),
             watches: Arc::new(Semaphore::new(REGION_WATCHES_MAX)),
+            recorder: options.recorder,
+            gate: options.gate,
+            tails: Arc::new(Semaphore::new(AUDIT_TAILS_MAX)),
             stop: options.stop,
         }
     }

@@ -180,6 +180,11 @@ impl Assembly<'_> {
             status: Arc::clone(self.status),
             snapshots: self.parts.snapshots.clone(),
             sealed_keyring: sealed_keyring.into(),
+            recorder: Arc::clone(&self.parts.recorder),
+            gate: Arc::new(Policies {
+                consensus: self.parts.consensus.clone(),
+                authz: Arc::clone(&self.authz),
+            }),
             stop: stop.clone(),
         })
     }

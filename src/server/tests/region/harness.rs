@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use envelope::FileProvider;
-use strongroom_server::{Config, Node, Start};
+use strongroom_server::{Config, Danger, Node, Start};
 use tempfile::TempDir;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
@@ -183,8 +183,22 @@ impl Region {
         Self::begin(files, Start::Link { address, token }, count).await
     }
 
+    /// Starts a region whose first node keeps its records on this disk.
+    pub async fn start_on(count: u64, disk: Arc<dyn audit::Disk>) -> Self {
+        let bootstrap = Start::Bootstrap {
+            administrator: ADMIN.to_owned(),
+        };
+        Self::begin_on(Files::new(), bootstrap, count, disk).await
+    }
+
     async fn begin(files: Files, start: Start, count: u64) -> Self {
-        let first = Node::start(files.config(1), start).await.unwrap();
+        Self::begin_on(files, start, count, Arc::new(audit::SystemDisk)).await
+    }
+
+    async fn begin_on(files: Files, start: Start, count: u64, disk: Arc<dyn audit::Disk>) -> Self {
+        let (clock, whole) = (Arc::new(consensus::SystemClock), Danger::NONE);
+        let first = Node::start_on(files.config(1), start, clock, whole, &disk);
+        let first = first.await.unwrap();
         let mut region = Self {
             files,
             nodes: vec![first],
