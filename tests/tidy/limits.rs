@@ -25,7 +25,6 @@ const CRATES: &[(&str, &str)] = &[
     ("consensus", "Raft"),
     ("replication", "Between regions"),
     ("store", "Log, rows and snapshots"),
-    ("audit", "The audit trail"),
     ("envelope", "Keys and values"),
     ("access", "Policies and tokens"),
     ("audit", "Audit"),

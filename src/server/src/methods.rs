@@ -57,17 +57,17 @@ pub enum Judged {
     ByName,
 }
 
-/// Whether calls are recorded. Refusals of what is not are recorded all the same, but for those that
-/// everybody may make.
+/// Whether calls are recorded. Refusals of what is not are recorded all the same, but for those
+/// that everybody may make.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Audited {
     /// Every one.
     Always,
     /// Not those of nodes, which ask this all the time.
     OfClients,
-    /// None: it tells nothing that is not told to everybody; or it is what the nodes of a region, or
-    /// of two, say to each other all the time, and what comes of it is an entry in the log, which
-    /// has audit fields of its own.
+    /// None: it tells nothing that is not told to everybody; or it is what the nodes of a region,
+    /// or of two, say to each other all the time, and what comes of it is an entry in the log,
+    /// which has audit fields of its own.
     Never,
 }
 
@@ -198,7 +198,10 @@ const fn region(path: &'static str) -> Method {
 }
 
 /// The stream of audit records, whose caller is judged again and again.
-pub const TAIL_AUDIT: &str = "/strongroom.admin.v1.AdminService/TailAudit";
+pub const TAIL_AUDIT: Method = stream(local(
+    "/strongroom.admin.v1.AdminService/TailAudit",
+    "strongroom:TailAudit",
+));
 
 /// Every rpc this node serves.
 pub const METHODS: &[Method] = &[
@@ -409,7 +412,7 @@ pub const METHODS: &[Method] = &[
         "/strongroom.admin.v1.AdminService/SearchAudit",
         "strongroom:SearchAudit",
     ),
-    stream(local(TAIL_AUDIT, "strongroom:TailAudit")),
+    TAIL_AUDIT,
     unrecorded(raft("/strongroom.raft.v1.RaftService/AppendEntries")),
     unrecorded(raft("/strongroom.raft.v1.RaftService/StreamAppend")),
     unrecorded(raft("/strongroom.raft.v1.RaftService/Vote")),

@@ -1,6 +1,7 @@
 //! What each command does.
 
 mod account;
+mod audit;
 pub mod certs;
 pub mod config;
 pub mod connect;
@@ -44,6 +45,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Account(arguments) => account::run(&arguments, format),
         Command::Revoke(arguments) => revocation::revoke(&arguments, format),
         Command::Revocations(arguments) => revocation::list(&arguments, format),
+        Command::Audit(arguments) => audit::run(&arguments, format),
         Command::WhoAmI(arguments) => account::whoami(&arguments, format),
         Command::Node(arguments) => node::run(&arguments, format),
         Command::Region(arguments) => region::run(&arguments, format),

@@ -118,15 +118,7 @@ impl Default for Config {
                 purge_interval: Duration::from_secs(10),
                 access_record_interval: Duration::from_millis(500),
             },
-            audit: AuditSection {
-                directory: PathBuf::new(),
-                sync: SyncName::Interval,
-                file_size: Size::of_mebibytes(64),
-                // A year and a month, as they are written.
-                keep: Duration::from_secs(31_557_600 + 2_630_016),
-                keep_size: Size::of_mebibytes(16 << 10),
-                free_min: Size::of_mebibytes(256),
-            },
+            audit: AuditSection::default(),
             limits: LimitsSection {
                 deadline_default: Duration::from_secs(10),
                 deadline_max: Duration::from_secs(60),

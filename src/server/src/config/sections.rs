@@ -203,6 +203,20 @@ pub enum SyncName {
     Each,
 }
 
+impl Default for AuditSection {
+    fn default() -> Self {
+        Self {
+            directory: PathBuf::new(),
+            sync: SyncName::Interval,
+            file_size: Size::of_mebibytes(64),
+            // A year and a month, as they are written.
+            keep: Duration::from_secs(31_557_600 + 2_630_016),
+            keep_size: Size::of_mebibytes(16 << 10),
+            free_min: Size::of_mebibytes(256),
+        }
+    }
+}
+
 impl AuditSection {
     /// Where the records of a node are.
     #[must_use]

@@ -34,7 +34,7 @@ use crate::metrics::Metrics;
 use crate::process::{deny_core_dumps, end_with};
 use crate::space::DiskSpace;
 use crate::status::{NodeStatus, NotReady, started};
-use crate::trail::Act;
+use crate::trail::{Act, Recorder};
 use crate::vault::Vault;
 
 /// Where a node listens.
@@ -145,7 +145,6 @@ impl Node {
         let metrics = Metrics::new().map_err(|error| StartError::Build(error.to_string()))?;
         let places = bound.places();
         let status = node_status(&config, &data, &parts, &metrics, &credentials, places);
-        let status = Arc::new(status);
         let assembly = Assembly {
             config: &config,
             clock: &clock,
@@ -161,8 +160,7 @@ impl Node {
             danger,
             authz: Arc::default(),
         };
-        tasks.spawn(end_on_fault(parts.consensus.faults()));
-        tasks.spawn(end_on_fault(parts.recorder.faults()));
+        end_on_faults(&parts, &mut tasks);
         let servers = bound.serve(assembly.services(&sealed, &stops.api, &mut tasks)?, &stops);
         let founding = Founding {
             data: &data,
@@ -174,8 +172,7 @@ impl Node {
         };
         found(&founding, &start, &parts.consensus).await?;
         assembly.tasks(&mut tasks);
-        announce(&identity, addresses);
-        parts.recorder.act(act("StartNode"));
+        announce(&identity, addresses, &parts.recorder);
         Ok(Self {
             addresses,
             status,
@@ -263,7 +260,8 @@ fn act(method: &str) -> Act<'_> {
     }
 }
 
-fn announce(identity: &Identity, addresses: Addresses) {
+fn announce(identity: &Identity, addresses: Addresses, recorder: &Recorder) {
+    recorder.act(act("StartNode"));
     tracing::info!(
         cluster = %identity.cluster,
         region = %identity.region,
@@ -275,7 +273,12 @@ fn announce(identity: &Identity, addresses: Addresses) {
     );
 }
 
-/// Ends the process on the first fault.
+/// Ends the process on the first fault of what keeps promises.
+fn end_on_faults(parts: &Parts, tasks: &mut JoinSet<()>) {
+    tasks.spawn(end_on_fault(parts.consensus.faults()));
+    tasks.spawn(end_on_fault(parts.recorder.faults()));
+}
+
 async fn end_on_fault<F: Error + 'static>(mut faults: watch::Receiver<Option<F>>) {
     let Ok(fault) = faults.wait_for(Option::is_some).await else {
         return;
@@ -292,8 +295,8 @@ fn node_status(
     metrics: &Metrics,
     credentials: &Arc<Credentials>,
     places: Vec<(&'static str, wire::Places)>,
-) -> NodeStatus {
-    NodeStatus {
+) -> Arc<NodeStatus> {
+    Arc::new(NodeStatus {
         consensus: parts.consensus.clone(),
         credentials: Arc::clone(credentials),
         rows: Arc::clone(&parts.rows),
@@ -316,7 +319,7 @@ fn node_status(
         started: started(),
         stopping: AtomicBool::new(false),
         measuring: Mutex::default(),
-    }
+    })
 }
 
 fn check(config: &Config) -> Result<(), StartError> {

@@ -7,7 +7,9 @@ use consensus::{Clock, Consensus, Epochs, Keep, Options, Reads, Timing};
 use envelope::StorageKeyring;
 use machine::{NodeId, RowKey};
 use replication::Replication;
-use store::{Cipher, Packing, Rows, RowsOptions, SledRows, SnapshotDir, Stamped, Wal, WalOptions};
+use store::{
+    Cipher, Opened, Packing, Rows, RowsOptions, SledRows, SnapshotDir, Stamped, Wal, WalOptions,
+};
 use tokio_util::sync::CancellationToken;
 use wire::Dialer;
 
@@ -43,6 +45,9 @@ pub struct Parts {
     pub staleness: Arc<Staleness>,
 }
 
+/// The log, the rows, the snapshots and the audit trail.
+type Files = (Wal, Opened, SnapshotDir, Recorder);
+
 /// What the parts are opened with.
 pub struct Opening<'a> {
     pub config: &'a Config,
@@ -59,6 +64,45 @@ impl Opening<'_> {
     /// Opens log, rows and snapshots below the data directory, the consensus over them, and what
     /// carries feeds between regions.
     pub async fn parts(&self, keyring: StorageKeyring) -> Result<Parts, StartError> {
+        let Self {
+            config, identity, ..
+        } = self;
+        let (log, opened, snapshots, recorder) = self.files(keyring).await?;
+        let log = Arc::new(log);
+        let quarantined = opened.quarantined;
+        let rows: Arc<dyn Rows> = Arc::new(opened.rows);
+        let epochs = Arc::<Epochs>::default();
+        let known = Arc::new(replication::Staleness::new(Arc::clone(self.clock)));
+        let consensus = Consensus::open(
+            Options {
+                epochs: Arc::clone(&epochs),
+                ages: Arc::<replication::Staleness>::clone(&known),
+                ..options(config, identity)
+            },
+            Arc::<Wal>::clone(&log),
+            Arc::clone(&rows),
+            snapshots.clone(),
+            Arc::new(TlsPeers(self.dialer.clone())),
+            Arc::clone(self.clock),
+        );
+        let consensus = consensus.await?;
+        let replication = self.replication(&consensus, &epochs, &known);
+        let staleness = Arc::new(Staleness::new(consensus.clone(), known));
+        Ok(Parts {
+            consensus,
+            log,
+            rows,
+            snapshots,
+            quarantined,
+            epochs,
+            replication,
+            recorder: Arc::new(recorder),
+            staleness,
+        })
+    }
+
+    /// What lies on disk, opened on a thread that may wait.
+    async fn files(&self, keyring: StorageKeyring) -> Result<Files, StartError> {
         let Self {
             config,
             data,
@@ -96,41 +140,8 @@ impl Opening<'_> {
             let snapshots = SnapshotDir::open(&at_snapshots, &stamped, cipher)?;
             Ok::<_, StartError>((log, rows, snapshots, recorder))
         });
-        let opened = opened
-            .await
-            .map_err(|error| StartError::Build(error.to_string()))?;
-        let (log, opened, snapshots, recorder) = opened?;
-        let log = Arc::new(log);
-        let quarantined = opened.quarantined;
-        let rows: Arc<dyn Rows> = Arc::new(opened.rows);
-        let epochs = Arc::<Epochs>::default();
-        let known = Arc::new(replication::Staleness::new(Arc::clone(self.clock)));
-        let consensus = Consensus::open(
-            Options {
-                epochs: Arc::clone(&epochs),
-                ages: Arc::<replication::Staleness>::clone(&known),
-                ..options(config, identity)
-            },
-            Arc::<Wal>::clone(&log),
-            Arc::clone(&rows),
-            snapshots.clone(),
-            Arc::new(TlsPeers(self.dialer.clone())),
-            Arc::clone(self.clock),
-        );
-        let consensus = consensus.await?;
-        let replication = self.replication(&consensus, &epochs, &known);
-        let staleness = Arc::new(Staleness::new(consensus.clone(), known));
-        Ok(Parts {
-            consensus,
-            log,
-            rows,
-            snapshots,
-            quarantined,
-            epochs,
-            replication,
-            recorder: Arc::new(recorder),
-            staleness,
-        })
+        let opened = opened.await;
+        opened.map_err(|error| StartError::Build(error.to_string()))?
     }
 
     fn owner(&self) -> Owner {
