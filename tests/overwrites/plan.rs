@@ -35,6 +35,11 @@ const STRAINED_STORAGE: &str = r#"
             snapshot_entries = 300
             log_entries_kept = 50
             disk_free_min = "16 MiB"
+
+            [audit]
+            file_size = "1 MiB"
+            keep_size = "64 MiB"
+            free_min = "8 MiB"
 "#;
 
 /// What one run does.

@@ -19,6 +19,11 @@ pub const SMALL_STORAGE: &str = r#"
             row_cache_size = "16 MiB"
             log_segment_size = "4 MiB"
             disk_free_min = "16 MiB"
+
+            [audit]
+            file_size = "1 MiB"
+            keep_size = "64 MiB"
+            free_min = "8 MiB"
 "#;
 
 /// With the lines that say how long work on the store took.
@@ -33,6 +38,11 @@ const STRAINED_STORAGE: &str = r#"
             snapshot_entries = 400
             log_entries_kept = 50
             disk_free_min = "16 MiB"
+
+            [audit]
+            file_size = "1 MiB"
+            keep_size = "64 MiB"
+            free_min = "8 MiB"
 "#;
 
 /// What a region of a cluster is made with.

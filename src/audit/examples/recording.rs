@@ -11,10 +11,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use envelope::StorageKeyring;
 use rustix::time::{ClockId, clock_gettime};
 use strongroom_audit::{
-    Disk, Fault, Kind, Options, Outcome, Owner, Position, Reader, Record, Room, Syncing,
-    SystemDisk, Time, Trail, Watcher,
+    Cipher, CipherFault, Disk, Fault, Kind, Options, Outcome, Owner, Position, Record, Room,
+    Syncing, SystemDisk, Time, Trail, Watcher, verify,
 };
 
 const SPAN: Duration = Duration::from_secs(2);
@@ -22,6 +23,21 @@ const FILE_BYTES: u64 = 64 << 20;
 const SYNC_EACH: Duration = Duration::from_millis(100);
 
 type Failure = Box<dyn Error + Send + Sync>;
+
+/// The cipher of nodes.
+struct Sealing(StorageKeyring);
+
+impl Cipher for Sealing {
+    fn seal(&self, place: &[u8], plain: &[u8]) -> Result<Vec<u8>, CipherFault> {
+        let sealed = self.0.seal("audit", place, plain);
+        sealed.map_err(|error| CipherFault::Seal(error.into()))
+    }
+
+    fn open(&self, place: &[u8], sealed: &[u8]) -> Result<Vec<u8>, CipherFault> {
+        let opened = self.0.open("audit", place, sealed);
+        opened.map_err(|_| CipherFault::Open)
+    }
+}
 
 /// Prints what a node would act on.
 struct Printing;
@@ -89,7 +105,9 @@ fn recorded(dir: &Path, threads: u64, syncing: Syncing) -> Result<usize, Failure
         ..Options::default()
     };
     let (disk, watcher) = (Arc::new(SystemDisk), Arc::new(Printing));
-    let trail = Trail::open(dir.path(), owner, options, disk, watcher, record(0).time)?;
+    let (cipher, now) = (Sealing(StorageKeyring::generate([7; 16])?), record(0).time);
+    let cipher = Arc::new(cipher);
+    let trail = Trail::open(dir.path(), owner, options, cipher, disk, watcher, now)?;
     let what = match syncing {
         Syncing::Interval(_) => "recorded, synced each 100 ms",
         Syncing::Each => "recorded, each synced",
@@ -102,7 +120,7 @@ fn recorded(dir: &Path, threads: u64, syncing: Syncing) -> Result<usize, Failure
     let held = trail.held();
     drop(trail);
     let begun = Instant::now();
-    let verified = Reader::new(dir.path()).verify()?;
+    let verified = verify(dir.path())?;
     let rate = verified.bytes as f64 / begun.elapsed().as_secs_f64() / f64::from(1 << 20);
     println!(
         "    {} verified, {} breaks, {rate:.0} MiB/s",

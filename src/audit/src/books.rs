@@ -9,9 +9,9 @@ use crate::fault::Fault;
 use crate::file;
 use crate::header::{Before, Begin, Break};
 use crate::limits::AGED_AT_ONCE_MAX;
+use crate::link::Hash;
 use crate::options::Options;
 use crate::recover::Kept;
-use crate::seal::Hash;
 use crate::{Owner, Time};
 
 /// The chain and the files it lies in.

@@ -1,8 +1,8 @@
 //! Follows lines, one after the other, and says where one does not follow.
 
+use crate::cipher::SealedRecord;
 use crate::header::{FormatError, Header, Why, is_header};
-use crate::record::Entry;
-use crate::seal::{Hash, unseal};
+use crate::link::{self, Hash};
 
 /// Where a chain stands. After a break it goes on from the next line that can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,18 +17,18 @@ pub(crate) struct Chain {
 
 /// What a line is.
 #[derive(Debug)]
-pub(crate) struct Step {
+pub(crate) struct Step<'a> {
     /// What it says, if it can be read.
-    pub(crate) line: Option<Line>,
+    pub(crate) line: Option<Line<'a>>,
     /// Why it is a new break.
     pub(crate) broken: Option<Why>,
 }
 
 /// A line that matches its checksum.
 #[derive(Debug)]
-pub(crate) enum Line {
+pub(crate) enum Line<'a> {
     Header(Box<Header>),
-    Record(Box<Entry>),
+    Record(SealedRecord<'a>),
 }
 
 impl Chain {
@@ -47,28 +47,32 @@ impl Chain {
     }
 
     /// Takes the next line, without its newline; `is_first` in its file.
-    pub(crate) fn step(&mut self, line: &[u8], is_first: bool) -> Result<Step, FormatError> {
-        let Some(sealed) = unseal(line) else {
+    pub(crate) fn step<'a>(
+        &mut self,
+        line: &'a [u8],
+        is_first: bool,
+    ) -> Result<Step<'a>, FormatError> {
+        let Some(linked) = link::check(line) else {
             return Ok(self.lose());
         };
         let read = match is_header(line) {
-            true => Header::read(line, sealed)?.map(|header| Line::Header(Box::new(header))),
-            false => Entry::read(line, sealed).map(|entry| Line::Record(Box::new(entry))),
+            true => Header::read(line, linked)?.map(|header| Line::Header(Box::new(header))),
+            false => SealedRecord::read(line, linked).map(Line::Record),
         };
         let Some(line) = read else {
             return Ok(self.lose());
         };
         let (is_header, seq) = match &line {
             Line::Header(header) => (true, header.first.saturating_sub(1)),
-            Line::Record(entry) => (false, entry.seq),
+            Line::Record(record) => (false, record.seq),
         };
         let expected = if is_header { self.seq } else { self.next() };
         let follows = match self.hash {
-            Some(hash) => hash == sealed.prev && seq == expected,
+            Some(hash) => hash == linked.prev && seq == expected,
             None => true,
         };
         let is_sound = is_header == is_first && (follows || self.is_lost);
-        self.hash = Some(sealed.hash);
+        self.hash = Some(linked.hash);
         self.seq = seq;
         self.is_lost = false;
         Ok(Step {
@@ -78,7 +82,7 @@ impl Chain {
     }
 
     /// Takes bytes that are no line; a break unless the bytes before were none either.
-    pub(crate) fn lose(&mut self) -> Step {
+    pub(crate) fn lose<'a>(&mut self) -> Step<'a> {
         let broken = (!self.is_lost).then_some(Why::Unreadable);
         self.is_lost = true;
         Step { line: None, broken }

@@ -4,6 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::cipher::CipherFault;
+
 /// Why a record could not be kept, or is not known to be. The call it is about is not answered.
 ///
 /// After a failed sync the kernel may have dropped what was not written, so none is retried: the
@@ -28,6 +30,9 @@ pub enum Fault {
         #[source]
         source: Arc<io::Error>,
     },
+    /// The record could not be sealed, so it was not written.
+    #[error("could not seal an audit record")]
+    Seal(#[source] Arc<CipherFault>),
     /// As many answers as may wait for a sync already do.
     #[error("too many calls wait for their audit records: try again later")]
     Busy,

@@ -1,4 +1,4 @@
-//! The first line of every file: whose it is, and how it follows the file before.
+//! The first line of every file, in clear: whose it is, and how it follows the file before.
 //!
 //! | version | release | what |
 //! | --- | --- | --- |
@@ -13,8 +13,8 @@ use serde::Deserialize;
 
 use crate::file;
 use crate::limits::{COUNTER_MAX, REGION_BYTES_MAX};
+use crate::link::{self, Hash, Linked};
 use crate::record::field;
-use crate::seal::{self, Hash, Sealed, unseal};
 use crate::{Owner, Time};
 
 /// The newest version of the format that this release reads and writes.
@@ -160,7 +160,7 @@ impl Begin {
                 ",\"before\":{{\"records\":{records},\"from\":\"{from}\",\"until\":\"{until}\"}}"
             ),
         };
-        let hash = seal::seal(&mut line, prev);
+        let hash = link::put(&mut line, prev);
         (line, hash)
     }
 }
@@ -175,6 +175,15 @@ impl Before {
             records: records + 1,
             from: from.min(time),
             until: until.max(time),
+        }
+    }
+
+    /// With one record more that cannot be opened: it may be of any time.
+    pub(crate) fn with_any(held: Option<Before>) -> Before {
+        Before {
+            from: Time(0),
+            until: Time(u64::MAX),
+            ..Before::with(held, Time(0))
         }
     }
 }
@@ -198,7 +207,7 @@ pub(crate) fn is_header(line: &[u8]) -> bool {
 impl Header {
     /// Reads a header line, without its newline, that matches its checksum. `None` if it is none;
     /// a version that is not known is an error.
-    pub(crate) fn read(line: &[u8], sealed: Sealed) -> Result<Option<Header>, FormatError> {
+    pub(crate) fn read(line: &[u8], linked: Linked) -> Result<Option<Header>, FormatError> {
         #[derive(Deserialize)]
         struct Version<'a> {
             format: &'a str,
@@ -215,8 +224,8 @@ impl Header {
             let counters = [header.file, header.first, header.start, header.breaks];
             header.format == FORMAT
                 && header.version == FORMAT_VERSION
-                && header.prev == sealed.prev
-                && header.hash == sealed.hash
+                && header.prev == linked.prev
+                && header.hash == linked.hash
                 && counters.iter().all(|counter| *counter <= COUNTER_MAX)
         }))
     }
@@ -224,8 +233,8 @@ impl Header {
     /// Reads the header of a file; `None` if that is damaged, or not there yet.
     pub(crate) fn of(path: &Path) -> io::Result<Result<Option<Header>, FormatError>> {
         let line = file::first_line(&File::open(path)?)?;
-        let sealed = line.and_then(|line| unseal(&line).map(|sealed| (line, sealed)));
-        Ok(sealed.map_or(Ok(None), |(line, sealed)| Header::read(&line, sealed)))
+        let linked = line.and_then(|line| link::check(&line).map(|linked| (line, linked)));
+        Ok(linked.map_or(Ok(None), |(line, linked)| Header::read(&line, linked)))
     }
 
     /// The hash of the last line before.
@@ -261,14 +270,14 @@ impl Header {
 
 fn hex(bytes: &[u8; 16]) -> String {
     let mut text = String::new();
-    seal::put_hex(&mut text, bytes);
+    link::put_hex(&mut text, bytes);
     text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::seal::NOTHING;
+    use crate::link::NOTHING;
 
     fn owner() -> Owner {
         Owner {
@@ -301,7 +310,7 @@ mod tests {
 
     fn read(line: &str) -> Result<Option<Header>, FormatError> {
         let line = line.trim_end().as_bytes();
-        Header::read(line, seal::unseal(line).unwrap())
+        Header::read(line, link::check(line).unwrap())
     }
 
     #[test]
@@ -326,7 +335,7 @@ mod tests {
         assert_eq!(refused, "the file belongs to node 3, not 4");
         let later = r#"{"format":"strongroom-audit","version":2,"new":[]"#;
         let mut line = later.to_owned();
-        seal::seal(&mut line, NOTHING);
+        link::put(&mut line, NOTHING);
         assert_eq!(read(&line), Err(FormatError::Future { found: 2 }));
     }
 }

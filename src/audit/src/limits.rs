@@ -35,11 +35,15 @@ pub const FEED_BYTES_MAX: usize = 192;
 /// The longest name of a region.
 pub const REGION_BYTES_MAX: usize = 128;
 
-/// The longest line, its newline included: all texts at their bounds, every byte escaped.
-pub const LINE_BYTES_MAX: usize = 24 * 1024;
+/// What is set aside at first for a record as a JSON object; an ordinary one has some 600 bytes.
+pub(crate) const PLAIN_BYTES_USUAL: usize = 1024;
 
-/// What is set aside at first for a line; an ordinary one has some 700 bytes.
-pub(crate) const LINE_BYTES_USUAL: usize = 1024;
+/// How many bytes sealing may add to a record: the id of the key, a nonce and a tag fit well.
+pub const SEAL_BYTES_MAX: usize = 128;
+
+/// The longest line, its newline included: a record with all texts at their bounds and every byte
+/// escaped, sealed, in Base64.
+pub const LINE_BYTES_MAX: usize = 33 * 1024;
 
 /// How long recorded bytes may stay unsynced in the mode `interval`, not counting the sync itself.
 pub const SYNC_INTERVAL_MAX: Duration = Duration::from_millis(100);

@@ -10,11 +10,11 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 
 use crate::limits::{
-    CALLER_BYTES_MAX, COUNTER_MAX, ERROR_BYTES_MAX, FEED_BYTES_MAX, LISTENER_BYTES_MAX,
-    METHOD_BYTES_MAX, REGION_BYTES_MAX, RESOURCE_BYTES_MAX, SESSION_BYTES_MAX, STAGE_BYTES_MAX,
-    STATEMENT_BYTES_MAX, VERSION_BYTES_MAX,
+    CALLER_BYTES_MAX, ERROR_BYTES_MAX, FEED_BYTES_MAX, LISTENER_BYTES_MAX, METHOD_BYTES_MAX,
+    REGION_BYTES_MAX, RESOURCE_BYTES_MAX, SESSION_BYTES_MAX, STAGE_BYTES_MAX, STATEMENT_BYTES_MAX,
+    VERSION_BYTES_MAX,
 };
-use crate::seal::{self, Hash, Sealed};
+use crate::link::{self, Hash};
 use crate::text::put;
 use crate::{Owner, Time};
 
@@ -31,7 +31,7 @@ pub struct Record<'a> {
     pub kind: Kind,
     /// The ARN of the caller, or the identity its certificate has.
     pub caller: &'a str,
-    /// The id of the caller's session.
+    /// The id of the caller's session, or the certificate by which it proved who it is.
     pub session: &'a str,
     /// Where the call came from.
     pub address: Option<IpAddr>,
@@ -100,7 +100,7 @@ pub struct Entry {
     pub kind: Kind,
     /// The caller.
     pub caller: String,
-    /// The caller's session.
+    /// The caller's session, or its certificate.
     pub session: String,
     /// Where the call came from.
     pub address: Option<IpAddr>,
@@ -128,10 +128,10 @@ pub struct Entry {
     /// Where the write stands in its feed, or what a read had seen.
     pub position: Option<EntryPosition>,
     /// Counts the records of the node from one.
+    #[serde(skip)]
     pub seq: u64,
-    /// The hash of the line before.
-    pub prev: Hash,
-    /// The hash of this line.
+    /// The hash of its line, and so of all lines before.
+    #[serde(skip)]
     pub hash: Hash,
 }
 
@@ -150,7 +150,7 @@ pub struct EntryPosition {
 }
 
 impl Record<'_> {
-    /// Writes the fields that the record itself has, in the order that lines always have.
+    /// Writes the record as what is sealed: a JSON object with the fields in this order.
     pub(crate) fn put(&self, line: &mut String, owner: &Owner) {
         // Writing to a string cannot fail.
         let _ = write!(line, "{{\"time\":\"{}\",\"kind\":\"", self.time);
@@ -182,7 +182,7 @@ impl Record<'_> {
         }
         field(line, "statement", self.statement, STATEMENT_BYTES_MAX);
         line.push_str(",\"request\":\"");
-        seal::put_hex(line, &self.request);
+        link::put_hex(line, &self.request);
         line.push('"');
         field(line, "region", &owner.region, REGION_BYTES_MAX);
         let _ = write!(line, ",\"node\":{}", owner.node);
@@ -190,6 +190,7 @@ impl Record<'_> {
             Some(position) => position.put(line),
             None => line.push_str(",\"position\":null"),
         }
+        line.push('}');
     }
 }
 
@@ -203,18 +204,11 @@ impl Position<'_> {
     }
 }
 
-/// Ends the line of a record; answers its hash.
-pub(crate) fn end(line: &mut String, seq: u64, prev: Hash) -> Hash {
-    let _ = write!(line, ",\"seq\":{seq}");
-    seal::seal(line, prev)
-}
-
 impl Entry {
-    /// Reads the line of a record, without its newline, that matches its checksum.
-    pub(crate) fn read(line: &[u8], sealed: Sealed) -> Option<Entry> {
-        let entry: Entry = serde_json::from_slice(line).ok()?;
-        let is_sealed = entry.prev == sealed.prev && entry.hash == sealed.hash;
-        (is_sealed && entry.seq <= COUNTER_MAX).then_some(entry)
+    /// Reads what was sealed, and adds what its line says.
+    pub(crate) fn read(plain: &[u8], seq: u64, hash: Hash) -> Option<Entry> {
+        let entry: Entry = serde_json::from_slice(plain).ok()?;
+        Some(Entry { seq, hash, ..entry })
     }
 }
 
@@ -228,7 +222,7 @@ pub(crate) fn field(line: &mut String, name: &str, text: &str, bytes_max: usize)
 
 fn request<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[u8; 16], D::Error> {
     let text = <&str>::deserialize(deserializer)?;
-    seal::read_hex(text.as_bytes()).ok_or_else(|| D::Error::custom("not a request id"))
+    link::read_hex(text.as_bytes()).ok_or_else(|| D::Error::custom("not a request id"))
 }
 
 #[cfg(test)]
@@ -237,6 +231,7 @@ mod tests {
     use proptest::prelude::{Just, Strategy, any, prop_assert_eq, prop_oneof, proptest};
 
     use super::*;
+    use crate::cipher::line_bytes_max;
     use crate::limits::LINE_BYTES_MAX;
     use crate::text::shown;
 
@@ -248,16 +243,62 @@ mod tests {
         }
     }
 
-    fn line(record: &Record<'_>, owner: &Owner) -> String {
-        let mut line = String::new();
-        record.put(&mut line, owner);
-        end(&mut line, 41, Hash([9; 32]));
-        line
+    fn plain(record: &Record<'_>, owner: &Owner) -> String {
+        let mut plain = String::new();
+        record.put(&mut plain, owner);
+        plain
     }
 
-    fn read(line: &str) -> Option<Entry> {
-        let line = line.strip_suffix('\n')?.as_bytes();
-        Entry::read(line, seal::unseal(line)?)
+    fn read(plain: &str) -> Option<Entry> {
+        Entry::read(plain.as_bytes(), 41, Hash([9; 32]))
+    }
+
+    #[test]
+    fn a_record_has_its_fields_and_no_others() {
+        let plain = plain(&record(), &owner());
+        let fields: serde_json::Map<_, _> = serde_json::from_str(&plain).unwrap();
+        let mut names: Vec<_> = fields.keys().collect();
+        names.sort();
+        let wanted = [
+            "address",
+            "caller",
+            "kind",
+            "listener",
+            "method",
+            "node",
+            "position",
+            "region",
+            "request",
+            "resource",
+            "result",
+            "session",
+            "stage",
+            "statement",
+            "time",
+            "version",
+        ];
+        assert_eq!(names, wanted);
+        let more = plain.replacen('{', "{\"value\":\"x\",", 1);
+        assert!(read(&plain).is_some() && read(&more).is_none());
+    }
+
+    fn record() -> Record<'static> {
+        Record {
+            time: Time(1),
+            kind: Kind::Call,
+            caller: "",
+            session: "",
+            address: None,
+            listener: "",
+            method: "GetSecretValue",
+            resource: "",
+            version: "",
+            stage: "",
+            outcome: Outcome::Allowed,
+            statement: "",
+            request: [0; 16],
+            position: None,
+        }
     }
 
     #[test]
@@ -290,9 +331,10 @@ mod tests {
             node: u64::MAX,
             ..owner()
         };
-        let line = line(&record, &owner);
-        assert!(line.len() <= LINE_BYTES_MAX, "{} bytes", line.len());
-        assert!(read(&line).is_some());
+        let plain = plain(&record, &owner);
+        let bytes = line_bytes_max(plain.len());
+        assert!(bytes <= LINE_BYTES_MAX, "{bytes} bytes");
+        assert!(read(&plain).is_some());
     }
 
     fn outcome() -> impl Strategy<Value = Option<Option<String>>> {
@@ -338,7 +380,7 @@ mod tests {
                     revision,
                 }),
             };
-            let entry = read(&line(&record, &owner())).unwrap();
+            let entry = read(&plain(&record, &owner())).unwrap();
             prop_assert_eq!(entry.time, Time(time / 1000 * 1000));
             prop_assert_eq!(entry.kind, record.kind);
             prop_assert_eq!(entry.caller, shown(&texts[0], CALLER_BYTES_MAX));
@@ -354,16 +396,14 @@ mod tests {
             prop_assert_eq!((entry.region.as_str(), entry.node), ("eu-west-1", 3));
             let place_read = entry.position.as_ref().map(|p| (p.epoch, p.revision));
             prop_assert_eq!(place_read, place);
-            prop_assert_eq!((entry.seq, entry.prev), (41, Hash([9; 32])));
+            prop_assert_eq!((entry.seq, entry.hash), (41, Hash([9; 32])));
             let (is_allowed, is_denied) = (entry.result == "allowed", entry.result == "denied");
             prop_assert_eq!((is_allowed, is_denied), (outcome.is_none(), outcome == Some(None)));
         }
 
         #[test]
-        fn no_line_makes_reading_panic(text in "(\\{\"time\":\")?.{0,200}") {
-            let mut line = text;
-            seal::seal(&mut line, Hash([1; 32]));
-            let _ = read(&line);
+        fn no_text_makes_reading_panic(text in "(\\{\"time\":\")?.{0,200}") {
+            let _ = read(&text);
         }
     }
 }

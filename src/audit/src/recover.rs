@@ -9,11 +9,12 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use crate::chain::{Chain, Line};
+use crate::cipher::Sealing;
 use crate::disk::Disk;
 use crate::fault::Fault;
 use crate::file::{self, Piece};
 use crate::header::{Before, Break, FormatError, Header, Why};
-use crate::seal::{self, Hash, NOTHING};
+use crate::link::{self, Hash, NOTHING};
 use crate::{Owner, Time};
 
 /// Records name secrets: only the node's user may read them.
@@ -30,6 +31,12 @@ pub enum OpenError {
         /// What is wrong with it.
         #[source]
         source: FormatError,
+    },
+    /// Another process has it open.
+    #[error("the audit trail in {} is in use: stop the process that has it first", path.display())]
+    Locked {
+        /// The directory.
+        path: PathBuf,
     },
     /// An option is out of its bounds.
     #[error("{option} must be {bounds}")]
@@ -110,8 +117,12 @@ struct Scan {
 }
 
 /// Reads the trail in `dir`.
-pub(crate) fn recover(dir: &Path, owner: &Owner, disk: &dyn Disk) -> Result<Recovered, OpenError> {
-    create_dir(dir)?;
+pub(crate) fn recover(
+    dir: &Path,
+    owner: &Owner,
+    sealing: &Sealing,
+    disk: &dyn Disk,
+) -> Result<Recovered, OpenError> {
     let listed = file::list(dir).map_err(|error| Fault::io("list", dir, error))?;
     let mut filled: Vec<(u64, u64)> = listed.into_iter().filter(|(_, bytes)| *bytes > 0).collect();
     let mut torn = None;
@@ -119,7 +130,7 @@ pub(crate) fn recover(dir: &Path, owner: &Owner, disk: &dyn Disk) -> Result<Reco
         let Some((number, _)) = filled.last().copied() else {
             break None;
         };
-        let scan = scan(dir, number)?;
+        let scan = scan(dir, number, sealing)?;
         if scan.chain.hash.is_some() {
             break Some((number, scan));
         }
@@ -184,7 +195,8 @@ fn assemble(
     }
 }
 
-fn create_dir(dir: &Path) -> Result<(), Fault> {
+/// Makes the directory, durably.
+pub(crate) fn create_dir(dir: &Path) -> Result<(), Fault> {
     let mut builder = DirBuilder::new();
     let created = builder.recursive(true).mode(DIR_MODE).create(dir);
     created.map_err(|error| Fault::io("create the directory", dir, error))?;
@@ -197,7 +209,7 @@ fn create_dir(dir: &Path) -> Result<(), Fault> {
 }
 
 /// Reads a whole file.
-fn scan(dir: &Path, number: u64) -> Result<Scan, OpenError> {
+fn scan(dir: &Path, number: u64, sealing: &Sealing) -> Result<Scan, OpenError> {
     let path = file::path(dir, number);
     let fault = |error| Fault::io("read", &path, error);
     let file = File::open(&path).map_err(fault)?;
@@ -215,7 +227,7 @@ fn scan(dir: &Path, number: u64) -> Result<Scan, OpenError> {
         match file::read_after(&file, at).map_err(fault)? {
             Piece::Lines(block) => {
                 for (start, end, line) in block.lines() {
-                    let taken = scan.take(number, start, end, line);
+                    let taken = scan.take(sealing, (number, start, end), line);
                     taken.map_err(|source| OpenError::Format {
                         path: path.clone(),
                         source,
@@ -235,7 +247,12 @@ fn scan(dir: &Path, number: u64) -> Result<Scan, OpenError> {
 }
 
 impl Scan {
-    fn take(&mut self, file: u64, start: u64, end: u64, line: &[u8]) -> Result<(), FormatError> {
+    fn take(
+        &mut self,
+        sealing: &Sealing,
+        (file, start, end): (u64, u64, u64),
+        line: &[u8],
+    ) -> Result<(), FormatError> {
         let seq = self.chain.next();
         let step = self.chain.step(line, start == 0)?;
         self.note(file, start, seq, step.broken);
@@ -247,7 +264,13 @@ impl Scan {
         match line {
             Line::Header(header) if start == 0 => self.header = Some(*header),
             Line::Header(_) => {}
-            Line::Record(entry) => self.held = Some(Before::with(self.held, entry.time)),
+            Line::Record(record) => {
+                let held = match sealing.open(file, &record) {
+                    Some(entry) => Before::with(self.held, entry.time),
+                    None => Before::with_any(self.held),
+                };
+                self.held = Some(held);
+            }
         }
         Ok(())
     }
@@ -324,8 +347,8 @@ fn end_of(path: &Path) -> io::Result<(u64, Option<Hash>)> {
     let hashes = lines
         .iter()
         .rev()
-        .filter_map(|(_, _, line)| seal::unseal(line));
-    Ok((bytes, hashes.map(|sealed| sealed.hash).next()))
+        .filter_map(|(_, _, line)| link::check(line));
+    Ok((bytes, hashes.map(|linked| linked.hash).next()))
 }
 
 fn catalogue(dir: &Path, filled: &[(u64, u64)]) -> Result<Vec<Kept>, OpenError> {

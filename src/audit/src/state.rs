@@ -2,30 +2,27 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::books::{self, Active, Books, Prepared};
+use crate::cipher::{self, Sealing};
 use crate::disk::{Disk, DiskFile};
 use crate::fault::Fault;
 use crate::header::Before;
 use crate::limits::RETIRED_MAX;
 use crate::options::Options;
-use crate::record;
 use crate::room::{Room, Watcher};
-use crate::seal::SEAL_BYTES;
 use crate::trail::Done;
 use crate::{Owner, Time};
-
-/// What `,"seq":` and the longest number add to a line.
-const SEQ_BYTES: usize = 27;
 
 /// An open trail, without its threads.
 pub(crate) struct Shared {
     pub(crate) dir: PathBuf,
     pub(crate) owner: Owner,
     pub(crate) options: Options,
+    pub(crate) sealing: Sealing,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) watcher: Arc<dyn Watcher>,
     state: Mutex<State>,
@@ -58,6 +55,10 @@ pub(crate) struct State {
     pub(crate) retired: Vec<(PathBuf, Arc<dyn DiskFile>)>,
     /// Who waits for a record to be durable.
     pub(crate) waiting: Vec<(u64, Done)>,
+    /// How often a file was synced.
+    pub(crate) syncs: u64,
+    /// How long that took.
+    pub(crate) sync_time: Duration,
     /// Files to delete once a header is durable that does without them.
     pub(crate) doomed: Vec<u64>,
     /// Files to delete.
@@ -85,6 +86,7 @@ impl Shared {
         dir: PathBuf,
         owner: Owner,
         options: Options,
+        sealing: Sealing,
         disk: Arc<dyn Disk>,
         watcher: Arc<dyn Watcher>,
         state: State,
@@ -97,6 +99,7 @@ impl Shared {
             dir,
             owner,
             options,
+            sealing,
             disk,
             watcher,
             state: Mutex::new(state),
@@ -111,13 +114,13 @@ impl Shared {
         self.state.lock()
     }
 
-    /// Appends the line of a record that has everything but its number and its seal.
-    pub(crate) fn append(&self, mut line: String, time: Time) -> Result<u64, Fault> {
+    /// Seals a record and appends its line.
+    pub(crate) fn append(&self, plain: &str, time: Time) -> Result<u64, Fault> {
         let mut state = self.state();
         let was_full = state.is_full;
-        let mut appended = self.make_room(&mut state, time, line.len() + SEQ_BYTES + SEAL_BYTES);
+        let mut appended = self.make_room(&mut state, time, cipher::line_bytes_max(plain.len()));
         if appended.is_ok() {
-            appended = state.write(&mut line, time);
+            appended = state.write(&self.sealing, plain, time);
         }
         match &appended {
             Ok(()) => state.is_full = false,
@@ -242,11 +245,12 @@ impl State {
         fault
     }
 
-    /// Writes a line into the present file; nothing changes if it does not fit.
-    fn write(&mut self, line: &mut String, time: Time) -> Result<(), Fault> {
+    /// Writes a record into the present file; nothing changes if it does not fit.
+    fn write(&mut self, sealing: &Sealing, plain: &str, time: Time) -> Result<(), Fault> {
         let seq = self.books.seq + 1;
-        let hash = record::end(line, seq, self.books.hash);
         let active = &mut self.active;
+        let sealed = sealing.line(plain, active.number, seq, self.books.hash);
+        let (line, hash) = sealed.map_err(|fault| Fault::Seal(Arc::new(fault)))?;
         books::write(&*active.file, &active.path, line.as_bytes(), active.offset)?;
         active.offset += line.len() as u64;
         active.held = Some(Before::with(active.held, time));

@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::disk::DiskFile;
 use crate::fault::Fault;
@@ -32,6 +32,7 @@ impl Shared {
                 let begun = Instant::now();
                 let synced = file.sync();
                 let took = begun.elapsed();
+                self.state().count(took);
                 if took > SYNC_TOLD {
                     tracing::debug!(took_us = took.as_micros(), "a sync of audit records ended");
                 }
@@ -104,6 +105,12 @@ impl Shared {
 }
 
 impl State {
+    /// Counts a sync that took so long.
+    fn count(&mut self, took: Duration) {
+        self.syncs += 1;
+        self.sync_time += took;
+    }
+
     fn begin_round(&mut self) -> Round {
         self.dirty_since = None;
         let mut files = std::mem::take(&mut self.retired);

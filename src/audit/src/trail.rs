@@ -9,20 +9,24 @@
 
 use std::collections::VecDeque;
 use std::fmt::{self, Debug, Formatter};
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 
 use crate::books::{self, Active, Books};
+use crate::cipher::{Cipher, Sealing};
 use crate::disk::Disk;
 use crate::fault::Fault;
 use crate::file;
 use crate::header::Break;
-use crate::limits::{LINE_BYTES_USUAL, RETIRED_MAX, WAITING_MAX};
+use crate::limits::{PLAIN_BYTES_USUAL, RETIRED_MAX, WAITING_MAX};
+use crate::lock::lock;
 use crate::options::{Options, Syncing};
 use crate::record::Record;
-use crate::recover::{Kept, OpenError, Recovered, Torn, recover};
+use crate::recover::{Kept, OpenError, Recovered, Torn, create_dir, recover};
 use crate::room::{Room, Watcher};
 use crate::state::{Shared, Spare, State};
 use crate::{Owner, Time};
@@ -47,14 +51,20 @@ pub struct Held {
     pub unsynced: u64,
     /// Answers that wait for that.
     pub waiting: u64,
+    /// How often the trail has synced since it was opened.
+    pub syncs: u64,
+    /// How long that took, all together.
+    pub sync_time: Duration,
 }
 
-/// An open audit trail. One process may have it open.
+/// An open audit trail. One process has it open; others are refused meanwhile.
 pub struct Trail {
     shared: Arc<Shared>,
     torn: Option<Torn>,
     broken: Option<Break>,
     threads: Vec<JoinHandle<()>>,
+    /// Held until the threads have ended.
+    _lock: File,
 }
 
 impl Trail {
@@ -67,12 +77,16 @@ impl Trail {
         dir: &Path,
         owner: Owner,
         options: Options,
+        cipher: Arc<dyn Cipher>,
         disk: Arc<dyn Disk>,
         watcher: Arc<dyn Watcher>,
         now: Time,
     ) -> Result<Trail, OpenError> {
         options.check()?;
-        let found = recover(dir, &owner, &*disk)?;
+        create_dir(dir)?;
+        let lock = lock(dir)?;
+        let sealing = Sealing::new(cipher, &owner);
+        let found = recover(dir, &owner, &sealing, &*disk)?;
         let (torn, broken) = (found.torn.clone(), found.broken);
         let broken = broken.filter(|_| found.is_newly_broken);
         if let Some(broken) = &broken {
@@ -82,12 +96,21 @@ impl Trail {
         let condemned = condemned(dir, found.start)?;
         let state = begin(dir, &owner, &options, &*disk, found, now)?;
         let state = State { condemned, ..state };
-        let shared = Shared::new(dir.to_path_buf(), owner, options, disk, watcher, state);
+        let shared = Shared::new(
+            dir.to_path_buf(),
+            owner,
+            options,
+            sealing,
+            disk,
+            watcher,
+            state,
+        );
         let mut trail = Trail {
             shared: Arc::new(shared),
             torn,
             broken,
             threads: Vec::new(),
+            _lock: lock,
         };
         trail.spawn("audit-prepare", Shared::run_prepare)?;
         trail.spawn("audit-sync", Shared::run_sync)?;
@@ -100,9 +123,9 @@ impl Trail {
     /// Ordinarily it takes one `write(2)` and no wait. It waits for the disk when a file is full
     /// and the next one is not set aside yet, or as many full ones as may be are not synced yet.
     pub fn record(&self, record: &Record<'_>) -> Result<Ticket, Fault> {
-        let mut line = String::with_capacity(LINE_BYTES_USUAL);
-        record.put(&mut line, &self.shared.owner);
-        self.shared.append(line, record.time).map(Ticket)
+        let mut plain = String::with_capacity(PLAIN_BYTES_USUAL);
+        record.put(&mut plain, &self.shared.owner);
+        self.shared.append(&plain, record.time).map(Ticket)
     }
 
     /// Tells `done` when the call that a record is about may be answered: at once with
@@ -163,6 +186,8 @@ impl Trail {
             records: state.books.seq,
             unsynced: state.books.seq.saturating_sub(state.synced),
             waiting: state.waiting.len() as u64,
+            syncs: state.syncs,
+            sync_time: state.sync_time,
         }
     }
 
@@ -172,7 +197,7 @@ impl Trail {
     }
 
     /// Where the chain was found broken when the trail was opened. What was noted before is not
-    /// told again here, but by [`Reader::verify`](crate::Reader::verify).
+    /// told again here, but by [`verify`](crate::verify).
     pub fn broken(&self) -> Option<&Break> {
         self.broken.as_ref()
     }
@@ -278,6 +303,8 @@ fn begin(
         dirty_since: found.last.is_none().then(std::time::Instant::now),
         retired: Vec::new(),
         waiting: Vec::new(),
+        syncs: 0,
+        sync_time: Duration::ZERO,
         doomed,
         condemned: Vec::new(),
         is_full: false,

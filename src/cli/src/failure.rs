@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use client::Retry;
 use client::certs::CertsError;
-use server::RootKeyError;
+use server::{AuditReadError, RootKeyError};
 use tonic::Code;
 
 use crate::commands::certs::live::IssuerError;
@@ -112,6 +112,15 @@ pub enum Failure {
     /// A policy did not pass a check; the answer says which.
     #[error("the policy does not pass")]
     PolicyFails,
+    /// The audit trail could not be read.
+    #[error(transparent)]
+    Audit(#[from] AuditReadError),
+    /// Its chain does not hold; the answer says where.
+    #[error("the audit trail is broken in {count} places")]
+    AuditBroken {
+        /// How many.
+        count: u64,
+    },
     /// A file has no certificate of a client.
     #[error(
         "{} is not the certificate of one client; name its file, or use --public-key",
@@ -158,6 +167,8 @@ impl Failure {
             }
             Self::Document(DocumentError::Read { source, .. }) => Exit::of_io(source),
             Self::Document(_) | Self::NotAClient { .. } => Exit::Refused,
+            Self::Audit(AuditReadError::Io { source, .. }) => Exit::of_io(source),
+            Self::Audit(AuditReadError::Format { .. }) | Self::AuditBroken { .. } => Exit::Refused,
             Self::Certs(error) => of_certs(error),
             Self::Issuer(_) => Exit::Refused,
             Self::RootKey(_) => Exit::Create,
@@ -187,6 +198,8 @@ impl Failure {
             Self::FeedsLeft { .. } => "FeedsLeft",
             Self::PolicyFails => "PolicyFails",
             Self::Document(_) => "Document",
+            Self::Audit(_) => "Audit",
+            Self::AuditBroken { .. } => "AuditBroken",
             Self::Certs(_) | Self::Issuer(_) | Self::RootKey(_) | Self::NotAClient { .. } => {
                 "Certificates"
             }

@@ -58,6 +58,7 @@ fn every_shell_has_a_completion_script_that_knows_the_nouns() {
             "user",
             "policy",
             "node",
+            "audit",
             "certs",
             "random-password",
         ] {

@@ -37,6 +37,9 @@ pub const WATCH_SILENCE_MAX: Duration = Duration::from_secs(45);
 /// The same of a watch of regions, which says something every second.
 pub const REGIONS_WATCH_SILENCE_MAX: Duration = Duration::from_secs(5);
 
+/// The same of a stream of audit records, which says something every five seconds.
+pub const AUDIT_SILENCE_MAX: Duration = Duration::from_secs(15);
+
 /// Positions of other regions that no read has covered yet; above it the oldest is dropped.
 pub const POSITIONS_ELSEWHERE_MAX: usize = 8;
 

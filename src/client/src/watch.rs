@@ -13,14 +13,16 @@ use tokio::{
 use tokio_stream::Stream;
 use tonic::{Response, Status, Streaming};
 use wire::Channel;
-use wire::admin::v1::{WatchRegionsRequest, WatchRegionsResponse};
+use wire::admin::v1::{
+    TailAuditRequest, TailAuditResponse, WatchRegionsRequest, WatchRegionsResponse,
+};
 use wire::secrets::v1::{WatchRequest, WatchResponse};
 
 use crate::{
     Client,
     calls::{Effect, admin_service, more_telling, secrets::service, watch_request},
     error::{Error, Retry},
-    limits::{REGIONS_WATCH_SILENCE_MAX, WATCH_QUEUE_MAX, WATCH_SILENCE_MAX},
+    limits::{AUDIT_SILENCE_MAX, REGIONS_WATCH_SILENCE_MAX, WATCH_QUEUE_MAX, WATCH_SILENCE_MAX},
     retry::{self, Repeated},
     token::Bearer,
 };
@@ -56,6 +58,15 @@ impl Client {
     ) -> Result<Watch<WatchRegionsResponse>, Error> {
         let bearer = self.shared.bearer.clone();
         self.follow(Regions(request, bearer)).await
+    }
+
+    /// Streams what a node records, from its last records on. If that node is lost, another one's
+    /// follow, from then on: each record says whose it is.
+    pub async fn tail_audit(
+        &self,
+        request: TailAuditRequest,
+    ) -> Result<Watch<TailAuditResponse>, Error> {
+        self.follow(Records(request)).await
     }
 
     async fn follow<W: Watched>(&self, watched: W) -> Result<Watch<W::Message>, Error> {
@@ -197,6 +208,28 @@ impl Watched for Regions {
     }
 
     fn passed(&mut self, _: &WatchRegionsResponse) {}
+}
+
+/// What a node records.
+#[derive(Clone)]
+struct Records(TailAuditRequest);
+
+impl Watched for Records {
+    type Message = TailAuditResponse;
+
+    const SILENCE_MAX: Duration = AUDIT_SILENCE_MAX;
+
+    async fn open(
+        &self,
+        channel: Channel,
+    ) -> Result<Response<Streaming<TailAuditResponse>>, Status> {
+        admin_service(channel).tail_audit(self.0).await
+    }
+
+    fn passed(&mut self, _: &TailAuditResponse) {
+        // What another node has recorded before is not what goes on.
+        self.0.last = 0;
+    }
 }
 
 /// What keeps a watch going.

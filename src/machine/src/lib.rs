@@ -46,9 +46,9 @@ pub use command::{
     IdentityChange, ImportChanges, ImportedChange, IssueJoinToken, IssueLinkToken, KeepSigningKey,
     KeyState, KeyVersion, KmsKey, LinkRegion, MendBucket, NewVersion, Node, PurgeSecret, PutIssuer,
     PutResourcePolicy, PutSecretValue, RecordAccess, RemoveNode, ReplicaReport, ReportReplicas,
-    RestoreSecret, RetireIssuers, Revoke, RewrapRoot, RewrapSecret, RotateSessionKey, Seen, SeenAs, SeenRow,
-    SentBody, SetMachineVersion, ShareSecret, StageDetach, StageRows, StagedRow, TagResource,
-    TakeOver, TrimFeed, UnlinkRegion, UnshareSecret, UntagResource, UpdateCredential,
+    RestoreSecret, RetireIssuers, Revoke, RewrapRoot, RewrapSecret, RotateSessionKey, Seen, SeenAs,
+    SeenRow, SentBody, SetMachineVersion, ShareSecret, StageDetach, StageRows, StagedRow,
+    TagResource, TakeOver, TrimFeed, UnlinkRegion, UnshareSecret, UntagResource, UpdateCredential,
     UpdateIdentity, UpdatePolicy, UpdateProvider, UpdateRegion, UpdateSecret,
     UpdateSecretVersionStage,
 };

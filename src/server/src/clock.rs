@@ -2,18 +2,26 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use audit::Time;
 use machine::Stamp;
 
 /// Now, in milliseconds since 1970; a clock before 1970 reads as 1970.
+pub fn now() -> Stamp {
+    Stamp(u64::try_from(since_1970().as_millis()).unwrap_or(u64::MAX))
+}
+
+/// The same in nanoseconds, for records.
+pub fn precise() -> Time {
+    Time(u64::try_from(since_1970().as_nanos()).unwrap_or(u64::MAX))
+}
+
 #[allow(
     clippy::disallowed_methods,
     reason = "the one place that reads the wall clock"
 )]
-pub fn now() -> Stamp {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or(Duration::ZERO);
-    Stamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+fn since_1970() -> Duration {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap_or(Duration::ZERO)
 }
 
 /// The UTC day of a stamp, counted from 1970.

@@ -56,6 +56,11 @@ impl Fence {
         let committed = self.consensus.propose(proposal).await;
         let committed = committed
             .map_err(|error| Refusal::from(error).with_addresses(&self.consensus.local_view()))?;
+        let mut written = committed.positions.iter();
+        let written = written.find(|position| Some(&position.feed) == feed.as_ref());
+        if let Some(written) = written {
+            call.notes.position(written.clone());
+        }
         match feed {
             None => Ok(committed),
             Some(feed) => self.pass(committed, &feed, call.deadline).await,

@@ -36,6 +36,7 @@ mod staleness;
 mod status;
 mod tasks;
 mod times;
+mod trail;
 mod vault;
 
 pub use self::config::{Config, ConfigError};
@@ -44,6 +45,7 @@ pub use self::directory::{DataDir, DataError};
 pub use self::link_token::LinkToken;
 pub use self::node::{Addresses, Node, Start, StartError};
 pub use self::status::NotReady;
+pub use audit::{Break as AuditBreak, ReadError as AuditReadError, verify as verify_audit};
 pub use envelope::ProviderError as RootKeyError;
 
 /// Makes a region's root key in a new file with mode 0600, durable on return.

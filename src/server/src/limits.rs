@@ -1,5 +1,20 @@
 //! The bounds of this crate, units last. What an operator may move is in `config` instead.
 
+/// Refusals of callers that nobody vouches for that are recorded one by one at once.
+pub const STRANGER_RECORDS_BURST: u32 = 100;
+/// Time in which one more is; what is above that is counted.
+pub const STRANGER_RECORDS_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
+/// Records on a page of a search of the audit trail when no number is given.
+pub const AUDIT_PAGE_DEFAULT: usize = 100;
+/// Streams of audit records open at once.
+pub const AUDIT_TAILS_MAX: usize = 16;
+/// Pause between two looks for records to stream.
+pub const AUDIT_TAIL_PAUSE: std::time::Duration = std::time::Duration::from_millis(200);
+/// Longest silence of such a stream: then an empty message says that it goes on.
+pub const AUDIT_TAIL_SILENCE: std::time::Duration = std::time::Duration::from_secs(5);
+/// Longest time for which audit records are said to be kept.
+pub const AUDIT_KEPT_MAX: std::time::Duration =
+    std::time::Duration::from_secs(20 * 366 * 24 * 60 * 60);
 /// Items on a page of a list of identities, or of what belongs to them, when none are named.
 pub const ENTITY_PAGE_ITEMS_DEFAULT: usize = 100;
 /// Most items on such a page.

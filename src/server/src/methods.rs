@@ -61,6 +61,20 @@ pub enum Judged {
     ByName,
 }
 
+/// Whether calls are recorded. Refusals of what is not are recorded all the same, but for those
+/// that everybody may make.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Audited {
+    /// Every one.
+    Always,
+    /// Not those of nodes, which ask this all the time.
+    OfClients,
+    /// None: it tells nothing that is not told to everybody; or it is what the nodes of a region,
+    /// or of two, say to each other all the time, and what comes of it is an entry in the log,
+    /// which has audit fields of its own.
+    Never,
+}
+
 /// One rpc.
 #[derive(Debug, Eq, PartialEq)]
 pub struct Method {
@@ -76,6 +90,8 @@ pub struct Method {
     pub span: Span,
     /// Whether it may change something.
     pub writes: bool,
+    /// Whether it is recorded.
+    pub audited: Audited,
 }
 
 impl Method {
@@ -103,6 +119,7 @@ const fn secrets(path: &'static str, action: &'static str) -> Method {
         port: Port::Api,
         span: Span::Call,
         writes: false,
+        audited: Audited::Always,
     }
 }
 
@@ -148,6 +165,10 @@ const fn stream(method: Method) -> Method {
 const fn or_member(method: Method) -> Method {
     Method {
         caller: CallerClass::ClientOrMember,
+        audited: match method.writes {
+            true => Audited::Always,
+            false => Audited::OfClients,
+        },
         ..method
     }
 }
@@ -156,6 +177,13 @@ const fn of(caller: CallerClass, path: &'static str) -> Method {
     Method {
         caller,
         ..known(path)
+    }
+}
+
+const fn unrecorded(method: Method) -> Method {
+    Method {
+        audited: Audited::Never,
+        ..method
     }
 }
 
@@ -172,6 +200,12 @@ const fn region(path: &'static str) -> Method {
         ..raft(path)
     }
 }
+
+/// The stream of audit records, whose caller is judged again and again.
+pub const TAIL_AUDIT: Method = stream(local(
+    "/strongroom.admin.v1.AdminService/TailAudit",
+    "strongroom:TailAudit",
+));
 
 /// Every rpc this node serves.
 pub const METHODS: &[Method] = &[
@@ -397,28 +431,37 @@ pub const METHODS: &[Method] = &[
         CallerClass::Member,
         "/strongroom.admin.v1.AdminService/RenewCertificate",
     ),
-    raft("/strongroom.raft.v1.RaftService/AppendEntries"),
-    raft("/strongroom.raft.v1.RaftService/StreamAppend"),
-    raft("/strongroom.raft.v1.RaftService/Vote"),
-    raft("/strongroom.raft.v1.RaftService/PreVote"),
+    local(
+        "/strongroom.admin.v1.AdminService/SearchAudit",
+        "strongroom:SearchAudit",
+    ),
+    TAIL_AUDIT,
+    unrecorded(raft("/strongroom.raft.v1.RaftService/AppendEntries")),
+    unrecorded(raft("/strongroom.raft.v1.RaftService/StreamAppend")),
+    unrecorded(raft("/strongroom.raft.v1.RaftService/Vote")),
+    unrecorded(raft("/strongroom.raft.v1.RaftService/PreVote")),
     raft("/strongroom.raft.v1.RaftService/TransferLeader"),
     raft("/strongroom.raft.v1.RaftService/InstallSnapshot"),
-    raft("/strongroom.raft.v1.RaftService/Forward"),
-    raft("/strongroom.raft.v1.RaftService/ReadIndex"),
-    raft("/strongroom.raft.v1.RaftService/Confirm"),
-    raft("/strongroom.raft.v1.RaftService/Release"),
+    unrecorded(raft("/strongroom.raft.v1.RaftService/Forward")),
+    unrecorded(raft("/strongroom.raft.v1.RaftService/ReadIndex")),
+    unrecorded(raft("/strongroom.raft.v1.RaftService/Confirm")),
+    unrecorded(raft("/strongroom.raft.v1.RaftService/Release")),
     raft("/strongroom.raft.v1.RaftService/ChangeMembership"),
     raft("/strongroom.raft.v1.RaftService/FetchRows"),
-    raft("/strongroom.raft.v1.RaftService/Freshness"),
+    unrecorded(raft("/strongroom.raft.v1.RaftService/Freshness")),
     region("/strongroom.replication.v1.ReplicationService/Follow"),
     region("/strongroom.replication.v1.ReplicationService/FetchRows"),
     region("/strongroom.replication.v1.ReplicationService/FetchSnapshot"),
     region("/strongroom.replication.v1.ReplicationService/Compare"),
-    region("/strongroom.replication.v1.ReplicationService/Ask"),
-    region("/strongroom.replication.v1.ReplicationService/Announce"),
-    region("/strongroom.replication.v1.ReplicationService/Report"),
+    unrecorded(region("/strongroom.replication.v1.ReplicationService/Ask")),
+    unrecorded(region(
+        "/strongroom.replication.v1.ReplicationService/Announce",
+    )),
+    unrecorded(region(
+        "/strongroom.replication.v1.ReplicationService/Report",
+    )),
     region("/strongroom.replication.v1.ForwardService/Forward"),
-    of(CallerClass::Stranger, "/grpc.health.v1.Health/Check"),
+    unrecorded(of(CallerClass::Stranger, "/grpc.health.v1.Health/Check")),
     // A stream costs memory for as long as its caller likes: not for strangers.
     stream(known("/grpc.health.v1.Health/Watch")),
     stream(known(

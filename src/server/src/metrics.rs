@@ -12,10 +12,12 @@ use tonic::Code;
 
 use crate::methods::METHODS;
 
+pub use self::audit::AuditMetrics;
 pub use self::certificates::Certificates;
 pub use self::growth::{Growth, Sizes};
 pub use self::regions::RegionMetrics;
 
+mod audit;
 mod certificates;
 mod growth;
 mod regions;
@@ -52,6 +54,8 @@ pub struct Metrics {
     pub certificates: Certificates,
     /// The traffic between regions.
     pub regions: RegionMetrics,
+    /// The audit trail.
+    pub audit: AuditMetrics,
 }
 
 /// How reads were answered and why leases ended. Taken from the consensus when asked for.
@@ -128,6 +132,7 @@ impl Metrics {
         let growth = Growth::new(&registry)?;
         let certificates = Certificates::new(&registry)?;
         let regions = RegionMetrics::new(&registry)?;
+        let audit = AuditMetrics::new(&registry)?;
         let build = IntGauge::with_opts(
             Opts::new("strongroom_build_info", "1, with the release as label")
                 .const_label("release", env!("CARGO_PKG_VERSION")),
@@ -151,6 +156,7 @@ impl Metrics {
             growth,
             certificates,
             regions,
+            audit,
         })
     }
 

@@ -1,7 +1,8 @@
 //! Watches the free space of the disk that holds the data directory.
 //!
 //! Below the minimum this node is not ready and does not lead; what is left is for the log, so that
-//! it goes on as follower. Nothing is refused that is on disk already, and no restart is needed.
+//! it goes on as follower. So it is when the audit trail is short of room, before a call is refused
+//! for want of a record (R15). Nothing is refused that is on disk already, and no restart is needed.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use consensus::Consensus;
 use store::Wal;
 
 use crate::limits::SPACE_WATCH_INTERVAL;
+use crate::trail::Recorder;
 
 /// What is known of the disk's space.
 pub struct DiskSpace {
@@ -18,17 +20,25 @@ pub struct DiskSpace {
     /// Free space below which the node is not ready, in bytes.
     free_min: u64,
     log: Arc<Wal>,
+    recorder: Arc<Recorder>,
     consensus: Consensus,
     is_lacking: AtomicBool,
 }
 
 impl DiskSpace {
     /// Looks for the first time.
-    pub fn new(data: PathBuf, free_min: u64, log: Arc<Wal>, consensus: Consensus) -> Self {
+    pub fn new(
+        data: PathBuf,
+        free_min: u64,
+        log: Arc<Wal>,
+        recorder: Arc<Recorder>,
+        consensus: Consensus,
+    ) -> Self {
         let space = Self {
             data,
             free_min,
             log,
+            recorder,
             consensus,
             is_lacking: AtomicBool::new(false),
         };
@@ -59,7 +69,9 @@ impl DiskSpace {
         let free_bytes = self.free_bytes();
         let was_lacking = self.is_lacking();
         let needed = needed_bytes(self.free_min, was_lacking);
-        let is_low = free_bytes.is_some_and(|free| free < needed) || self.log.lacks_space();
+        let is_low = free_bytes.is_some_and(|free| free < needed)
+            || self.log.lacks_space()
+            || self.recorder.lacks_room();
         self.consensus.tell_space_low(is_low);
         let known_bytes = free_bytes.unwrap_or(u64::MAX);
         let spare_bytes = free_bytes.map_or(u64::MAX, |free| free.saturating_sub(needed));

@@ -14,6 +14,7 @@ use crate::certificates::issuer_of;
 use crate::clock;
 use crate::metrics::{Metrics, Sizes};
 use crate::space::DiskSpace;
+use crate::trail::Recorder;
 
 /// Why a node takes no calls.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -26,7 +27,7 @@ pub enum NotReady {
     NoQuorum,
     /// It is no member of its region any more.
     Removed,
-    /// Too little free space on the disk.
+    /// Too little free space on the disk, or on that of the audit trail.
     DiskLow,
     /// It was told to stop.
     Stopping,
@@ -69,6 +70,8 @@ pub struct NodeStatus {
     pub metrics: Metrics,
     /// The traffic between regions.
     pub replication: Replication,
+    /// Where calls are recorded.
+    pub recorder: Arc<Recorder>,
     /// The disk of the data directory.
     pub space: Arc<DiskSpace>,
     /// Silence of the quorum, or of the leader, after which a node is not ready.
@@ -147,6 +150,8 @@ impl NodeStatus {
         gauges.rows_live_bytes.set(whole(space.live_bytes));
         self.metrics.rows.advance(self.consensus.row_health());
         self.measure_growth(space.rows);
+        let (held, room) = (self.recorder.held(), self.recorder.room());
+        self.metrics.audit.advance(&held, room);
         self.measure_regions();
         gauges
             .disk_free_bytes

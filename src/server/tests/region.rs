@@ -11,6 +11,7 @@ mod region {
     mod principals;
     mod requests;
 
+    mod audit;
     mod bad_input;
     mod batch;
     mod by_hand;

@@ -372,6 +372,8 @@ fn config(pair: Pair, authority: std::path::PathBuf) -> Config {
     config.tls.authority = authority;
     config.storage.disk_free_min = Size::of_mebibytes(1);
     config.storage.log_segment_size = Size::of_mebibytes(4);
+    config.audit.file_size = Size::of_mebibytes(1);
+    config.audit.free_min = Size::of_mebibytes(1);
     config.limits.deadline_default = Duration::from_secs(1);
     config.limits.deadline_max = Duration::from_secs(5);
     config.limits.shutdown_timeout = Duration::from_secs(1);

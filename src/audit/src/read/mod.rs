@@ -4,17 +4,20 @@
 mod search;
 mod verify;
 
+use std::fmt::{self, Debug, Formatter};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::Owner;
+use crate::cipher::{Cipher, Sealing};
 use crate::file;
 use crate::header::{FormatError, Header};
 use crate::record::Entry;
 
 pub use search::{Filter, Order};
-pub use verify::Verified;
+pub use verify::{Verified, verify};
 
 /// Why a trail could not be read.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -55,8 +58,6 @@ pub struct Found {
     pub place: Place,
     /// What it says.
     pub entry: Entry,
-    /// The line as it is, without its newline.
-    pub line: String,
 }
 
 /// A part of what a search finds.
@@ -71,19 +72,30 @@ pub struct Page {
     pub is_end: bool,
     /// Lines, or pieces of noise, that could not be read and were left out.
     pub unreadable: u64,
+    /// Records that did not open and were left out: written by another node, or with a key that is
+    /// gone.
+    pub unopened: u64,
 }
 
 /// Reads the trail in a directory. It keeps nothing open.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Reader {
+    files: Files,
+    sealing: Sealing,
+}
+
+/// The files of a trail. All of it works without a key.
+#[derive(Debug, Clone)]
+pub(crate) struct Files {
     dir: PathBuf,
 }
 
 impl Reader {
-    /// A reader of the trail in `dir`.
-    pub fn new(dir: &Path) -> Reader {
+    /// A reader of `owner`'s trail in `dir`; what others have sealed does not open.
+    pub fn new(dir: &Path, owner: &Owner, cipher: Arc<dyn Cipher>) -> Reader {
         Reader {
-            dir: dir.to_path_buf(),
+            files: Files::new(dir),
+            sealing: Sealing::new(cipher, owner),
         }
     }
 
@@ -91,13 +103,14 @@ impl Reader {
     /// [follow](Reader::follow) from; at most [`PAGE_RECORDS_MAX`](crate::PAGE_RECORDS_MAX), and
     /// as many as a page holds.
     pub fn tail(&self, count: usize) -> Result<Page, ReadError> {
-        let end = self.end()?;
+        let end = self.files.end()?;
         if count == 0 {
             return Ok(Page {
                 found: Vec::new(),
                 next: end,
                 is_end: true,
                 unreadable: 0,
+                unopened: 0,
             });
         }
         let mut page = self.search(&Filter::default(), Order::NewestFirst, end, count)?;
@@ -111,6 +124,14 @@ impl Reader {
     pub fn follow(&self, place: Option<Place>) -> Result<Page, ReadError> {
         let count = crate::PAGE_RECORDS_MAX;
         self.search(&Filter::default(), Order::OldestFirst, place, count)
+    }
+}
+
+impl Files {
+    pub(crate) fn new(dir: &Path) -> Files {
+        Files {
+            dir: dir.to_path_buf(),
+        }
     }
 
     /// The place behind the last whole line.
@@ -212,6 +233,14 @@ impl Reader {
 
     fn path(&self, number: u64) -> PathBuf {
         file::path(&self.dir, number)
+    }
+}
+
+impl Debug for Reader {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader")
+            .field("dir", &self.files.dir)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,16 +1,17 @@
 //! Searches a trail by pages, each of bounded size and time.
 
+use crate::cipher::{SealedRecord, Sealing};
 use crate::header::is_header;
 use crate::limits::{
     BLOCK_BYTES, CALLER_BYTES_MAX, ERROR_BYTES_MAX, METHOD_BYTES_MAX, PAGE_BYTES_MAX,
     PAGE_READ_BYTES_MAX, PAGE_RECORDS_MAX, RESOURCE_BYTES_MAX,
 };
+use crate::link;
 use crate::record::Entry;
-use crate::seal::unseal;
 use crate::text::shown;
 use crate::{Time, file::Piece};
 
-use super::{Found, Page, Place, ReadError, Reader};
+use super::{Files, Found, Page, Place, ReadError, Reader};
 
 /// Which records to find: those that match all that is given. Texts match whole; `caller` and
 /// `resource` also by their beginning, if what is given ends with `*`.
@@ -46,7 +47,8 @@ pub enum Order {
 struct Filling<'a> {
     filter: Filter,
     count: usize,
-    reader: &'a Reader,
+    files: &'a Files,
+    sealing: &'a Sealing,
     page: Page,
     line_bytes: usize,
     read_bytes: u64,
@@ -73,21 +75,23 @@ impl Reader {
         let mut filling = Filling {
             filter: filter.as_recorded(),
             count: count.clamp(1, PAGE_RECORDS_MAX),
-            reader: self,
+            files: &self.files,
+            sealing: &self.sealing,
             page: Page {
                 found: Vec::new(),
                 next: from,
                 is_end: false,
                 unreadable: 0,
+                unopened: 0,
             },
             line_bytes: 0,
             read_bytes: 0,
         };
         let first = match (from, order) {
             (Some(place), _) => Some(place),
-            (None, Order::NewestFirst) => self.end()?,
+            (None, Order::NewestFirst) => self.files.end()?,
             (None, Order::OldestFirst) => {
-                let oldest = self.filled()?.first().copied();
+                let oldest = self.files.filled()?.first().copied();
                 oldest.map(|(file, _)| Place { file, offset: 0 })
             }
         };
@@ -114,8 +118,8 @@ impl Reader {
 impl Filling<'_> {
     fn forwards(&mut self, place: Place) -> Result<Step, ReadError> {
         // Asked before the end of this file is seen: it is final then.
-        let later = self.reader.later(place.file)?;
-        let Some(file) = self.reader.open(place.file)? else {
+        let later = self.files.later(place.file)?;
+        let Some(file) = self.files.open(place.file)? else {
             return Ok(self.goto(later, place));
         };
         if place.offset == 0 && later.is_some() && self.may_skip(place.file)? {
@@ -123,7 +127,7 @@ impl Filling<'_> {
         }
         let mut at = place.offset;
         loop {
-            match self.reader.read_after(&file, place.file, at)? {
+            match self.files.read_after(&file, place.file, at)? {
                 Piece::Lines(block) => {
                     for (start, end, line) in block.lines() {
                         self.take(place.file, start, line);
@@ -154,17 +158,17 @@ impl Filling<'_> {
     }
 
     fn backwards(&mut self, place: Place) -> Result<Step, ReadError> {
-        let earlier = self.reader.earlier(place.file)?;
-        let Some(file) = self.reader.open(place.file)? else {
+        let earlier = self.files.earlier(place.file)?;
+        let Some(file) = self.files.open(place.file)? else {
             return Ok(self.goto(earlier, place));
         };
-        let is_whole = self.reader.bytes(place.file)? == Some(place.offset);
+        let is_whole = self.files.bytes(place.file)? == Some(place.offset);
         if is_whole && self.may_skip(place.file)? {
             return Ok(self.goto(earlier, place));
         }
         let mut at = place.offset;
         while at > 0 {
-            match self.reader.read_before(&file, place.file, at)? {
+            match self.files.read_before(&file, place.file, at)? {
                 Piece::Lines(block) => {
                     self.page.unreadable += u64::from(block.end() < at);
                     for (start, _, line) in block.lines().into_iter().rev() {
@@ -207,7 +211,7 @@ impl Filling<'_> {
         if from.is_none() && until.is_none() {
             return Ok(false);
         }
-        let header = self.reader.header(file + 1)?;
+        let header = self.files.header(file + 1)?;
         // It takes about as long.
         self.read_bytes += BLOCK_BYTES as u64;
         let Some(held) = header.and_then(|header| header.before) else {
@@ -219,22 +223,23 @@ impl Filling<'_> {
     }
 
     fn take(&mut self, file: u64, offset: u64, line: &[u8]) {
-        let Some(sealed) = unseal(line) else {
+        let Some(linked) = link::check(line) else {
             self.page.unreadable += 1;
             return;
         };
         if is_header(line) {
             return;
         }
-        match Entry::read(line, sealed) {
-            None => self.page.unreadable += 1,
+        let Some(record) = SealedRecord::read(line, linked) else {
+            self.page.unreadable += 1;
+            return;
+        };
+        match self.sealing.open(file, &record) {
+            None => self.page.unopened += 1,
             Some(entry) if self.filter.matches(&entry) => {
                 self.line_bytes += line.len();
-                self.page.found.push(Found {
-                    place: Place { file, offset },
-                    entry,
-                    line: String::from_utf8_lossy(line).into_owned(),
-                });
+                let place = Place { file, offset };
+                self.page.found.push(Found { place, entry });
             }
             Some(_) => {}
         }

@@ -1,11 +1,13 @@
 //! Walks a whole trail and says where its chain does not hold.
 
+use std::path::Path;
+
 use crate::chain::{Chain, Line};
 use crate::file::Piece;
 use crate::header::{Break, FormatError, Header, Why};
-use crate::seal::Hash;
+use crate::link::Hash;
 
-use super::{ReadError, Reader};
+use super::{Files, ReadError};
 
 /// What a walk through a whole trail found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -43,10 +45,15 @@ struct Walk {
     owner: Option<Header>,
 }
 
-impl Reader {
-    /// Reads everything that is kept, and checks every line and every link. Memory is bounded, time
-    /// grows with the bytes that are kept. A node may go on recording meanwhile.
-    pub fn verify(&self) -> Result<Verified, ReadError> {
+/// Reads everything that is kept of the trail in `dir`, and checks every line and every link. It
+/// opens no record, and needs no key. Memory is bounded, time grows with the bytes that are kept. A
+/// node may go on recording meanwhile.
+pub fn verify(dir: &Path) -> Result<Verified, ReadError> {
+    Files::new(dir).verify()
+}
+
+impl Files {
+    fn verify(&self) -> Result<Verified, ReadError> {
         let mut walk = Walk {
             verified: Verified::default(),
             chain: Chain::unknown(),
@@ -141,10 +148,10 @@ impl Walk {
             Some(Line::Header(header)) => {
                 why = why.or(self.header(file, *header));
             }
-            Some(Line::Record(entry)) => {
+            Some(Line::Record(record)) => {
                 self.verified.records += 1;
-                self.verified.first.get_or_insert(entry.seq);
-                self.verified.last = Some(entry.seq);
+                self.verified.first.get_or_insert(record.seq);
+                self.verified.last = Some(record.seq);
             }
             None => {}
         }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::any;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use strongroom_audit::{Break, Reader, Verified, Why};
+use strongroom_audit::{Break, Verified, Why};
 use tempfile::{TempDir, tempdir};
 
 use crate::support::{files, line_starts, number, open_with, options, record, written};
@@ -87,7 +87,7 @@ impl Fixture {
 }
 
 fn verify(dir: &Path) -> Verified {
-    Reader::new(dir).verify().unwrap()
+    strongroom_audit::verify(dir).unwrap()
 }
 
 fn check_break(verified: &Verified, line: Line, why: Why) {

@@ -7,11 +7,12 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use strongroom_audit::{FILE_BYTES_MIN, Fault, Options, Reader, Room, SystemDisk, Trail};
+use strongroom_audit::{FILE_BYTES_MIN, Fault, Options, Room, SystemDisk, Trail, verify};
 use tempfile::tempdir;
 
 use crate::support::{
-    NOW, Orders, Told, files, open_on, open_ordered, options, owner, record, record_all, wait_until,
+    NOW, Orders, Told, cipher, files, open_on, open_ordered, options, owner, record, record_all,
+    wait_until,
 };
 
 /// Records until one is refused; answers how many were not.
@@ -48,14 +49,14 @@ fn room_is_short_a_file_before_a_record_is_refused() {
     assert_eq!(told.rooms(), [Room::Short, Room::Full]);
     assert!(fill(&trail, 0) == 0, "and nothing fits any more");
     // What was recorded is there, and what was refused is not.
-    let verified = Reader::new(temp.path()).verify().unwrap();
+    let verified = verify(temp.path()).unwrap();
     assert_eq!((verified.records, verified.breaks), (count + more, 0));
     // Space comes back, and so does room.
     orders.free.store(1 << 40, Ordering::SeqCst);
     wait_until(|| trail.room() == Room::Enough);
     wait_until(|| told.rooms() == [Room::Short, Room::Full, Room::Enough]);
     trail.record(&record(0)).unwrap();
-    assert_eq!(Reader::new(temp.path()).verify().unwrap().breaks, 0);
+    assert_eq!(verify(temp.path()).unwrap().breaks, 0);
     assert_eq!(told.faults(), [""; 0]);
 }
 
@@ -88,7 +89,7 @@ fn a_record_that_was_written_by_half_leaves_no_trace() {
     assert_eq!(told.rooms(), [Room::Full]);
     orders.is_full.store(false, Ordering::SeqCst);
     assert_eq!(trail.record(&record(1)).unwrap().0, 2);
-    let verified = Reader::new(temp.path()).verify().unwrap();
+    let verified = verify(temp.path()).unwrap();
     assert_eq!((verified.records, verified.breaks), (2, 0));
 }
 
@@ -141,14 +142,23 @@ fn on_a_real_file_system_that_others_fill_what_was_set_aside_can_be_used() {
         ..options()
     };
     let watcher = Arc::clone(&told);
-    let trail = Trail::open(&dir, owner(), options, Arc::new(SystemDisk), watcher, NOW).unwrap();
+    let trail = Trail::open(
+        &dir,
+        owner(),
+        options,
+        cipher(),
+        Arc::new(SystemDisk),
+        watcher,
+        NOW,
+    )
+    .unwrap();
     wait_until(|| trail.has_spare_file());
     let mut ballast = File::create(disk.path().join("ballast")).unwrap();
     while ballast.write_all(&[0; 4096]).is_ok() {}
     let count = fill(&trail, 0);
     assert!(count > 2_500, "{count} records in two files of a MiB");
     assert_eq!(told.rooms(), [Room::Short, Room::Full]);
-    let verified = Reader::new(&dir).verify().unwrap();
+    let verified = verify(&dir).unwrap();
     assert_eq!((verified.records, verified.breaks), (count, 0));
     drop(ballast);
     fs::remove_file(disk.path().join("ballast")).unwrap();

@@ -7,10 +7,10 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use strongroom_audit::{FILE_BYTES_MIN, Options, Reader, SystemDisk, Trail};
+use strongroom_audit::{FILE_BYTES_MIN, Options, SystemDisk, Trail, verify};
 use tempfile::tempdir;
 
-use crate::support::{NOW, Told, all, each, number, open, options, owner, record};
+use crate::support::{NOW, Told, all, cipher, each, number, open, options, owner, record};
 
 /// Kills, unless `STRONGROOM_COUNT` says otherwise.
 const COUNT: u64 = 5;
@@ -39,7 +39,7 @@ fn nothing_that_was_answered_is_lost_when_the_process_is_killed() {
         let (was_answered, was_recorded) = (answered.len(), recorded.len());
         println!("round {round}: {was_answered} answered, {was_recorded} recorded, {lost} lost");
         assert_eq!(lost, 0);
-        let verified = Reader::new(temp.path()).verify().unwrap();
+        let verified = verify(temp.path()).unwrap();
         assert_eq!(verified.breaks, 0);
         // And the next process goes on.
         let trail = open(temp.path());
@@ -102,7 +102,7 @@ fn a_process_records_until_it_is_killed() {
         std::sync::Arc::new(SystemDisk),
         std::sync::Arc::new(Told::default()),
     );
-    let trail = Trail::open(&dir, owner(), options, disk, told, NOW).unwrap();
+    let trail = Trail::open(&dir, owner(), options, cipher(), disk, told, NOW).unwrap();
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
             let trail = &trail;

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use strongroom_audit::{
-    FormatError, OpenError, Options, Owner, Place, Reader, Syncing, SystemDisk, Trail, Why,
+    FormatError, OpenError, Options, Owner, Place, Syncing, SystemDisk, Trail, Why, verify,
 };
 use tempfile::tempdir;
 
 use crate::support::{
-    NOW, Told, all, files, flip, line_starts, open, open_with, options, owner, record, record_all,
-    written,
+    NOW, Told, all, cipher, files, flip, line_starts, open, open_with, options, owner, reader,
+    record, record_all, written,
 };
 
 #[test]
@@ -34,7 +34,7 @@ fn a_torn_end_is_cut_off_and_told() {
         assert_eq!(trail.broken(), None);
         assert_eq!(trail.record(&record(9)).unwrap().0, 3);
         drop(trail);
-        let verified = Reader::new(temp.path()).verify().unwrap();
+        let verified = verify(temp.path()).unwrap();
         assert_eq!(
             (verified.records, verified.breaks, verified.torn_bytes),
             (3, 0, 0)
@@ -79,7 +79,7 @@ fn a_header_that_is_not_whole_is_written_again() {
     fs::write(first, "{\"format\"").unwrap();
     let trail = open(temp.path());
     assert_eq!(trail.record(&record(9)).unwrap().0, 1);
-    assert_eq!(Reader::new(temp.path()).verify().unwrap().breaks, 0);
+    assert_eq!(verify(temp.path()).unwrap().breaks, 0);
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn damage_in_the_middle_is_noted_for_ever_and_refuses_nothing() {
     record_all(&trail, 21..200);
     drop(trail);
     assert!(files(temp.path()).len() >= 3);
-    let verified = Reader::new(temp.path()).verify().unwrap();
+    let verified = verify(temp.path()).unwrap();
     assert_eq!((verified.breaks, verified.broken), (1, Some(broken)));
     assert_eq!((verified.breaks_noted, verified.noted), (1, Some(broken)));
     assert_eq!(verified.records, 199);
@@ -136,7 +136,7 @@ fn a_last_file_that_does_not_follow_the_one_before_is_noted_once() {
         assert_eq!(broken.why, why);
         drop(trail);
         assert_eq!(open(temp.path()).broken(), None);
-        let verified = Reader::new(temp.path()).verify().unwrap();
+        let verified = verify(temp.path()).unwrap();
         assert_eq!((verified.breaks, verified.noted), (1, Some(broken)));
     }
 }
@@ -153,7 +153,7 @@ fn a_second_break_is_counted_beside_the_first() {
         flip(&last, line_starts(&last)[4] + 9);
     }
     drop(open(temp.path()));
-    let verified = Reader::new(temp.path()).verify().unwrap();
+    let verified = verify(temp.path()).unwrap();
     assert_eq!((verified.breaks, verified.breaks_noted), (3, 3));
     assert_eq!(verified.broken.unwrap().file, 1);
     assert_eq!(verified.noted.unwrap().file, 3);
@@ -165,7 +165,7 @@ fn a_trail_of_another_node_or_a_later_release_is_refused_by_name() {
     written(temp.path(), 1);
     let other = Owner { node: 4, ..owner() };
     let (disk, told) = (Arc::new(SystemDisk), Arc::new(Told::default()));
-    let opened = Trail::open(temp.path(), other, options(), disk, told, NOW);
+    let opened = Trail::open(temp.path(), other, options(), cipher(), disk, told, NOW);
     let Err(OpenError::Format { source, .. }) = opened else {
         panic!("{opened:?}");
     };
@@ -178,7 +178,7 @@ fn a_trail_of_another_node_or_a_later_release_is_refused_by_name() {
         }
         opened => panic!("{opened:?}"),
     }
-    assert!(Reader::new(temp.path()).verify().is_err());
+    assert!(verify(temp.path()).is_err());
 }
 
 /// A line with its end, as the first one of a trail.
@@ -199,6 +199,19 @@ fn only_the_nodes_user_may_read_a_trail() {
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&dir), 0o700);
     assert_eq!(mode(&files(&dir)[0]), 0o600);
+}
+
+#[test]
+fn a_trail_that_a_process_has_open_is_refused_to_others() {
+    let temp = tempdir().unwrap();
+    let trail = open(temp.path());
+    let opened = open_with(temp.path(), options());
+    assert!(
+        matches!(opened, Err(OpenError::Locked { .. })),
+        "{opened:?}"
+    );
+    drop(trail);
+    open_with(temp.path(), options()).unwrap();
 }
 
 #[test]
@@ -237,13 +250,13 @@ fn options_out_of_bounds_are_refused_by_name() {
 #[test]
 fn a_trail_without_records_reads_as_empty() {
     let temp = tempdir().unwrap();
-    let reader = Reader::new(temp.path());
-    assert_eq!(reader.verify().unwrap().files, 0);
+    let reader = reader(temp.path());
+    assert_eq!(verify(temp.path()).unwrap().files, 0);
     assert_eq!(reader.tail(10).unwrap().next, None);
     written(temp.path(), 0);
     let page = reader.tail(10).unwrap();
     assert!(page.found.is_empty());
     assert!(page.next > Some(Place { file: 1, offset: 0 }));
-    assert_eq!(reader.verify().unwrap().records, 0);
-    assert!(Reader::new(&temp.path().join("none")).verify().is_err());
+    assert_eq!(verify(temp.path()).unwrap().records, 0);
+    assert!(verify(&temp.path().join("none")).is_err());
 }

@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex};
 
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
-use strongroom_audit::{Disk, DiskFile, FILE_BYTES_MIN, Options, Reader, SystemDisk, Trail, Why};
+use strongroom_audit::{Disk, DiskFile, FILE_BYTES_MIN, Options, SystemDisk, Trail, Why, verify};
 use tempfile::tempdir;
 
-use crate::support::{NOW, Told, all, each, number, open, owner, record};
+use crate::support::{NOW, Told, all, cipher, each, number, open, owner, record};
 
 /// Cuts, unless `STRONGROOM_COUNT` says otherwise.
 const COUNT: u64 = 40;
@@ -97,7 +97,7 @@ fn happened(rng: &mut TestRng) -> Vec<Happened> {
         Arc::new(Diary(Arc::clone(&events))),
         Arc::new(Told::default()),
     );
-    let trail = Trail::open(temp.path(), owner(), options, disk, told, NOW).unwrap();
+    let trail = Trail::open(temp.path(), owner(), options, cipher(), disk, told, NOW).unwrap();
     let mut at = 0;
     while at < RECORDS {
         let mut last = None;
@@ -171,7 +171,7 @@ fn what_was_settled_survives_a_power_cut_at_any_moment() {
         let trail = open(temp.path());
         assert!(trail.record(&record(0)).unwrap().0 > settled);
         drop(trail);
-        let verified = Reader::new(temp.path()).verify().unwrap();
+        let verified = verify(temp.path()).unwrap();
         assert_ne!(verified.broken.map(|broken| broken.why), Some(Why::Missing));
         // Files that are given up may still be there.
         let first = verified.first.unwrap();

@@ -6,11 +6,12 @@ use std::io::Write;
 use proptest::prelude::{any, prop_assert_eq, proptest};
 use strongroom_audit::{
     Entry, Filter, Found, Kind, Order, Outcome, PAGE_RECORDS_MAX, Reader, Record, Time, Trail,
+    verify,
 };
 use tempfile::{TempDir, tempdir};
 
 use crate::support::{
-    DAY, NOW, all, files, flip, line_starts, open, record, record_all, wait_until, written,
+    DAY, NOW, all, files, flip, line_starts, open, reader, record, record_all, wait_until, written,
 };
 
 const METHODS: [&str; 3] = ["GetSecretValue", "PutSecretValue", "ListSecrets"];
@@ -86,7 +87,7 @@ fn matches(filter: &Filter, entry: &Entry) -> bool {
 #[test]
 fn a_search_finds_what_a_look_at_every_record_does() {
     let dir = varied_dir();
-    let (reader, everything) = (Reader::new(dir.path()), all(dir.path()));
+    let (reader, everything) = (reader(dir.path()), all(dir.path()));
     assert_eq!(everything.len(), 700);
     let text = |text: &str| Some(text.to_owned());
     let filters = [
@@ -152,7 +153,7 @@ proptest! {
             ..Filter::default()
         };
         let order = if is_newest { Order::NewestFirst } else { Order::OldestFirst };
-        let mut found = search(&Reader::new(dir), &filter, order, count);
+        let mut found = search(&reader(dir), &filter, order, count);
         if is_newest {
             found.reverse();
         }
@@ -170,7 +171,7 @@ fn a_tail_follows_across_files_without_a_gap() {
     let temp = tempdir().unwrap();
     let trail = open(temp.path());
     record_all(&trail, 0..250);
-    let reader = Reader::new(temp.path());
+    let reader = reader(temp.path());
     let page = reader.tail(120).unwrap();
     let seqs = |found: &[Found]| found.iter().map(|f| f.entry.seq).collect::<Vec<_>>();
     assert_eq!(seqs(&page.found), (131..=250).collect::<Vec<_>>());
@@ -198,24 +199,23 @@ fn verifying_beside_a_node_that_records_and_deletes_finds_no_break() {
         ..crate::support::options()
     };
     let trail = crate::support::open_with(temp.path(), few).unwrap();
-    let reader = Reader::new(temp.path());
     std::thread::scope(|scope| {
         let recording = scope.spawn(|| {
             record_all(&trail, 0..10_000);
         });
         while !recording.is_finished() {
-            let verified = reader.verify().unwrap();
+            let verified = verify(temp.path()).unwrap();
             assert_eq!(verified.broken, None);
         }
     });
-    wait_until(|| reader.verify().unwrap().last == Some(10_000));
+    wait_until(|| verify(temp.path()).unwrap().last == Some(10_000));
 }
 
 #[test]
 fn a_torn_end_is_left_alone_until_it_is_whole() {
     let temp = tempdir().unwrap();
     written(temp.path(), 5);
-    let (reader, path) = (Reader::new(temp.path()), files(temp.path())[0].clone());
+    let (reader, path) = (reader(temp.path()), files(temp.path())[0].clone());
     let bytes = fs::read(&path).unwrap();
     let last = line_starts(&path)[5];
     fs::write(&path, &bytes[..last + 40]).unwrap();
@@ -236,7 +236,7 @@ fn a_damaged_line_is_left_out_and_counted() {
     let path = files(temp.path())[0].clone();
     flip(&path, line_starts(&path)[2] + 30);
     for order in [Order::OldestFirst, Order::NewestFirst] {
-        let page = Reader::new(temp.path());
+        let page = reader(temp.path());
         let page = page.search(&Filter::default(), order, None, 100).unwrap();
         assert_eq!((page.found.len(), page.unreadable), (4, 1));
     }
@@ -246,7 +246,7 @@ fn a_damaged_line_is_left_out_and_counted() {
 fn a_page_is_bounded_whatever_is_asked_for() {
     let temp = tempdir().unwrap();
     written(temp.path(), PAGE_RECORDS_MAX as u64 + 100);
-    let reader = Reader::new(temp.path());
+    let reader = reader(temp.path());
     let page = reader
         .search(&Filter::default(), Order::OldestFirst, None, usize::MAX)
         .unwrap();
@@ -280,8 +280,8 @@ proptest! {
         let end = (at + noise.len()).min(bytes.len());
         bytes.splice(at..end, noise);
         fs::write(path, bytes).unwrap();
-        let reader = Reader::new(temp.path());
-        reader.verify().unwrap();
+        let reader = reader(temp.path());
+        verify(temp.path()).unwrap();
         reader.tail(50).unwrap();
         let place = strongroom_audit::Place { file: place.0.into(), offset: place.1 };
         for order in [Order::OldestFirst, Order::NewestFirst] {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use strongroom_audit::{FILE_BYTES_MIN, Options, Reader, Record, Time, Why};
+use strongroom_audit::{FILE_BYTES_MIN, Options, Record, Time, Why, verify};
 use tempfile::tempdir;
 
 use crate::support::{
@@ -19,7 +19,7 @@ fn a_file_begins_when_one_is_full_and_the_chain_goes_on() {
     for path in &paths {
         assert!(fs::metadata(path).unwrap().len() <= FILE_BYTES_MIN);
     }
-    let verified = Reader::new(temp.path()).verify().unwrap();
+    let verified = verify(temp.path()).unwrap();
     assert_eq!((verified.breaks, verified.records), (0, 500));
     assert_eq!((verified.first, verified.last), (Some(1), Some(500)));
     let found = all(temp.path());
@@ -53,7 +53,7 @@ fn a_file_begins_with_the_first_record_of_a_day() {
     assert_eq!(recorded(midnight + 3 * DAY), 3);
     assert_eq!(recorded(midnight), 4, "a clock that was set right");
     drop(trail);
-    let verified = Reader::new(temp.path()).verify().unwrap();
+    let verified = verify(temp.path()).unwrap();
     assert_eq!(
         (verified.files, verified.records, verified.breaks),
         (4, 6, 0)
@@ -71,7 +71,7 @@ fn a_trail_that_is_opened_again_goes_on_in_its_file() {
         trail.wait(ticket).unwrap();
     }
     assert_eq!(files(temp.path()).len(), 1);
-    let verified = Reader::new(temp.path()).verify().unwrap();
+    let verified = verify(temp.path()).unwrap();
     assert_eq!((verified.records, verified.breaks), (3, 0));
 }
 
@@ -91,12 +91,12 @@ fn old_files_are_deleted_whole_and_the_rest_verifies() {
     drop(trail);
     let paths = files(temp.path());
     assert_eq!(paths.len() as u64, held.files);
-    let verified = Reader::new(temp.path()).verify().unwrap();
+    let verified = verify(temp.path()).unwrap();
     assert_eq!((verified.breaks, verified.last), (0, Some(2000)));
     assert!(verified.first > Some(1000), "{verified:?}");
     // The oldest that is kept is not to be taken away.
     fs::remove_file(&paths[0]).unwrap();
-    let verified = Reader::new(temp.path()).verify().unwrap();
+    let verified = verify(temp.path()).unwrap();
     assert_eq!(verified.breaks, 1);
     assert_eq!(verified.broken.unwrap().why, Why::Missing);
 }
@@ -121,7 +121,7 @@ fn files_of_another_time_are_deleted_by_age() {
     assert_eq!((held.files, held.records), (9, 30));
     wait_until(|| files(temp.path()).len() == 9);
     drop(trail);
-    let verified = Reader::new(temp.path()).verify().unwrap();
+    let verified = verify(temp.path()).unwrap();
     assert_eq!((verified.breaks, verified.first), (0, Some(22)));
 }
 
@@ -140,7 +140,7 @@ fn old_files_that_a_crash_has_left_are_passed_over_and_deleted() {
     wait_until(|| !first.exists());
     drop(trail);
     fs::write(&first, bytes).unwrap();
-    let verified = Reader::new(temp.path()).verify().unwrap();
+    let verified = verify(temp.path()).unwrap();
     assert_eq!((verified.breaks, verified.last), (0, Some(1000)));
     let trail = open_with(temp.path(), few()).unwrap();
     wait_until(|| !first.exists());

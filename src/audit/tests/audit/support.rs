@@ -6,15 +6,43 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use sha2::{Digest, Sha256};
 use strongroom_audit::{
-    Disk, DiskFile, FILE_BYTES_MIN, Fault, Found, Kind, OpenError, Options, Outcome, Owner,
-    Position, Reader, Record, Room, Syncing, SystemDisk, Time, Trail, Watcher,
+    Cipher, CipherFault, Disk, DiskFile, FILE_BYTES_MIN, Fault, Found, Kind, OpenError, Options,
+    Outcome, Owner, Position, Reader, Record, Room, Syncing, SystemDisk, Time, Trail, Watcher,
 };
 
 /// 2026-11-30, some time in the morning.
 pub const NOW: Time = Time(1_796_030_999_123_456_789);
 pub const SECOND: u64 = 1_000_000_000;
 pub const DAY: u64 = 24 * 60 * 60 * SECOND;
+
+/// Hides what it seals from a look, and binds it to its place; no more is asked of it here.
+pub struct Turning;
+
+impl Cipher for Turning {
+    fn seal(&self, place: &[u8], plain: &[u8]) -> Result<Vec<u8>, CipherFault> {
+        let sum = Sha256::digest([place, plain].concat());
+        Ok(plain.iter().map(|byte| !byte).chain(sum).collect())
+    }
+
+    fn open(&self, place: &[u8], sealed: &[u8]) -> Result<Vec<u8>, CipherFault> {
+        let turned = sealed.len().checked_sub(32).ok_or(CipherFault::Open)?;
+        let plain: Vec<u8> = sealed[..turned].iter().map(|byte| !byte).collect();
+        match self.seal(place, &plain)? == sealed {
+            true => Ok(plain),
+            false => Err(CipherFault::Open),
+        }
+    }
+}
+
+pub fn cipher() -> Arc<dyn Cipher> {
+    Arc::new(Turning)
+}
+
+pub fn reader(dir: &Path) -> Reader {
+    Reader::new(dir, &owner(), cipher())
+}
 
 pub fn owner() -> Owner {
     Owner {
@@ -72,7 +100,7 @@ pub fn open(dir: &Path) -> Trail {
 
 pub fn open_with(dir: &Path, options: Options) -> Result<Trail, OpenError> {
     let (disk, told) = (Arc::new(SystemDisk), Arc::new(Told::default()));
-    Trail::open(dir, owner(), options, disk, told, NOW)
+    Trail::open(dir, owner(), options, cipher(), disk, told, NOW)
 }
 
 /// A closed trail of `count` records.
@@ -90,7 +118,7 @@ pub fn record_all(trail: &Trail, range: std::ops::Range<u64>) {
 
 /// Every record there is.
 pub fn all(dir: &Path) -> Vec<Found> {
-    let (reader, mut found, mut place) = (Reader::new(dir), Vec::new(), None);
+    let (reader, mut found, mut place) = (reader(dir), Vec::new(), None);
     loop {
         let mut page = reader.follow(place).unwrap();
         found.append(&mut page.found);
@@ -253,7 +281,16 @@ pub fn open_ordered(dir: &Path, options: Options) -> (Trail, Arc<Orders>, Arc<To
 
 pub fn open_on(dir: &Path, options: Options, orders: &Arc<Orders>, told: &Arc<Told>) -> Trail {
     let disk = Arc::new(OrderedDisk(Arc::clone(orders)));
-    Trail::open(dir, owner(), options, disk, Arc::clone(told) as _, NOW).unwrap()
+    Trail::open(
+        dir,
+        owner(),
+        options,
+        cipher(),
+        disk,
+        Arc::clone(told) as _,
+        NOW,
+    )
+    .unwrap()
 }
 
 /// A number from the environment.

@@ -1,6 +1,7 @@
 //! The command line: noun, then verb. Doc comments here are the help texts and the manual.
 
 pub mod account;
+pub mod audit;
 pub mod certs;
 pub mod credential;
 pub mod dev;
@@ -109,6 +110,11 @@ pub enum Command {
     Login(login::Login),
     /// Forget the session, and be whom the certificate stands for again.
     Logout(login::Logout),
+    /// Look at what nodes have recorded of calls.
+    ///
+    /// Each node records the calls it answered, allowed or denied, and what it does by itself. Name
+    /// one endpoint to ask one node.
+    Audit(audit::Audit),
     /// Say who you are to the nodes.
     #[command(name = "whoami")]
     WhoAmI(account::WhoAmI),

@@ -1,6 +1,7 @@
 //! What each command does.
 
 mod account;
+mod audit;
 pub mod certs;
 pub mod config;
 pub mod connect;
@@ -47,6 +48,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Revocations(arguments) => revocation::list(&arguments, format),
         Command::Login(arguments) => login::login(&arguments, format),
         Command::Logout(arguments) => login::logout(&arguments, format),
+        Command::Audit(arguments) => audit::run(&arguments, format),
         Command::WhoAmI(arguments) => account::whoami(&arguments, format),
         Command::Node(arguments) => node::run(&arguments, format),
         Command::Region(arguments) => region::run(&arguments, format),

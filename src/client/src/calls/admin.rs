@@ -9,9 +9,9 @@ use wire::admin::v1::{
     LinkResponse, ListNodesRequest, ListNodesResponse, ListRegionsRequest, ListRegionsResponse,
     PromoteNodeRequest, PromoteNodeResponse, PromoteRegionRequest, PromoteRegionResponse,
     RemoveNodeRequest, RemoveNodeResponse, RetireIssuersRequest, RetireIssuersResponse,
-    SetRegionScopeRequest, SetRegionScopeResponse, TakeSnapshotRequest, TakeSnapshotResponse,
-    TransferLeaderRequest, TransferLeaderResponse, UnlinkRegionRequest, UnlinkRegionResponse,
-    admin_service_client::AdminServiceClient,
+    SearchAuditRequest, SearchAuditResponse, SetRegionScopeRequest, SetRegionScopeResponse,
+    TakeSnapshotRequest, TakeSnapshotResponse, TransferLeaderRequest, TransferLeaderResponse,
+    UnlinkRegionRequest, UnlinkRegionResponse, admin_service_client::AdminServiceClient,
 };
 
 use super::{Effect, led::Means};
@@ -187,6 +187,17 @@ impl Client {
     ) -> Result<ListRegionsResponse, Error> {
         self.call(Effect::Nothing, request, |channel, request| async move {
             service(channel).list_regions(request).await
+        })
+        .await
+    }
+
+    /// Finds what the node that answers has recorded.
+    pub async fn search_audit(
+        &self,
+        request: SearchAuditRequest,
+    ) -> Result<SearchAuditResponse, Error> {
+        self.call(Effect::Nothing, request, |channel, request| async move {
+            service(channel).search_audit(request).await
         })
         .await
     }

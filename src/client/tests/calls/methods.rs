@@ -63,6 +63,8 @@ async fn regions(client: &Client) {
     let _ = client.link(Default::default()).await;
     let _ = client.list_regions(Default::default()).await;
     let _ = client.watch_regions(Default::default()).await;
+    let _ = client.search_audit(Default::default()).await;
+    let _ = client.tail_audit(Default::default()).await;
     let _ = client.promote_region(Default::default()).await;
     let _ = client.unlink_region(Default::default()).await;
     let _ = client.set_region_scope(Default::default()).await;

@@ -1,5 +1,6 @@
 //! The admin API: status and membership of the region, and the regions linked to it.
 
+mod audit;
 mod certificates;
 mod directory;
 mod join;
@@ -26,12 +27,13 @@ use wire::{Credentials, Dialer};
 use self::regions::Rates;
 use crate::attempts::Attempts;
 use crate::certificates::Signing;
-use crate::door::Call;
+use crate::door::{Call, Gate};
 use crate::errors::Refusal;
 use crate::fence::Fence;
-use crate::limits::{JOIN_ATTEMPTS_MAX, REGION_WATCHES_MAX};
+use crate::limits::{AUDIT_TAILS_MAX, JOIN_ATTEMPTS_MAX, REGION_WATCHES_MAX};
 use crate::metrics::Metrics;
 use crate::status::NodeStatus;
+use crate::trail::Recorder;
 
 /// The parts the admin service is made of.
 #[derive(Clone)]
@@ -51,6 +53,9 @@ pub struct Admin {
     links: Arc<Attempts>,
     rates: Arc<Rates>,
     watches: Arc<Semaphore>,
+    recorder: Arc<Recorder>,
+    gate: Arc<dyn Gate>,
+    tails: Arc<Semaphore>,
     stop: CancellationToken,
 }
 
@@ -78,6 +83,10 @@ pub struct AdminOptions {
     pub snapshots: SnapshotDir,
     /// Given to nodes that join, sealed.
     pub sealed_keyring: Arc<[u8]>,
+    /// What this node has recorded.
+    pub recorder: Arc<Recorder>,
+    /// Says who may go on reading that.
+    pub gate: Arc<dyn Gate>,
     /// Ends the streams when the node stops.
     pub stop: CancellationToken,
 }
@@ -101,6 +110,9 @@ impl Admin {
             links: Arc::new(Attempts::of_each(JOIN_ATTEMPTS_MAX)),
             rates: Arc::default(),
             watches: Arc::new(Semaphore::new(REGION_WATCHES_MAX)),
+            recorder: options.recorder,
+            gate: options.gate,
+            tails: Arc::new(Semaphore::new(AUDIT_TAILS_MAX)),
             stop: options.stop,
         }
     }

@@ -8,7 +8,7 @@ use wire::admin::v1::admin_service_server::AdminService;
 use wire::{Caller, Presented, TcpConnectInfo};
 
 use super::member::CALLER;
-use super::{Admin, watch};
+use super::{Admin, audit, watch};
 use crate::door::call_of;
 use crate::errors::Refusal;
 
@@ -39,6 +39,7 @@ fn passed_on_for<T>(request: &Request<T>) -> Option<String> {
 #[tonic::async_trait]
 impl AdminService for Admin {
     type WatchRegionsStream = watch::Messages;
+    type TailAuditStream = audit::Messages;
 
     async fn get_status(
         &self,
@@ -198,5 +199,20 @@ impl AdminService for Admin {
     ) -> Replied<api::SetRegionScopeResponse> {
         let call = call_of(&request)?;
         reply(self.set_region_scope(&call, request.into_inner()).await)
+    }
+
+    async fn search_audit(
+        &self,
+        request: Request<api::SearchAuditRequest>,
+    ) -> Replied<api::SearchAuditResponse> {
+        reply(self.search_audit(request.into_inner()).await)
+    }
+
+    async fn tail_audit(
+        &self,
+        request: Request<api::TailAuditRequest>,
+    ) -> Replied<Self::TailAuditStream> {
+        let call = call_of(&request)?;
+        Ok(self.tail_audit(call, request.into_inner()).await?)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use access::Context;
 use machine::{RegionName, Secret, Stamp, State, Tag};
@@ -9,6 +10,7 @@ use machine::{RegionName, Secret, Stamp, State, Tag};
 use crate::clock;
 use crate::door::Call;
 use crate::times::iso8601;
+use crate::trail::Notes;
 
 /// What a call asks for: the action, and what only this call says of itself.
 #[derive(Clone, Debug)]
@@ -32,6 +34,8 @@ pub struct Surroundings {
     pub region: RegionName,
     /// When it is decided.
     pub now: Stamp,
+    /// What is noted of it.
+    pub notes: Arc<Notes>,
 }
 
 impl Asked {
@@ -98,6 +102,7 @@ impl Surroundings {
             source: call.source,
             region: region.clone(),
             now: clock::now(),
+            notes: Arc::clone(&call.notes),
         }
     }
 

@@ -18,7 +18,7 @@ use access::{Attached, Context, Decision, Effect, Policy, Principal, Request};
 use std::sync::Arc;
 use std::time::Duration;
 
-use machine::{AccountId, FeedId, Identity, RowKey, Secret, SeenAs, SeenRow, State};
+use machine::{AccountId, FeedId, Identity, Position, RowKey, Secret, SeenAs, SeenRow, State};
 
 use crate::door::Call;
 use crate::errors::Refusal;
@@ -102,13 +102,18 @@ impl Authz {
             Proven::Session(_) => self.age(state),
         };
         let who = self.callers.who(state, &self.documents, proven, age);
-        who.map_err(|unknown| {
+        let who = who.map_err(|unknown| {
             tracing::warn!(caller = %call.caller, ?unknown, "a caller is nobody here");
+            let reason = format!("the caller is nobody here: {unknown:?}");
+            call.notes.decided("", false, reason);
             match proven {
                 Proven::Certificate(_) => Refusal::denied(),
                 Proven::Session(_) => refused(unknown),
             }
-        })
+        })?;
+        let (arn, session) = named(who.principal(), &call.caller);
+        call.notes.caller(arn, session);
+        Ok(who)
     }
 
     /// Opens a token, whose seal and signature have to be right.
@@ -163,11 +168,25 @@ impl Authz {
         target: Target<'_>,
     ) -> Result<Vec<SeenRow>, Refusal> {
         let decided = self.decide(state, who, asked, around, target);
+        note(state, around, target, decided.as_ref());
         let Decided { decision, seen } = decided.map_err(|Unreadable| Refusal::denied())?;
         match decision.effect {
             Effect::Allow => Ok(seen),
             Effect::ExplicitDeny | Effect::ImplicitDeny => Err(Refusal::denied()),
         }
+    }
+
+    /// Whether a caller may do something with one of many, of which not each is noted.
+    pub fn allows(
+        &self,
+        state: &State,
+        who: &Who,
+        asked: &Asked,
+        around: &Surroundings,
+        target: Target<'_>,
+    ) -> bool {
+        let decided = self.decide(state, who, asked, around, target);
+        decided.is_ok_and(|decided| decided.decision.effect == Effect::Allow)
     }
 
     /// Decides whether a caller may do something.
@@ -263,6 +282,54 @@ fn refused(unknown: Unknown) -> Refusal {
         // It is the region that knows too little, and another one may know enough.
         Unknown::Session(Why::Stale) => Refusal::too_late(),
         _ => Refusal::bad_token(),
+    }
+}
+
+/// Notes a decision for the record of the call: who decided, about what, and where that stands.
+fn note(
+    state: &State,
+    around: &Surroundings,
+    target: Target<'_>,
+    decided: Result<&Decided, &Unreadable>,
+) {
+    let (resource, secret) = match target {
+        Target::Secret(secret, arn) => (arn, Some(secret)),
+        Target::Named(arn, _) => (arn, None),
+        Target::All => ("*", None),
+    };
+    let (is_allowed, reason) = match decided {
+        Ok(Decided { decision, .. }) => (
+            decision.effect == Effect::Allow,
+            decision.reason.to_string(),
+        ),
+        Err(Unreadable) => (false, "the policy of the secret cannot be read".to_owned()),
+    };
+    around.notes.decided(resource, is_allowed, reason);
+    let feed = secret.and_then(|secret| state.feed_of_secret(&secret.uid));
+    let feed = feed.and_then(|feed| state.feed(feed)?.state());
+    if let Some(feed) = feed {
+        around.notes.position(Position {
+            feed: feed.feed.clone(),
+            epoch: feed.epoch.clone(),
+            revision: feed.revision,
+        });
+    }
+}
+
+/// Who a caller is, and by what it proved that: its session, or its certificate.
+fn named(principal: &Principal, certificate: &str) -> (String, String) {
+    match principal {
+        Principal::Session { arn, id, .. } => (arn.clone(), id.clone()),
+        Principal::User { arn, .. } => (arn.clone(), certificate.to_owned()),
+        Principal::Root { account } => (
+            format!("arn:aws:iam::{account}:root"),
+            certificate.to_owned(),
+        ),
+        // None of these calls.
+        Principal::Service { name } | Principal::Federated { provider: name, .. } => {
+            (name.clone(), String::new())
+        }
+        Principal::Anonymous => (String::new(), String::new()),
     }
 }
 

@@ -19,9 +19,9 @@ use figment::{Figment, Metadata, Profile, Provider};
 use serde::{Deserialize, Serialize};
 
 pub use self::sections::{
-    AccessSection, ApiSection, ClusterSection, ConsensusSection, LimitsSection, LogFormat,
-    LogSection, NodeSection, OperationsSection, PeersSection, ReadsName, RegionsSection,
-    SealProviderName, SealSection, SecretsSection, StorageSection, TlsSection,
+    AccessSection, ApiSection, AuditSection, ClusterSection, ConsensusSection, LimitsSection,
+    LogFormat, LogSection, NodeSection, OperationsSection, PeersSection, ReadsName, RegionsSection,
+    SealProviderName, SealSection, SecretsSection, StorageSection, SyncName, TlsSection,
 };
 pub use self::size::{Size, SizeError};
 use self::variables::Variables;
@@ -55,6 +55,8 @@ pub struct Config {
     pub access: AccessSection,
     /// Rules of secrets.
     pub secrets: SecretsSection,
+    /// The audit trail.
+    pub audit: AuditSection,
     /// Bounds.
     pub limits: LimitsSection,
     /// Logs.
@@ -121,6 +123,7 @@ impl Default for Config {
                 purge_interval: Duration::from_secs(10),
                 access_record_interval: Duration::from_millis(500),
             },
+            audit: AuditSection::default(),
             limits: LimitsSection {
                 deadline_default: Duration::from_secs(10),
                 deadline_max: Duration::from_secs(60),
@@ -242,6 +245,7 @@ impl Config {
         if self.storage.snapshot_entries == 0 {
             return refuse("storage.snapshot_entries", "it must be at least 1");
         }
+        self.audit.validate()?;
         let nonzero = [
             ("api.connections_max", self.api.connections_max),
             ("api.requests_max", self.api.requests_max),

@@ -1,10 +1,12 @@
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::ConfigError;
 use super::size::Size;
+use crate::limits::AUDIT_KEPT_MAX;
 
 /// Where the node keeps what it must not lose, and what it may run on.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -198,6 +200,80 @@ pub struct SecretsSection {
     /// Longest wait before first reads of the day are recorded.
     #[serde(with = "humantime_serde")]
     pub access_record_interval: Duration,
+}
+
+/// How the audit trail is kept.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditSection {
+    /// Directory of the records; empty takes `audit` in the data directory.
+    pub directory: PathBuf,
+    /// When records are made durable.
+    pub sync: SyncName,
+    /// Size of a file; the next one of this size is set aside ahead.
+    pub file_size: Size,
+    /// How long records are kept.
+    #[serde(with = "humantime_serde")]
+    pub keep: Duration,
+    /// What all files may take; older ones go earlier then.
+    pub keep_size: Size,
+    /// Free space below which the node is not ready and hands leadership over.
+    pub free_min: Size,
+}
+
+/// When records are made durable.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SyncName {
+    /// Together, within 100 ms: a power cut may take the last ones, a crash of the process none.
+    Interval,
+    /// Each before its call is answered.
+    Each,
+}
+
+impl Default for AuditSection {
+    fn default() -> Self {
+        Self {
+            directory: PathBuf::new(),
+            sync: SyncName::Interval,
+            file_size: Size::of_mebibytes(64),
+            // A year and a month, as they are written.
+            keep: Duration::from_secs(31_557_600 + 2_630_016),
+            keep_size: Size::of_mebibytes(16 << 10),
+            free_min: Size::of_mebibytes(256),
+        }
+    }
+}
+
+impl AuditSection {
+    /// Where the records of a node are.
+    #[must_use]
+    pub fn path(&self, data: &Path) -> PathBuf {
+        match self.directory.as_os_str().is_empty() {
+            true => data.join("audit"),
+            false => self.directory.clone(),
+        }
+    }
+
+    /// Checks what types cannot say.
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        let refuse = |option, reason: String| Err(ConfigError::Value { option, reason });
+        let (least, most) = (audit::FILE_BYTES_MIN, audit::FILE_BYTES_MAX);
+        let file_bytes = self.file_size.bytes();
+        if !(least..=most).contains(&file_bytes) {
+            let bounds = (Size::of_bytes(least), Size::of_bytes(most));
+            let reason = format!("it must be from {} to {}", bounds.0, bounds.1);
+            return refuse("audit.file_size", reason);
+        }
+        let files = audit::FILES_KEPT_MIN;
+        if self.keep_size.bytes() < file_bytes * files {
+            return refuse("audit.keep_size", format!("it must hold {files} files"));
+        }
+        if self.keep > AUDIT_KEPT_MAX {
+            return refuse("audit.keep", "it must be at most 20 years".to_owned());
+        }
+        Ok(())
+    }
 }
 
 /// Bounds an operator may move.

@@ -7,6 +7,7 @@
 mod answer;
 mod bearer;
 mod deadline;
+pub mod record;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -25,8 +26,9 @@ use tonic::Status;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tower::Service;
-use wire::{Caller, PeerIdentity, TcpConnectInfo};
+use wire::{Caller, PeerIdentity};
 
+use self::record::Came;
 use crate::authz::{Bearer, Certificate, Proven, TokenText};
 use crate::errors::{Reason, Refusal};
 use crate::limits::{
@@ -35,6 +37,7 @@ use crate::limits::{
 };
 use crate::methods::{CallerClass, Method, MethodTable, Port, Span};
 use crate::metrics::CallMetrics;
+use crate::trail::{Notes, Recorder};
 
 /// What is kept of a caller's deadline for the way of the answer.
 const ANSWER_TIME: Duration = Duration::from_millis(20);
@@ -44,7 +47,7 @@ const ANSWER_TIME: Duration = Duration::from_millis(20);
 pub struct Call {
     /// When the caller stops waiting.
     pub deadline: Instant,
-    /// Random for a write, whose audit fields carry it; zero for a read.
+    /// Random: its record has it, and the audit fields of what it writes.
     pub request: [u8; 16],
     /// The identity of the caller, as audit fields show it.
     pub caller: Arc<str>,
@@ -54,6 +57,8 @@ pub struct Call {
     pub token: Option<TokenText>,
     /// The address it comes from; none where there is no connection, as in tests.
     pub source: Option<IpAddr>,
+    /// What is noted of it for its record.
+    pub notes: Arc<Notes>,
 }
 
 impl Call {
@@ -118,6 +123,7 @@ struct Inner {
     /// And each linked region: a call takes memory before its service sees it.
     rooms_for_regions: Mutex<BTreeMap<String, Arc<Semaphore>>>,
     metrics: CallMetrics,
+    recorder: Arc<Recorder>,
 }
 
 /// The services of one listener behind their door.
@@ -135,6 +141,7 @@ impl Door {
         guests: Arc<Guests>,
         bounds: Bounds,
         metrics: CallMetrics,
+        recorder: Arc<Recorder>,
     ) -> Routes {
         let inner = Inner {
             port,
@@ -147,6 +154,7 @@ impl Door {
             room_for_logins: Semaphore::new(LOGIN_REQUESTS_MAX),
             rooms_for_regions: Mutex::default(),
             metrics,
+            recorder,
         };
         let door = Self {
             routes: routes.prepare(),
@@ -177,25 +185,32 @@ impl Inner {
         routes: Routes,
         mut request: Request<axum::body::Body>,
     ) -> Response<Body> {
+        let Ok(came) = Came::of(&request) else {
+            return answer::refused(Refusal::internal());
+        };
         let Some((place, method)) = self.table.find(self.port, request.uri().path()) else {
             let refusal = Refusal::new(Reason::UnknownOperation, "This operation is not served.");
-            return answer::refused(refusal);
+            return self.recorded(came, None, answer::refused(refusal)).await;
         };
         let timer = self.metrics.begin(place);
-        let response = match self.admit(method, &mut request) {
+        let response = match self.admit(method, &mut request, &came) {
             Err(refusal) => answer::refused(refusal),
             Ok(call) => self.serve(method, call, routes, request).await,
         };
+        let response = self.recorded(came, Some(method), response).await;
         timer.end(answer::code(&response));
         response
     }
 
     /// Checks the caller against the table and leaves a `Call` for the handler.
-    fn admit<B>(&self, method: &'static Method, request: &mut Request<B>) -> Result<Call, Refusal> {
+    fn admit<B>(
+        &self,
+        method: &'static Method,
+        request: &mut Request<B>,
+        came: &Came,
+    ) -> Result<Call, Refusal> {
         let admitted = self.admitted(method, request);
         let (caller, proven, token) = admitted.inspect_err(|refusal| noted(method, refusal))?;
-        let source = request.extensions().get::<TcpConnectInfo>();
-        let source = source.and_then(TcpConnectInfo::remote_addr);
         let header = request
             .headers()
             .get("grpc-timeout")
@@ -212,17 +227,14 @@ impl Inner {
         };
         let span = asked.unwrap_or(self.bounds.deadline_default).min(longest);
         let deadline = Instant::now() + span;
-        let mut id = [0; 16];
-        if method.writes {
-            getrandom::fill(&mut id).map_err(|_| Refusal::internal())?;
-        }
         let call = Call {
             deadline,
-            request: id,
+            request: came.request,
             caller,
             proven,
             token,
-            source: source.map(|address| address.ip()),
+            source: came.address,
+            notes: Arc::clone(&came.notes),
         };
         request.extensions_mut().insert(call.clone());
         Ok(call)
@@ -405,5 +417,7 @@ pub fn call_of<T>(request: &tonic::Request<T>) -> Result<Call, Status> {
         .ok_or_else(|| Refusal::denied().into())
 }
 
+#[cfg(test)]
+mod recorded;
 #[cfg(test)]
 mod tests;

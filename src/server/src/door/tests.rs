@@ -1,9 +1,13 @@
 //! I11 at the door itself: every rpc of the table, by every kind of caller.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use audit::{Disk, FILE_BYTES_MIN, Owner, SystemDisk};
+use envelope::StorageKeyring;
 use http::{Request, Response};
+use tempfile::TempDir;
 use tonic::Code;
 use tonic::body::Body;
 use tonic::service::Routes;
@@ -12,14 +16,17 @@ use wire::{Caller, ClientIdentity, PeerIdentity};
 
 use super::{Bounds, Call, Door, Gate, Guests, answer};
 use crate::authz::Proven;
+use crate::cipher::StorageCipher;
+use crate::config::{AuditSection, Config, Size};
 use crate::errors::Refusal;
 use crate::limits::REGION_CALLS_MAX;
 use crate::methods::{CallerClass, METHODS, Method, Port};
 use crate::metrics::Metrics;
+use crate::trail::Recorder;
 
-const CLUSTER: &str = "00112233445566778899aabbccddeeff";
-const REGION: &str = "eu-west-1";
-const LINKED: &str = "eu-west-2";
+pub const CLUSTER: &str = "00112233445566778899aabbccddeeff";
+pub const REGION: &str = "eu-west-1";
+pub const LINKED: &str = "eu-west-2";
 const FARTHER: &str = "eu-west-4";
 
 /// A door whose handlers answer `DataLoss`, so that a call that got through is known.
@@ -30,10 +37,39 @@ fn door(port: Port, requests_max: usize) -> Routes {
 }
 
 fn door_before(routes: Routes, port: Port, requests_max: usize) -> Routes {
+    let dir = tempfile::tempdir().unwrap();
+    let recorder = recorder(dir.path(), Arc::new(SystemDisk));
+    door_with(routes, port, requests_max, Arc::new(recorder), Some(dir))
+}
+
+/// Records into a directory as a node does.
+pub fn recorder(dir: &Path, disk: Arc<dyn Disk>) -> Recorder {
+    let owner = Owner {
+        cluster: [1; 16],
+        region: REGION.to_owned(),
+        node: 7,
+    };
+    let section = AuditSection {
+        file_size: Size::of_bytes(FILE_BYTES_MIN),
+        free_min: Size::of_bytes(0),
+        ..Config::default().audit
+    };
+    let cipher = StorageCipher(StorageKeyring::generate([1; 16]).unwrap());
+    Recorder::open(&section, dir, owner, Arc::new(cipher), disk).unwrap()
+}
+
+/// The door, which keeps the directory of its records until it is dropped.
+pub fn door_with(
+    routes: Routes,
+    port: Port,
+    requests_max: usize,
+    recorder: Arc<Recorder>,
+    dir: Option<TempDir>,
+) -> Routes {
     let guests = Arc::new(Guests {
         cluster: CLUSTER.to_owned(),
         region: REGION.to_owned(),
-        gate: Box::new(Only),
+        gate: Box::new(Only(dir)),
         open: Box::new(|_| Err(Refusal::bad_token())),
         is_member: Box::new(|peer| peer.node == 7),
         is_linked: Box::new(|peer| [LINKED, FARTHER].contains(&&*peer.region)),
@@ -43,11 +79,12 @@ fn door_before(routes: Routes, port: Port, requests_max: usize) -> Routes {
         deadline_max: Duration::from_secs(10),
         requests_max,
     };
-    Door::before(port, routes, guests, bounds, Metrics::new().unwrap().calls)
+    let calls = Metrics::new().unwrap().calls;
+    Door::before(port, routes, guests, bounds, calls, recorder)
 }
 
 /// Lets the client `admin` pass.
-struct Only;
+struct Only(#[allow(dead_code, reason = "it is removed when dropped")] Option<TempDir>);
 
 #[tonic::async_trait]
 impl Gate for Only {
@@ -63,7 +100,7 @@ impl Gate for Only {
     }
 }
 
-async fn call(door: &Routes, path: &str, caller: Option<Caller>) -> Response<Body> {
+pub async fn call(door: &Routes, path: &str, caller: Option<Caller>) -> Response<Body> {
     let mut request = Request::post(path).body(axum::body::Body::empty()).unwrap();
     if let Some(caller) = caller {
         request.extensions_mut().insert(caller);
@@ -71,7 +108,7 @@ async fn call(door: &Routes, path: &str, caller: Option<Caller>) -> Response<Bod
     door.clone().oneshot(request).await.unwrap()
 }
 
-fn client(cluster: &str, name: &str) -> Option<Caller> {
+pub fn client(cluster: &str, name: &str) -> Option<Caller> {
     let (cluster, name) = (cluster.to_owned(), name.to_owned());
     Some(Caller::Client(ClientIdentity {
         cluster,
@@ -80,7 +117,7 @@ fn client(cluster: &str, name: &str) -> Option<Caller> {
     }))
 }
 
-fn node(cluster: &str, region: &str) -> Option<Caller> {
+pub fn node(cluster: &str, region: &str) -> Option<Caller> {
     let (cluster, region) = (cluster.to_owned(), region.to_owned());
     Some(Caller::Peer(PeerIdentity {
         cluster,
@@ -101,8 +138,7 @@ const STRANGERS: &[CallerClass] = &[
 async fn each_kind_of_caller_reaches_its_own_rpcs_and_no_others() {
     use CallerClass::{
         Client, ClientOrMember, LinkedRegion, Member, Peer, PeerWithToken, Stranger,
-        StrangerWithIdentity,
-        StrangerWithToken,
+        StrangerWithIdentity, StrangerWithToken,
     };
     let other_cluster = CLUSTER.replace('0', "1");
     let callers: [(Option<Caller>, &[CallerClass]); 10] = [

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use consensus::Consensus;
 use envelope::{CallPart, LinkKey, LinkOffer};
 use futures::Stream;
+use machine::RegionName;
 use prost::Message;
 use replication::Replication;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -23,11 +24,12 @@ use zeroize::Zeroizing;
 
 use super::{Forwarded, binding};
 use crate::authz::{Authz, Certificate, Proven};
-use crate::door::Call;
+use crate::door::{Call, record};
 use crate::errors::{Reason, Refusal};
 use crate::limits::{FORWARD_OPEN_TIMEOUT, FORWARDS_MAX};
 use crate::metrics::Metrics;
 use crate::secrets::Secrets;
+use crate::trail::{Notes, Recorder};
 
 /// Makes calls for callers of other regions.
 #[derive(Clone)]
@@ -52,8 +54,18 @@ pub struct AcceptingOptions {
     pub deadline_max: Duration,
     /// Counts calls.
     pub metrics: Metrics,
+    /// Records what is decided here of calls that another region answers.
+    pub recorder: Arc<Recorder>,
     /// Ends the streams when the node stops.
     pub stop: CancellationToken,
+}
+
+/// A call that another region has handed on.
+struct Came<'a> {
+    from: &'a RegionName,
+    /// The full path of the rpc.
+    method: &'a str,
+    request: [u8; 16],
 }
 
 type Answers = Pin<Box<dyn Stream<Item = Result<api::ForwardResponse, Status>> + Send>>;
@@ -131,10 +143,50 @@ impl Accepting {
         let opened = key.open_call(CallPart::Call, &call.sealed);
         let opened = Bytes::from_owner(opened.map_err(|_| malformed())?);
         let call = api::ForwardedCall::decode(opened).map_err(|_| malformed())?;
-        sealed(&key, self.perform(call).await)
+        let (notes, request) = (Arc::<Notes>::default(), (*call.request_id).try_into());
+        let method = call.method.clone();
+        let performed = self.perform(call, Arc::clone(&notes)).await;
+        let came = Came {
+            from: &from,
+            method: &method,
+            request: request.unwrap_or_default(),
+        };
+        let performed = self.recorded(&came, &notes, performed).await;
+        sealed(&key, performed)
     }
 
-    async fn perform(&self, mut call: api::ForwardedCall) -> Result<Forwarded, Refusal> {
+    /// Records a call that another region has handed on, and lets what came of it pass.
+    async fn recorded(
+        &self,
+        came: &Came<'_>,
+        notes: &Notes,
+        performed: Result<Forwarded, Refusal>,
+    ) -> Result<Forwarded, Refusal> {
+        let (caller, session, subject, _) = notes.seen();
+        let told = record::Told {
+            caller: &caller,
+            session: &session,
+            address: None,
+            listener: &format!("region/{}", came.from),
+            request: came.request,
+        };
+        let error = performed.as_ref().err().map(|refusal| refusal.reason());
+        let outcome = record::outcome(error.map(Reason::name));
+        let name = came.method.rsplit('/').next().unwrap_or_default();
+        let kept = self
+            .options
+            .recorder
+            .keep(&[told.record(name, &subject, outcome)])
+            .await;
+        kept.map_err(|_| record::unrecorded(true))?;
+        performed
+    }
+
+    async fn perform(
+        &self,
+        mut call: api::ForwardedCall,
+        notes: Arc<Notes>,
+    ) -> Result<Forwarded, Refusal> {
         let token = Zeroizing::new(std::mem::take(&mut call.session_token));
         let (caller, proven) = self.proven(&call, token)?;
         let region = call.region.parse();
@@ -151,6 +203,7 @@ impl Accepting {
             // It is not handed on again.
             token: None,
             source: None,
+            notes,
         };
         let performed =
             self.options

@@ -127,6 +127,7 @@ impl Assembly<'_> {
             Arc::clone(&guests),
             bounds(self.config.api.requests_max),
             calls.clone(),
+            Arc::clone(&self.parts.recorder),
         );
         let peers = Door::before(
             Port::Peers,
@@ -134,6 +135,7 @@ impl Assembly<'_> {
             guests,
             bounds(usize::MAX >> 4),
             calls.clone(),
+            Arc::clone(&self.parts.recorder),
         );
         let (status, metrics) = (Arc::clone(self.status), self.metrics.clone());
         Ok(Services {
@@ -154,6 +156,7 @@ impl Assembly<'_> {
             freshness: Arc::clone(self.freshness),
             vault: Arc::clone(self.vault),
             metrics: self.metrics.clone(),
+            recorder: Arc::clone(&self.parts.recorder),
             purge_interval: secrets.purge_interval,
             access_record_interval: secrets.access_record_interval,
             issuers: Arc::clone(&self.callers.issuers),
@@ -218,6 +221,7 @@ impl Assembly<'_> {
             fence: self.fence(),
             authz: Arc::clone(&self.callers.authz),
             danger: self.danger,
+            recorder: Arc::clone(&self.parts.recorder),
             forwarder: self.forwarder(),
             vault: Arc::clone(self.vault),
             accesses: Arc::clone(self.accesses),
@@ -253,6 +257,11 @@ impl Assembly<'_> {
             status: Arc::clone(self.status),
             snapshots: self.parts.snapshots.clone(),
             sealed_keyring: sealed_keyring.into(),
+            recorder: Arc::clone(&self.parts.recorder),
+            gate: Arc::new(Policies {
+                consensus: self.parts.consensus.clone(),
+                authz: Arc::clone(&self.callers.authz),
+            }),
             stop: stop.clone(),
         })
     }
@@ -291,6 +300,7 @@ impl Assembly<'_> {
             accepts: self.config.regions.accept_forwarded,
             deadline_max: self.config.limits.deadline_max,
             metrics: self.metrics.clone(),
+            recorder: Arc::clone(&self.parts.recorder),
             stop: stop.clone(),
         });
         ForwardServiceServer::new(accepting)

@@ -95,6 +95,9 @@ pub enum StartError {
     /// The snapshots cannot be used.
     #[error("the snapshots could not be opened: check the disk and the directory's owner")]
     Snapshots(#[source] store::SnapshotError),
+    /// The audit trail cannot be used.
+    #[error("the audit trail could not be opened: see the cause, and [audit]")]
+    Audit(#[from] audit::OpenError),
     /// The consensus did not start.
     #[error("the node could not take part in its region: see the cause")]
     Consensus(#[source] consensus::OpenError),

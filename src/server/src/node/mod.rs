@@ -13,7 +13,8 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use consensus::{Clock, Consensus, Fault, SystemClock};
+use audit::{Disk, SystemDisk};
+use consensus::{Clock, Consensus, SystemClock};
 use envelope::{FileProvider, SealProvider, StorageKeyring};
 use machine::{ClusterId, RegionName};
 use tokio::sync::watch;
@@ -33,6 +34,7 @@ use crate::metrics::Metrics;
 use crate::process::{deny_core_dumps, end_with};
 use crate::space::DiskSpace;
 use crate::status::{NodeStatus, NotReady, started};
+use crate::trail::{Act, Recorder};
 use crate::vault::Vault;
 
 /// Where a node listens.
@@ -101,6 +103,21 @@ impl Node {
         clock: Arc<dyn Clock>,
         danger: Danger,
     ) -> Result<Self, StartError> {
+        let disk: Arc<dyn Disk> = Arc::new(SystemDisk);
+        Self::start_on(config, start, clock, danger, &disk).await
+    }
+
+    /// The same with the audit trail on another disk than the system's, for tests that fill it.
+    ///
+    /// # Errors
+    /// As `start`.
+    pub async fn start_on(
+        config: Config,
+        start: Start,
+        clock: Arc<dyn Clock>,
+        danger: Danger,
+        audit_disk: &Arc<dyn Disk>,
+    ) -> Result<Self, StartError> {
         check(&config)?;
         let credentials = credentials(&config)?;
         let identity = identity(&credentials)?;
@@ -121,12 +138,12 @@ impl Node {
             vault: &vault,
             clock: &clock,
             stop: &stops.regions,
+            audit_disk,
         };
         let parts = opening.parts(keyring).await?;
         let metrics = Metrics::new().map_err(|error| StartError::Build(error.to_string()))?;
         let places = bound.places();
         let status = node_status(&config, &data, &parts, &metrics, &credentials, places);
-        let status = Arc::new(status);
         let assembly = Assembly {
             config: &config,
             clock: &clock,
@@ -143,7 +160,7 @@ impl Node {
             callers: Callers::new(&config, &vault, &parts),
             connections: bound.connections(),
         };
-        tasks.spawn(end_on_fault(parts.consensus.faults()));
+        end_on_faults(&parts, &mut tasks);
         let servers = bound.serve(assembly.services(&sealed, &stops.api, &mut tasks)?, &stops);
         let founding = Founding {
             data: &data,
@@ -155,7 +172,7 @@ impl Node {
         };
         found(&founding, &start, &parts.consensus).await?;
         assembly.tasks(&mut tasks);
-        announce(&identity, addresses);
+        announce(&identity, addresses, &parts.recorder);
         Ok(Self {
             addresses,
             status,
@@ -212,6 +229,7 @@ impl Node {
         self.status.consensus.shutdown().await;
         self.stops.peers.cancel();
         while self.servers.others.join_next().await.is_some() {}
+        self.status.recorder.act(act("StopNode"));
         tracing::info!("node stopped");
     }
 
@@ -231,7 +249,19 @@ fn vault(root: envelope::RootKey, identity: &Identity) -> Arc<Vault> {
     Arc::new(Vault::new(root, identity.cluster.0, region))
 }
 
-fn announce(identity: &Identity, addresses: Addresses) {
+/// What a node does as a whole.
+fn act(method: &str) -> Act<'_> {
+    Act {
+        caller: "node",
+        method,
+        resource: "",
+        outcome: audit::Outcome::Allowed,
+        request: [0; 16],
+    }
+}
+
+fn announce(identity: &Identity, addresses: Addresses, recorder: &Recorder) {
+    recorder.act(act("StartNode"));
     tracing::info!(
         cluster = %identity.cluster,
         region = %identity.region,
@@ -243,8 +273,13 @@ fn announce(identity: &Identity, addresses: Addresses) {
     );
 }
 
-/// Ends the process on the first fault.
-async fn end_on_fault(mut faults: watch::Receiver<Option<Fault>>) {
+/// Ends the process on the first fault of what keeps promises.
+fn end_on_faults(parts: &Parts, tasks: &mut JoinSet<()>) {
+    tasks.spawn(end_on_fault(parts.consensus.faults()));
+    tasks.spawn(end_on_fault(parts.recorder.faults()));
+}
+
+async fn end_on_fault<F: Error + 'static>(mut faults: watch::Receiver<Option<F>>) {
     let Ok(fault) = faults.wait_for(Option::is_some).await else {
         return;
     };
@@ -260,8 +295,8 @@ fn node_status(
     metrics: &Metrics,
     credentials: &Arc<Credentials>,
     places: Vec<(&'static str, wire::Places)>,
-) -> NodeStatus {
-    NodeStatus {
+) -> Arc<NodeStatus> {
+    Arc::new(NodeStatus {
         consensus: parts.consensus.clone(),
         credentials: Arc::clone(credentials),
         rows: Arc::clone(&parts.rows),
@@ -272,17 +307,19 @@ fn node_status(
         places,
         metrics: metrics.clone(),
         replication: parts.replication.clone(),
+        recorder: Arc::clone(&parts.recorder),
         space: Arc::new(DiskSpace::new(
             data.root().to_owned(),
             config.storage.disk_free_min.bytes(),
             Arc::clone(&parts.log),
+            Arc::clone(&parts.recorder),
             parts.consensus.clone(),
         )),
         quorum_silence_max: config.consensus.election_timeout_max * 2,
         started: started(),
         stopping: AtomicBool::new(false),
         measuring: Mutex::default(),
-    }
+    })
 }
 
 fn check(config: &Config) -> Result<(), StartError> {

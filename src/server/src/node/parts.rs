@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use audit::{Disk, Owner};
 use consensus::{Clock, Consensus, Epochs, Keep, Options, Reads, Timing};
 use envelope::StorageKeyring;
 use machine::{NodeId, RowKey};
 use replication::Replication;
-use store::{Cipher, Packing, Rows, RowsOptions, SledRows, SnapshotDir, Stamped, Wal, WalOptions};
+use store::{
+    Cipher, Opened, Packing, Rows, RowsOptions, SledRows, SnapshotDir, Stamped, Wal, WalOptions,
+};
 use tokio_util::sync::CancellationToken;
 use wire::Dialer;
 
@@ -18,6 +21,7 @@ use crate::config::{Config, ReadsName};
 use crate::directory::DataDir;
 use crate::regions::{OwnRegion, TlsRegions};
 use crate::staleness::Staleness;
+use crate::trail::Recorder;
 use crate::vault::Vault;
 
 /// The store and the consensus over it.
@@ -36,9 +40,14 @@ pub struct Parts {
     pub epochs: Arc<Epochs>,
     /// The traffic between regions.
     pub replication: Replication,
+    /// Where calls are recorded.
+    pub recorder: Arc<Recorder>,
     /// How old followed feeds are.
     pub staleness: Arc<Staleness>,
 }
+
+/// The log, the rows, the snapshots and the audit trail.
+type Files = (Wal, Opened, SnapshotDir, Recorder);
 
 /// What the parts are opened with.
 pub struct Opening<'a> {
@@ -49,6 +58,7 @@ pub struct Opening<'a> {
     pub vault: &'a Arc<Vault>,
     pub clock: &'a Arc<dyn Clock>,
     pub stop: &'a CancellationToken,
+    pub audit_disk: &'a Arc<dyn Disk>,
 }
 
 impl Opening<'_> {
@@ -56,41 +66,9 @@ impl Opening<'_> {
     /// carries feeds between regions.
     pub async fn parts(&self, keyring: StorageKeyring) -> Result<Parts, StartError> {
         let Self {
-            config,
-            data,
-            identity,
-            ..
+            config, identity, ..
         } = self;
-        let cipher: Arc<dyn Cipher> = Arc::new(StorageCipher(keyring));
-        let stamped = Stamped {
-            cluster: identity.cluster.0,
-            region: identity.region.to_string(),
-            node: identity.peer.node,
-        };
-        let storage = &config.storage;
-        let log = WalOptions {
-            segment_bytes: storage.log_segment_size.bytes(),
-            ..WalOptions::default()
-        };
-        let rows = RowsOptions {
-            cache_bytes: storage.row_cache_size.bytes(),
-            // Written once, in order, and trimmed from the front.
-            packing: Some(Packing {
-                first_byte: RowKey::JOURNAL_KIND,
-                key_bytes: RowKey::JOURNAL_BYTES,
-            }),
-        };
-        let (at_log, at_rows) = (data.path("log"), data.path("rows"));
-        let at_snapshots = data.path("snapshots");
-        let opened = tokio::task::spawn_blocking(move || {
-            let log = Wal::open(&at_log, &stamped, Arc::clone(&cipher), log)?;
-            let rows = SledRows::open(&at_rows, &stamped, Arc::clone(&cipher), rows)?;
-            let snapshots = SnapshotDir::open(&at_snapshots, &stamped, cipher)?;
-            Ok::<_, StartError>((log, rows, snapshots))
-        });
-        let opened = opened.await;
-        let opened = opened.map_err(|error| StartError::Build(error.to_string()))?;
-        let (log, opened, snapshots) = opened?;
+        let (log, opened, snapshots, recorder) = self.files(keyring).await?;
         let log = Arc::new(log);
         let quarantined = opened.quarantined;
         let rows: Arc<dyn Rows> = Arc::new(opened.rows);
@@ -121,8 +99,61 @@ impl Opening<'_> {
             quarantined,
             epochs,
             replication,
+            recorder: Arc::new(recorder),
             staleness,
         })
+    }
+
+    /// What lies on disk, opened on a thread that may wait.
+    async fn files(&self, keyring: StorageKeyring) -> Result<Files, StartError> {
+        let Self {
+            config,
+            data,
+            identity,
+            ..
+        } = self;
+        let cipher: Arc<dyn Cipher> = Arc::new(StorageCipher(keyring));
+        let stamped = Stamped {
+            cluster: identity.cluster.0,
+            region: identity.region.to_string(),
+            node: identity.peer.node,
+        };
+        let storage = &config.storage;
+        let log = WalOptions {
+            segment_bytes: storage.log_segment_size.bytes(),
+            ..WalOptions::default()
+        };
+        let rows = RowsOptions {
+            cache_bytes: storage.row_cache_size.bytes(),
+            // Written once, in order, and trimmed from the front.
+            packing: Some(Packing {
+                first_byte: RowKey::JOURNAL_KIND,
+                key_bytes: RowKey::JOURNAL_BYTES,
+            }),
+        };
+        let (at_log, at_rows) = (data.path("log"), data.path("rows"));
+        let at_snapshots = data.path("snapshots");
+        let (audit, at_audit) = (config.audit.clone(), config.audit.path(data.root()));
+        let (audit_disk, owner) = (Arc::clone(self.audit_disk), self.owner());
+        let opened = tokio::task::spawn_blocking(move || {
+            let sealing = Arc::clone(&cipher);
+            let recorder = Recorder::open(&audit, &at_audit, owner, sealing, audit_disk)?;
+            let log = Wal::open(&at_log, &stamped, Arc::clone(&cipher), log)?;
+            let rows = SledRows::open(&at_rows, &stamped, Arc::clone(&cipher), rows)?;
+            let snapshots = SnapshotDir::open(&at_snapshots, &stamped, cipher)?;
+            Ok::<_, StartError>((log, rows, snapshots, recorder))
+        });
+        let opened = opened.await;
+        opened.map_err(|error| StartError::Build(error.to_string()))?
+    }
+
+    fn owner(&self) -> Owner {
+        let identity = self.identity;
+        Owner {
+            cluster: identity.cluster.0,
+            region: identity.region.to_string(),
+            node: identity.peer.node,
+        }
     }
 
     fn replication(

@@ -27,6 +27,8 @@ impl Secrets {
         check(&ask.message)?;
         let mut views = Views::default();
         loop {
+            // What an earlier view said is said again.
+            ask.call.notes.forget_items();
             let batch = match ask.message.filters.is_empty() {
                 true => self.batch_of_named(&ask).await,
                 false => self.batch_of_matching(&ask).await,
@@ -50,6 +52,7 @@ impl Secrets {
         view.may(&Asked::of("secretsmanager:BatchGetSecretValue"))?;
         let mut reply = BatchGetSecretValueResponse::default();
         for (id, text) in named {
+            view.around.notes.begin_item();
             let read = match id {
                 Err(refusal) => Err(refusal),
                 Ok(id) => self.read_value(&view, &id, &Choice::Current).await,
@@ -94,6 +97,7 @@ impl Secrets {
             ..Default::default()
         };
         for secret in uids.iter().filter_map(|uid| view.secret(uid)) {
+            view.around.notes.begin_item();
             let read = match view.may_with(&Choice::Current.asked(), secret) {
                 Ok(_) => self.open_version(&view, secret, &Choice::Current).await,
                 Err(refusal) => Err(refusal),
@@ -140,13 +144,19 @@ fn add(
     read: Result<Read<'_>, Refusal>,
 ) -> Result<(), Refusal> {
     match read.and_then(|read| value_entry(view, read)) {
-        Ok(entry) => reply.secret_values.push(entry),
+        Ok(entry) => {
+            view.around.notes.end_item(None);
+            reply.secret_values.push(entry);
+        }
         Err(refusal) if refusal.is_superseded() => return Err(refusal),
-        Err(refusal) => reply.errors.push(ApiError {
-            secret_id: asked,
-            error_code: refusal.reason().name().to_owned(),
-            message: refusal.message().to_owned(),
-        }),
+        Err(refusal) => {
+            view.around.notes.end_item(Some(refusal.reason().name()));
+            reply.errors.push(ApiError {
+                secret_id: asked,
+                error_code: refusal.reason().name().to_owned(),
+                message: refusal.message().to_owned(),
+            });
+        }
     }
     Ok(())
 }

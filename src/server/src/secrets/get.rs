@@ -56,6 +56,8 @@ impl Secrets {
     ) -> Result<Read<'a>, Refusal> {
         let version = chosen.of(secret)?;
         let version = stand_in(view, secret, chosen, version);
+        let stage = chosen.label().unwrap_or_default();
+        view.around.notes.version(version.id.as_str(), stage);
         let sealed = value(view, &secret.uid, &version.id).await?;
         let sealed = sealed.ok_or_else(|| chosen.missing())?;
         let at = Address {

@@ -55,6 +55,7 @@ use crate::forward::Forwarder;
 use crate::freshness::Freshness;
 use crate::metrics::Metrics;
 use crate::staleness::Staleness;
+use crate::trail::Recorder;
 use crate::vault::{Address, Vault};
 
 /// The parts the secrets service is made of.
@@ -68,6 +69,7 @@ pub struct Secrets {
     fence: Fence,
     authz: Arc<Authz>,
     danger: Danger,
+    recorder: Arc<Recorder>,
     forwarder: Option<Arc<Forwarder>>,
     watches: Arc<Semaphore>,
     metrics: Metrics,
@@ -93,6 +95,8 @@ pub struct SecretsOptions {
     pub authz: Arc<Authz>,
     /// What a broken build leaves out.
     pub danger: Danger,
+    /// Records what watches tell.
+    pub recorder: Arc<Recorder>,
     /// Hands writes on to the regions that lead what they are about; none refuses them.
     pub forwarder: Option<Arc<Forwarder>>,
     /// Counts watches.
@@ -118,6 +122,7 @@ impl Secrets {
             fence: options.fence,
             authz: options.authz,
             danger: options.danger,
+            recorder: options.recorder,
             forwarder: options.forwarder,
             watches: Arc::new(Semaphore::new(options.watches_max)),
             metrics: options.metrics,
@@ -144,7 +149,9 @@ impl Secrets {
         write: Write,
     ) -> Result<Changed, Refusal> {
         let (committed, region) = self.propose(call, reading, write).await?;
-        self.changed(committed, &region)
+        let changed = self.changed(committed, &region)?;
+        note(call, &changed);
+        Ok(changed)
     }
 
     /// Makes a write with a new version. A token used before with the same value is answered as it
@@ -160,7 +167,9 @@ impl Secrets {
         let others = Others::of(&write.command);
         let (committed, region) = self.propose(call, reading, write).await?;
         let Err(Rejection::VersionExists { uid, version, .. }) = &committed.answer else {
-            return self.changed(committed, &region);
+            let changed = self.changed(committed, &region)?;
+            note(call, &changed);
+            return Ok(changed);
         };
         let (uid, version) = (*uid, version.clone());
         let at = self.consensus.view_at(committed.index, call.deadline);
@@ -179,7 +188,10 @@ impl Secrets {
             view = self.consensus.local_view();
         };
         match is_same {
-            true => Ok(Changed::again(committed, secret, version, &view, &region)),
+            true => {
+                call.notes.version(version.as_str(), "");
+                Ok(Changed::again(committed, secret, version, &view, &region))
+            }
             false => self.changed(committed, &region),
         }
     }
@@ -201,6 +213,13 @@ impl Secrets {
         };
         let opened = self.vault.open(view, at, &sealed)?;
         Ok(envelope::values_equal(&opened, &plain.bytes) && stored.kind == plain.kind)
+    }
+}
+
+/// Notes which version a write has added.
+fn note(call: &Call, changed: &Changed) {
+    if let Some(version) = changed.version_id() {
+        call.notes.version(&version, "");
     }
 }
 

@@ -50,7 +50,7 @@ pub(super) struct Sees<'a> {
 impl Sees<'_> {
     /// Whether it shows this one.
     pub(super) fn shows(&self, secret: &Secret) -> bool {
-        self.all.is_ok() || self.basis.may_with(&self.asked, secret).is_ok()
+        self.all.is_ok() || self.basis.allows(&self.asked, secret)
     }
 
     /// Refuses a list that would be empty because its caller may see nothing.
@@ -171,6 +171,14 @@ impl Basis {
     /// Says whether something may be done with a secret that was found otherwise.
     pub(super) fn may_with(&self, asked: &Asked, secret: &Secret) -> Result<Seen, Refusal> {
         self.permit(asked, Target::Secret(secret, &self.arn(secret)))
+    }
+
+    /// The same of one of many, of which not each is noted.
+    fn allows(&self, asked: &Asked, secret: &Secret) -> bool {
+        let arn = self.arn(secret);
+        let target = Target::Secret(secret, &arn);
+        let (view, who) = (&self.view, &self.who);
+        self.authz.allows(view, who, asked, &self.around, target)
     }
 
     /// Which secrets a list shows (R35).

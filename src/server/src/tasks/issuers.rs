@@ -82,7 +82,15 @@ impl Tasks {
             authority: None,
             seen: Seen::default(),
         });
-        if let Err(error) = self.propose("issuers", command).await {
+        if let Err(error) = self
+            .act(
+                "issuers",
+                command,
+                "UpdateProvider",
+                provider.issuer.as_str(),
+            )
+            .await
+        {
             self.failed("issuers", &error);
         }
     }

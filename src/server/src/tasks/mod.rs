@@ -25,6 +25,7 @@ use crate::freshness::Freshness;
 use crate::issuers::Issuers;
 use crate::limits::TASK_DEADLINE;
 use crate::metrics::Metrics;
+use crate::trail::{Act, Recorder};
 use crate::vault::Vault;
 
 /// What the tasks work with.
@@ -42,6 +43,8 @@ pub struct Tasks {
     pub vault: Arc<Vault>,
     /// The metrics.
     pub metrics: Metrics,
+    /// Records what they do.
+    pub recorder: Arc<Recorder>,
     /// Pause between two looks for secrets to purge.
     pub purge_interval: Duration,
     /// Longest wait before reads are recorded.
@@ -88,9 +91,56 @@ impl Tasks {
         self.consensus.status().role == Role::Leader
     }
 
+    /// Proposes what is recorded as an act of this node, about a resource.
+    async fn act(
+        &self,
+        task: &'static str,
+        command: Command,
+        method: &'static str,
+        resource: &str,
+    ) -> Result<Outcome, TaskError> {
+        let mut request = [0; 16];
+        getrandom::fill(&mut request).map_err(|_| Unavailable::Stopped)?;
+        let made = self.make(task, command, request).await;
+        self.recorder.act(Act {
+            caller: &format!("task/{task}"),
+            method,
+            resource,
+            outcome: match &made {
+                Ok(_) => audit::Outcome::Allowed,
+                Err(TaskError::Unavailable(_)) => audit::Outcome::Failed("Unavailable"),
+                Err(TaskError::Rejected(_)) => audit::Outcome::Failed("Rejected"),
+            },
+            request,
+        });
+        made
+    }
+
+    /// Records something that was done, and is no entry of its own.
+    fn done(&self, caller: &str, method: &str, resource: &str) {
+        self.recorder.act(Act {
+            caller,
+            method,
+            resource,
+            outcome: audit::Outcome::Allowed,
+            request: [0; 16],
+        });
+    }
+
+    /// Proposes what needs no record: it only notes what is recorded otherwise, or can be counted
+    /// again.
     async fn propose(&self, task: &'static str, command: Command) -> Result<Outcome, TaskError> {
         let mut request = [0; 16];
         getrandom::fill(&mut request).map_err(|_| Unavailable::Stopped)?;
+        self.make(task, command, request).await
+    }
+
+    async fn make(
+        &self,
+        task: &'static str,
+        command: Command,
+        request: [u8; 16],
+    ) -> Result<Outcome, TaskError> {
         let audit = Audit {
             caller: format!("task/{task}"),
             request_id: RequestId(request),

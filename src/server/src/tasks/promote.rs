@@ -22,7 +22,10 @@ impl Tasks {
             for node in admitted {
                 let deadline = Instant::now() + TASK_DEADLINE;
                 match self.consensus.promote(node, deadline).await {
-                    Ok(()) => tracing::info!(%node, "learner became a voter"),
+                    Ok(()) => {
+                        tracing::info!(%node, "learner became a voter");
+                        self.done("task/promote", "PromoteNode", &format!("node/{node}"));
+                    }
                     Err(
                         MembershipError::NotCaughtUp { .. }
                         | MembershipError::NotHeard { .. }

@@ -18,8 +18,9 @@ impl Tasks {
     /// proposal failed, or when one changed nothing.
     async fn purge_batch(&self) -> usize {
         let mut purged = 0;
-        for command in self.due() {
-            match self.propose("purge", Command::PurgeSecret(command)).await {
+        for (command, arn) in self.due() {
+            let command = Command::PurgeSecret(command);
+            match self.act("purge", command, "PurgeSecret", &arn).await {
                 // Another outcome changed nothing: the secret was restored or purged meanwhile.
                 Ok(Outcome::Secret { .. }) => {
                     self.metrics.purged.inc();
@@ -35,7 +36,8 @@ impl Tasks {
         purged
     }
 
-    fn due(&self) -> Vec<PurgeSecret> {
+    /// What is due, with its ARN.
+    fn due(&self) -> Vec<(PurgeSecret, String)> {
         let view = self.consensus.local_view();
         let is_writable = |uid| {
             let feed = view.feed_of_secret(uid);
@@ -46,11 +48,11 @@ impl Tasks {
             .filter(|secret| is_writable(&secret.uid))
             .take(PURGES_MAX);
         due.filter_map(|secret| {
-            let deletion_date = secret.deletion?.due;
-            Some(PurgeSecret {
+            let purge = PurgeSecret {
                 uid: secret.uid,
-                deletion_date,
-            })
+                deletion_date: secret.deletion?.due,
+            };
+            Some((purge, view.arn_of(secret, view.region()?).to_string()))
         })
         .collect()
     }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use machine::{Command, StageDetach, Stamp, Uid};
+use machine::{Command, Outcome, StageDetach, Stamp, Uid};
 
-use super::Tasks;
+use super::{TaskError, Tasks};
 use crate::limits::{RESEALED_INTERVAL, RESEALED_KEPT};
 
 impl Tasks {
@@ -21,12 +21,20 @@ impl Tasks {
             let left = left(kept, self.clock.now());
             drop(view);
             for forget in left {
-                if let Err(error) = self.propose("resealed", Command::StageDetach(forget)).await {
+                if let Err(error) = self.forget(forget).await {
                     self.failed("resealed", &error);
                     break;
                 }
             }
         }
+    }
+}
+
+impl Tasks {
+    async fn forget(&self, forget: StageDetach) -> Result<Outcome, TaskError> {
+        let copy = forget.uid.to_string();
+        let command = Command::StageDetach(forget);
+        self.act("resealed", command, "ForgetDetached", &copy).await
     }
 }
 

@@ -11,7 +11,7 @@ impl Tasks {
             tokio::time::sleep(self.purge_interval).await;
             while self.leads() && self.is_any_over() {
                 let command = Command::ForgetRevocations(ForgetRevocations);
-                if let Err(error) = self.propose("revoked", command).await {
+                if let Err(error) = self.act("revoked", command, "ForgetRevocations", "").await {
                     self.failed("revoked", &error);
                     break;
                 }

@@ -34,6 +34,10 @@ impl Tasks {
         while let Some(now) = self.consensus.seats(logged.known.as_ref()).await {
             for news in logged.news(&now) {
                 news.log(&now);
+                if let Some(method) = news.act() {
+                    let term = format!("term/{}", now.term);
+                    self.done("consensus", method, &term);
+                }
             }
             logged.known = Some(now);
         }
@@ -77,6 +81,16 @@ impl Logged {
 }
 
 impl News {
+    /// What it is in a record; none of what others do.
+    fn act(&self) -> Option<&'static str> {
+        match self {
+            Self::Gained => Some("BecomeLeader"),
+            Self::Lost => Some("CeaseToLead"),
+            Self::Members => Some("SeeMembers"),
+            Self::Follows(_) | Self::Stands => None,
+        }
+    }
+
     fn log(&self, now: &Seats) {
         // A development region has several nodes in one log.
         let (node, term) = (now.node.0, now.term);

@@ -35,7 +35,7 @@ impl Tasks {
             }
             let due = due(&self.consensus.local_view(), self.clock.now());
             for due in due.into_iter().flatten() {
-                match self.make(due).await {
+                match self.make_key(due).await {
                     Ok(()) => {}
                     // Another leader has made one meanwhile.
                     Err(Failed::Proposed(TaskError::Rejected(Rejection::SessionKeyYoung(_)))) => {}
@@ -45,16 +45,20 @@ impl Tasks {
         }
     }
 
-    async fn make(&self, due: Due) -> Result<(), Failed> {
+    async fn make_key(&self, due: Due) -> Result<(), Failed> {
         let view = self.consensus.local_view();
-        let command = match due {
+        let (method, command) = match due {
             Due::Session { age_min_ms } => {
-                Command::RotateSessionKey(self.vault.make_session_key(&view, age_min_ms)?)
+                let rotate = self.vault.make_session_key(&view, age_min_ms)?;
+                ("RotateSessionKey", Command::RotateSessionKey(rotate))
             }
-            Due::Signing => Command::KeepSigningKey(self.vault.make_signing_key(&view)?),
+            Due::Signing => {
+                let keep = self.vault.make_signing_key(&view)?;
+                ("KeepSigningKey", Command::KeepSigningKey(keep))
+            }
         };
         drop(view);
-        self.propose("session_keys", command).await?;
+        self.act("session_keys", command, method, "").await?;
         tracing::info!(?due, "a key for sessions was made");
         Ok(())
     }

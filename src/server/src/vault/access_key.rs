@@ -34,6 +34,7 @@ impl Vault {
     /// # Errors
     /// `DecryptionFailure` when the credential is no access key, when the key of its secret has not
     /// come here yet, and when the secret does not authenticate.
+    #[cfg(test)]
     pub fn open_access_key(
         &self,
         state: &State,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use envelope::FileProvider;
-use strongroom_server::{Config, Node, Start};
+use strongroom_server::{Config, Danger, Node, Start};
 use tempfile::TempDir;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
@@ -111,6 +111,9 @@ impl Files {
         config.seal.root_key = self.root_key();
         config.storage.disk_free_min = strongroom_server::config::Size::of_mebibytes(1);
         config.storage.log_segment_size = strongroom_server::config::Size::of_mebibytes(4);
+        config.audit.file_size = strongroom_server::config::Size::of_mebibytes(1);
+        config.audit.keep_size = strongroom_server::config::Size::of_mebibytes(64);
+        config.audit.free_min = strongroom_server::config::Size::of_mebibytes(1);
         config.consensus.heartbeat = Duration::from_millis(100);
         config.consensus.election_timeout_min = Duration::from_millis(500);
         config.consensus.election_timeout_max = Duration::from_millis(1000);
@@ -180,8 +183,22 @@ impl Region {
         Self::begin(files, Start::Link { address, token }, count).await
     }
 
+    /// Starts a region whose first node keeps its records on this disk.
+    pub async fn start_on(count: u64, disk: Arc<dyn audit::Disk>) -> Self {
+        let bootstrap = Start::Bootstrap {
+            administrator: ADMIN.to_owned(),
+        };
+        Self::begin_on(Files::new(), bootstrap, count, disk).await
+    }
+
     async fn begin(files: Files, start: Start, count: u64) -> Self {
-        let first = Node::start(files.config(1), start).await.unwrap();
+        Self::begin_on(files, start, count, Arc::new(audit::SystemDisk)).await
+    }
+
+    async fn begin_on(files: Files, start: Start, count: u64, disk: Arc<dyn audit::Disk>) -> Self {
+        let (clock, whole) = (Arc::new(consensus::SystemClock), Danger::NONE);
+        let first = Node::start_on(files.config(1), start, clock, whole, &disk);
+        let first = first.await.unwrap();
         let mut region = Self {
             files,
             nodes: vec![first],

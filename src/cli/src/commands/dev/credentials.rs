@@ -140,5 +140,8 @@ pub fn config(
     config.storage.row_cache_size = Size::of_mebibytes(16);
     config.storage.log_segment_size = Size::of_mebibytes(8);
     config.storage.disk_free_min = Size::of_mebibytes(64);
+    config.audit.file_size = Size::of_mebibytes(4);
+    config.audit.keep_size = Size::of_mebibytes(64);
+    config.audit.free_min = Size::of_mebibytes(32);
     config
 }

@@ -14,6 +14,7 @@ mod place;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use audit::Outcome;
 use consensus::Consensus;
 use futures::Stream;
 use machine::{AccountId, LogIndex, RegionName, SecretId, State};
@@ -32,13 +33,14 @@ use super::describe::stages;
 use super::get::Choice;
 use super::{About, Secrets, parse};
 use crate::authz::{Authz, Surroundings, Target};
-use crate::door::Call;
+use crate::door::{Call, record};
 use crate::errors::{Reason, Refusal};
 use crate::limits::{
     BATCH_ITEMS_MAX, WATCH_COMPARE_INTERVAL, WATCH_HEARTBEAT, WATCH_LOOK_PATIENCE, WATCH_PATIENCE,
 };
 use crate::metrics::Metrics;
 use crate::times::timestamp;
+use crate::trail::{Recorder, Subject};
 
 type Messages = std::pin::Pin<Box<dyn Stream<Item = Result<WatchResponse, Status>> + Send>>;
 
@@ -71,6 +73,7 @@ impl Secrets {
             applied: self.consensus.applied(),
             consensus: self.consensus.clone(),
             authz: Arc::clone(&self.authz),
+            recorder: Arc::clone(&self.recorder),
             call,
             account,
             region: basis.into_region(),
@@ -112,6 +115,7 @@ struct Watcher {
     consensus: Consensus,
     applied: watch::Receiver<LogIndex>,
     authz: Arc<Authz>,
+    recorder: Arc<Recorder>,
     /// The call that opened it: whose it is.
     call: Call,
     /// Whose names its reader means.
@@ -224,9 +228,7 @@ impl Watcher {
             is_named && {
                 let arn = state.arn_of(&told.secret, &self.region).to_string();
                 let target = Target::Secret(&told.secret, &arn);
-                self.authz
-                    .permit(state, &who, &asked, &around, target)
-                    .is_ok()
+                self.authz.allows(state, &who, &asked, &around, target)
             }
         };
         let told: Vec<Told> = told.into_iter().filter(wanted).collect();
@@ -240,12 +242,32 @@ impl Watcher {
                 resume_token: place.token(state).encode(),
                 item: Some(Item::Change(self.change(state, &told))),
             };
+            self.record(state, &told).await.map_err(Some)?;
             let is_late = Instant::now() > patience;
             if is_late || !sent(&self.sender, message).await {
                 return Err(None);
             }
         }
         Ok(())
+    }
+
+    /// Records what is told next.
+    async fn record(&self, state: &State, told: &Told) -> Result<(), Refusal> {
+        let (caller, session, opened, _) = self.call.notes.seen();
+        let subject = Subject {
+            resource: state.arn_of(&told.secret, &self.region).to_string(),
+            ..opened
+        };
+        let source = record::Told {
+            caller: &caller,
+            session: &session,
+            address: self.call.source,
+            listener: "api",
+            request: self.call.request,
+        };
+        let record = source.record("Watch", &subject, Outcome::Allowed);
+        let kept = self.recorder.keep(&[record]).await;
+        kept.map_err(|_| record::unrecorded(false))
     }
 
     fn change(&self, state: &State, told: &Told) -> SecretChange {

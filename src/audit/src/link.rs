@@ -13,11 +13,11 @@ const HASH: &str = "\",\"hash\":\"";
 const END: &str = "\"}";
 const HEX: usize = 64;
 
-/// What `seal` adds to a line.
-pub(crate) const SEAL_BYTES: usize = PREV.len() + HEX + HASH.len() + HEX + END.len() + 1;
+/// What `put` adds to a line.
+pub(crate) const LINK_BYTES: usize = PREV.len() + HEX + HASH.len() + HEX + END.len() + 1;
 
 /// The SHA-256 of a line and of all lines before it; written in lower hexadecimal.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Hash(pub [u8; 32]);
 
 /// What the first line of the first file follows.
@@ -25,13 +25,13 @@ pub(crate) const NOTHING: Hash = Hash([0; 32]);
 
 /// The end of a line that matches its checksum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Sealed {
+pub(crate) struct Linked {
     pub(crate) prev: Hash,
     pub(crate) hash: Hash,
 }
 
 /// Ends `line`, an object without its closing brace, chained to `prev`; answers its hash.
-pub(crate) fn seal(line: &mut String, prev: Hash) -> Hash {
+pub(crate) fn put(line: &mut String, prev: Hash) -> Hash {
     line.push_str(PREV);
     put_hex(line, &prev.0);
     // The quote belongs to `prev`.
@@ -45,7 +45,7 @@ pub(crate) fn seal(line: &mut String, prev: Hash) -> Hash {
 }
 
 /// Checks a line, without its newline, against its checksum.
-pub(crate) fn unseal(line: &[u8]) -> Option<Sealed> {
+pub(crate) fn check(line: &[u8]) -> Option<Linked> {
     let line = line.strip_suffix(END.as_bytes())?;
     let (line, hash) = line.split_at_checked(line.len().checked_sub(HEX)?)?;
     let unhashed = line.strip_suffix(HASH.as_bytes())?;
@@ -53,7 +53,7 @@ pub(crate) fn unseal(line: &[u8]) -> Option<Sealed> {
     rest.strip_suffix(PREV.as_bytes())?;
     let (prev, hash) = (Hash::read(prev)?, Hash::read(hash)?);
     let body = line.get(..unhashed.len() + 1)?;
-    (digest(prev, body) == hash).then_some(Sealed { prev, hash })
+    (digest(prev, body) == hash).then_some(Linked { prev, hash })
 }
 
 fn digest(prev: Hash, body: &[u8]) -> Hash {
@@ -121,26 +121,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sealed_line_is_a_json_object_that_checks_alone() {
+    fn a_linked_line_is_a_json_object_that_checks_alone() {
         let mut line = String::from("{\"seq\":1");
-        let hash = seal(&mut line, Hash([0xab; 32]));
-        assert_eq!(line.len(), "{\"seq\":1".len() + SEAL_BYTES);
+        let hash = put(&mut line, Hash([0xab; 32]));
+        assert_eq!(line.len(), "{\"seq\":1".len() + LINK_BYTES);
         let read: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(read["hash"], hash.to_string());
-        let sealed = unseal(line.trim_end().as_bytes()).unwrap();
-        assert_eq!((sealed.prev, sealed.hash), (Hash([0xab; 32]), hash));
+        let linked = check(line.trim_end().as_bytes()).unwrap();
+        assert_eq!((linked.prev, linked.hash), (Hash([0xab; 32]), hash));
     }
 
     #[test]
     fn every_flipped_bit_and_every_cut_is_noticed() {
         let mut line = String::from("{\"seq\":1");
-        seal(&mut line, NOTHING);
+        put(&mut line, NOTHING);
         let line = line.trim_end().as_bytes();
         for bit in 0..line.len() * 8 {
             let mut line = line.to_vec();
             line[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(unseal(&line), None, "bit {bit}");
+            assert_eq!(check(&line), None, "bit {bit}");
         }
-        (0..line.len()).for_each(|end| assert_eq!(unseal(&line[..end]), None, "cut at {end}"));
+        (0..line.len()).for_each(|end| assert_eq!(check(&line[..end]), None, "cut at {end}"));
     }
 }

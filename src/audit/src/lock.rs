@@ -1,0 +1,34 @@
+//! One process has a trail: the file `LOCK` in its directory is locked while it does.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use crate::fault::Fault;
+use crate::recover::OpenError;
+
+const NAME: &str = "LOCK";
+const FILE_MODE: u32 = 0o600;
+
+/// Locks the directory, until the file that is answered is closed. The kernel lets go of it when
+/// the process ends, however it does.
+pub(crate) fn lock(dir: &Path) -> Result<File, OpenError> {
+    let path = dir.join(NAME);
+    let opened = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(FILE_MODE)
+        .open(&path);
+    let file = opened.map_err(|error| Fault::io("open", &path, error))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(Errno::WOULDBLOCK) => Err(OpenError::Locked {
+            path: dir.to_path_buf(),
+        }),
+        Err(errno) => Err(Fault::io("lock", &path, errno.into()).into()),
+    }
+}
