@@ -78,8 +78,15 @@ impl Came {
         })
     }
 
-    /// Whether a call of this method is recorded, and whether as one of many.
-    fn recorded_as(&self, method: Option<&Method>, port: Port, is_ok: bool) -> Option<Many> {
+    /// Whether a call of this method is recorded, and whether as one of many. Whoever is known here
+    /// is no stranger, by whatever it proved that.
+    fn recorded_as(
+        &self,
+        method: Option<&Method>,
+        port: Port,
+        is_known: bool,
+        is_ok: bool,
+    ) -> Option<Many> {
         let Some(method) = method else {
             return Some(Many::Bounded);
         };
@@ -89,7 +96,8 @@ impl Came {
             Audited::Never => false,
         };
         let is_open = method.caller == CallerClass::Stranger;
-        let is_anybodys = self.of == Of::Stranger || port == Port::Peers;
+        let is_strangers = self.of == Of::Stranger && !is_known;
+        let is_anybodys = is_strangers || port == Port::Peers;
         match (is_asked_for, is_ok) {
             (false, _) if is_open => None,
             (false, true) => None,
@@ -117,7 +125,8 @@ impl Inner {
         response: Response<Body>,
     ) -> Response<Body> {
         let error = error(&response);
-        let many = came.recorded_as(method, self.port, error.is_none());
+        let (caller, session, mut call, items) = came.notes.seen();
+        let many = came.recorded_as(method, self.port, !caller.is_empty(), error.is_none());
         let left_out = match many {
             None => return response,
             Some(Many::No) => 0,
@@ -126,7 +135,6 @@ impl Inner {
                 None => return response,
             },
         };
-        let (caller, session, mut call, items) = came.notes.seen();
         if left_out > 0 {
             call.denied = format!("{left_out} more such calls before it were not recorded");
         }
