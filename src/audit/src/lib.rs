@@ -2,11 +2,11 @@
 //! it is answered (R15).
 //!
 //! A [`Trail`] appends records, each sealed in a line of its own and chained to the one before by
-//! SHA-256: names are not on disk in clear (I1), and the chain is checked without a key. A record is
-//! written before [`Trail::record`] returns, and synced in groups; what cannot be recorded is not to
-//! be answered. Space is set aside a file ahead, and [`Room`] tells when it becomes short, while
-//! records still fit. A [`Reader`] tails and searches the files, and [`verify`] checks their chain,
-//! of a running node too; they never make the writer wait.
+//! SHA-256: names are not on disk in clear (I1), and the chain is checked without a key. A record
+//! is written before [`Trail::record`] returns, and synced in groups; what cannot be recorded is
+//! not to be answered. Space is set aside a file ahead, and [`Room`] tells when it becomes short,
+//! while records still fit. A [`Reader`] tails and searches the files, and [`verify`] checks their
+//! chain, of a running node too; they never make the writer wait.
 //!
 //! The format is versioned, by the header of each file. This crate knows no clock: times come with
 //! the records.

@@ -1,8 +1,9 @@
 //! Watches the free space of the disk that holds the data directory.
 //!
-//! Below the minimum this node is not ready and does not lead; what is left is for the log, so that
-//! it goes on as follower. So it is when the audit trail is short of room, before a call is refused
-//! for want of a record (R15). Nothing is refused that is on disk already, and no restart is needed.
+//! Below the minimum this node is not ready and does not lead; what is left is for the log, so
+//! that it goes on as follower. So it is when the audit trail is short of room, before a call is
+//! refused for want of a record (R15). Nothing is refused that is on disk already, and no restart
+//! is needed.
 
 use std::path::PathBuf;
 use std::sync::Arc;

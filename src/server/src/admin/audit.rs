@@ -229,7 +229,7 @@ fn record(entry: &Entry) -> api::AuditRecord {
         version_stage: entry.stage.clone(),
         result: entry.result.clone(),
         statement: entry.statement.clone(),
-        request_id: entry.request.to_vec().into(),
+        request_id: entry.request.to_vec(),
         region: entry.region.clone(),
         node: entry.node,
         feed: position
@@ -242,7 +242,7 @@ fn record(entry: &Entry) -> api::AuditRecord {
         revision: position
             .map(|position| position.revision)
             .unwrap_or_default(),
-        hash: hash.to_vec().into(),
+        hash: hash.to_vec(),
     }
 }
 

@@ -128,8 +128,7 @@ impl Node {
         let dialer = Dialer::for_peers(Arc::clone(&credentials));
         let sealed = sealed_keyring(&data, &start, &identity, &root, &dialer, &advertised).await?;
         let keyring = StorageKeyring::from_sealed_bytes(&root, identity.cluster.0, &sealed)?;
-        let vault = vault(root, &identity);
-        let (mut tasks, stops) = (JoinSet::new(), Stops::default());
+        let (vault, mut tasks, stops) = (vault(root, &identity), JoinSet::new(), Stops::default());
         let opening = Opening {
             config: &config,
             data: &data,
