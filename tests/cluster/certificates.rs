@@ -50,8 +50,8 @@ fn certificates_of_a_minute_their_issuer_and_revoked_clients_are_replaced_and_cu
 
     wait_for_writes(&ledger, Instant::now());
     ledger.forget_times();
+    wait_for_writes(&ledger, Instant::now());
     let start = Instant::now();
-    wait_for_writes(&ledger, start);
     let end = start + Duration::from_secs(seconds);
     wait_until("the certificates of the beginning are over", end);
     let renewals: Vec<u64> = (1..=3).map(|node| renewals(&region, node)).collect();

@@ -4,16 +4,19 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use strongroom_server::{Node, Start};
 use tonic::Status;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use wire::access::v1 as access;
 use wire::access::v1::revoked::What;
 use wire::admin::v1 as api;
+use wire::admin::v1::RegionScope;
 use wire::certs::{self, CertificateStatus, ClientSpec, Existing, NodeSpec, Validity};
 
-use super::harness::{ADMIN, REGION, Region, assert_refused, eventually};
+use super::harness::{ADMIN, REGION, Region, assert_refused, eventually, two};
 use super::principals::{Change, binding, change, known, user};
+use super::requests::{create, read};
 
 /// How long a renewed certificate lives here.
 const LIFETIME: Duration = Duration::from_secs(600);
@@ -171,6 +174,38 @@ async fn a_new_issuer_takes_over_and_the_one_before_counts_no_more_once_it_is_re
     ask(region.channel_of("new")).await.unwrap();
     assert_eq!(region.certificates().await.retired, [first]);
     region.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_linked_region_that_connects_anew_believes_the_new_issuer() {
+    let (first, second) = two(RegionScope::All).await;
+    let before = first.install_issuer(None).await.unwrap();
+    certs::add_region(&first.files.layout, REGION, Existing::Replace).unwrap();
+    let after = first.install_issuer(Some(before)).await.unwrap();
+    eventually("the node has a certificate of the new issuer", async || {
+        let told = first.certificates().await;
+        told.nodes.iter().all(|node| node.issuer == after)
+    })
+    .await;
+    first.reissue_client(ADMIN);
+    let retire = api::RetireIssuersRequest { active: after };
+    first.admin(0).retire_issuers(retire).await.unwrap();
+
+    // A connection that was open would hide what is believed.
+    let files = second.stop().await;
+    let node = Node::start(files.config(1), Start::Resume).await.unwrap();
+    let second = Region {
+        nodes: vec![node],
+        files,
+    };
+    let made = first.secrets(0).create_secret(create("far", 1, "x")).await;
+    made.unwrap();
+    eventually("what was written since is there too", async || {
+        read(&mut second.secrets(0), "far").await.is_ok()
+    })
+    .await;
+    first.stop().await;
+    second.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
