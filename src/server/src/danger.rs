@@ -8,6 +8,8 @@
 pub enum Broken {
     /// Answers leave without a look whether another region has taken over.
     FenceUnchecked,
+    /// Who calls is looked up before the barrier, not in the view that the answer is from.
+    AuthorizesBeforeBarrier,
 }
 
 /// What this build leaves out: nothing, but in tests.

@@ -30,6 +30,7 @@ mod region {
     mod positions;
     mod promoted;
     mod reads;
+    mod revoked;
     mod session_keys;
     mod sessions;
     mod sessions_abroad;

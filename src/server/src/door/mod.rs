@@ -33,7 +33,7 @@ use crate::limits::{
     LINK_DEADLINE, LINK_REQUESTS_MAX, LOGIN_REQUESTS_MAX, REGION_CALLS_MAX, STRANGER_DEADLINE,
     STRANGER_REQUESTS_MAX,
 };
-use crate::methods::{CallerClass, Judged, Method, MethodTable, Port, Span};
+use crate::methods::{CallerClass, Method, MethodTable, Port, Span};
 use crate::metrics::CallMetrics;
 
 /// What is kept of a caller's deadline for the way of the answer.
@@ -354,10 +354,9 @@ impl Inner {
         }
     }
 
-    /// Lets a client's call pass that its handler does not judge.
+    /// Lets a client's call pass to its handler.
     async fn pass(&self, call: &Call, method: &'static Method) -> Result<(), Refusal> {
-        let is_judged_here = !matches!(method.judged, Judged::InHandler(_));
-        if call.proven.is_none() || !is_judged_here {
+        if call.proven.is_none() {
             return Ok(());
         }
         let passed = self.guests.gate.pass(call, method).await;

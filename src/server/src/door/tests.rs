@@ -14,7 +14,7 @@ use super::{Bounds, Call, Door, Gate, Guests, answer};
 use crate::authz::Proven;
 use crate::errors::Refusal;
 use crate::limits::REGION_CALLS_MAX;
-use crate::methods::{CallerClass, Judged, METHODS, Method, Port};
+use crate::methods::{CallerClass, METHODS, Method, Port};
 use crate::metrics::Metrics;
 
 const CLUSTER: &str = "00112233445566778899aabbccddeeff";
@@ -151,10 +151,7 @@ async fn each_kind_of_caller_reaches_its_own_rpcs_and_no_others() {
         for method in METHODS {
             for (port, door) in &doors {
                 let code = answer::code(&call(door, method.path, caller.clone()).await);
-                // What its handler judges gets through to it from any client of the cluster.
-                let is_judged_later = matches!(method.judged, Judged::InHandler(_))
-                    && caller == client(CLUSTER, "somebody");
-                let may = is_judged_later || classes.contains(&method.caller);
+                let may = classes.contains(&method.caller);
                 let expected = match (method.port == *port, may) {
                     (false, _) => Code::Unimplemented,
                     (true, true) => Code::DataLoss,

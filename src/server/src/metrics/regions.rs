@@ -29,20 +29,21 @@ pub struct RegionMetrics {
     faults: IntCounterVec,
     failed: IntGauge,
     incomplete: IntGauge,
-    session_keys: IntGauge,
-    session_signers: IntGauge,
+    /// Keys of sessions that are here, and regions that sign sessions.
+    sessions: [IntGauge; 2],
 }
 
 impl RegionMetrics {
     pub(super) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let made = Self::unregistered()?;
+        let [session_keys, session_signers] = made.sessions.clone();
         let single: [Box<dyn prometheus::core::Collector>; 6] = [
             Box::new(made.promotions.clone()),
             Box::new(made.too_stale.clone()),
             Box::new(made.failed.clone()),
             Box::new(made.incomplete.clone()),
-            Box::new(made.session_keys.clone()),
-            Box::new(made.session_signers.clone()),
+            Box::new(session_keys),
+            Box::new(session_signers),
         ];
         let labelled: [Box<dyn prometheus::core::Collector>; 11] = [
             Box::new(made.links.clone()),
@@ -67,7 +68,7 @@ impl RegionMetrics {
         let gauges = |name, help, label| IntGaugeVec::new(Opts::new(name, help), &[label]);
         let counters = |name, help, label| IntCounterVec::new(Opts::new(name, help), &[label]);
         let [promotions, too_stale] = single_counters()?;
-        let [failed, incomplete, session_keys, session_signers] = single_gauges()?;
+        let [failed, incomplete] = single_gauges()?;
         Ok(Self {
             links: counters(
                 "strongroom_server_links_total",
@@ -130,8 +131,7 @@ impl RegionMetrics {
             )?,
             failed,
             incomplete,
-            session_keys,
-            session_signers,
+            sessions: session_gauges()?,
         })
     }
 
@@ -143,10 +143,11 @@ impl RegionMetrics {
         self.incomplete.set(count(state.incomplete().count()));
         let keys = state.session_keys();
         let usable = keys.filter(|key| state.root_wrap(&key.uid).is_some());
-        self.session_keys.set(count(usable.count()));
+        let [held, signing] = &self.sessions;
+        held.set(count(usable.count()));
         let signers = state.directory();
         let signers = signers.filter(|(_, region)| region.signing_key.is_some());
-        self.session_signers.set(count(signers.count()));
+        signing.set(count(signers.count()));
     }
 
     fn set_feeds(&self, state: &State, replication: &Replication) {
@@ -238,7 +239,7 @@ fn single_counters() -> Result<[IntCounter; 2], prometheus::Error> {
     ])
 }
 
-fn single_gauges() -> Result<[IntGauge; 4], prometheus::Error> {
+fn single_gauges() -> Result<[IntGauge; 2], prometheus::Error> {
     Ok([
         IntGauge::new(
             "strongroom_replication_failed_secrets",
@@ -248,6 +249,11 @@ fn single_gauges() -> Result<[IntGauge; 4], prometheus::Error> {
             "strongroom_replication_incomplete_secrets",
             "secrets of other regions that are here but for values on their way",
         )?,
+    ])
+}
+
+fn session_gauges() -> Result<[IntGauge; 2], prometheus::Error> {
+    Ok([
         IntGauge::new(
             "strongroom_server_session_keys",
             "keys of sessions that are here and can be opened",

@@ -184,6 +184,7 @@ impl Assembly<'_> {
             staleness: Arc::clone(&self.parts.staleness),
             fence: self.fence(),
             authz: Arc::clone(&self.callers.authz),
+            danger: self.danger,
             forwarder: self.forwarder(),
             vault: Arc::clone(self.vault),
             accesses: Arc::clone(self.accesses),

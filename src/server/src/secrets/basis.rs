@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::ask::{Age, Answer, Reading};
 use super::{Secrets, regions};
 use crate::authz::{Authz, Surroundings, Who};
+use crate::danger::Broken;
 use crate::door::Call;
 use crate::errors::Refusal;
 use crate::fence::Fence;
@@ -105,6 +106,8 @@ impl Secrets {
         about: About<'_>,
     ) -> Result<Basis, Refusal> {
         let is_read = !matches!(about, About::Change);
+        let broken = self.danger.is(Broken::AuthorizesBeforeBarrier);
+        let before = broken.then(|| self.consensus.local_view());
         let follows = is_read && follows_any(&self.consensus.local_view());
         let began = Instant::now();
         let (view, age, ages) = match (reading.eventual, follows) {
@@ -135,7 +138,7 @@ impl Secrets {
             None => view,
             Some(token) => view_holding(&self.consensus, call, view, token).await?,
         };
-        let who = self.authz.caller(&view, call)?;
+        let who = self.authz.caller(before.as_ref().unwrap_or(&view), call)?;
         let region = regions::of_request(&view, reading.region.as_ref())?;
         let (followed, led) = sources(&view, &region, who.account(), about);
         Ok(Basis {

@@ -47,6 +47,7 @@ use self::parse::Plain;
 use self::permit::Write;
 use crate::accesses::Accesses;
 use crate::authz::Authz;
+use crate::danger::Danger;
 use crate::door::Call;
 use crate::errors::{Reason, Refusal};
 use crate::fence::Fence;
@@ -66,6 +67,7 @@ pub struct Secrets {
     staleness: Arc<Staleness>,
     fence: Fence,
     authz: Arc<Authz>,
+    danger: Danger,
     forwarder: Option<Arc<Forwarder>>,
     watches: Arc<Semaphore>,
     metrics: Metrics,
@@ -89,6 +91,8 @@ pub struct SecretsOptions {
     pub fence: Fence,
     /// Says who callers are and what they may do.
     pub authz: Arc<Authz>,
+    /// What a broken build leaves out.
+    pub danger: Danger,
     /// Hands writes on to the regions that lead what they are about; none refuses them.
     pub forwarder: Option<Arc<Forwarder>>,
     /// Counts watches.
@@ -113,6 +117,7 @@ impl Secrets {
             staleness: options.staleness,
             fence: options.fence,
             authz: options.authz,
+            danger: options.danger,
             forwarder: options.forwarder,
             watches: Arc::new(Semaphore::new(options.watches_max)),
             metrics: options.metrics,

@@ -2,6 +2,8 @@
 
 use tonic::{Code, Status};
 use wire::access::v1 as api;
+use wire::admin::v1::admin_service_client::AdminServiceClient;
+use wire::admin::v1::{GetStatusRequest, ListNodesRequest};
 
 use super::harness::{Region, SecretsClient, refusal};
 use super::principals::{
@@ -410,5 +412,42 @@ async fn who_can_lists_the_root_and_then_everybody_who_may_in_pages() {
     request.secret_id = "missing".to_owned();
     let (reason, ..) = refusal(admin.who_can(request).await);
     assert_eq!(reason, "ResourceNotFoundException");
+    region.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cluster_is_run_by_callers_of_its_own_account_only() {
+    let region = Region::start(1).await;
+    let mut admin = region.access();
+    let other = "111111111111";
+    let account = api::CreateAccountRequest {
+        account: other.to_owned(),
+        name: "other".to_owned(),
+    };
+    admin.create_account(account).await.unwrap();
+    let everything = policy("Allow", "*", "*");
+    for (account, client, may) in [(ACCOUNT, "ours", true), (other, "theirs", false)] {
+        let who = api::PrincipalName {
+            account: account.to_owned(),
+            ..user(client)
+        };
+        make(&mut admin, &who).await;
+        change(&mut admin, &who, inline("all", &everything))
+            .await
+            .unwrap();
+        admin
+            .create_credential(binding(&who, client))
+            .await
+            .unwrap();
+        let mut running = AdminServiceClient::new(region.channel_of(client));
+        let nodes = running.list_nodes(ListNodesRequest {}).await;
+        let status = running.get_status(GetStatusRequest {}).await;
+        let codes = [
+            nodes.err().map(|status| status.code()),
+            status.err().map(|s| s.code()),
+        ];
+        let expected = (!may).then_some(Code::PermissionDenied);
+        assert_eq!(codes, [expected; 2], "{client}");
+    }
     region.stop().await;
 }

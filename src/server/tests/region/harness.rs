@@ -230,7 +230,7 @@ impl Region {
         self.nodes[0].addresses().api.to_string()
     }
 
-    async fn until_ready(&self, voters: u64) {
+    pub async fn until_ready(&self, voters: u64) {
         eventually("every node is a ready voter", async || {
             let ready = self.nodes.iter().all(|node| node.ready().is_ok());
             let status = self
