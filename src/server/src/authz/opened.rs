@@ -11,10 +11,13 @@ use super::proven::Bearer;
 use crate::limits::TOKENS_MAX;
 use crate::sessions::{Opened, Sessions, Unknown};
 
+/// What a token says, and the key that its signature was verified by.
+type Verified = (VerifyingKey, Arc<Bearer>);
+
 /// Opened tokens by the SHA-256 of their text.
 #[derive(Debug, Default)]
 pub(super) struct Tokens {
-    opened: Mutex<HashMap<[u8; 32], (VerifyingKey, Arc<Bearer>)>>,
+    opened: Mutex<HashMap<[u8; 32], Verified>>,
 }
 
 impl Tokens {

@@ -81,6 +81,12 @@ pub trait Gate: Send + Sync {
     async fn pass(&self, call: &Call, method: &'static Method) -> Result<(), Refusal>;
 }
 
+/// Opens a token.
+type Opens = dyn Fn(&str) -> Result<Arc<Bearer>, Refusal> + Send + Sync;
+
+/// Who calls, what a client has proved, and by which token.
+type Admitted = (Arc<str>, Option<Proven>, Option<TokenText>);
+
 /// Whom the door lets in.
 pub struct Guests {
     /// This node's cluster, in hexadecimal.
@@ -90,7 +96,7 @@ pub struct Guests {
     /// Says what clients may do.
     pub gate: Box<dyn Gate>,
     /// Opens the token of a session.
-    pub open: Box<dyn Fn(&str) -> Result<Arc<Bearer>, Refusal> + Send + Sync>,
+    pub open: Box<Opens>,
     /// Says whether a node is a member, with the key that is pinned for it.
     pub is_member: Box<dyn Fn(&PeerIdentity) -> bool + Send + Sync>,
     /// Says whether a node is one of a linked region, with the key that is pinned for it.
@@ -241,11 +247,7 @@ impl Inner {
     }
 
     /// Who calls: a client that brings a token is whom that stands for, whatever its certificate.
-    fn admitted<B>(
-        &self,
-        method: &Method,
-        request: &mut Request<B>,
-    ) -> Result<(Arc<str>, Option<Proven>, Option<TokenText>), Refusal> {
+    fn admitted<B>(&self, method: &Method, request: &mut Request<B>) -> Result<Admitted, Refusal> {
         if let CallerClass::Client | CallerClass::ClientOrMember = method.caller
             && let Some(token) = bearer::take(request)?
         {

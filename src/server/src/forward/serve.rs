@@ -188,7 +188,7 @@ impl Accepting {
         notes: Arc<Notes>,
     ) -> Result<Forwarded, Refusal> {
         let token = Zeroizing::new(std::mem::take(&mut call.session_token));
-        let (caller, proven) = self.proven(&call, token)?;
+        let (caller, proven) = self.proven(&call, &token)?;
         let region = call.region.parse();
         let region = region.map_err(|_| Refusal::parameter("The region is none."))?;
         let request: [u8; 16] = (*call.request_id)
@@ -220,13 +220,13 @@ impl Accepting {
     fn proven(
         &self,
         call: &api::ForwardedCall,
-        token: Zeroizing<String>,
+        token: &str,
     ) -> Result<(Arc<str>, Proven), Refusal> {
         if !token.is_empty() {
             let AcceptingOptions {
                 authz, consensus, ..
             } = &*self.options;
-            let bearer = authz.open(&consensus.local_view(), &token)?;
+            let bearer = authz.open(&consensus.local_view(), token)?;
             return Ok((bearer.caller(), Proven::Session(bearer)));
         }
         let client = call.caller.strip_prefix("client/");

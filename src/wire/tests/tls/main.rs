@@ -13,6 +13,7 @@ mod bad_peers;
 mod certificates;
 mod dialling;
 mod harbour;
+mod https;
 mod issuers;
 mod linked;
 mod messages;

@@ -13,6 +13,9 @@ use crate::authz::proven::Bearer;
 use crate::clock;
 use crate::identities::arn;
 
+/// Policies that confine a session, each with what it is called.
+type Confining = Vec<(String, Arc<access::Policy>)>;
+
 /// What is known here of how old the root feed is.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::authz) struct Age {
@@ -137,10 +140,7 @@ impl Gathered<'_> {
 
     /// The policies that a session was issued with, if it was with any. One that is gone may have
     /// denied something: nobody is let past it.
-    fn confining(
-        &mut self,
-        session: &Session,
-    ) -> Result<Option<Vec<(String, Arc<access::Policy>)>>, Unknown> {
+    fn confining(&mut self, session: &Session) -> Result<Option<Confining>, Unknown> {
         if session.policy.is_none() && session.policy_arns.is_empty() {
             return Ok(None);
         }
