@@ -118,11 +118,7 @@ impl Default for Config {
             },
             regions: RegionsSection::default(),
             access: AccessSection::default(),
-            secrets: SecretsSection {
-                young_version_protection: Duration::from_secs(24 * 60 * 60),
-                purge_interval: Duration::from_secs(10),
-                access_record_interval: Duration::from_millis(500),
-            },
+            secrets: SecretsSection::default(),
             audit: AuditSection::default(),
             limits: LimitsSection {
                 deadline_default: Duration::from_secs(10),

@@ -202,6 +202,16 @@ pub struct SecretsSection {
     pub access_record_interval: Duration,
 }
 
+impl Default for SecretsSection {
+    fn default() -> Self {
+        Self {
+            young_version_protection: Duration::from_secs(24 * 60 * 60),
+            purge_interval: Duration::from_secs(10),
+            access_record_interval: Duration::from_millis(500),
+        }
+    }
+}
+
 /// How the audit trail is kept.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
