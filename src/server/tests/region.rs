@@ -21,10 +21,12 @@ mod region {
     mod forward;
     mod grants;
     mod identities;
+    mod items;
     mod life;
     mod link_tokens;
     mod linked;
     mod lists;
+    mod lookalikes;
     mod membership;
     mod not_yet;
     mod operations;
