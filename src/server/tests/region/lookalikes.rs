@@ -176,7 +176,14 @@ fn variants(secret: &Known) -> Vec<String> {
         variants.push(format!("{text}-{suffix}"));
         variants.push(format!("{text}-{}", suffix.to_lowercase()));
     }
-    for text in [arn, partial] {
+    variants.extend(elsewhere(secret));
+    variants
+}
+
+/// Its ARN as if it were of another account, region, service or partition.
+fn elsewhere(secret: &Known) -> Vec<String> {
+    let mut variants = Vec::new();
+    for text in [secret.arn.as_str(), secret.partial()] {
         for (from, to) in [
             (REGION, OTHER),
             (REGION, "EU-WEST-1"),
