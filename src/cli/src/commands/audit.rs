@@ -151,7 +151,8 @@ fn line(record: &AuditRecord, format: Format) -> String {
                 about,
                 &record.statement,
             ];
-            output::plain(&words.join("  "))
+            // A line of it is one record, whatever stands in it.
+            output::plain(&words.join("  ")).replace('\n', "\\n")
         }
         Format::Json => record_json(record).to_string(),
     }

@@ -99,7 +99,9 @@ async fn every_refusal_leaves_a_record_but_that_of_a_probe() {
         assert_eq!(last.caller, "client/admin", "{}", method.path);
         let is_open = matches!(
             method.caller,
-            CallerClass::Stranger | CallerClass::StrangerWithToken
+            CallerClass::Stranger
+                | CallerClass::StrangerWithToken
+                | CallerClass::StrangerWithIdentity
         );
         assert!(is_open || last.result == "denied", "{}", method.path);
     }

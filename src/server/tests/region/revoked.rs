@@ -82,7 +82,7 @@ fn asked(address: SocketAddr) -> u64 {
     let counts = told.lines().filter_map(|line| {
         let (what, count) = line.rsplit_once(' ')?;
         let is_it =
-            what.starts_with("strongroom_server_requests_total") && what.contains("\"ReadIndex\"");
+            what.starts_with("strongroom_server_requests_total") && what.contains("/ReadIndex\"");
         is_it.then(|| count.parse::<u64>().unwrap())
     });
     counts.sum()
