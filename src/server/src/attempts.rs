@@ -1,7 +1,7 @@
 //! Attempts with tokens, counted by where they come from: trying tokens must tell nothing.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -11,7 +11,32 @@ use crate::limits::{ATTEMPTS_SOURCES_MAX, ATTEMPTS_WINDOW};
 pub struct Attempts {
     /// How many a source has in one window.
     max: u32,
-    by_source: Mutex<HashMap<Option<IpAddr>, (Instant, u32)>>,
+    by_source: Mutex<HashMap<Source, (Instant, u32)>>,
+}
+
+/// Whose attempts are counted together.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+enum Source {
+    /// Of no known address.
+    None,
+    V4(Ipv4Addr),
+    /// The network of an address: one machine may have all addresses of such a one.
+    V6([u16; 4]),
+    /// All that come while no more can be told apart: they share what one source has.
+    Others,
+}
+
+impl Source {
+    fn of(address: Option<IpAddr>) -> Self {
+        match address.map(|address| address.to_canonical()) {
+            None => Source::None,
+            Some(IpAddr::V4(address)) => Source::V4(address),
+            Some(IpAddr::V6(address)) => {
+                let [a, b, c, d, ..] = address.segments();
+                Source::V6([a, b, c, d])
+            }
+        }
+    }
 }
 
 impl Attempts {
@@ -34,8 +59,9 @@ impl Attempts {
         if by_source.len() >= ATTEMPTS_SOURCES_MAX {
             by_source.retain(|_, (began, _)| began.elapsed() < ATTEMPTS_WINDOW);
         }
+        let mut source = Source::of(source);
         if by_source.len() >= ATTEMPTS_SOURCES_MAX && !by_source.contains_key(&source) {
-            return false;
+            source = Source::Others;
         }
         let (began, count) = by_source
             .entry(source)
@@ -50,7 +76,10 @@ impl Attempts {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::Attempts;
+    use crate::limits::ATTEMPTS_SOURCES_MAX;
 
     #[test]
     fn one_source_is_held_back_and_another_is_not() {
@@ -59,5 +88,25 @@ mod tests {
         assert!((0..3).all(|_| attempts.may_try(one)));
         assert!(!attempts.may_try(one));
         assert!(attempts.may_try(other));
+    }
+
+    #[test]
+    fn addresses_of_one_network_are_one_source() {
+        let attempts = Attempts::of_each(1);
+        assert!(attempts.may_try("2001:db8::1".parse().ok()));
+        assert!(!attempts.may_try("2001:db8::2".parse().ok()));
+        assert!(attempts.may_try("2001:db8:0:1::1".parse().ok()));
+        assert!(attempts.may_try("10.0.0.1".parse().ok()));
+        assert!(!attempts.may_try("::ffff:10.0.0.1".parse().ok()));
+    }
+
+    #[test]
+    fn who_comes_when_no_more_can_be_told_apart_may_still_try() {
+        let attempts = Attempts::of_each(2);
+        let sources = u32::try_from(ATTEMPTS_SOURCES_MAX).unwrap();
+        assert!((0..sources).all(|number| attempts.may_try(Some(Ipv4Addr::from(number).into()))));
+        let another = |number: u32| attempts.may_try(Some(Ipv4Addr::from(sources + number).into()));
+        assert!(another(0) && another(1));
+        assert!(!another(2));
     }
 }

@@ -72,8 +72,12 @@ pub(super) fn update(draft: &mut Draft<'_>, update: &UpdateProvider) -> Result<O
     if let Some(fetched) = &update.fetched {
         after.fetched.clone_from(fetched);
     }
-    if let Some(authority) = &update.authority {
+    if let Some(authority) = &update.authority
+        && *authority != after.authority
+    {
         after.authority.clone_from(authority);
+        // Those came from whom the former authority vouched for.
+        after.fetched = Document::new("");
     }
     if after.is_pinned() {
         after.fetched = Document::new("");

@@ -35,7 +35,7 @@ pub use self::grants::Grants;
 pub use self::keys::{Asked, Surroundings};
 pub use self::proven::{Bearer, Certificate, Proven, TokenText};
 pub use self::trust::Applicant;
-pub use self::who::{Unknown, Who, meet, standing};
+pub use self::who::{Unknown, Who, meet, revoked_before, standing};
 
 /// Knows callers and policies. What it remembers of them is only what the rows of a view still say.
 pub struct Authz {
@@ -111,7 +111,7 @@ impl Authz {
                 Proven::Session(_) => refused(unknown),
             }
         })?;
-        let (arn, session) = named(who.principal(), &call.caller);
+        let (arn, session) = named(who.principal(), call);
         call.notes.caller(arn, session);
         Ok(who)
     }
@@ -132,7 +132,9 @@ impl Authz {
     /// How old what is known here of identities may be.
     fn age(&self, state: &State) -> Age {
         let root = FeedId::Root;
-        let root_feed = match state.is_primary(&root) {
+        // Whoever was deposed knows no more than what came before.
+        let leads = state.is_primary(&root) && state.fence(&root).is_none();
+        let root_feed = match leads {
             true => Duration::ZERO,
             false => self.staleness.known().age(&root).unwrap_or(Duration::MAX),
         };
@@ -316,21 +318,21 @@ fn note(
     }
 }
 
-/// Who a caller is, and by what it proved that: its session, or its certificate.
-fn named(principal: &Principal, certificate: &str) -> (String, String) {
-    match principal {
-        Principal::Session { arn, id, .. } => (arn.clone(), id.clone()),
-        Principal::User { arn, .. } => (arn.clone(), certificate.to_owned()),
-        Principal::Root { account } => (
-            format!("arn:aws:iam::{account}:root"),
-            certificate.to_owned(),
-        ),
+/// Who a caller is, and by what it proved that: the id of its session, by which that is revoked, or
+/// its certificate.
+fn named(principal: &Principal, call: &Call) -> (String, String) {
+    let shown = match &call.proven {
+        Some(Proven::Session(bearer)) => bearer.session.id.to_string(),
+        Some(Proven::Certificate(_)) | None => call.caller.to_string(),
+    };
+    let arn = match principal {
+        Principal::Session { arn, .. } | Principal::User { arn, .. } => arn.clone(),
+        Principal::Root { account } => format!("arn:aws:iam::{account}:root"),
         // None of these calls.
-        Principal::Service { name } | Principal::Federated { provider: name, .. } => {
-            (name.clone(), String::new())
-        }
-        Principal::Anonymous => (String::new(), String::new()),
-    }
+        Principal::Service { name } | Principal::Federated { provider: name, .. } => name.clone(),
+        Principal::Anonymous => String::new(),
+    };
+    (arn, shown)
 }
 
 /// A secret with what decisions about it look at. Before identities are known nothing is decided by

@@ -98,6 +98,11 @@ impl Authz {
             context: &context,
         };
         let decision = access::decide(&policies, &request);
+        let (is_allowed, reason) = (
+            decision.effect == Effect::Allow,
+            decision.reason.to_string(),
+        );
+        around.notes.decided(request.resource, is_allowed, reason);
         if decision.effect != Effect::Allow {
             tracing::info!(role = %role.uid, reason = %decision.reason, "a role was not assumed");
         }

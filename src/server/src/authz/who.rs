@@ -18,6 +18,7 @@ use super::proven::{Bearer, Certificate, Proven};
 use crate::limits::CALLERS_MAX;
 
 pub(super) use self::session::Age;
+pub use self::session::revoked_before;
 
 /// Who a caller is, as one view has it.
 #[derive(Debug)]

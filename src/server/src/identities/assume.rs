@@ -67,7 +67,7 @@ impl Identities {
             tags: inherited_tags(&who, tags)?,
             source_identity: source_identity.or(inherited),
         };
-        let session = Some(self.mint(&view, session)?);
+        let session = Some(self.mint(&view, &call, session)?);
         view.answer(api::AssumeRoleResponse { session })
     }
 
@@ -105,7 +105,7 @@ impl Identities {
             tags: Tags::default(),
             source_identity: None,
         };
-        let session = Some(self.mint(&view, session)?);
+        let session = Some(self.mint(&view, &call, session)?);
         view.answer(api::GetSessionTokenResponse { session })
     }
 }

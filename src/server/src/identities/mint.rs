@@ -1,16 +1,19 @@
 //! What all sessions have in common: what is asked of one, and its token.
 
+use access::limits::{SESSION_CHAINED_MS_MAX, SESSION_LEEWAY_MS, SESSION_MS_MAX};
 use access::session::{
     DurationError, Holder, Origin, RoleArn, Session, SessionId, Tags, duration_seconds,
     is_session_name,
 };
 use access::{Policy, PolicyKind};
-use machine::{AccountId, EntityKind, EntityName, Identity, Nature, RegionName, State};
+use machine::{AccountId, EntityKind, EntityName, Identity, Nature, RegionName, Stamp, State};
 use prost_types::Duration;
 use wire::access::v1 as api;
 
 use super::{Identities, arn};
+use crate::authz::revoked_before;
 use crate::clock;
+use crate::door::Call;
 use crate::errors::{Reason, Refusal};
 use crate::times::timestamp;
 
@@ -110,22 +113,29 @@ impl Asks {
 }
 
 impl Identities {
-    /// Issues a session, which begins now.
-    pub(super) fn mint(&self, state: &State, mint: Mint) -> Result<api::Session, Refusal> {
+    /// Issues a session for a call, which begins now.
+    pub(super) fn mint(
+        &self,
+        state: &State,
+        call: &Call,
+        mint: Mint,
+    ) -> Result<api::Session, Refusal> {
         let region = state.region().ok_or_else(Refusal::not_founded)?;
-        let issued = clock::now();
-        let expires = issued.plus_ms(u64::from(mint.seconds) * 1000);
-        let ms = |stamp: machine::Stamp| i64::try_from(stamp.0).unwrap_or(i64::MAX);
+        let now = clock::now();
         let mut id = [0; 16];
         getrandom::fill(&mut id).map_err(|_| Refusal::internal())?;
+        let longest_ms = match mint.chain.is_empty() {
+            true => SESSION_MS_MAX,
+            false => SESSION_CHAINED_MS_MAX,
+        };
         let (policy, policy_arns) = mint.policies;
-        let session = Session {
+        let mut session = Session {
             id: SessionId(id),
             holder: mint.holder,
             origin: mint.origin,
             chain: mint.chain,
-            issued_ms: ms(issued),
-            expires_ms: ms(expires),
+            issued_ms: 0,
+            expires_ms: 0,
             region: region.to_string(),
             regions: mint.regions.iter().map(RegionName::to_string).collect(),
             policy,
@@ -133,11 +143,24 @@ impl Identities {
             tags: mint.tags,
             source_identity: mint.source_identity,
         };
+        let ms = |stamp: Stamp| i64::try_from(stamp.0).unwrap_or(i64::MAX);
+        session.issued_ms = ms(issued(state, now, revoked_before(state, &session)));
+        let expires_ms = ms(now).saturating_add(i64::from(mint.seconds) * 1000);
+        session.expires_ms = expires_ms.min(session.issued_ms.saturating_add(longest_ms));
+        let expires = Stamp(u64::try_from(session.expires_ms).unwrap_or(0));
         let mut token = self.sessions.issue(state, &session)?;
         let arn = match session.principal() {
             access::Principal::Session { arn, .. } | access::Principal::User { arn, .. } => arn,
             _ => return Err(Refusal::internal()),
         };
+        let brought_by = match &session.origin {
+            Origin::Provider {
+                issuer, subject, ..
+            } => format!(" for {subject} of {issuer}"),
+            _ => String::new(),
+        };
+        call.notes
+            .opened(&arn, &session.id.to_string(), &brought_by);
         Ok(api::Session {
             token: std::mem::take(&mut *token),
             arn,
@@ -145,6 +168,19 @@ impl Identities {
             id: session.id.to_string(),
         })
     }
+}
+
+/// When a session counts as opened. Sessions are ended by the stamp of an entry, which is the
+/// leader's time, and so that is taken, not this node's, which may be ahead: no session that was
+/// opened before such an entry outlives it. One opened behind it is not taken for an older one.
+fn issued(state: &State, now: Stamp, revoked_before: Stamp) -> Stamp {
+    let leeway = u64::try_from(SESSION_LEEWAY_MS).unwrap_or(0);
+    let earliest = Stamp(now.0.saturating_sub(leeway));
+    state
+        .last_stamp()
+        .min(now)
+        .max(earliest)
+        .max(revoked_before)
 }
 
 /// The role of an ARN, letter for letter, if it may be assumed in this region.

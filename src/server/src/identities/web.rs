@@ -16,7 +16,6 @@ use crate::authz::{Applicant, Asked, Surroundings};
 use crate::clock;
 use crate::door::Call;
 use crate::errors::{Reason, Refusal};
-use crate::holding::view_holding;
 use crate::issuers::decoy;
 use crate::secrets::ask::{Answer, Ask};
 
@@ -63,9 +62,7 @@ impl Identities {
         ask: Ask<api::AssumeRoleWithWebIdentityRequest>,
     ) -> Result<Answer<api::AssumeRoleWithWebIdentityResponse>, Refusal> {
         let Ask {
-            call,
-            reading,
-            mut message,
+            call, mut message, ..
         } = ask;
         let token = Zeroizing::new(std::mem::take(&mut message.web_identity_token));
         if !self.logins.may_try(call.source) {
@@ -74,11 +71,8 @@ impl Identities {
                 "Too many attempts: wait a minute.",
             ));
         }
+        // A position is not waited for: strangers would learn of it, and hold their place.
         let view = self.consensus.read(call.deadline).await?;
-        let view = match &reading.min_position {
-            None => view,
-            Some(token) => view_holding(&self.consensus, &call, view, token).await?,
-        };
         if !view.is_founded() {
             return Err(Refusal::not_founded());
         }
@@ -91,9 +85,13 @@ impl Identities {
                 true => tracing::warn!(%denied, source = ?call.source, "a login was refused"),
                 false => tracing::debug!(%denied, source = ?call.source, "a login was refused"),
             }
+            // What the trust policy says is noted where it is asked.
+            if !matches!(denied, Denied::Trust) {
+                call.notes.decided("", false, denied.to_string());
+            }
             Refusal::denied()
         })?;
-        let session = Some(self.mint(&view, granted)?);
+        let session = Some(self.mint(&view, &call, granted)?);
         if let Some(epoch) = self.fence.over(&view, &FeedId::Root) {
             return Err(Refusal::taken_over(&epoch).with_addresses(&view));
         }

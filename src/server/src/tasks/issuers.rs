@@ -6,10 +6,11 @@ use std::error::Error;
 use std::sync::Arc;
 
 use futures::StreamExt;
-use machine::{Command, Document, FeedId, Provider, Seen, Uid, UpdateProvider};
+use machine::{Command, Document, FeedId, Provider, RowKey, Seen, Uid, UpdateProvider};
 use tokio::time::Instant;
 
 use super::{Tasks, may_write};
+use crate::authz::Authz;
 use crate::issuers::fetch;
 use crate::limits::{ISSUER_PAUSE, ISSUERS_AT_ONCE, ISSUERS_INTERVAL};
 
@@ -74,13 +75,22 @@ impl Tasks {
         if provider.fetched.as_str() == keys {
             return;
         }
+        // What it was asked for may have changed meanwhile: the authority too by which it was known
+        // that the keys are the issuer's.
+        let view = self.consensus.local_view();
+        let is_as_asked = view.provider(&provider.uid).map(|is| **is == *provider);
+        if is_as_asked != Some(true) {
+            return;
+        }
+        let seen = Authz::row(&view, RowKey::Provider(provider.uid));
+        drop(view);
         let command = Command::UpdateProvider(UpdateProvider {
             uid: provider.uid,
             audiences: Vec::new(),
             keys: None,
             fetched: Some(Document::new(keys)),
             authority: None,
-            seen: Seen::default(),
+            seen: Seen(seen.into_iter().collect()),
         });
         if let Err(error) = self
             .act(

@@ -58,6 +58,22 @@ impl Notes {
         noted.session = session;
     }
 
+    /// Notes the session that a call has opened: whose it is, which is who the caller becomes where
+    /// nobody knew it, and its id, by which it can be revoked.
+    pub fn opened(&self, arn: &str, id: &str, brought_by: &str) {
+        let mut noted = self.noted();
+        if noted.caller.is_empty() {
+            arn.clone_into(&mut noted.caller);
+            id.clone_into(&mut noted.session);
+        }
+        let subject = noted.subject();
+        let words = format!(
+            "{}; opened session {id} of {arn}{brought_by}",
+            subject.allowed
+        );
+        subject.allowed = words.trim_start_matches("; ").to_owned();
+    }
+
     /// Notes a decision about a resource.
     pub fn decided(&self, resource: &str, is_allowed: bool, reason: String) {
         let mut noted = self.noted();

@@ -54,6 +54,11 @@ pub(super) fn check(state: &State, bearer: &Bearer, age: Age) -> Result<(), Unkn
     checked.map_err(|denied| Unknown::Session(denied.why()))
 }
 
+/// Until when the sessions were ended of whoever holds this one.
+pub fn revoked_before(state: &State, session: &Session) -> Stamp {
+    holder(state, session).map_or(Stamp(0), |holder| holder.revoked_before)
+}
+
 /// The user or role that a session is of: the very one, not another of its name.
 fn holder<'a>(state: &'a State, session: &Session) -> Result<&'a Arc<Identity>, Unknown> {
     let (id, is_role) = match &session.holder {
