@@ -187,10 +187,16 @@ impl Proposer {
             let leader = leader.map(NodeId);
             return Failed::NotWritten(Unavailable::NoLeader { leader });
         }
-        tracing::error!(%refused, "did not stamp an entry");
         Failed::NotWritten(match refused {
-            ClockRefused::Skewed { .. } => Unavailable::ClockSkewed,
-            ClockRefused::Unproven => Unavailable::NoQuorum,
+            ClockRefused::Skewed { .. } => {
+                tracing::error!(%refused, "did not stamp an entry");
+                Unavailable::ClockSkewed
+            }
+            // So begins every leader of a busy machine: its peers answer a moment later.
+            ClockRefused::Unproven => {
+                tracing::warn!(%refused, "did not stamp an entry");
+                Unavailable::NoQuorum
+            }
         })
     }
 
