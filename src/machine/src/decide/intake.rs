@@ -20,6 +20,9 @@ use crate::row::{FeedCheckpoint, KeptLabel, ProblemKind, Row, RowKey};
 use crate::secret::{Secret, Wrap};
 use crate::state::State;
 
+/// What is told of a secret that a region is to have a copy of and was not sent.
+const UNSENT: &str = "Replication failed: the primary region has not sent the secret.";
+
 /// A decision that takes rows of one feed in, one after the other: each sees those before it.
 pub(super) struct Intake<'d, 's> {
     pub(super) draft: &'d mut Draft<'s>,
@@ -217,9 +220,14 @@ impl<'d, 's> Intake<'d, 's> {
                 return Row::Secret(Arc::clone(kept));
             }
             // Whoever sends it may have it no more as it was then, or not have it at all. The
-            // values stay for the secret as it comes later.
+            // values stay for the secret as it comes later, or is asked for: unless all secrets are
+            // received, it is by this note alone that there is something to ask for.
             Sent::Nothing => {
                 self.hide_name(uid);
+                let is_noted = self.scratch.problem(&uid).is_some();
+                if !is_noted && !self.scratch.receives_all(&self.feed) {
+                    self.note_problem(uid, ProblemKind::Malformed, UNSENT);
+                }
                 return hidden;
             }
             Sent::Bad => {

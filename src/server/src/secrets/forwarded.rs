@@ -4,7 +4,6 @@ use bytes::Bytes;
 use machine::RegionName;
 use prost::Message;
 use tonic::{Request, Response, Status};
-use wire::secrets::v1 as api;
 use zeroize::Zeroizing;
 
 use super::ask::{Answer, Ask, Reading};
@@ -39,6 +38,9 @@ pub(super) struct Write<Q> {
 /// The member of a request that names the secret it is about.
 pub(super) type SecretId<Q> = fn(&mut Q) -> &mut String;
 
+/// The member of an answer that shows the secret's ARN.
+pub(super) type ShownArn<T> = fn(&mut T) -> &mut String;
+
 impl Secrets {
     /// Keeps a write to hand it on, if this region does that.
     pub(super) fn kept<Q: Message>(
@@ -65,10 +67,11 @@ impl Secrets {
 
     /// What a caller is told of a write: if another region leads what it is about, what that one
     /// says, to which it is handed on if it was kept.
-    pub(super) async fn told<Q: Message + Default, T: Message + Default + ShowsArn>(
+    pub(super) async fn told<Q: Message + Default, T: Message + Default>(
         &self,
         kept: Option<Write<Q>>,
         outcome: Result<Answer<T>, Refusal>,
+        shows: Option<ShownArn<T>>,
     ) -> Result<Response<T>, Status> {
         let primary = outcome.as_ref().err().and_then(Refusal::led_by);
         let (Some(kept), Some(primary), Some(forwarder)) = (kept, primary, &self.forwarder) else {
@@ -79,8 +82,8 @@ impl Secrets {
         };
         let forwarded = forwarder.forward(&primary, &kept).await?;
         let mut message = T::decode(forwarded.reply).map_err(|_| unread(&primary))?;
-        if let (Some(arn), Some(meant)) = (message.arn(), meant) {
-            *arn = meant;
+        if let (Some(shows), Some(meant)) = (shows, meant) {
+            *shows(&mut message) = meant;
         }
         Answer::reply(Ok(Answer {
             message,
@@ -148,84 +151,6 @@ impl Secrets {
                 "This operation is not served.",
             )),
         }
-    }
-}
-
-/// An answer to a write.
-pub(super) trait ShowsArn {
-    /// The ARN of the secret, where the answer shows one.
-    fn arn(&mut self) -> Option<&mut String>;
-}
-
-impl ShowsArn for api::CreateSecretResponse {
-    fn arn(&mut self) -> Option<&mut String> {
-        Some(&mut self.arn)
-    }
-}
-
-impl ShowsArn for api::PutSecretValueResponse {
-    fn arn(&mut self) -> Option<&mut String> {
-        Some(&mut self.arn)
-    }
-}
-
-impl ShowsArn for api::UpdateSecretResponse {
-    fn arn(&mut self) -> Option<&mut String> {
-        Some(&mut self.arn)
-    }
-}
-
-impl ShowsArn for api::UpdateSecretVersionStageResponse {
-    fn arn(&mut self) -> Option<&mut String> {
-        Some(&mut self.arn)
-    }
-}
-
-impl ShowsArn for api::DeleteSecretResponse {
-    fn arn(&mut self) -> Option<&mut String> {
-        Some(&mut self.arn)
-    }
-}
-
-impl ShowsArn for api::RestoreSecretResponse {
-    fn arn(&mut self) -> Option<&mut String> {
-        Some(&mut self.arn)
-    }
-}
-
-impl ShowsArn for api::ReplicateSecretToRegionsResponse {
-    fn arn(&mut self) -> Option<&mut String> {
-        Some(&mut self.arn)
-    }
-}
-
-impl ShowsArn for api::RemoveRegionsFromReplicationResponse {
-    fn arn(&mut self) -> Option<&mut String> {
-        Some(&mut self.arn)
-    }
-}
-
-impl ShowsArn for api::PutResourcePolicyResponse {
-    fn arn(&mut self) -> Option<&mut String> {
-        Some(&mut self.arn)
-    }
-}
-
-impl ShowsArn for api::DeleteResourcePolicyResponse {
-    fn arn(&mut self) -> Option<&mut String> {
-        Some(&mut self.arn)
-    }
-}
-
-impl ShowsArn for api::TagResourceResponse {
-    fn arn(&mut self) -> Option<&mut String> {
-        None
-    }
-}
-
-impl ShowsArn for api::UntagResourceResponse {
-    fn arn(&mut self) -> Option<&mut String> {
-        None
     }
 }
 

@@ -27,7 +27,8 @@ impl SecretsService for Secrets {
     ) -> Replied<api::CreateSecretResponse> {
         let kept = self.kept(forwarded::CREATE, &mut request, None)?;
         let outcome = self.create(Ask::of(request)?).await;
-        self.told(kept, outcome).await
+        self.told(kept, outcome, Some(|answer| &mut answer.arn))
+            .await
     }
 
     async fn get_secret_value(
@@ -47,7 +48,8 @@ impl SecretsService for Secrets {
             Some(|asked| &mut asked.secret_id),
         )?;
         let outcome = self.put(Ask::of(request)?).await;
-        self.told(kept, outcome).await
+        self.told(kept, outcome, Some(|answer| &mut answer.arn))
+            .await
     }
 
     async fn update_secret(
@@ -60,7 +62,8 @@ impl SecretsService for Secrets {
             Some(|asked| &mut asked.secret_id),
         )?;
         let outcome = self.update(Ask::of(request)?).await;
-        self.told(kept, outcome).await
+        self.told(kept, outcome, Some(|answer| &mut answer.arn))
+            .await
     }
 
     async fn describe_secret(
@@ -101,7 +104,8 @@ impl SecretsService for Secrets {
             Some(|asked| &mut asked.secret_id),
         )?;
         let outcome = self.update_stage(Ask::of(request)?).await;
-        self.told(kept, outcome).await
+        self.told(kept, outcome, Some(|answer| &mut answer.arn))
+            .await
     }
 
     async fn delete_secret(
@@ -114,7 +118,8 @@ impl SecretsService for Secrets {
             Some(|asked| &mut asked.secret_id),
         )?;
         let outcome = self.delete(Ask::of(request)?).await;
-        self.told(kept, outcome).await
+        self.told(kept, outcome, Some(|answer| &mut answer.arn))
+            .await
     }
 
     async fn restore_secret(
@@ -127,7 +132,8 @@ impl SecretsService for Secrets {
             Some(|asked| &mut asked.secret_id),
         )?;
         let outcome = self.restore(Ask::of(request)?).await;
-        self.told(kept, outcome).await
+        self.told(kept, outcome, Some(|answer| &mut answer.arn))
+            .await
     }
 
     async fn tag_resource(
@@ -140,7 +146,7 @@ impl SecretsService for Secrets {
             Some(|asked| &mut asked.secret_id),
         )?;
         let outcome = self.tag(Ask::of(request)?).await;
-        self.told(kept, outcome).await
+        self.told(kept, outcome, None).await
     }
 
     async fn untag_resource(
@@ -153,7 +159,7 @@ impl SecretsService for Secrets {
             Some(|asked| &mut asked.secret_id),
         )?;
         let outcome = self.untag(Ask::of(request)?).await;
-        self.told(kept, outcome).await
+        self.told(kept, outcome, None).await
     }
 
     async fn get_random_password(
@@ -191,7 +197,8 @@ impl SecretsService for Secrets {
             Some(|asked| &mut asked.secret_id),
         )?;
         let outcome = self.replicate(Ask::of(request)?).await;
-        self.told(kept, outcome).await
+        self.told(kept, outcome, Some(|answer| &mut answer.arn))
+            .await
     }
 
     async fn remove_regions_from_replication(
@@ -204,7 +211,8 @@ impl SecretsService for Secrets {
             Some(|asked| &mut asked.secret_id),
         )?;
         let outcome = self.remove_regions(Ask::of(request)?).await;
-        self.told(kept, outcome).await
+        self.told(kept, outcome, Some(|answer| &mut answer.arn))
+            .await
     }
 
     async fn stop_replication_to_replica(
@@ -224,7 +232,8 @@ impl SecretsService for Secrets {
             Some(|asked| &mut asked.secret_id),
         )?;
         let outcome = self.put_policy(Ask::of(request)?).await;
-        self.told(kept, outcome).await
+        self.told(kept, outcome, Some(|answer| &mut answer.arn))
+            .await
     }
 
     async fn get_resource_policy(
@@ -244,7 +253,8 @@ impl SecretsService for Secrets {
             Some(|asked| &mut asked.secret_id),
         )?;
         let outcome = self.delete_policy(Ask::of(request)?).await;
-        self.told(kept, outcome).await
+        self.told(kept, outcome, Some(|answer| &mut answer.arn))
+            .await
     }
 
     async fn validate_resource_policy(
