@@ -16,9 +16,10 @@ pub struct Attempts {
 
 /// Whose attempts are counted together.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-enum Source {
+pub enum Source {
     /// Of no known address.
     None,
+    /// One address.
     V4(Ipv4Addr),
     /// The network of an address: one machine may have all addresses of such a one.
     V6([u16; 4]),
@@ -27,7 +28,9 @@ enum Source {
 }
 
 impl Source {
-    fn of(address: Option<IpAddr>) -> Self {
+    /// Whose attempts those from an address are.
+    #[must_use]
+    pub fn of(address: Option<IpAddr>) -> Self {
         match address.map(|address| address.to_canonical()) {
             None => Source::None,
             Some(IpAddr::V4(address)) => Source::V4(address),

@@ -167,7 +167,9 @@ pub const ATTEMPTS_WINDOW: std::time::Duration = std::time::Duration::from_secs(
 /// Attempts of one source to log in with the token of an issuer, in that time.
 pub const LOGIN_ATTEMPTS_MAX: u32 = 600;
 /// Calls with tokens of issuers worked on at once.
-pub const LOGIN_REQUESTS_MAX: usize = 16;
+pub const LOGIN_REQUESTS_MAX: usize = 64;
+/// Of these, those of one source.
+pub const SOURCE_LOGINS_MAX: usize = 16;
 /// Longest external id of an AssumeRole, in characters, and the shortest.
 pub const EXTERNAL_ID_CHARS: std::ops::RangeInclusive<usize> = 2..=1224;
 /// Key sets of issuers remembered at once as they were parsed.

@@ -7,6 +7,7 @@
 mod answer;
 mod bearer;
 mod deadline;
+mod places;
 pub mod record;
 
 use std::collections::BTreeMap;
@@ -28,12 +29,13 @@ use tonic::service::Routes;
 use tower::Service;
 use wire::{Caller, PeerIdentity};
 
+use self::places::Places;
 use self::record::Came;
 use crate::authz::{Bearer, Certificate, Proven, TokenText};
 use crate::errors::{Reason, Refusal};
 use crate::limits::{
-    LINK_DEADLINE, LINK_REQUESTS_MAX, LOGIN_REQUESTS_MAX, REGION_CALLS_MAX, STRANGER_DEADLINE,
-    STRANGER_REQUESTS_MAX,
+    LINK_DEADLINE, LINK_REQUESTS_MAX, LOGIN_REQUESTS_MAX, REGION_CALLS_MAX, SOURCE_LOGINS_MAX,
+    STRANGER_DEADLINE, STRANGER_REQUESTS_MAX,
 };
 use crate::methods::{CallerClass, Method, MethodTable, Port, Span};
 use crate::metrics::CallMetrics;
@@ -126,6 +128,8 @@ struct Inner {
     room_for_links: Semaphore,
     /// And those who would log in theirs.
     room_for_logins: Semaphore,
+    /// Of which each source has some.
+    logins: Places,
     /// And each linked region: a call takes memory before its service sees it.
     rooms_for_regions: Mutex<BTreeMap<String, Arc<Semaphore>>>,
     metrics: CallMetrics,
@@ -158,6 +162,7 @@ impl Door {
             room_for_strangers: Semaphore::new(STRANGER_REQUESTS_MAX),
             room_for_links: Semaphore::new(LINK_REQUESTS_MAX),
             room_for_logins: Semaphore::new(LOGIN_REQUESTS_MAX),
+            logins: Places::of_each(SOURCE_LOGINS_MAX),
             rooms_for_regions: Mutex::default(),
             metrics,
             recorder,
@@ -350,6 +355,11 @@ impl Inner {
             CallerClass::StrangerWithIdentity => &self.room_for_logins,
             _ => &self.room,
         };
+        let is_login = method.caller == CallerClass::StrangerWithIdentity;
+        let place = is_login.then(|| self.logins.take(call.source));
+        if matches!(place, Some(None)) {
+            return full();
+        }
         let Ok(_room) = room.try_acquire() else {
             return full();
         };
