@@ -96,8 +96,8 @@ impl Came {
             Audited::Never => false,
         };
         let is_open = method.caller == CallerClass::Stranger;
-        let is_strangers = self.of == Of::Stranger && !is_known;
-        let is_anybodys = is_strangers || port == Port::Peers;
+        // A certificate that stands for nobody, or for nobody any more, is no better than none.
+        let is_anybodys = !is_known || port == Port::Peers;
         match (is_asked_for, is_ok) {
             (false, _) if is_open => None,
             (false, true) => None,
