@@ -90,3 +90,8 @@ pub const PAGE_READ_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// Highest sequence and file number that is read: what counts on from it never overflows.
 pub(crate) const COUNTER_MAX: u64 = u64::MAX / 2;
+
+/// Longest wait for whoever has the trail open to end.
+pub const LOCK_PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
+/// Pause between two looks whether it has.
+pub const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(10);

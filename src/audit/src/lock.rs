@@ -3,11 +3,13 @@
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::Instant;
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use crate::fault::Fault;
+use crate::limits::{LOCK_PATIENCE, LOCK_PAUSE};
 use crate::recover::OpenError;
 
 const NAME: &str = "LOCK";
@@ -24,11 +26,19 @@ pub(crate) fn lock(dir: &Path) -> Result<File, OpenError> {
         .mode(FILE_MODE)
         .open(&path);
     let file = opened.map_err(|error| Fault::io("open", &path, error))?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(Errno::WOULDBLOCK) => Err(OpenError::Locked {
-            path: dir.to_path_buf(),
-        }),
-        Err(errno) => Err(Fault::io("lock", &path, errno.into()).into()),
+    // Whoever had it may be about to end.
+    let began = Instant::now();
+    loop {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(file),
+            Err(Errno::WOULDBLOCK) if began.elapsed() < LOCK_PATIENCE => {
+                std::thread::sleep(LOCK_PAUSE);
+            }
+            Err(Errno::WOULDBLOCK) => {
+                let path = dir.to_path_buf();
+                return Err(OpenError::Locked { path });
+            }
+            Err(errno) => return Err(Fault::io("lock", &path, errno.into()).into()),
+        }
     }
 }

@@ -42,8 +42,14 @@ impl Region {
     }
 
     async fn certificates(&self) -> api::GetCertificatesResponse {
-        let asked = api::GetCertificatesRequest {};
-        let told = self.admin(0).get_certificates(asked).await;
+        let mut told = None;
+        // A busy machine may not even connect in time.
+        eventually("the node tells of certificates", async || {
+            let asked = api::GetCertificatesRequest {};
+            told = self.admin(0).get_certificates(asked).await.ok();
+            told.is_some()
+        })
+        .await;
         told.unwrap().into_inner()
     }
 

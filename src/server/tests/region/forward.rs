@@ -195,7 +195,8 @@ async fn a_write_is_answered_with_the_arn_that_means_its_secret_and_no_namesake(
         stopped.await.is_ok()
     })
     .await;
-    // They have their name and suffix in common.
+    // They have their name and suffix in common. The copy comes again with its next change.
+    client.put_secret_value(put("s", 9, "one")).await.unwrap();
     eventually("both are here", async || {
         let listed = there.list_secrets(api::ListSecretsRequest::default());
         listed.await.unwrap().into_inner().secret_list.len() == 2
