@@ -126,9 +126,17 @@ impl Recorder {
             request: act.request,
             position: None,
         };
-        if let Err(fault) = self.trail.record(&record) {
-            let (act, fault) = (act.method, &fault as &dyn std::error::Error);
-            tracing::error!(act, fault, "an act of this node could not be recorded");
+        match self.trail.record(&record) {
+            Ok(_) => {}
+            Err(fault) if fault.may_pass() => {
+                let (act, fault) = (act.method, &fault as &dyn std::error::Error);
+                tracing::error!(act, fault, "an act of this node could not be recorded");
+            }
+            // The process ends, and says why.
+            Err(fault) => {
+                let (act, fault) = (act.method, &fault as &dyn std::error::Error);
+                tracing::debug!(act, fault, "an act of this node could not be recorded");
+            }
         }
     }
 
